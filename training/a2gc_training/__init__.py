@@ -1,0 +1,1 @@
+"""Training and benchmark evaluation of place-recognition models."""
