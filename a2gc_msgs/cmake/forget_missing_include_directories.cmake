@@ -1,0 +1,20 @@
+# The ROS wheels on PyPI export include directories of the container they were built in, which exist nowhere else, and CMake
+# refuses imported targets with such directories. Once everything is found, and before anything is generated, drop them.
+function(a2gc_forget_missing_include_directories)
+  get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(directories "${target}" INTERFACE_INCLUDE_DIRECTORIES)
+    if(NOT directories)
+      continue()
+    endif()
+    set(existing "")
+    foreach(directory IN LISTS directories)
+      if(NOT IS_ABSOLUTE "${directory}" OR EXISTS "${directory}")
+        list(APPEND existing "${directory}")
+      endif()
+    endforeach()
+    set_target_properties("${target}" PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${existing}")
+  endforeach()
+endfunction()
+
+cmake_language(DEFER CALL a2gc_forget_missing_include_directories)
