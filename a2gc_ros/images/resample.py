@@ -2,8 +2,8 @@
 
 Pillow, and torchvision's ``antialias=True`` with it, widens the interpolation kernel by the reduction factor,
 so that every source pixel counts. OpenCV has no such mode. Here one axis is one banded matrix of Pillow's
-weights, multiplied in blocks that skip the zeros. A large source is first halved by exact 2x2 means; the weights
-are then summed over the same pairs of pixels, which makes the halving nearly invisible in the result.
+weights, multiplied in blocks that skip the zeros. A large source is first halved by exact 2x2 means; the
+weights are then summed over the same pairs of pixels, which makes the halving nearly invisible in the result.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ Interpolation = Literal["bilinear", "bicubic"]
 # Halve only while this many source pixels per target pixel are left: below it the halving would show.
 RESIDUAL_REDUCTION = 1.5
 
-# Target rows per block of the banded product: wide enough for the BLAS, narrow enough to skip most zeros.
-BLOCK = 32
+# Target rows per block of the banded product: few, to skip most of the zeros.
+BLOCK = 8
+
+# Multiply-adds of one product. A BLAS starts its threads above about this size, and where the cores are
+# busy, waiting for those threads costs far more than they save.
+PRODUCT = 200_000
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -110,12 +114,16 @@ def _axis(
     return _Axis(size, tuple(bands))
 
 
-def _along_rows(axis: _Axis, image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _along_rows(axis: _Axis, image: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:
     """Resizes the first axis of an image (H, W, C) to (axis.size, W, C)."""
-    flat = image.reshape(len(image), -1)
+    flat = image.reshape(len(image), -1).astype(np.float32, copy=False)
     result = np.empty((axis.size, flat.shape[1]), np.float32)
     for band in axis.bands:
-        np.matmul(band.weights, flat[band.columns], out=result[band.rows])
+        step = max(PRODUCT // band.weights.size, 1)
+        source, target = flat[band.columns], result[band.rows]
+        for start in range(0, flat.shape[1], step):
+            part = slice(start, start + step)
+            np.matmul(band.weights, source[:, part], out=target[:, part])
     return result.reshape(axis.size, *image.shape[1:])
 
 
@@ -148,11 +156,12 @@ def resize_antialiased(
             dtype=np.uint8,
         )
         halvings += 1
-    vertical = _axis(source_height, height, top, rows, interpolation, halvings)
     horizontal = _axis(source_width, width, left, columns, interpolation, halvings)
-    upright = _along_rows(vertical, image.astype(np.float32))
-    turned = _along_rows(horizontal, np.asarray(cv2.transpose(upright), dtype=np.float32))
-    # convertScaleAbs would fold a bicubic undershoot upwards: clip first.
+    vertical = _axis(source_height, height, top, rows, interpolation, halvings)
+    # Columns first and clipped between the passes, as Pillow does: a cubic kernel overshoots.
+    turned = _along_rows(horizontal, np.asarray(cv2.transpose(image), dtype=np.uint8))
     np.clip(turned, 0.0, 255.0, out=turned)
-    turned += 0.5
-    return np.asarray(cv2.transpose(turned.astype(np.uint8)), dtype=np.uint8)
+    upright = _along_rows(vertical, np.asarray(cv2.transpose(turned), dtype=np.float32))
+    np.clip(upright, 0.0, 255.0, out=upright)
+    upright += 0.5
+    return upright.astype(np.uint8)
