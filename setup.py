@@ -64,6 +64,8 @@ EXTRAS = {
         "ros-ament-cmake-ros-core",
         "catkin-pkg",
         "scikit-build-core>=0.10",
+        "cmake>=3.22",
+        "ninja>=1.11",
     ],
     "test": [
         "pytest>=8",

@@ -1,0 +1,125 @@
+# make demo   a place map from a bag, the node on a live ROS 2 graph, loop closures, a report
+# make test   lint, types, architecture and every test
+#
+# Everything is installed into one virtual environment; nothing else on the machine changes. Without ROS, rclpy and the
+# messages come as wheels from PyPI. With a sourced ROS installation that one is used instead, in an environment of its
+# own: the two are never mixed.
+#
+# Settings: PYTHON (3.10 to 3.13; default python3), VENV, JOBS (test processes), PIP_INDEX_URL and PIP_EXTRA_INDEX_URL
+# (for example an index with CPU builds of torch, which are much smaller).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+JOBS ?= 2
+DEMO_REPORT ?= demo_report
+
+ifdef ROS_DISTRO
+VENV ?= $(CURDIR)/.venv-$(ROS_DISTRO)
+ROS_SOURCE := sourced ROS 2 $(ROS_DISTRO)
+VENV_FLAGS := --system-site-packages
+CONSTRAINTS = $(STAMPS)/constraints.txt
+ROS_EXTRAS :=
+else
+VENV ?= $(CURDIR)/.venv
+ROS_SOURCE := wheels from PyPI
+VENV_FLAGS :=
+CONSTRAINTS = constraints.txt
+ROS_EXTRAS := ,ros,ros-build
+endif
+
+STAMPS = $(VENV)/.stamps
+BIN = $(VENV)/bin
+PY = $(BIN)/python
+RUN_EXTRAS := opencv,openvino,onnx,viz$(ROS_EXTRAS)
+TEST_EXTRAS := $(RUN_EXTRAS),sim,train,export,test,lint
+TORCH := torch==2.13.0
+
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL = $(if $(UV),VIRTUAL_ENV=$(VENV) $(UV) pip install,$(PY) -m pip install --quiet --disable-pip-version-check)
+
+# The wheels set no AMENT_PREFIX_PATH; a sourced ROS has one, and the environment with our messages goes before it.
+ENVIRONMENT = AMENT_PREFIX_PATH=$(VENV)$${AMENT_PREFIX_PATH:+:$$AMENT_PREFIX_PATH} \
+	$(if $(ROS_DISTRO),LD_LIBRARY_PATH=$(VENV)/lib$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}) \
+	FASTDDS_DEFAULT_PROFILES_FILE=$(CURDIR)/config/fastdds.xml \
+	ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_LOCALHOST_ONLY=1 \
+	PATH=$(BIN):$$PATH
+
+say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(STAMPS)/messages ## Map from a bag, live node, loop closures, report in demo_report/
+	$(call say,Demo: map from lap one$(comma) then the node lives through lap two)
+	@$(ENVIRONMENT) a2gc demo --report $(DEMO_REPORT)
+
+.PHONY: test
+test: lint ## Lint, types, architecture, then every test
+	$(call say,Tests on $(JOBS) processes)
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(STAMPS)/test ## ruff, mypy, import-linter
+	$(call say,Lint: ruff$(comma) mypy$(comma) import-linter)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: venv
+venv: $(STAMPS)/messages ## The environment that runs the node, with a2gc_msgs built into it
+
+.PHONY: shell
+shell: $(STAMPS)/messages ## A shell in which a2gc, place_recognition and bag_player work
+	@$(ENVIRONMENT) $${SHELL:-bash}
+
+.PHONY: clean
+clean: ## Removes the environment, builds and reports
+	rm -rf $(VENV) build install log $(DEMO_REPORT)
+
+comma := ,
+
+$(STAMPS)/venv:
+	$(call say,Environment in $(VENV) ($(if $(UV),uv,venv and pip)$(comma) ROS: $(ROS_SOURCE)))
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else \
+	    f"a2gc needs Python 3.10 to 3.13 and {sys.executable} is {v[0]}.{v[1]}: name another, make PYTHON=python3.12 ...")'
+	@$(if $(UV),$(UV) venv --allow-existing --python $(PYTHON) $(VENV_FLAGS) $(VENV),$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)) \
+	    || { echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+# A ROS distribution is compiled against its own NumPy, so that one stays.
+$(STAMPS)/constraints.txt: $(STAMPS)/venv
+	@$(PY) -c 'import numpy; print(f"numpy=={numpy.__version__}")' > $@
+
+$(STAMPS)/run: $(STAMPS)/venv setup.py constraints.txt $(if $(ROS_DISTRO),$(STAMPS)/constraints.txt)
+	$(call say,Installing what the node needs ($(RUN_EXTRAS)))
+	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(RUN_EXTRAS)]'
+	@touch $@
+
+$(STAMPS)/messages: $(STAMPS)/run $(wildcard a2gc_msgs/*.* a2gc_msgs/*/*)
+	$(call say,Building the interface package a2gc_msgs ($(ROS_SOURCE)))
+	@$(PY) -c 'import pathlib, sys, sysconfig as s; h = pathlib.Path(s.get_path("include"), "Python.h"); \
+	    sys.exit(0 if h.exists() else f"a2gc_msgs needs {h}: install the headers of Python (Debian, Ubuntu: apt install python3-dev)")'
+	@command -v $${CXX:-g++} > /dev/null || { echo "a2gc_msgs needs a C++ compiler (Debian, Ubuntu: apt install g++)" >&2; exit 1; }
+ifdef ROS_DISTRO
+	@cmake -S a2gc_msgs -B build/a2gc_msgs-$(ROS_DISTRO) -DCMAKE_INSTALL_PREFIX=$(VENV) -DBUILD_TESTING=OFF \
+	    -DPython3_EXECUTABLE=$(PY) > build-a2gc_msgs.log || { cat build-a2gc_msgs.log >&2; exit 1; }
+	@cmake --build build/a2gc_msgs-$(ROS_DISTRO) --target install >> build-a2gc_msgs.log || { cat build-a2gc_msgs.log >&2; exit 1; }
+	@rm -f build-a2gc_msgs.log
+else
+	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
+	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall ./a2gc_msgs
+endif
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/messages
+	$(call say,Installing what the tests need ($(TORCH)$(comma) $(TEST_EXTRAS)))
+	@$(INSTALL) $(TORCH)
+	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(TEST_EXTRAS)]'
+	@touch $@
