@@ -1,0 +1,113 @@
+"""What one run over a recording produced: a record for each image that was worked on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from a2gc_ros.errors import A2gcError
+
+
+@dataclass(frozen=True)
+class ClosureRecord:
+    """An accepted candidate, without its pose.
+
+    Attributes:
+        keyframe_stamp_ns: Stamp of the keyframe, nanoseconds.
+        map_index: 0 for the live session, n for the n-th loaded map.
+        similarity: Cosine of the two descriptors.
+        inliers: Local features that agree with one camera motion; 0 when no check ran.
+        verified: Whether the geometric check passed.
+    """
+
+    keyframe_stamp_ns: int
+    map_index: int
+    similarity: float
+    inliers: int
+    verified: bool
+
+
+@dataclass(frozen=True)
+class QueryRecord:
+    """One image that was worked on.
+
+    Attributes:
+        stamp_ns: Stamp of the image, nanoseconds.
+        closures: Accepted candidates, best first.
+        latency_ms: From the image's arrival to its answer, milliseconds; NaN when not measured.
+        best_stamp_ns: Keyframe of the most similar admissible match before any threshold; None when there was none.
+        best_map_index: Which map that keyframe is in.
+        best_similarity: Its cosine; NaN when there was none.
+    """
+
+    stamp_ns: int
+    closures: tuple[ClosureRecord, ...] = ()
+    latency_ms: float = math.nan
+    best_stamp_ns: int | None = None
+    best_map_index: int = 0
+    best_similarity: float = math.nan
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of the chain over one recording.
+
+    Attributes:
+        mode: "offline" or "live".
+        model: Name of the model.
+        backend: Inference runtime that ran it.
+        queries: In the order of their stamps.
+        skipped: Images that were not worked on, by reason.
+    """
+
+    mode: str
+    model: str
+    backend: str
+    queries: tuple[QueryRecord, ...]
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def accepted_pairs(self) -> set[tuple[int, int, int]]:
+        """Returns (query stamp, map index, keyframe stamp) of every accepted candidate."""
+        return {(q.stamp_ns, c.map_index, c.keyframe_stamp_ns) for q in self.queries for c in q.closures}
+
+
+def write_queries(path: Path, queries: Iterable[QueryRecord]) -> None:
+    """Writes one JSON object a line; NaN is written as null."""
+    with path.open("w", encoding="utf-8") as file:
+        for query in queries:
+            file.write(json.dumps(_without_nan(dataclasses.asdict(query))) + "\n")
+
+
+def read_queries(path: Path) -> tuple[QueryRecord, ...]:
+    """Reads what ``write_queries`` wrote.
+
+    Raises:
+        A2gcError: If a line is not a query record.
+    """
+    queries = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            closures = tuple(ClosureRecord(**closure) for closure in entry.pop("closures"))
+            values: dict[str, Any] = {
+                key: math.nan if value is None and key != "best_stamp_ns" else value for key, value in entry.items()
+            }
+            queries.append(QueryRecord(closures=closures, **values))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise A2gcError(f"{path}, line {number}, is not a query record ({error}); record the run again") from error
+    return tuple(queries)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,162 @@
+"""Precision and recall of a run against true poses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.replay.records import RunRecord
+from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit, near, same_view
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision and recall as the threshold on the similarity of the best match falls.
+
+    Attributes:
+        thresholds: float64 (T,), descending.
+        precision: float64 (T,).
+        recall: float64 (T,).
+    """
+
+    thresholds: npt.NDArray[np.float64]
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+
+    @property
+    def average_precision(self) -> float:
+        """Area under the curve: precision weighted with the steps of recall; NaN without any revisit."""
+        if len(self.recall) == 0:
+            return math.nan
+        return float(np.sum(np.diff(self.recall, prepend=0.0) * self.precision))
+
+    def recall_at_precision(self, precision: float) -> float:
+        """Returns the largest recall at which the precision is still at least this; 0 when it never is."""
+        reached = self.recall[self.precision >= precision]
+        return float(reached.max()) if len(reached) else 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a run did.
+
+    Attributes:
+        rule: When two images count as the same place.
+        queries: Images that were worked on and whose true pose is known.
+        revisits: Of those, how many show a place that was there to be recognised, seen the same way.
+        recognised: Of the revisits, how many have a right closure.
+        closures: Accepted candidates that could be judged.
+        right: Of those, how many are right.
+        unjudged: Accepted candidates without a true pose for both images.
+        distances_m: float64 (closures,), true distance between the two images of each closure.
+        judged: For each judged closure: (query stamp, keyframe stamp, map index, whether it is right).
+        missed: Stamps of revisits without a right closure.
+        curve: Of the best match of each image before any threshold; None when the run holds no such matches.
+    """
+
+    rule: PlaceRule
+    queries: int
+    revisits: int
+    recognised: int
+    closures: int
+    right: int
+    unjudged: int
+    distances_m: npt.NDArray[np.float64]
+    judged: tuple[tuple[int, int, int, bool], ...]
+    missed: tuple[int, ...]
+    curve: Curve | None
+
+    @property
+    def precision(self) -> float:
+        """Right closures among the judged ones; NaN without any."""
+        return self.right / self.closures if self.closures else math.nan
+
+    @property
+    def recall(self) -> float:
+        """Recognised revisits among all; NaN without any."""
+        return self.recognised / self.revisits if self.revisits else math.nan
+
+
+def score(run: RunRecord, path: TruePath, maps: dict[int, TruePath], rule: PlaceRule) -> Score:
+    """Judges a run.
+
+    Args:
+        run: What was recognised.
+        path: True poses of the images of the run, found by stamp.
+        maps: True poses of the keyframes of each loaded map, by map index (1, 2, ...), in the same world frame.
+        rule: When two images count as the same place.
+    """
+    indices = {q.stamp_ns: i for q in run.queries if (i := path.index_of(q.stamp_ns)) is not None}
+    revisit: npt.NDArray[np.bool_] = np.any(same_view(path, path, rule) & earlier_visit(path, rule), axis=1)
+    for keyframes in maps.values():
+        revisit |= np.any(same_view(path, keyframes, rule), axis=1)
+    close = {0: near(path, path, rule), **{m: near(path, keyframes, rule) for m, keyframes in maps.items()}}
+    references = {0: path, **maps}
+
+    def lookup(map_index: int, stamp_ns: int | None) -> int | None:
+        keyframes = references.get(map_index)
+        return None if keyframes is None or stamp_ns is None else keyframes.index_of(stamp_ns)
+
+    judged, distances, missed = [], [], []
+    unjudged = recognised = 0
+    ranked: list[tuple[float, bool, bool]] = []
+    for query in run.queries:
+        i = indices.get(query.stamp_ns)
+        found = False
+        for closure in query.closures:
+            j = lookup(closure.map_index, closure.keyframe_stamp_ns)
+            if i is None or j is None:
+                unjudged += 1
+                continue
+            right = bool(close[closure.map_index][i, j])
+            found |= right
+            other = references[closure.map_index].positions[j]
+            distances.append(float(np.linalg.norm(path.positions[i] - other)))
+            judged.append((query.stamp_ns, closure.keyframe_stamp_ns, closure.map_index, right))
+        if i is None:
+            continue
+        if revisit[i]:
+            recognised += found
+            if not found:
+                missed.append(query.stamp_ns)
+        j = lookup(query.best_map_index, query.best_stamp_ns)
+        if j is not None and math.isfinite(query.best_similarity):
+            ranked.append((query.best_similarity, bool(close[query.best_map_index][i, j]), bool(revisit[i])))
+    revisits = int(sum(revisit[i] for i in indices.values()))
+    return Score(
+        rule=rule,
+        queries=len(indices),
+        revisits=revisits,
+        recognised=recognised,
+        closures=len(judged),
+        right=sum(entry[3] for entry in judged),
+        unjudged=unjudged,
+        distances_m=np.array(distances),
+        judged=tuple(judged),
+        missed=tuple(missed),
+        curve=precision_recall(ranked, revisits) if ranked else None,
+    )
+
+
+def precision_recall(ranked: list[tuple[float, bool, bool]], positives: int) -> Curve:
+    """Computes precision and recall at every distinct similarity.
+
+    Args:
+        ranked: (similarity, right, revisit) of the best match of each query, in any order: whether the match is right,
+            and whether the query counts among the positives. A right match of a query outside them (the place seen
+            from another side) adds to precision alone.
+        positives: How many queries could have been answered right, matched or not; the denominator of recall.
+    """
+    order = sorted(ranked, key=lambda entry: -entry[0])
+    similarities, right, revisit = (np.array(column) for column in zip(*order, strict=True))
+    # Ties share one threshold: only the last of them is an operating point.
+    last = np.append(similarities[1:] != similarities[:-1], True)
+    counts = np.arange(1, len(order) + 1)
+    return Curve(
+        similarities[last],
+        (np.cumsum(right) / counts)[last],
+        (np.cumsum(right & revisit) / max(positives, 1))[last],
+    )

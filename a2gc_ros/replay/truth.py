@@ -1,0 +1,86 @@
+"""Which places are the same, from true poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.geometry import Pose
+
+
+@dataclass(frozen=True)
+class PlaceRule:
+    """When two camera images count as the same place.
+
+    Attributes:
+        radius_m: A closure is right when the true positions are at most this far apart.
+        heading_deg: A revisit is expected to be found only when the headings differ by at most this: a camera that
+            looks the other way sees another picture.
+        min_time_gap_s: Images closer in time than this are the same visit, not a revisit.
+        min_travel_m: Images with less path between them than this are the same visit.
+    """
+
+    radius_m: float = 8.0
+    heading_deg: float = 45.0
+    min_time_gap_s: float = 20.0
+    min_travel_m: float = 20.0
+
+
+@dataclass(frozen=True)
+class TruePath:
+    """True planar poses of a set of images.
+
+    Attributes:
+        stamps_ns: int64 (N,), ascending.
+        positions: float64 (N, 3), metres, in one common frame.
+        headings: float64 (N,), radians about +z.
+        travelled: float64 (N,), metres along the path since its first image.
+    """
+
+    stamps_ns: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.float64]
+    headings: npt.NDArray[np.float64]
+    travelled: npt.NDArray[np.float64]
+
+    @classmethod
+    def from_poses(cls, stamps_ns: list[int], poses: list[Pose]) -> TruePath:
+        """Builds a path from poses (each float64 (4, 4), ``t_world_robot``) in ascending order of stamps."""
+        stacked = np.stack(poses) if poses else np.empty((0, 4, 4))
+        positions = stacked[:, :3, 3]
+        steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+        return cls(
+            np.asarray(stamps_ns, dtype=np.int64),
+            positions,
+            np.arctan2(stacked[:, 1, 0], stacked[:, 0, 0]),
+            np.concatenate([np.zeros(min(1, len(poses))), np.cumsum(steps)]),
+        )
+
+    def index_of(self, stamp_ns: int) -> int | None:
+        """Returns the image with exactly this stamp, or None."""
+        i = int(np.searchsorted(self.stamps_ns, stamp_ns))
+        return i if i < len(self.stamps_ns) and self.stamps_ns[i] == stamp_ns else None
+
+    def __len__(self) -> int:
+        return len(self.stamps_ns)
+
+
+def near(queries: TruePath, references: TruePath, rule: PlaceRule) -> npt.NDArray[np.bool_]:
+    """Tells for each pair whether the true positions are within the radius; bool (Q, R)."""
+    gaps = np.linalg.norm(queries.positions[:, None] - references.positions[None], axis=2)
+    return gaps <= rule.radius_m
+
+
+def same_view(queries: TruePath, references: TruePath, rule: PlaceRule) -> npt.NDArray[np.bool_]:
+    """Tells for each pair whether they are near and look the same way; bool (Q, R)."""
+    turn = queries.headings[:, None] - references.headings[None]
+    turn = np.abs(np.arctan2(np.sin(turn), np.cos(turn)))
+    return near(queries, references, rule) & (turn <= np.deg2rad(rule.heading_deg))
+
+
+def earlier_visit(path: TruePath, rule: PlaceRule) -> npt.NDArray[np.bool_]:
+    """Tells for each pair (query, reference) of one run whether the reference is an earlier visit; bool (N, N)."""
+    seconds = (path.stamps_ns[:, None] - path.stamps_ns[None]) / 1e9
+    metres = path.travelled[:, None] - path.travelled[None]
+    return (seconds >= rule.min_time_gap_s) & (metres >= rule.min_travel_m)
