@@ -1,0 +1,62 @@
+"""One look for every picture: size, type, and colours that people with colour blindness can tell apart.
+
+Colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+RIGHT = "#009E73"
+WRONG = "#D55E00"
+MISSED = "#8C8C8C"
+PATH = "#C9D1D9"
+ACCENT = "#0072B2"
+SECOND = "#E69F00"
+INK = "#24292F"
+
+DPI = 120
+
+_SETTINGS: Any = {
+    "font.size": 11,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 13,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.edgecolor": "#6E7781",
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#EAEEF2",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Applies the look to figures made inside the block, and to nothing else in the process."""
+    with mpl.rc_context(_SETTINGS):
+        yield
+
+
+def new_figure(width_in: float, height_in: float) -> Figure:
+    """Makes a figure without pyplot, so that no display and no global state is involved."""
+    return Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor="white")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG of exactly the figure's size; the same figure gives the same bytes."""
+    figure.savefig(path, dpi=DPI, metadata={"Software": None})
