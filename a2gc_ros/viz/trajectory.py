@@ -13,78 +13,102 @@ from matplotlib.lines import Line2D
 
 from a2gc_ros.viz import style
 
+Points = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Links:
-    """Straight lines from query to keyframe.
+    """Lines from query to keyframe.
 
     Attributes:
-        queries: float64 (N, 2), metres.
-        keyframes: float64 (N, 2), metres.
+        queries: float64 (N, 3): x and y in metres, seconds since the start.
+        keyframes: float64 (N, 3), likewise; keyframes of a loaded map lie at second 0.
         right: bool (N,).
     """
 
-    queries: npt.NDArray[np.float64]
-    keyframes: npt.NDArray[np.float64]
+    queries: Points
+    keyframes: Points
     right: npt.NDArray[np.bool_]
 
 
 def draw_trajectory(
-    path: npt.NDArray[np.float64],
-    links: Links,
-    missed: npt.NDArray[np.float64],
-    *,
-    mapped: npt.NDArray[np.float64] | None = None,
-    title: str = "Loop closures on the true path",
+    path: Points, links: Links, missed: Points, *, mapped: Points | None = None, title: str = "Loop closures"
 ) -> Figure:
-    """Draws a path from above.
+    """Draws a path from above, and once more lifted by time, so that laps over the same ground come apart.
 
     Args:
-        path: float64 (N, 2), metres, in driving order.
+        path: float64 (N, 3): x and y in metres, seconds since the start, in driving order.
         links: Accepted closures.
-        missed: float64 (M, 2), where a known place was not recognised.
-        mapped: float64 (K, 2), keyframes of a loaded map.
+        missed: float64 (M, 3), where a known place was not recognised.
+        mapped: float64 (K, 3), keyframes of a loaded map, at second 0.
         title: Stands above the picture.
     """
+    keyframes = np.empty((0, 3)) if mapped is None else mapped
     with style.styled():
-        figure = style.new_figure(8.5, 7.0)
-        axes = figure.add_subplot()
-        axes.plot(path[:, 0], path[:, 1], color=style.PATH, linewidth=5, solid_capstyle="round", zorder=1)
-        if mapped is not None and len(mapped):
-            axes.scatter(mapped[:, 0], mapped[:, 1], s=10, color=style.ACCENT, zorder=2)
-        if len(missed):
-            axes.scatter(missed[:, 0], missed[:, 1], s=16, color=style.MISSED, zorder=3)
-        _draw_links(axes, links)
-        if len(path):
-            axes.plot(*path[0], marker="o", markersize=9, color="white", markeredgecolor=style.INK, zorder=6)
-            axes.annotate("start", path[0], xytext=(8, 8), textcoords="offset points", zorder=6)
-        axes.set(xlabel="x [m]", ylabel="y [m]", aspect="equal", title=title)
-        axes.margins(0.06)
-        axes.legend(handles=_legend(links, len(missed), mapped), loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure = style.new_figure(13.0, 6.6)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=15, fontweight="bold")
+        plan, lifted = figure.subplots(1, 2)
+        _draw(plan, path, links, missed, keyframes)
+        plan.set(xlabel="x [m]", ylabel="y [m]", aspect="equal", title="From above")
+        lift = _Lift(path)
+        _draw(
+            lifted,
+            lift(path),
+            Links(lift(links.queries), lift(links.keyframes), links.right),
+            lift(missed),
+            lift(keyframes),
+        )
+        lifted.set(aspect="equal", title="Lifted by time: a line joins a place with itself")
+        lifted.set_axis_off()
+        figure.legend(
+            handles=_legend(links, len(missed), len(keyframes)), loc="outside lower center", ncols=5, fontsize=11
+        )
     return figure
 
 
-def _draw_links(axes: Axes, links: Links) -> None:
-    for right, colour, order in ((True, style.RIGHT, 4), (False, style.WRONG, 5)):
-        chosen = links.right == right
-        segments = np.stack([links.queries[chosen], links.keyframes[chosen]], axis=1)
-        axes.add_collection(LineCollection(list(segments), colors=colour, linewidths=1.6, zorder=order))
-        axes.scatter(links.queries[chosen, 0], links.queries[chosen, 1], s=14, color=colour, zorder=order)
+class _Lift:
+    """Oblique projection: depth goes up and to the right at half length, time goes straight up."""
+
+    def __init__(self, path: Points) -> None:
+        extent = float(np.ptp(path[:, :2], axis=0).max()) if len(path) else 1.0
+        seconds = float(path[:, 2].max()) if len(path) else 1.0
+        self._rise = 0.75 * extent / max(seconds, 1e-9)
+
+    def __call__(self, points: Points) -> Points:
+        x, y, seconds = points.T
+        return np.stack([x + 0.35 * y, 0.35 * y + self._rise * seconds], axis=1)
 
 
-def _legend(links: Links, missed: int, mapped: npt.NDArray[np.float64] | None) -> list[Line2D]:
-    def entry(colour: str, label: str, marker: str = "o") -> Line2D:
-        return Line2D([], [], color=colour, marker=marker, markersize=5, label=label)
+def _draw(axes: Axes, path: Points, links: Links, missed: Points, mapped: Points) -> None:
+    axes.plot(path[:, 0], path[:, 1], color=style.PATH, linewidth=4, solid_capstyle="round", zorder=1)
+    axes.scatter(mapped[:, 0], mapped[:, 1], s=10, color=style.ACCENT, zorder=2)
+    axes.scatter(missed[:, 0], missed[:, 1], s=16, color=style.MISSED, zorder=3)
+    for right, colour, width, order in ((True, style.RIGHT, 0.9, 4), (False, style.WRONG, 2.0, 5)):
+        ends = links.queries[links.right == right, :2]
+        starts = links.keyframes[links.right == right, :2]
+        segments = list(np.stack([ends, starts], axis=1))
+        axes.add_collection(LineCollection(segments, colors=colour, linewidths=width, zorder=order))
+        axes.scatter(ends[:, 0], ends[:, 1], s=14, color=colour, zorder=order)
+    if len(path):
+        axes.plot(path[0, 0], path[0, 1], marker="o", markersize=9, color="white", markeredgecolor=style.INK, zorder=6)
+        axes.annotate("start", (path[0, 0], path[0, 1]), xytext=(8, 8), textcoords="offset points", zorder=6)
+    axes.margins(0.08)
+
+
+def _legend(links: Links, missed: int, mapped: int) -> list[Line2D]:
+    def dots(colour: str, label: str) -> Line2D:
+        return Line2D([], [], color=colour, marker="o", markersize=5, linestyle="", label=label)
+
+    def joined(colour: str, label: str) -> Line2D:
+        return Line2D([], [], color=colour, marker="o", markersize=5, label=label)
 
     right = int(np.count_nonzero(links.right))
     entries = [
         Line2D([], [], color=style.PATH, linewidth=5, label="true path"),
-        entry(style.RIGHT, f"right ({right})"),
-        entry(style.WRONG, f"wrong ({len(links.right) - right})"),
-        Line2D([], [], color=style.MISSED, marker="o", markersize=5, linestyle="", label=f"missed ({missed})"),
+        joined(style.RIGHT, f"right ({right})"),
+        joined(style.WRONG, f"wrong ({len(links.right) - right})"),
+        dots(style.MISSED, f"missed ({missed})"),
     ]
-    if mapped is not None:
-        entries.append(
-            Line2D([], [], color=style.ACCENT, marker="o", markersize=4, linestyle="", label=f"map ({len(mapped)})")
-        )
+    if mapped:
+        entries.append(dots(style.ACCENT, f"map ({mapped})"))
     return entries

@@ -30,7 +30,7 @@ def count(image: npt.NDArray[np.uint8], colour: str) -> int:
 
 def circle() -> npt.NDArray[np.float64]:
     angle = np.linspace(0, 2 * np.pi, 60)
-    return np.stack([50 * np.cos(angle), 30 * np.sin(angle)], axis=1)
+    return np.stack([50 * np.cos(angle), 30 * np.sin(angle), angle], axis=1)
 
 
 def links(right: list[bool]) -> Links:
@@ -43,16 +43,16 @@ def links(right: list[bool]) -> Links:
 def test_trajectory_draws_right_and_wrong_links_apart(
     tmp_path: Path, right: list[bool], green: bool, red: bool
 ) -> None:
-    nothing = np.empty((0, 2))
+    nothing = np.empty((0, 3))
     with_links = pixels(draw_trajectory(circle(), links(right), nothing), tmp_path)
     legend_only = pixels(draw_trajectory(circle(), links([]), nothing), tmp_path)
-    assert with_links.shape == legend_only.shape == (840, 1020, 3)
+    assert with_links.shape == legend_only.shape == (792, 1560, 3)
     assert (count(with_links, style.RIGHT) > 2 * count(legend_only, style.RIGHT)) == green
     assert (count(with_links, style.WRONG) > 2 * count(legend_only, style.WRONG)) == red
 
 
 def test_trajectory_shows_what_was_missed_and_what_was_mapped(tmp_path: Path) -> None:
-    nothing = np.empty((0, 2))
+    nothing = np.empty((0, 3))
     plain = pixels(draw_trajectory(circle(), links([]), nothing), tmp_path)
     missed = pixels(draw_trajectory(circle(), links([]), circle()[:20]), tmp_path)
     mapped = pixels(draw_trajectory(circle(), links([]), nothing, mapped=circle()), tmp_path)
