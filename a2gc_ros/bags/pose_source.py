@@ -1,0 +1,112 @@
+"""Where the pose of a frame comes from: a topic of poses, the transform tree, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from a2gc_ros.bags.messages import pose_of, rigid, stamp_of
+from a2gc_ros.bags.skips import Skips
+from a2gc_ros.bags.storage import TRANSFORMS, RawMessage, Storage, Topic
+from a2gc_ros.bags.trajectory import Trajectory
+from a2gc_ros.bags.transforms import TransformTree
+from a2gc_ros.errors import BagError
+from a2gc_ros.geometry import Pose
+
+FIXED_FRAMES = ("odom", "map", "world")
+BASE_FRAMES = ("base_link", "base_footprint")
+
+
+class PoseSource(Protocol):
+    """Gives ``t_odom_base`` at a stamp."""
+
+    def interpolate(self, stamp_ns: int) -> Pose | None:
+        """Returns the pose, or None where it is not known."""
+
+
+class TransformSource:
+    """Poses of one frame of a transform tree in another."""
+
+    def __init__(self, tree: TransformTree, fixed: str, moving: str) -> None:
+        self._tree, self.fixed, self.moving = tree, fixed, moving
+
+    def interpolate(self, stamp_ns: int) -> Pose | None:
+        """Returns ``t_fixed_moving`` at a stamp, or None where it is not known."""
+        return self._tree.lookup(self.fixed, self.moving, stamp_ns)
+
+
+def read_trajectory(storage: Storage, topic: Topic, skips: Skips) -> Trajectory:
+    """Reads all poses of an Odometry, PoseStamped or PoseWithCovarianceStamped topic."""
+    stamped: list[tuple[int, Pose]] = []
+    for raw, message in _readable(storage, {topic.name}, skips):
+        try:
+            pose = pose_of(message, raw.type)
+        except ValueError:
+            skips.add(topic.name, "a pose is not finite or its quaternion has no length")
+            continue
+        stamped.append((stamp_of(message.header) or raw.stamp_ns, pose))
+    return Trajectory.from_poses(stamped)
+
+
+def read_transforms(storage: Storage, skips: Skips) -> TransformTree:
+    """Reads every /tf and /tf_static message into a tree."""
+    tree = TransformTree()
+    topics = {topic.name for topic in storage.topics if topic.type == TRANSFORMS}
+    for raw, message in _readable(storage, topics, skips):
+        static = raw.topic.endswith("tf_static")
+        for edge in message.transforms:
+            try:
+                pose = rigid(edge.transform.translation, edge.transform.rotation)
+            except ValueError:
+                skips.add(raw.topic, "a transform is not finite or its quaternion has no length")
+                continue
+            stamp_ns = stamp_of(edge.header) or raw.stamp_ns
+            tree.add(edge.header.frame_id, edge.child_frame_id, stamp_ns, pose, static=static)
+    return tree
+
+
+def transform_source(tree: TransformTree, fixed: str | None, base: str | None, camera: str) -> TransformSource | None:
+    """Chooses the two frames of a tree between which the robot's motion lies.
+
+    Args:
+        tree: The tree.
+        fixed: Frame that stands still; None for the first of ``FIXED_FRAMES`` there is.
+        base: Frame that moves with the robot; None for the first of ``BASE_FRAMES`` there is, else the camera's.
+        camera: Frame of the images.
+
+    Returns:
+        The source, or None where frames were left open and none fit.
+
+    Raises:
+        BagError: If a frame that was named does not exist or no chain leads from one to the other.
+    """
+    for name in (fixed, base):
+        if name is not None and name not in tree.frames:
+            raise BagError(f"the transforms hold no frame {name}; they hold {', '.join(sorted(tree.frames))}")
+    fixed_choices = (fixed,) if fixed else FIXED_FRAMES
+    base_choices = (base,) if base else (*BASE_FRAMES, camera.lstrip("/"))
+    for fixed_choice in fixed_choices:
+        for base_choice in base_choices:
+            if tree.is_connected(fixed_choice, base_choice):
+                return TransformSource(tree, fixed_choice, base_choice)
+    if fixed or base:
+        raise BagError(
+            f"no chain of transforms leads from {fixed or 'odom, map or world'} to "
+            f"{base or 'base_link, base_footprint or the camera'}; "
+            f"the frames are {', '.join(sorted(tree.frames))}"
+        )
+    return None
+
+
+def _readable(storage: Storage, topics: set[str], skips: Skips) -> Iterator[tuple[RawMessage, Any]]:
+    """Yields messages that can be deserialised; the others, and the end of a damaged file, are counted."""
+    try:
+        for raw in storage.messages(topics):
+            try:
+                message = storage.deserialize(raw)
+            except BagError as error:
+                skips.add(raw.topic, error)
+                continue
+            yield raw, message
+    except BagError as error:
+        skips.add(str(storage.path), error)

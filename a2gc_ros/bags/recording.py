@@ -1,0 +1,256 @@
+"""A recording as a stream of frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from a2gc_ros.bags.messages import decode_image, intrinsics_of, stamp_of
+from a2gc_ros.bags.pose_source import PoseSource, read_trajectory, read_transforms, transform_source
+from a2gc_ros.bags.skips import Skips
+from a2gc_ros.bags.storage import TRANSFORMS, RawMessage, Storage, Topic
+from a2gc_ros.bags.topics import image_topic, info_topic, pose_topic
+from a2gc_ros.bags.trajectory import Trajectory
+from a2gc_ros.errors import BagError, ImageError
+from a2gc_ros.images.frame import CameraIntrinsics, Frame
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """What ``Recording.frames`` has settled before it reads the first image."""
+
+    image: Topic
+    poses: PoseSource | None
+    intrinsics: CameraIntrinsics | None
+    start_ns: int | None
+    stop_ns: int | None
+    max_size: tuple[int, int] | None
+
+
+class Recording:
+    """A recording opened for reading; a context manager.
+
+    One iteration over its frames or messages may run at a time. Nothing but the trajectory is held in memory.
+
+    Attributes:
+        path: Where it lies.
+        topics: Its topics, by name.
+        skips: Messages left out so far, by reason.
+        stamped_on_receipt: Images so far whose header carried no stamp, so that the time of receipt was taken.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._storage = Storage(path)
+        self.path = self._storage.path
+        self.topics: tuple[Topic, ...] = self._storage.topics
+        self.skips = Skips()
+        self.stamped_on_receipt = 0
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._storage.close()
+
+    @property
+    def start_ns(self) -> int:
+        """Time of receipt of the first message in nanoseconds."""
+        return self._storage.start_ns
+
+    @property
+    def duration(self) -> float:
+        """Seconds between the first and the last message."""
+        return (self._storage.end_ns - self._storage.start_ns) / 1e9
+
+    def image_topic(self, wanted: str | None = None) -> Topic:
+        """Returns the topic whose images ``frames`` yields; its ``count`` serves a progress bar.
+
+        Raises:
+            BagError: If there is none, or several and none was named; the message lists them.
+        """
+        return image_topic(self.topics, wanted)
+
+    def frames(
+        self,
+        image_topic: str | None = None,
+        pose_topic: str | None = None,
+        trajectory: Trajectory | None = None,
+        info_topic: str | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        *,
+        fixed_frame: str | None = None,
+        base_frame: str | None = None,
+        max_size: tuple[int, int] | None = None,
+        workers: int = 1,
+    ) -> Iterator[Frame]:
+        """Streams the images of one camera with their poses and calibration, in order of receipt.
+
+        Images that cannot be decoded are counted in ``skips``. Header stamps rule; only where one is zero does the
+        time of receipt stand in for it.
+
+        Args:
+            image_topic: The camera's topic; None takes the only one.
+            pose_topic: Topic of Odometry, PoseStamped, PoseWithCovarianceStamped or transforms; None takes the best
+                there is, an empty name takes no poses.
+            trajectory: Poses from elsewhere, in place of a topic.
+            info_topic: Calibration topic; None takes the one beside the images, an empty name takes none.
+            start: First second wanted, counted from the start of the recording.
+            stop: First second no longer wanted.
+            fixed_frame: For transforms: the frame that stands still; None tries odom, map and world.
+            base_frame: For transforms: the robot's frame; None tries base_link, base_footprint and the camera's.
+            max_size: (height, width) beyond which pixels are of no use; JPEG images are then decoded at reduced scale
+                and their intrinsics scaled with them.
+            workers: Threads that decode images ahead of the caller; 0 decodes in the caller's thread.
+
+        Returns:
+            An iterator over frames. Topics and poses are settled when this returns.
+
+        Raises:
+            BagError: If a topic or frame does not exist, carries something else, or several could be meant.
+        """
+        image = self.image_topic(image_topic)
+        selection = _Selection(
+            image=image,
+            poses=trajectory if trajectory is not None else self._poses(pose_topic, image, fixed_frame, base_frame),
+            intrinsics=self._intrinsics(info_topic, image),
+            start_ns=self._at(start),
+            stop_ns=self._at(stop),
+            max_size=max_size,
+        )
+        return self._decode_ahead(selection, workers) if workers else self._decode(selection)
+
+    def messages(
+        self,
+        topics: Collection[str] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> Iterator[RawMessage]:
+        """Streams serialised messages as CDR, ready for a ROS 2 publisher; those of ROS 1 are converted.
+
+        Args:
+            topics: Names of the topics wanted; None for all.
+            start: First second wanted, counted from the start of the recording.
+            stop: First second no longer wanted.
+        """
+        for raw in self._raw(topics, self._at(start), self._at(stop)):
+            try:
+                yield RawMessage(raw.topic, raw.type, raw.stamp_ns, self._storage.to_cdr(raw))
+            except BagError as error:
+                self.skips.add(raw.topic, error)
+
+    def _at(self, second: float | None) -> int | None:
+        return None if second is None else self.start_ns + round(second * 1e9)
+
+    def _raw(self, topics: Collection[str] | None, start_ns: int | None, stop_ns: int | None) -> Iterator[RawMessage]:
+        """Streams messages up to the end or to where the file is damaged, which is counted."""
+        try:
+            yield from self._storage.messages(topics, start_ns, stop_ns)
+        except BagError as error:
+            self.skips.add(str(self.path), error)
+
+    def _poses(self, wanted: str | None, image: Topic, fixed: str | None, base: str | None) -> PoseSource | None:
+        if wanted == "":
+            return None
+        topic = pose_topic(self.topics, wanted)
+        if topic is None:
+            return None
+        if topic.type != TRANSFORMS:
+            return read_trajectory(self._storage, topic, self.skips)
+        tree = read_transforms(self._storage, self.skips)
+        source = transform_source(tree, fixed, base, self._frame_id(image))
+        if source is None and wanted is not None:
+            raise BagError(
+                f"the transforms hold no odom, map or world frame above base_link, base_footprint or the camera; "
+                f"name the fixed and the base frame among {', '.join(sorted(tree.frames))}"
+            )
+        return source
+
+    def _frame_id(self, image: Topic) -> str:
+        for raw in self._raw({image.name}, None, None):
+            try:
+                return str(self._storage.deserialize(raw).header.frame_id)
+            except BagError:
+                continue
+        return ""
+
+    def _intrinsics(self, wanted: str | None, image: Topic) -> CameraIntrinsics | None:
+        if wanted == "":
+            return None
+        topic = info_topic(self.topics, image, wanted)
+        if topic is None:
+            return None
+        for raw in self._raw({topic.name}, None, None):
+            try:
+                return intrinsics_of(self._storage.deserialize(raw))
+            except BagError as error:
+                self.skips.add(raw.topic, error)
+        return None
+
+    def _decode(self, selection: _Selection) -> Iterator[Frame]:
+        for raw in self._raw({selection.image.name}, selection.start_ns, selection.stop_ns):
+            try:
+                frame, stamped = self._frame(raw, selection)
+            except (BagError, ImageError) as error:
+                self.skips.add(raw.topic, error)
+                continue
+            self.stamped_on_receipt += not stamped
+            yield frame
+
+    def _decode_ahead(self, selection: _Selection, workers: int) -> Iterator[Frame]:
+        """Keeps two images per worker in the making, so that memory stays bounded and the order is kept."""
+        ahead: deque[tuple[str, Future[tuple[Frame, bool]]]] = deque()
+
+        def next_done() -> Frame | None:
+            topic, future = ahead.popleft()
+            try:
+                frame, stamped = future.result()
+            except (BagError, ImageError) as error:
+                self.skips.add(topic, error)
+                return None
+            self.stamped_on_receipt += not stamped
+            return frame
+
+        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+            for raw in self._raw({selection.image.name}, selection.start_ns, selection.stop_ns):
+                ahead.append((raw.topic, pool.submit(self._frame, raw, selection)))
+                if len(ahead) > 2 * workers and (frame := next_done()) is not None:
+                    yield frame
+            while ahead:
+                if (frame := next_done()) is not None:
+                    yield frame
+
+    def _frame(self, raw: RawMessage, selection: _Selection) -> tuple[Frame, bool]:
+        """Returns a frame and whether its header carried a stamp."""
+        message = self._storage.deserialize(raw)
+        image = decode_image(message, raw.type, selection.max_size)
+        header_stamp = stamp_of(message.header)
+        stamp_ns = header_stamp or raw.stamp_ns
+        height, width = image.shape[:2]
+        frame = Frame(
+            stamp_ns=stamp_ns,
+            image=image,
+            frame_id=str(message.header.frame_id),
+            intrinsics=selection.intrinsics and selection.intrinsics.scaled_to(width, height),
+            pose=selection.poses.interpolate(stamp_ns) if selection.poses is not None else None,
+        )
+        return frame, bool(header_stamp)
+
+
+def open_recording(path: str | Path) -> Recording:
+    """Opens a recording.
+
+    Args:
+        path: A ROS 1 ``.bag``, an ``.mcap`` or ``.db3`` file, or a rosbag2 folder, with or without its metadata.yaml.
+
+    Raises:
+        BagError: If there is no recording or it is damaged.
+    """
+    return Recording(path)

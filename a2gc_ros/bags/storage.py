@@ -1,0 +1,242 @@
+"""Opens the storage of a recording, whatever its format, and streams serialised messages from it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rosbags.interfaces import Connection, ConnectionExtRosbag1, QosDurability
+from rosbags.rosbag1 import Reader as Reader1
+from rosbags.rosbag2 import Reader as Reader2
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from a2gc_ros.errors import BagError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+ODOMETRY = "nav_msgs/msg/Odometry"
+POSE = "geometry_msgs/msg/PoseStamped"
+POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+_TRANSFORMS_ROS1 = "tf/msg/tfMessage"
+
+_STORAGE_SUFFIXES = (".mcap", ".db3")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of a recording.
+
+    Attributes:
+        name: Topic name.
+        type: Message type, such as ``sensor_msgs/msg/Image``.
+        count: Messages recorded.
+        latched: Whether late subscribers were meant to get the last message.
+    """
+
+    name: str
+    type: str
+    count: int
+    latched: bool = False
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the topic carries raw or compressed images."""
+        return self.type in (IMAGE, COMPRESSED_IMAGE)
+
+
+@dataclass(frozen=True)
+class RawMessage:
+    """A message as it was recorded.
+
+    Attributes:
+        topic: Topic name.
+        type: Message type.
+        stamp_ns: Time of receipt in nanoseconds.
+        data: The serialised message: CDR from rosbag2, ROS 1's own serialisation from rosbag1.
+    """
+
+    topic: str
+    type: str
+    stamp_ns: int
+    data: bytes | memoryview
+
+
+@cache
+def typestore(ros_version: int) -> Typestore:
+    """Returns the message types of a ROS generation; the ones used here are the same in all its distributions."""
+    if ros_version == 2:
+        return get_typestore(Stores.ROS2_HUMBLE)
+    store = get_typestore(Stores.ROS1_NOETIC)
+    for name in (TRANSFORMS, _TRANSFORMS_ROS1):
+        store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", name))
+    return store
+
+
+class Storage:
+    """A recording's files, opened for reading; a context manager.
+
+    Only one iteration over messages may run at a time.
+
+    Args:
+        path: A ROS 1 ``.bag``, an ``.mcap`` or ``.db3`` file, or a rosbag2 folder, with or without its metadata.yaml.
+
+    Raises:
+        BagError: If there is no recording or it is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._stack = ExitStack()
+        files = _files_of(self.path)
+        self.ros_version = 1 if files[0].suffix == ".bag" else 2
+        self._readers: list[Reader1 | Reader2] = []
+        try:
+            for file in files:
+                self._readers.append(_open_reader(file, self._stack))
+        except BagError:
+            self._stack.close()
+            raise
+        self.topics = self._collect_topics()
+
+    def __enter__(self) -> Storage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._stack.close()
+
+    @property
+    def start_ns(self) -> int:
+        """Time of receipt of the first message, 0 where there are none."""
+        return min((reader.start_time for reader in self._filled), default=0)
+
+    @property
+    def end_ns(self) -> int:
+        """Time of receipt of the last message, 0 where there are none."""
+        return max((reader.end_time - 1 for reader in self._filled), default=0)
+
+    @property
+    def _filled(self) -> list[Reader1 | Reader2]:
+        return [reader for reader in self._readers if reader.message_count]
+
+    def messages(
+        self,
+        topics: Collection[str] | None = None,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
+    ) -> Iterator[RawMessage]:
+        """Streams messages in order of receipt.
+
+        Args:
+            topics: Names of the topics wanted; None for all.
+            start_ns: First time of receipt wanted.
+            stop_ns: First time of receipt no longer wanted.
+
+        Raises:
+            BagError: If the storage turns out to be damaged on the way.
+        """
+        streams: list[Iterator[tuple[Connection, int, bytes]]] = []
+        for reader in self._filled:
+            wanted = [c for c in reader.connections if topics is None or c.topic in topics]
+            if wanted:
+                streams.append(reader.messages(wanted, start_ns, stop_ns))
+        merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda item: item[1])
+        while True:
+            try:
+                connection, stamp_ns, data = next(merged)
+            except StopIteration:
+                return
+            # Any exception may come out of a parser that meets damaged bytes.
+            except Exception as error:
+                raise BagError(f"{self.path} is damaged and cannot be read any further: {error}") from error
+            yield RawMessage(connection.topic, _modern(connection.msgtype), stamp_ns, data)
+
+    def deserialize(self, message: RawMessage) -> Any:
+        """Returns the message object.
+
+        Raises:
+            BagError: If the bytes are not a message of that type.
+        """
+        store = typestore(self.ros_version)
+        read = store.deserialize_cdr if self.ros_version == 2 else store.deserialize_ros1
+        return _guarded(read, message)
+
+    def to_cdr(self, message: RawMessage) -> bytes | memoryview:
+        """Returns a message in ROS 2's serialisation, converting one of ROS 1.
+
+        Raises:
+            BagError: If the bytes are not a message of that type, or its type is not a standard one.
+        """
+        if self.ros_version == 2:
+            return message.data
+        # The conversion drops ROS 1's header counter by itself and wants the types of ROS 2.
+        return _guarded(typestore(2).ros1_to_cdr, message)
+
+    def _collect_topics(self) -> tuple[Topic, ...]:
+        topics: dict[tuple[str, str], Topic] = {}
+        for connection in (c for reader in self._readers for c in reader.connections):
+            key = (connection.topic, _modern(connection.msgtype))
+            known = topics.get(key)
+            count = connection.msgcount + (known.count if known else 0)
+            latched = _is_latched(connection) or bool(known and known.latched)
+            topics[key] = Topic(*key, count, latched)
+        return tuple(topics[key] for key in sorted(topics))
+
+
+def _guarded(parse: Callable[[bytes | memoryview, str], Any], message: RawMessage) -> Any:
+    try:
+        return parse(message.data, message.type)
+    except (SerdeError, KeyError, ValueError, IndexError, AssertionError, RecursionError) as error:
+        raise BagError(f"{message.topic}: a message is not a valid {message.type}") from error
+
+
+def _modern(msgtype: str) -> str:
+    return TRANSFORMS if msgtype == _TRANSFORMS_ROS1 else msgtype
+
+
+def _is_latched(connection: Connection) -> bool:
+    if isinstance(connection.ext, ConnectionExtRosbag1):
+        return bool(connection.ext.latching)
+    return any(q.durability == QosDurability.TRANSIENT_LOCAL for q in connection.ext.offered_qos_profiles)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Returns what to open: the path itself, or the storage files of a folder that lost its metadata.yaml."""
+    if not path.exists():
+        raise BagError(f"there is no recording at {path}")
+    if path.is_dir() and not (path / "metadata.yaml").exists():
+        for suffix in (*_STORAGE_SUFFIXES, ".bag"):
+            if files := sorted(path.glob(f"*{suffix}")):
+                return files
+        raise BagError(f"the folder {path} holds no recording: neither metadata.yaml nor .mcap, .db3 or .bag files")
+    if path.is_file() and path.suffix not in (*_STORAGE_SUFFIXES, ".bag"):
+        raise BagError(
+            f"{path} is not a recording; known are ROS 1 .bag files, .mcap and .db3 files, and rosbag2 folders"
+        )
+    return [path]
+
+
+def _open_reader(path: Path, stack: ExitStack) -> Reader1 | Reader2:
+    try:
+        reader = Reader1(path) if path.suffix == ".bag" else Reader2(path)
+        reader.open()
+    # Any exception may come out of a parser that meets foreign bytes.
+    except Exception as error:
+        raise BagError(
+            f"{path} is damaged or not a recording ({error}); if the recorder was killed, "
+            "`mcap recover`, `ros2 bag reindex` or `rosbag reindex` may repair it"
+        ) from error
+    stack.callback(reader.close)
+    return reader

@@ -1,0 +1,96 @@
+"""Chooses among the topics of a recording what a user left open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from a2gc_ros.bags.storage import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    ODOMETRY,
+    POSE,
+    POSE_WITH_COVARIANCE,
+    TRANSFORMS,
+    Topic,
+)
+from a2gc_ros.errors import BagError
+
+_NOT_A_VIEW = ("depth", "disparity")
+_NOT_A_PATH = ("goal", "initialpose", "ground_truth", "groundtruth")
+
+
+def image_topic(topics: Sequence[Topic], wanted: str | None = None) -> Topic:
+    """Returns the image topic: the wanted one, or the only one.
+
+    Depth images are passed over, and of a camera recorded both raw and compressed the raw topic is taken.
+
+    Raises:
+        BagError: If there is none, or several and none was named; the message lists them.
+    """
+    if wanted is not None:
+        return _named(topics, wanted, (IMAGE, COMPRESSED_IMAGE), "an image topic")
+    images = [topic for topic in topics if topic.is_image and topic.count]
+    views = [topic for topic in images if not any(word in topic.name.lower() for word in _NOT_A_VIEW)]
+    names = {topic.name for topic in views if topic.type == IMAGE}
+    views = [topic for topic in views if topic.type == IMAGE or topic.name.removesuffix("/compressed") not in names]
+    if len(views) == 1:
+        return views[0]
+    if not views:
+        raise BagError(f"the recording has no colour or grey images; it has {_listing(topics)}")
+    raise BagError(f"the recording has several image topics, name one of them: {_listing(views)}")
+
+
+def pose_topic(topics: Sequence[Topic], wanted: str | None = None) -> Topic | None:
+    """Returns where poses come from: the wanted topic, or the best there is.
+
+    Odometry goes before stamped poses and those before /tf. Goals and true poses are never guessed.
+
+    Raises:
+        BagError: If the wanted topic carries no poses, or if several are equally good.
+    """
+    if wanted is not None:
+        return _named(topics, wanted, (ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORMS), "a topic of poses")
+    usable = [topic for topic in topics if topic.count and not any(word in topic.name.lower() for word in _NOT_A_PATH)]
+    for types in ((ODOMETRY,), (POSE, POSE_WITH_COVARIANCE)):
+        found = [topic for topic in usable if topic.type in types]
+        if len(found) > 1:
+            raise BagError(f"the recording has several topics of poses, name one of them: {_listing(found)}")
+        if found:
+            return found[0]
+    return next((t for t in usable if t.type == TRANSFORMS and not t.name.endswith("tf_static")), None)
+
+
+def info_topic(topics: Sequence[Topic], image: Topic, wanted: str | None = None) -> Topic | None:
+    """Returns the calibration topic of a camera: the wanted one, the one beside its images, or the only one.
+
+    Raises:
+        BagError: If the wanted topic carries no calibration.
+    """
+    if wanted is not None:
+        return _named(topics, wanted, (CAMERA_INFO,), "a camera_info topic")
+    infos = [topic for topic in topics if topic.type == CAMERA_INFO and topic.count]
+    base = image.name.removesuffix("/compressed")
+    siblings = {f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"}
+    for topic in infos:
+        if topic.name in siblings:
+            return topic
+    return infos[0] if len(infos) == 1 else None
+
+
+def _named(topics: Sequence[Topic], wanted: str, types: Sequence[str], what: str) -> Topic:
+    for topic in topics:
+        if topic.name.lstrip("/") == wanted.lstrip("/"):
+            if topic.type in types:
+                return topic
+            raise BagError(f"{topic.name} is not {what}: it carries {topic.type}")
+    suitable = [topic for topic in topics if topic.type in types]
+    raise BagError(
+        f"the recording has no topic {wanted}; as {what} it offers {_listing(suitable)}"
+        if suitable
+        else f"the recording has no topic {wanted}, nor any other that is {what}"
+    )
+
+
+def _listing(topics: Sequence[Topic]) -> str:
+    return ", ".join(f"{topic.name} ({topic.type}, {topic.count})" for topic in topics) or "no topics at all"

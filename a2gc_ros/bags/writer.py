@@ -1,0 +1,290 @@
+"""Writes recordings: images, calibration, odometry and true poses."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rosbags.interfaces import Connection
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+
+from a2gc_ros.bags.storage import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    ODOMETRY,
+    POSE,
+    TRANSFORMS,
+    typestore,
+)
+from a2gc_ros.errors import BagError
+from a2gc_ros.geometry import Pose, quaternion_of
+from a2gc_ros.images.frame import CameraIntrinsics
+
+IMAGE_TOPIC = "/camera/image_raw"
+CAMERA_INFO_TOPIC = "/camera/camera_info"
+ODOMETRY_TOPIC = "/odom"
+GROUND_TRUTH_TOPIC = "/ground_truth/pose"
+
+_ROSBAG2_VERSION: Literal[8] = 8
+"""Readable from Humble on."""
+
+
+class RecordingWriter:
+    """Writes one recording; a context manager.
+
+    The format follows the name: ``run.mcap`` and ``run.db3`` become one self-contained file, ``run.bag`` a ROS 1
+    bag, and a name without suffix a rosbag2 folder with metadata.yaml around an MCAP file. The result appears under
+    its name only when it is complete; after an exception nothing is left.
+
+    Args:
+        path: Where the recording goes; nothing may be there yet.
+        compress: Compress the chunks of an MCAP file (zstd); worth it for raw images, not for JPEG.
+
+    Raises:
+        BagError: If something lies at ``path`` or its suffix is not known.
+    """
+
+    def __init__(self, path: str | Path, *, compress: bool = False) -> None:
+        self.path = Path(path)
+        suffix = self.path.suffix
+        if suffix not in (".mcap", ".db3", ".bag", ""):
+            raise BagError(
+                f"cannot write {self.path}: the name must end in .mcap, .db3 or .bag, or in nothing for a folder"
+            )
+        if self.path.exists():
+            raise BagError(f"cannot write {self.path}: it exists; remove it or choose another name")
+        self._ros_version = 1 if suffix == ".bag" else 2
+        self._store = typestore(self._ros_version)
+        self._connections: dict[str, Connection] = {}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the target, so that the last step is a rename.
+        self._workshop = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+        self._draft = self._workshop / self.path.stem
+        self._writer: Writer1 | Writer2
+        if self._ros_version == 1:
+            self._writer = Writer1(self._draft)
+        else:
+            plugin = StoragePlugin.SQLITE3 if suffix == ".db3" else StoragePlugin.MCAP
+            self._writer = Writer2(self._draft, version=_ROSBAG2_VERSION, storage_plugin=plugin)
+            if compress and plugin == StoragePlugin.MCAP:
+                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def close(self) -> None:
+        """Finishes the recording and gives it its name."""
+        try:
+            self._writer.close()
+            self._finished().replace(self.path)
+        finally:
+            shutil.rmtree(self._workshop, ignore_errors=True)
+
+    def abort(self) -> None:
+        """Throws away what was written."""
+        with suppress(Exception):
+            self._writer.close()
+        shutil.rmtree(self._workshop, ignore_errors=True)
+
+    def add_image(
+        self,
+        stamp_ns: int,
+        image: npt.NDArray[np.uint8],
+        *,
+        topic: str = IMAGE_TOPIC,
+        frame_id: str = "camera",
+        jpeg_quality: int | None = None,
+    ) -> None:
+        """Adds an image.
+
+        Args:
+            stamp_ns: Nanoseconds; header stamp and time of receipt.
+            image: uint8 (H, W, 3) RGB or (H, W) grey.
+            topic: Topic name; compressed images go to its ``/compressed``.
+            frame_id: The camera's optical frame.
+            jpeg_quality: 1 to 100 for a JPEG, None for raw pixels.
+        """
+        if jpeg_quality is not None:
+            bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+            self.add_encoded_image(stamp_ns, data.tobytes(), "jpeg", topic=topic, frame_id=frame_id)
+            return
+        height, width = image.shape[:2]
+        channels = 1 if image.ndim == 2 else 3
+        self._write(
+            topic,
+            IMAGE,
+            stamp_ns,
+            header=self._header(stamp_ns, frame_id),
+            height=height,
+            width=width,
+            encoding="mono8" if channels == 1 else "rgb8",
+            is_bigendian=0,
+            step=width * channels,
+            data=np.ascontiguousarray(image).reshape(-1),
+        )
+
+    def add_encoded_image(
+        self,
+        stamp_ns: int,
+        data: bytes,
+        format: str,
+        *,
+        topic: str = IMAGE_TOPIC,
+        frame_id: str = "camera",
+    ) -> None:
+        """Adds a JPEG or PNG file as it is, on ``topic``'s ``/compressed``.
+
+        Args:
+            stamp_ns: Nanoseconds; header stamp and time of receipt.
+            data: The file's bytes.
+            format: ``jpeg`` or ``png``.
+            topic: Name of the raw topic this would be.
+            frame_id: The camera's optical frame.
+        """
+        self._write(
+            f"{topic}/compressed",
+            COMPRESSED_IMAGE,
+            stamp_ns,
+            header=self._header(stamp_ns, frame_id),
+            format=format,
+            data=np.frombuffer(data, dtype=np.uint8),
+        )
+
+    def add_camera_info(
+        self,
+        stamp_ns: int,
+        intrinsics: CameraIntrinsics,
+        *,
+        topic: str = CAMERA_INFO_TOPIC,
+        frame_id: str = "camera",
+    ) -> None:
+        """Adds a calibration."""
+        projection = np.zeros((3, 4))
+        projection[:, :3] = intrinsics.matrix
+        calibration = {
+            "d": intrinsics.distortion.astype(np.float64),
+            "k": intrinsics.matrix.astype(np.float64).reshape(-1),
+            "r": np.eye(3).reshape(-1),
+            "p": projection.reshape(-1),
+        }
+        if self._ros_version == 1:
+            calibration = {name.upper(): values for name, values in calibration.items()}
+        self._write(
+            topic,
+            CAMERA_INFO,
+            stamp_ns,
+            header=self._header(stamp_ns, frame_id),
+            height=intrinsics.height,
+            width=intrinsics.width,
+            distortion_model=intrinsics.model,
+            binning_x=0,
+            binning_y=0,
+            roi=self._new(
+                "sensor_msgs/msg/RegionOfInterest",
+                x_offset=0,
+                y_offset=0,
+                height=0,
+                width=0,
+                do_rectify=False,
+            ),
+            **calibration,
+        )
+
+    def add_odometry(
+        self,
+        stamp_ns: int,
+        t_odom_base: Pose,
+        *,
+        topic: str = ODOMETRY_TOPIC,
+        frame_id: str = "odom",
+        child_frame_id: str = "base_link",
+    ) -> None:
+        """Adds a pose of the robot as nav_msgs/Odometry, with no velocity and no covariance."""
+        zero = self._new("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0)
+        twist = self._new("geometry_msgs/msg/Twist", linear=zero, angular=zero)
+        self._write(
+            topic,
+            ODOMETRY,
+            stamp_ns,
+            header=self._header(stamp_ns, frame_id),
+            child_frame_id=child_frame_id,
+            pose=self._new(
+                "geometry_msgs/msg/PoseWithCovariance", pose=self._pose(t_odom_base), covariance=np.zeros(36)
+            ),
+            twist=self._new("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=np.zeros(36)),
+        )
+
+    def add_pose(
+        self, stamp_ns: int, t_world_base: Pose, *, topic: str = GROUND_TRUTH_TOPIC, frame_id: str = "world"
+    ) -> None:
+        """Adds a pose as geometry_msgs/PoseStamped, by default the true one."""
+        self._write(topic, POSE, stamp_ns, header=self._header(stamp_ns, frame_id), pose=self._pose(t_world_base))
+
+    def add_transform(
+        self, stamp_ns: int, t_parent_child: Pose, *, parent: str, child: str, static: bool = False
+    ) -> None:
+        """Adds one edge of the transform tree to /tf, or to /tf_static."""
+        x, y, z = t_parent_child[:3, 3].tolist()
+        transform = self._new(
+            "geometry_msgs/msg/Transform",
+            translation=self._new("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
+            rotation=self._rotation(t_parent_child),
+        )
+        edge = self._new(
+            "geometry_msgs/msg/TransformStamped",
+            header=self._header(stamp_ns, parent),
+            child_frame_id=child,
+            transform=transform,
+        )
+        self._write("/tf_static" if static else "/tf", TRANSFORMS, stamp_ns, transforms=[edge])
+
+    def _write(self, topic: str, msgtype: str, stamp_ns: int, **fields: Any) -> None:
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._store)
+        message = self._new(msgtype, **fields)
+        serialise = self._store.serialize_ros1 if self._ros_version == 1 else self._store.serialize_cdr
+        self._writer.write(self._connections[topic], stamp_ns, serialise(message, msgtype))
+
+    def _new(self, msgtype: str, **fields: Any) -> Any:
+        return self._store.types[msgtype](**fields)
+
+    def _header(self, stamp_ns: int, frame_id: str) -> Any:
+        sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+        stamp = self._new("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
+        counter = {"seq": 0} if self._ros_version == 1 else {}
+        return self._new("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id, **counter)
+
+    def _pose(self, pose: Pose) -> Any:
+        x, y, z = pose[:3, 3].tolist()
+        return self._new(
+            "geometry_msgs/msg/Pose",
+            position=self._new("geometry_msgs/msg/Point", x=x, y=y, z=z),
+            orientation=self._rotation(pose),
+        )
+
+    def _rotation(self, pose: Pose) -> Any:
+        x, y, z, w = quaternion_of(pose).tolist()
+        return self._new("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
+
+    def _finished(self) -> Path:
+        """Returns what is to be moved to the target: the folder, or the one file in it."""
+        if self._ros_version == 1 or not self.path.suffix:
+            return self._draft
+        return self._draft / f"{self._draft.name}{self.path.suffix}"

@@ -1,0 +1,211 @@
+"""Turns the pixels of a ``sensor_msgs/Image`` into RGB.
+
+The result has the pixels ``cv_bridge`` gives for ``rgb8``:
+
+* ROS names a Bayer mosaic by its first two pixels of the first and second row; OpenCV names it by the second and third
+  pixel of the second row. ROS's ``bayer_rggb8`` is therefore OpenCV's ``BayerBG``.
+* 16-bit channels are scaled by 255/65535 and rounded.
+* ``8UC3`` and ``8UC4`` carry no colour order; they are read in OpenCV's order, blue first.
+* YUV is ITU-R BT.601 with limited range. ``yuv422`` is UYVY; ``nv21`` is a luma plane followed by VU pairs for every
+  2x2 pixels, ``nv24`` by UV pairs for every pixel.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.errors import ImageError
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int] | npt.NDArray[np.uint8]"
+
+MAX_PIXELS = 8192 * 8192
+"""Larger images are refused: their RGB copy alone would take more than 192 MiB."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How an encoding lies in memory.
+
+    Attributes:
+        channels: Interleaved samples per pixel of the first plane.
+        code: OpenCV's conversion to RGB; None where the samples are RGB already.
+        depth: Bytes per sample.
+        rows: Rows of ``step`` bytes per image row; more than one where chroma planes follow.
+        even: (width, height) that must be even.
+    """
+
+    channels: int
+    code: int | None
+    depth: int = 1
+    rows: Fraction = Fraction(1)
+    even: tuple[bool, bool] = (False, False)
+
+
+_BAYER = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
+_NV24 = -1
+
+_UYVY = _Layout(2, cv2.COLOR_YUV2RGB_UYVY, even=(True, False))
+_YUYV = _Layout(2, cv2.COLOR_YUV2RGB_YUY2, even=(True, False))
+
+_LAYOUTS = {
+    "rgb8": _Layout(3, None),
+    "bgr8": _Layout(3, cv2.COLOR_BGR2RGB),
+    "rgba8": _Layout(4, cv2.COLOR_RGBA2RGB),
+    "bgra8": _Layout(4, cv2.COLOR_BGRA2RGB),
+    "mono8": _Layout(1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _Layout(1, cv2.COLOR_GRAY2RGB),
+    "8UC3": _Layout(3, cv2.COLOR_BGR2RGB),
+    "8UC4": _Layout(4, cv2.COLOR_BGRA2RGB),
+    "rgb16": _Layout(3, None, depth=2),
+    "bgr16": _Layout(3, cv2.COLOR_BGR2RGB, depth=2),
+    "mono16": _Layout(1, cv2.COLOR_GRAY2RGB, depth=2),
+    **{f"bayer_{name}8": _Layout(1, code) for name, code in _BAYER.items()},
+    **{f"bayer_{name}16": _Layout(1, code, depth=2) for name, code in _BAYER.items()},
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "nv21": _Layout(1, cv2.COLOR_YUV2RGB_NV21, rows=Fraction(3, 2), even=(True, True)),
+    "nv24": _Layout(1, _NV24, rows=Fraction(3)),
+}
+
+ENCODINGS: tuple[str, ...] = tuple(_LAYOUTS)
+"""Every encoding that ``to_rgb`` reads."""
+
+_DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "64FC1")
+
+# BT.601 limited range on (Y, U, V); the last column takes the offsets 16 and 128 out.
+_YUV_TO_RGB = np.array(
+    [[1.164, 0.0, 1.596], [1.164, -0.391, -0.813], [1.164, 2.018, 0.0]],
+)
+_YUV_TO_RGB = np.column_stack([_YUV_TO_RGB, -_YUV_TO_RGB @ [16.0, 128.0, 128.0]])
+
+
+def to_rgb(
+    data: Buffer,
+    *,
+    height: int,
+    width: int,
+    encoding: str,
+    step: int,
+    is_bigendian: bool | int = False,
+) -> npt.NDArray[np.uint8]:
+    """Returns the pixels of a raw image message as RGB.
+
+    ``rgb8`` without padding is returned as a view of ``data``, read-only where ``data`` is; everything else is
+    copied once.
+
+    Args:
+        data: The message's ``data``, ``step * height`` bytes (nv21: 3/2 times, nv24: 3 times as many).
+        height: Rows.
+        width: Columns.
+        encoding: One of ``ENCODINGS``.
+        step: Bytes per row including padding.
+        is_bigendian: Whether 16-bit samples have their high byte first.
+
+    Returns:
+        uint8 (height, width, 3), contiguous.
+
+    Raises:
+        ImageError: If the encoding holds no colours or is unknown, or if sizes do not fit each other.
+    """
+    layout = _layout_of(encoding)
+    _check_size(width, height, encoding, layout)
+    rows = int(height * layout.rows)
+    row_bytes = width * layout.channels * layout.depth
+    flat = _as_bytes(data)
+    if step < row_bytes:
+        raise ImageError(
+            f"an image of {width}x{height} {encoding} needs {row_bytes} bytes a row but its step is {step}; "
+            "the publisher fills in the message wrongly"
+        )
+    if flat.size != step * rows:
+        raise ImageError(
+            f"an image of {width}x{height} {encoding} with a step of {step} needs {step * rows} bytes "
+            f"but carries {flat.size}; the message is cut off or its publisher fills it in wrongly"
+        )
+    padded = flat.reshape(rows, step)
+    if layout.code == _NV24:
+        return _nv24_to_rgb(padded, height, width)
+    packed = padded[:, :row_bytes]
+    samples = _samples(packed, layout, bool(is_bigendian)).reshape(rows, width, layout.channels)
+    try:
+        pixels = samples if layout.code is None else cv2.cvtColor(samples, layout.code)
+        if layout.depth == 2:
+            pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
+    except cv2.error as error:
+        raise ImageError(f"OpenCV cannot convert {width}x{height} {encoding}: {error.err}") from error
+    return np.ascontiguousarray(pixels)
+
+
+def _layout_of(encoding: str) -> _Layout:
+    if encoding in _DEPTH_ENCODINGS:
+        raise ImageError(
+            f"encoding {encoding} is a depth image, which has no colours to recognise a place by; "
+            "choose the camera's colour or grey topic"
+        )
+    layout = _LAYOUTS.get(encoding)
+    if layout is None:
+        raise ImageError(f"encoding {encoding[:40]!r} is not known; known are {', '.join(ENCODINGS)}")
+    return layout
+
+
+def _check_size(width: int, height: int, encoding: str, layout: _Layout) -> None:
+    check_dimensions(width, height)
+    for name, value, even in zip(("width", "height"), (width, height), layout.even, strict=True):
+        if even and value % 2:
+            raise ImageError(f"a {encoding} image needs an even {name} but this one is {width}x{height}")
+    if encoding.startswith("bayer") and min(width, height) < 3:
+        raise ImageError(
+            f"a {encoding} image of {width}x{height} is too small to interpolate its mosaic; it needs 3x3 pixels"
+        )
+
+
+def check_dimensions(width: int, height: int) -> None:
+    """Refuses empty images and those whose pixels would exhaust the memory.
+
+    Raises:
+        ImageError: If either side is not positive or there are more than ``MAX_PIXELS`` pixels.
+    """
+    if width <= 0 or height <= 0:
+        raise ImageError(f"an image of {width}x{height} has no pixels")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"an image of {width}x{height} has more than {MAX_PIXELS // 1_000_000} million pixels; "
+            "let the camera driver scale it down"
+        )
+
+
+def _as_bytes(data: Buffer) -> npt.NDArray[np.uint8]:
+    if isinstance(data, np.ndarray):
+        return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    return np.frombuffer(data, dtype=np.uint8) if len(data) else np.empty(0, np.uint8)
+
+
+def _samples(
+    packed: npt.NDArray[np.uint8], layout: _Layout, is_bigendian: bool
+) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    contiguous = np.ascontiguousarray(packed)
+    if layout.depth == 1:
+        return contiguous
+    return contiguous.view(">u2" if is_bigendian else "<u2").astype(np.uint16, copy=False)
+
+
+def _nv24_to_rgb(padded: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """OpenCV has no conversion for chroma in full resolution, so the matrix is applied here."""
+    step = padded.shape[1]
+    luma = np.maximum(padded[:height, :width], 16)
+    chroma = padded[height:].reshape(height, 2 * step)[:, : 2 * width].reshape(height, width, 2)
+    return np.asarray(cv2.transform(np.dstack([luma, chroma]), _YUV_TO_RGB), dtype=np.uint8)
