@@ -1,0 +1,75 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.runtime import Precision
+
+_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+_CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
+
+
+class OpenVinoRuntime:
+    """A model compiled for this CPU, for one image at a time.
+
+    A fixed batch of one lets OpenVINO plan all of its memory and makes the descriptor of an image independent of
+    what else is in the batch; on a CPU larger batches are not faster.
+
+    Args:
+        path: ONNX file.
+        precision: What to compute in; ``int8`` runs a quantised file, its float parts in float32.
+        threads: Number of threads; 0 for one per physical core.
+
+    Raises:
+        BackendError: OpenVINO cannot load the file, or the CPU lacks the precision.
+    """
+
+    name = "openvino"
+
+    def __init__(self, path: Path, precision: Precision, threads: int) -> None:
+        self.precision = precision
+        core = openvino.Core()
+        offered = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if _CAPABILITIES[precision] not in offered:
+            raise BackendError(f"This CPU does not compute in {precision} under OpenVINO; ask for fp32.")
+        settings: dict[str, object] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        }
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = core.read_model(path)
+            shape = model.input("images").partial_shape
+            shape[0] = 1
+            model.reshape({"images": shape})
+            self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO cannot load {path} ({_first_line(error)}); export it again.") from None
+        self._lock = threading.Lock()
+
+    def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (N, D) of images (N, height, width, 3)."""
+        try:
+            with self._lock:
+                rows = [self._one(batch[i : i + 1]) for i in range(len(batch))]
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO failed ({_first_line(error)}).") from None
+        return np.concatenate(rows)
+
+    def _one(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = self._request.infer({"images": image}, share_inputs=True, share_outputs=True)
+        return np.array(outputs["descriptor"], dtype=np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
