@@ -1,0 +1,92 @@
+"""The few numbers of every keyframe that searches and gates look at, kept in memory as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+class KeyframeColumns:
+    """Columns over keyframes in the order of their ids.
+
+    The arrays are views that stay valid and unchanged; later keyframes appear only in views taken later.
+    """
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._ids = np.empty(64, dtype=np.int64)
+        self._sessions = np.empty(64, dtype=np.int64)
+        self._stamps = np.empty(64, dtype=np.int64)
+        self._travelled = np.empty(64, dtype=np.float64)
+        self._ordinals = np.empty(64, dtype=np.int64)
+        self._counts: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Keyframe ids, strictly growing."""
+        return self._ids[: self._size]
+
+    @property
+    def sessions(self) -> npt.NDArray[np.int64]:
+        """Session of each keyframe."""
+        return self._sessions[: self._size]
+
+    @property
+    def stamps_ns(self) -> npt.NDArray[np.int64]:
+        """Stamp of each keyframe in nanoseconds."""
+        return self._stamps[: self._size]
+
+    @property
+    def travelled(self) -> npt.NDArray[np.float64]:
+        """Metres since the session began; NaN without odometry."""
+        return self._travelled[: self._size]
+
+    @property
+    def ordinals(self) -> npt.NDArray[np.int64]:
+        """Number of the keyframe within its session, from 0."""
+        return self._ordinals[: self._size]
+
+    @property
+    def last_id(self) -> int:
+        """The newest keyframe's id; 0 when there is none."""
+        return int(self._ids[self._size - 1]) if self._size else 0
+
+    def append(self, rows: Sequence[tuple[int, int, int, float | None]]) -> None:
+        """Adds keyframes given as (id, session id, stamp in ns, travelled metres or None)."""
+        needed = self._size + len(rows)
+        if needed > len(self._ids):
+            grown = max(needed, 2 * len(self._ids))
+            # A copy, so that views handed out before keep their memory.
+            self._ids = _enlarged(self._ids, grown)
+            self._sessions = _enlarged(self._sessions, grown)
+            self._stamps = _enlarged(self._stamps, grown)
+            self._travelled = _enlarged(self._travelled, grown)
+            self._ordinals = _enlarged(self._ordinals, grown)
+        for at, (keyframe_id, session_id, stamp_ns, travelled) in enumerate(rows, self._size):
+            ordinal = self._counts.get(session_id, 0)
+            self._counts[session_id] = ordinal + 1
+            self._ids[at] = keyframe_id
+            self._sessions[at] = session_id
+            self._stamps[at] = stamp_ns
+            self._travelled[at] = np.nan if travelled is None else travelled
+            self._ordinals[at] = ordinal
+        self._size = needed
+
+    def rows_of(self, ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Returns the row of each keyframe id; unknown ids are left out."""
+        wanted = np.asarray(ids, dtype=np.int64)
+        rows = np.searchsorted(self.ids, wanted)
+        known = rows < self._size
+        known[known] = self.ids[rows[known]] == wanted[known]
+        return rows[known]
+
+
+def _enlarged(array: npt.NDArray, size: int) -> npt.NDArray:
+    out = np.empty(size, dtype=array.dtype)
+    out[: len(array)] = array
+    return out

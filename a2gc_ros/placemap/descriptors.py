@@ -1,0 +1,93 @@
+"""Descriptors as they are stored: half precision, each with a checksum, and a growing block store of them."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.errors import MapError
+
+Half: TypeAlias = npt.NDArray[np.float16]
+
+BLOCK_ROWS = 1024
+UNIT_TOLERANCE = 0.01
+
+
+def checked(descriptors: npt.ArrayLike, dim: int) -> npt.NDArray[np.float32]:
+    """Returns descriptors as float32 of shape (N, D).
+
+    Args:
+        descriptors: Shape (N, D) or (D,).
+        dim: The D that is expected.
+
+    Raises:
+        MapError: If the length is another, or a value is not finite, or a vector is not of unit length.
+    """
+    array = np.ascontiguousarray(np.atleast_2d(np.asarray(descriptors, dtype=np.float32)))
+    if array.ndim != 2 or array.shape[1] != dim:
+        raise MapError(
+            f"descriptors of shape {array.shape} do not fit a map of {dim}-dimensional ones: "
+            "use the extractor the map was built with"
+        )
+    lengths = np.einsum("nd,nd->n", array, array)
+    # Written so that NaN fails too.
+    if not bool((np.abs(lengths - 1.0) <= 2 * UNIT_TOLERANCE).all()):
+        raise MapError("a descriptor is not a finite vector of unit length: the extractor's output is broken")
+    return array
+
+
+def encode(descriptor: npt.NDArray[np.float32]) -> tuple[bytes, int]:
+    """Returns a descriptor's little-endian fp16 bytes and their CRC-32."""
+    data = descriptor.astype("<f2").tobytes()
+    return data, zlib.crc32(data)
+
+
+def decode(data: bytes, crc32: int, dim: int, keyframe_id: int) -> Half:
+    """Reads a stored descriptor.
+
+    Raises:
+        MapError: If its length or checksum is wrong.
+    """
+    if len(data) != 2 * dim or zlib.crc32(data) != crc32:
+        raise MapError(
+            f"the descriptor of keyframe {keyframe_id} is damaged: restore the map from a copy, or build it again"
+        )
+    return np.frombuffer(data, dtype="<f2").astype(np.float16, copy=False)
+
+
+class DescriptorStore:
+    """Rows of fp16 descriptors in blocks, so that growing never copies what is there."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._blocks: list[Half] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, rows: Half) -> None:
+        """Adds rows of shape (N, D)."""
+        done = 0
+        while done < len(rows):
+            within = self._size % BLOCK_ROWS
+            if within == 0:
+                self._blocks.append(np.empty((BLOCK_ROWS, self.dim), dtype=np.float16))
+            count = min(len(rows) - done, BLOCK_ROWS - within)
+            self._blocks[-1][within : within + count] = rows[done : done + count]
+            self._size += count
+            done += count
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Returns the given rows as float32, shape (N, D)."""
+        out = np.empty((len(rows), self.dim), dtype=np.float32)
+        for at, row in enumerate(rows):
+            out[at] = self._blocks[row // BLOCK_ROWS][row % BLOCK_ROWS]
+        return out
+
+    def block(self, start: int) -> npt.NDArray[np.float32]:
+        """Returns the rows of the block that begins at row ``start`` (a multiple of BLOCK_ROWS) as float32."""
+        return self._blocks[start // BLOCK_ROWS][: self._size - start].astype(np.float32)

@@ -1,0 +1,125 @@
+"""Nearest keyframes by cosine: exact for small maps, compressed with refinement for large ones.
+
+An exact scan is bound by memory bandwidth. Above some ten thousand keyframes the descriptors are projected to 512
+dimensions and quantised to about one bit each; the best of those are compared again in full dimension.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.placemap.descriptors import DescriptorStore, Half
+from a2gc_ros.placemap.projection import Projection
+
+Similarities = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+REFINE = 128
+"""How many of the quantised index's best are compared in full dimension, beside those that are excluded."""
+
+# faiss's type stubs describe the C++ constructors, not those that its Python module puts in their place.
+_search_parameters: Any = faiss.SearchParameters
+_id_selector_bitmap: Any = faiss.IDSelectorBitmap
+
+
+class Index(Protocol):
+    """Rows of descriptors, searchable by cosine."""
+
+    kind: str
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def add(self, descriptors: Half) -> None:
+        """Adds rows of shape (N, D), L2-normalised."""
+
+    def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
+        """Finds the k nearest rows of each query.
+
+        Args:
+            queries: float32, shape (N, D), L2-normalised.
+            k: At least 1.
+            excluded: Rows that must not be found.
+
+        Returns:
+            Cosines, descending, shape (N, k), and rows, -1 where there are fewer than k.
+        """
+
+
+class ExactIndex:
+    """Every row is compared, as the fp16 values that the map stores."""
+
+    kind = "exact"
+
+    def __init__(self, dim: int) -> None:
+        self._faiss = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+
+    def __len__(self) -> int:
+        return int(self._faiss.ntotal)
+
+    def add(self, descriptors: Half) -> None:
+        """Adds rows of shape (N, D)."""
+        self._faiss.add(np.ascontiguousarray(descriptors, dtype=np.float32))
+
+    def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
+        """Finds the k nearest rows of each query; see :class:`Index`."""
+        parameters = None
+        if len(excluded):
+            allowed = np.ones(len(self), dtype=bool)
+            allowed[excluded] = False
+            # The bits must outlive the call: the selector only points at them.
+            bits = np.packbits(allowed, bitorder="little")
+            parameters = _search_parameters(sel=_id_selector_bitmap(bits))
+        similarities, rows = self._faiss.search(queries, k, params=parameters)
+        return np.where(rows < 0, np.float32(-1), similarities), rows
+
+
+class CompressedIndex:
+    """Projection to few dimensions, RaBitQ fast-scan over them, and refinement in full dimension.
+
+    Args:
+        projection: Fitted to descriptors of this map.
+    """
+
+    kind = "compressed"
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+        self._store = DescriptorStore(projection.dim)
+        self._faiss: Any = faiss.IndexRaBitQFastScan(projection.reduced_dim, faiss.METRIC_INNER_PRODUCT)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def add(self, descriptors: Half) -> None:
+        """Adds rows of shape (N, D)."""
+        self.add_projected(descriptors, self.projection.apply_half(descriptors))
+
+    def add_projected(self, descriptors: Half, projected: Half) -> None:
+        """Adds rows whose projection, shape (N, reduced), is known already."""
+        coarse = np.ascontiguousarray(projected, dtype=np.float32)
+        if not self._faiss.is_trained:
+            self._faiss.train(coarse)
+        self._faiss.add(coarse)
+        self._store.append(descriptors)
+
+    def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
+        """Finds the k nearest rows of each query; see :class:`Index`."""
+        # Fast-scan takes no selector: ask for as many more as may have to be thrown away.
+        wanted = min(len(self), max(REFINE, 2 * k) + len(excluded))
+        _, coarse = self._faiss.search(self.projection.apply(queries), wanted)
+        similarities = np.full((len(queries), k), -1, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        for at, query in enumerate(queries):
+            found = coarse[at][coarse[at] >= 0]
+            found = found[~np.isin(found, excluded)][: max(REFINE, 2 * k)]
+            exact = self._store.take(found) @ query
+            # Ties go to the older keyframe, so that the order never depends on the quantiser.
+            order = np.lexsort((found, -exact))[:k]
+            similarities[at, : len(order)] = exact[order]
+            rows[at, : len(order)] = found[order]
+        return similarities, rows

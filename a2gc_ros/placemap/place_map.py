@@ -1,0 +1,342 @@
+"""The place map: keyframes of one or more sessions, searchable by descriptor, in one file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.errors import MapError
+from a2gc_ros.geometry import Pose
+from a2gc_ros.placemap import descriptors as coding
+from a2gc_ros.placemap import index_cache, schema
+from a2gc_ros.placemap.columns import KeyframeColumns
+from a2gc_ros.placemap.live_index import IndexOptions, LiveIndex
+from a2gc_ros.placemap.records import Keyframe, Manifest, NewKeyframe, Session
+from a2gc_ros.placemap.storing import insert_keyframes
+
+_NONE: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+
+class PlaceMap:
+    """Keyframes, their descriptors and images, and the search over them.
+
+    What was added is on the disk when the call returns: it survives ``kill -9`` and power loss.
+
+    Every method may be called from any thread; calls on one map wait for each other. Several processes may have one
+    file open; a writer's keyframes are found by the others' next search.
+
+    Use :meth:`create` or :meth:`open`, and :meth:`close` or a ``with`` block.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        connection: sqlite3.Connection,
+        manifest: Manifest,
+        *,
+        read_only: bool,
+        options: IndexOptions | None = None,
+    ) -> None:
+        self._path = str(path)
+        self._connection = connection
+        self._manifest = manifest
+        self._read_only = read_only
+        self._lock = threading.RLock()
+        private = self._path == schema.PRIVATE
+        self._live = LiveIndex(
+            connection,
+            manifest.descriptor_dim,
+            options or IndexOptions(),
+            None if private else index_cache.path_beside(path),
+            manifest.uuid,
+            may_write=not read_only,
+        )
+
+    @classmethod
+    def create(cls, path: str | Path, manifest: Manifest, *, options: IndexOptions | None = None) -> PlaceMap:
+        """Creates an empty map.
+
+        Args:
+            path: A file that does not exist, or ``":memory:"`` for a map that ends with its process.
+            manifest: Fingerprint and dimension are needed; the rest is filled in.
+            options: When to compress the index.
+
+        Raises:
+            MapError: If the file exists or cannot be written.
+        """
+        if manifest.descriptor_dim < 1 or not manifest.fingerprint:
+            raise MapError(f"{path} needs an extractor's fingerprint and descriptor length to be created")
+        connection = schema.create(path, manifest)
+        stored = schema.read_manifest(connection, path)
+        return cls(path, connection, stored, read_only=False, options=options)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        read_only: bool = False,
+        fingerprint: str | None = None,
+        options: IndexOptions | None = None,
+    ) -> PlaceMap:
+        """Opens a map file.
+
+        Args:
+            path: The file.
+            read_only: Refuse every change; needed on read-only media.
+            fingerprint: Where given, a map of another extractor is refused.
+            options: When to compress the index.
+
+        Raises:
+            MapError: If the file is missing, no map, damaged, of a newer format, or foreign.
+        """
+        connection, manifest = schema.open_existing(path, read_only=read_only)
+        place_map = cls(path, connection, manifest, read_only=read_only, options=options)
+        if fingerprint is not None:
+            try:
+                place_map.require(fingerprint)
+            except MapError:
+                place_map.close()
+                raise
+        return place_map
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the map says about itself."""
+        return self._manifest
+
+    @property
+    def path(self) -> str:
+        """The file, or ``":memory:"``."""
+        return self._path
+
+    @property
+    def read_only(self) -> bool:
+        """Whether changes are refused."""
+        return self._read_only
+
+    @property
+    def columns(self) -> KeyframeColumns:
+        """Ids, sessions, stamps and travelled distances of all keyframes, as of the last search or :meth:`prepare`."""
+        return self._live.columns
+
+    def require(self, fingerprint: str, name: str = "") -> None:
+        """Refuses an extractor that did not make this map.
+
+        Raises:
+            MapError: If the fingerprints differ; names both.
+        """
+        if fingerprint != self._manifest.fingerprint:
+            ours = f"{self._manifest.model_name or 'an extractor'} ({self._manifest.fingerprint[:12]})"
+            theirs = f"{name or 'the extractor in use'} ({fingerprint[:12]})"
+            raise MapError(
+                f"{self._path} was built with {ours}, its descriptors cannot be compared with those of {theirs}: "
+                "use the model of the map, or build the map again"
+            )
+
+    def add_session(self, name: str, source: str = "") -> Session:
+        """Begins a session.
+
+        Args:
+            name: For people.
+            source: Where its frames come from.
+        """
+        with self.transaction() as connection:
+            cursor = connection.execute("INSERT INTO sessions (name, source) VALUES (?, ?)", (name, source))
+            return Session(int(cursor.lastrowid or 0), name, source)
+
+    def sessions(self) -> list[Session]:
+        """Returns all sessions in the order in which they were added."""
+        with self._lock:
+            rows = self._connection.execute("SELECT id, name, source FROM sessions ORDER BY id").fetchall()
+        return [Session(*row) for row in rows]
+
+    def add(
+        self,
+        session_id: int,
+        stamp_ns: int,
+        descriptor: npt.NDArray[np.float32],
+        *,
+        pose: Pose | None = None,
+        travelled: float | None = None,
+        image_jpeg: bytes | None = None,
+        intrinsics_json: str | None = None,
+        frame_id: str = "",
+    ) -> int:
+        """Stores one keyframe and returns its id; see :class:`NewKeyframe` for the arguments.
+
+        Raises:
+            MapError: If the session is unknown, the descriptor does not fit, or the map cannot be written.
+        """
+        new = NewKeyframe(stamp_ns, descriptor, pose, travelled, image_jpeg, intrinsics_json, frame_id)
+        return self.add_many(session_id, [new])[0]
+
+    def add_many(self, session_id: int, keyframes: Sequence[NewKeyframe]) -> list[int]:
+        """Stores keyframes in one transaction and returns their ids.
+
+        Raises:
+            MapError: As :meth:`add`; then none of them is stored.
+        """
+        with self.transaction() as connection:
+            return insert_keyframes(connection, session_id, keyframes, self._manifest.descriptor_dim)
+
+    def keyframe(self, keyframe_id: int) -> Keyframe:
+        """Returns a keyframe.
+
+        Raises:
+            MapError: If there is none with this id.
+        """
+        found = list(self._keyframes("WHERE k.id = ?", (int(keyframe_id),)))
+        if not found:
+            raise MapError(f"{self._path} has no keyframe {keyframe_id}: `a2gc map list` shows those it has")
+        return found[0]
+
+    def keyframes(self, session_id: int | None = None) -> list[Keyframe]:
+        """Returns all keyframes, or a session's, in the order of their ids."""
+        if session_id is None:
+            return list(self._keyframes("ORDER BY k.id", ()))
+        return list(self._keyframes("WHERE k.session_id = ? ORDER BY k.id", (int(session_id),)))
+
+    def image(self, keyframe_id: int) -> bytes | None:
+        """Returns a keyframe's JPEG, or None where none was kept."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT jpeg FROM images WHERE keyframe_id = ?", (int(keyframe_id),)
+            ).fetchone()
+        return bytes(row[0]) if row else None
+
+    def descriptors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Returns descriptors as float32, shape (len(ids), D).
+
+        Raises:
+            MapError: If a keyframe does not exist or its descriptor is damaged.
+        """
+        dim = self._manifest.descriptor_dim
+        out = np.empty((len(ids), dim), dtype=np.float32)
+        with self._lock:
+            for at, keyframe_id in enumerate(ids):
+                row = self._connection.execute(
+                    "SELECT data, crc32 FROM descriptors WHERE keyframe_id = ?", (int(keyframe_id),)
+                ).fetchone()
+                if row is None:
+                    raise MapError(f"{self._path} has no keyframe {keyframe_id}")
+                out[at] = coding.decode(row[0], row[1], dim, int(keyframe_id))
+        return out
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._connection.execute("SELECT COUNT(*) FROM keyframes").fetchone()[0])
+
+    def prepare(self) -> None:
+        """Builds the index now, so that the first search does not wait for it.
+
+        Raises:
+            MapError: If a descriptor is damaged.
+        """
+        with self._lock:
+            self._live.synchronise()
+
+    def search(
+        self,
+        descriptors: npt.ArrayLike,
+        k: int,
+        *,
+        exclude: npt.NDArray[np.int64] | None = None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Finds the k nearest keyframes of each query by cosine.
+
+        Args:
+            descriptors: float32, shape (N, D) or (D,), L2-normalised.
+            k: How many.
+            exclude: Ids of keyframes that must not be found.
+
+        Returns:
+            Similarities, descending, float32 (N, k), and keyframe ids, int64 (N, k); -1 in both where there are
+            fewer than k.
+
+        Raises:
+            MapError: If the descriptors do not fit, or a stored one is damaged.
+        """
+        if k < 1:
+            raise MapError(f"a search for the {k} nearest keyframes finds nothing: ask for at least 1")
+        queries = coding.checked(descriptors, self._manifest.descriptor_dim)
+        with self._lock:
+            self._live.synchronise()
+            columns = self._live.columns
+            if len(columns) == 0:
+                shape = (len(queries), k)
+                return np.full(shape, -1, dtype=np.float32), np.full(shape, -1, dtype=np.int64)
+            excluded = _NONE if exclude is None else np.unique(columns.rows_of(exclude))
+            similarities, rows = self._live.index.search(queries, k, excluded)
+            return similarities, np.where(rows >= 0, columns.ids[rows], -1)
+
+    def save_copy(self, path: str | Path) -> None:
+        """Writes a consistent copy of the map while it is in use; an existing file is replaced in one step.
+
+        Raises:
+            MapError: If the copy cannot be written, or would replace the map itself.
+        """
+        target = Path(path)
+        if self._path != schema.PRIVATE and target.absolute() == Path(self._path).absolute():
+            raise MapError(f"{target} is the open map itself: choose another name for the copy")
+        fresh = target.with_name(target.name + ".new")
+        try:
+            fresh.unlink(missing_ok=True)
+            with self._lock:
+                self._connection.execute("VACUUM INTO ?", (str(fresh),))
+            schema.finish_copy(fresh, target)
+        except (OSError, sqlite3.Error) as error:
+            raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
+
+    def close(self) -> None:
+        """Closes the file; the map cannot be used afterwards."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> PlaceMap:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Runs a block of statements as one: all of it is on the disk when the block ends, or none.
+
+        Raises:
+            MapError: If the map is read-only or cannot be written.
+        """
+        if self._read_only:
+            raise MapError(f"{self._path} is open read-only and cannot be changed")
+        with self._lock:
+            try:
+                with schema.transaction(self._connection):
+                    yield self._connection
+            except sqlite3.Error as error:
+                raise MapError(
+                    f"{self._path} cannot be written ({error}): check the folder, the free space, and that "
+                    "no other program holds the map"
+                ) from error
+
+    def _keyframes(self, condition: str, values: tuple[int, ...]) -> Iterable[Keyframe]:
+        query = (
+            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, i.json FROM keyframes k "
+            f"LEFT JOIN intrinsics i ON i.id = k.intrinsics_id {condition}"
+        )
+        with self._lock:
+            rows = self._connection.execute(query, values).fetchall()
+        for keyframe_id, session_id, stamp_ns, pose, travelled, frame_id, intrinsics in rows:
+            matrix = None if pose is None else np.frombuffer(pose, dtype="<f8").reshape(4, 4).copy()
+            yield Keyframe(keyframe_id, session_id, stamp_ns, matrix, travelled, frame_id, intrinsics)

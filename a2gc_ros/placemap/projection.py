@@ -1,0 +1,76 @@
+"""Linear reduction of descriptors before quantising them.
+
+The leading principal directions of a sample, found by a randomised range finder with power iterations (Halko,
+Martinsson, Tropp 2011, algorithm 4.4), then turned by a random rotation so that the variance is spread evenly over
+the dimensions, as a one-bit quantiser wants it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+OVERSAMPLING = 32
+POWER_ITERATIONS = 2
+SAMPLE_ROWS = 8192
+BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Projection:
+    """``y = matrix @ (x - mean)``.
+
+    Attributes:
+        mean: float32, shape (D,).
+        matrix: float32, shape (reduced, D), orthonormal rows.
+    """
+
+    mean: npt.NDArray[np.float32]
+    matrix: npt.NDArray[np.float32]
+
+    @property
+    def dim(self) -> int:
+        """D, the length of a descriptor."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def reduced_dim(self) -> int:
+        """Length after the projection."""
+        return int(self.matrix.shape[0])
+
+    def apply(self, descriptors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Projects rows of shape (N, D) to (N, reduced)."""
+        return (descriptors - self.mean) @ self.matrix.T
+
+    def apply_half(self, descriptors: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
+        """Projects stored rows of shape (N, D) block by block, rounded as the cache keeps them."""
+        out = np.empty((len(descriptors), self.reduced_dim), dtype=np.float16)
+        for start in range(0, len(descriptors), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            out[block] = self.apply(descriptors[block].astype(np.float32))
+        return out
+
+
+def fit(sample: npt.NDArray[np.float32], reduced_dim: int, seed: int = 0) -> Projection:
+    """Fits a projection.
+
+    Args:
+        sample: Descriptors, float32, shape (N, D).
+        reduced_dim: Dimensions to keep; fewer are kept when the sample has not as many.
+        seed: Fixes every draw.
+    """
+    rng = np.random.default_rng(seed)
+    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred = sample - mean
+    reduced_dim = min(reduced_dim, *sample.shape)
+    width = min(reduced_dim + OVERSAMPLING, *sample.shape)
+    basis = np.linalg.qr(centred.T @ rng.standard_normal((len(sample), width), dtype=np.float32))[0]
+    for _ in range(POWER_ITERATIONS):
+        basis = np.linalg.qr(centred.T @ (centred @ basis))[0]
+    covariance = np.cov(centred @ basis, rowvar=False, dtype=np.float64).reshape(width, width)
+    directions = np.linalg.eigh(covariance)[1][:, ::-1][:, :reduced_dim]
+    rotation = np.linalg.qr(rng.standard_normal((reduced_dim, reduced_dim)))[0]
+    matrix = rotation @ (basis @ directions).T
+    return Projection(mean, np.ascontiguousarray(matrix, dtype=np.float32))

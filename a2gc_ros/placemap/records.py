@@ -1,0 +1,134 @@
+"""What a place map holds, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from a2gc_ros.geometry import Pose
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a map says about itself.
+
+    Attributes:
+        fingerprint: The extractor's fingerprint; descriptors of another extractor never enter this map.
+        descriptor_dim: Length D of every descriptor.
+        model_name: The extractor's name, for people.
+        uuid: Identity of this map; left empty it is drawn at creation.
+        created_ns: Wall-clock time of creation, nanoseconds since the epoch; filled at creation.
+        settings: How the map was built (keyframe spacing and the like); JSON values only.
+    """
+
+    fingerprint: str
+    descriptor_dim: int
+    model_name: str = ""
+    uuid: str = ""
+    created_ns: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One continuous run of a robot; poses are comparable within it."""
+
+    id: int
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A frame that was kept; its descriptor and image are fetched apart.
+
+    Attributes:
+        id: Unique in the map and growing in the order of storing.
+        session_id: The session it belongs to.
+        stamp_ns: Stamp of the image.
+        pose: ``t_odom_base`` at the stamp, or None where no odometry was known.
+        travelled: Metres travelled since the session began, or None without odometry.
+        frame_id: The camera's frame.
+        intrinsics_json: Calibration of the camera as JSON, or None.
+    """
+
+    id: int
+    session_id: int
+    stamp_ns: int
+    pose: Pose | None
+    travelled: float | None
+    frame_id: str = ""
+    intrinsics_json: str | None = None
+
+
+@dataclass(frozen=True)
+class NewKeyframe:
+    """A keyframe on its way into a map.
+
+    Attributes:
+        stamp_ns: Stamp of the image.
+        descriptor: float32, shape (D,), L2-normalised.
+        pose: ``t_odom_base``, or None.
+        travelled: Metres since the session began, or None.
+        image_jpeg: The image as :func:`a2gc_ros.placemap.thumbnails.encode_jpeg` gives it, or None.
+        intrinsics_json: As :func:`a2gc_ros.placemap.thumbnails.intrinsics_json` gives it, or None.
+        frame_id: The camera's frame.
+    """
+
+    stamp_ns: int
+    descriptor: npt.NDArray[Any]
+    pose: Pose | None = None
+    travelled: float | None = None
+    image_jpeg: bytes | None = None
+    intrinsics_json: str | None = None
+    frame_id: str = ""
+
+
+class IntrinsicsLike(Protocol):
+    """A camera calibration; :class:`a2gc_ros.images.frame.CameraIntrinsics` is one."""
+
+    @property
+    def width(self) -> int:
+        """Width of the calibrated image in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Height of the calibrated image in pixels."""
+
+    @property
+    def matrix(self) -> npt.NDArray[Any]:
+        """The camera matrix, shape (3, 3), pixels."""
+
+    @property
+    def distortion(self) -> npt.NDArray[Any]:
+        """Coefficients in the order of the model."""
+
+    @property
+    def model(self) -> str:
+        """ROS's name of the distortion model."""
+
+
+class FrameLike(Protocol):
+    """A camera image with its stamp; :class:`a2gc_ros.images.frame.Frame` is one."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the image."""
+
+    @property
+    def image(self) -> npt.NDArray[Any]:
+        """RGB, uint8, shape (H, W, 3)."""
+
+    @property
+    def frame_id(self) -> str:
+        """The camera's frame."""
+
+    @property
+    def intrinsics(self) -> IntrinsicsLike | None:
+        """Calibration, where known."""
+
+    @property
+    def pose(self) -> Pose | None:
+        """``t_odom_base``, where known."""

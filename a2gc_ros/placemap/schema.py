@@ -1,0 +1,293 @@
+"""The map file: its tables, how it comes into being, and what is refused when it is opened.
+
+``application_id`` and ``user_version`` of the SQLite header name the format and its version, so a file can be told
+from any other without reading a table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from a2gc_ros.errors import MapError
+from a2gc_ros.placemap.records import Manifest
+
+APPLICATION_ID: Final = 0x41324743  # "A2GC"
+FORMAT_VERSION: Final = 1
+PRIVATE: Final = ":memory:"
+"""The name of a map that lives as long as its process."""
+
+QUICK_CHECK_BYTES: Final = 256 * 1024**2
+"""Up to this size every page is checked on opening; a larger file is checked by its size and as it is read."""
+
+TABLES: Final = """
+CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, source TEXT NOT NULL
+);
+CREATE TABLE intrinsics (
+    id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE
+);
+CREATE TABLE keyframes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    stamp_ns INTEGER NOT NULL,
+    pose BLOB,
+    travelled REAL,
+    frame_id TEXT NOT NULL,
+    intrinsics_id INTEGER REFERENCES intrinsics (id)
+);
+CREATE TABLE descriptors (
+    keyframe_id INTEGER PRIMARY KEY REFERENCES keyframes (id),
+    crc32 INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE TABLE images (
+    keyframe_id INTEGER PRIMARY KEY REFERENCES keyframes (id),
+    jpeg BLOB NOT NULL
+);
+CREATE TABLE progress (
+    source TEXT PRIMARY KEY,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    frames INTEGER NOT NULL,
+    finished INTEGER NOT NULL,
+    state TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Runs a block as one transaction: all of it is stored when the block ends, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def create(path: str | Path, manifest: Manifest) -> sqlite3.Connection:
+    """Creates an empty map.
+
+    A file appears under its name only when it is complete; until then it is called ``<name>.new``.
+
+    Args:
+        path: Where; ``":memory:"`` for a private map that SQLite keeps in memory, and in a temporary file when large.
+        manifest: What the map says about itself.
+
+    Raises:
+        MapError: If the file exists or its folder cannot be written.
+    """
+    if str(path) == PRIVATE:
+        # The empty name gives a private database that spills to disk, so a long run does not fill the memory.
+        connection = _connect("", uri=False)
+        _lay_out(connection, manifest)
+        return connection
+    path = Path(path)
+    if path.exists():
+        raise MapError(f"{path} exists already: choose another name, or delete it first")
+    fresh = path.with_name(path.name + ".new")
+    try:
+        _clear(fresh)
+        fresh.unlink(missing_ok=True)
+        connection = _connect(str(fresh), uri=False)
+        try:
+            _lay_out(connection, manifest)
+        finally:
+            connection.close()
+        _clear(path)
+        publish(fresh, path)
+    except (OSError, sqlite3.Error) as error:
+        raise MapError(f"{path} cannot be created ({error}): check that its folder exists and is writable") from error
+    return open_existing(path, read_only=False)[0]
+
+
+def finish_copy(fresh: Path, path: Path) -> None:
+    """Gives a map that SQLite copied its journal mode and its name.
+
+    Raises:
+        OSError, sqlite3.Error: If the folder cannot be written.
+    """
+    connection = _connect(str(fresh), uri=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+    _clear(path)
+    publish(fresh, path)
+
+
+def publish(finished: Path, path: Path) -> None:
+    """Gives a finished file its name, so that a power loss leaves either nothing or all of it there."""
+    with finished.open("rb") as file:
+        os.fsync(file.fileno())
+    finished.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in a folder survive power loss, where the platform can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connection, Manifest]:
+    """Opens a map file and refuses what is not one.
+
+    Raises:
+        MapError: If the file is missing, no place map, of a newer format, damaged, or not readable.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MapError(f"{path} does not exist: build it with `a2gc map build`")
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or header[:16] != b"SQLite format 3\0" or _number(header, 68) != APPLICATION_ID:
+        raise MapError(f"{path} is not a place map")
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = _connect(_uri(path, read_only), uri=True)
+        manifest = _examine(connection, path)
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise MapError(f"{path} is damaged ({error}): restore it from a copy, or build it again") from error
+    except MapError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection, manifest
+
+
+def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    """Stores the manifest; the caller holds the transaction."""
+    entries = {
+        "fingerprint": manifest.fingerprint,
+        "descriptor_dim": str(manifest.descriptor_dim),
+        "model_name": manifest.model_name,
+        "uuid": manifest.uuid,
+        "created_ns": str(manifest.created_ns),
+        "settings": json.dumps(manifest.settings, sort_keys=True),
+    }
+    connection.executemany("INSERT OR REPLACE INTO manifest VALUES (?, ?)", entries.items())
+
+
+def read_manifest(connection: sqlite3.Connection, path: str | Path) -> Manifest:
+    """Reads the manifest.
+
+    Raises:
+        MapError: If an entry is missing or makes no sense.
+    """
+    entries = dict(connection.execute("SELECT key, value FROM manifest"))
+    try:
+        settings = json.loads(entries["settings"])
+        manifest = Manifest(
+            fingerprint=entries["fingerprint"],
+            descriptor_dim=int(entries["descriptor_dim"]),
+            model_name=entries["model_name"],
+            uuid=entries["uuid"],
+            created_ns=int(entries["created_ns"]),
+            settings=settings if isinstance(settings, dict) else {},
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise MapError(f"{path} is damaged (its manifest: {error!r}): restore it from a copy") from error
+    if manifest.descriptor_dim < 1:
+        raise MapError(f"{path} is damaged (descriptors of length {manifest.descriptor_dim}): restore it from a copy")
+    return manifest
+
+
+def completed(manifest: Manifest) -> Manifest:
+    """Fills in the identity and the time of creation where they are empty."""
+    return replace(
+        manifest,
+        uuid=manifest.uuid or str(uuid.uuid4()),
+        created_ns=manifest.created_ns or time.time_ns(),
+    )
+
+
+def _clear(path: Path) -> None:
+    """Removes what SQLite left beside a map of this name: an old log would be replayed into the new file."""
+    for ending in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
+    # Autocommit: transactions are explicit. Threads: PlaceMap serialises every use with its own lock.
+    connection = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=30.0)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _lay_out(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in TABLES.split(";"):
+        connection.execute(statement)
+    write_manifest(connection, completed(manifest))
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _uri(path: Path, read_only: bool) -> str:
+    """Chooses how SQLite opens the file.
+
+    A map in WAL mode needs a shared-memory file beside it even for reading. On read-only media there can be none, and
+    nobody can write either: there the file is declared immutable.
+    """
+    log = path.with_name(path.name + "-wal")
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    base = path.absolute().as_uri()
+    if writable:
+        return base + "?mode=rw"
+    if not read_only:
+        raise MapError(f"{path} cannot be written: open it read-only, or copy it to a writable folder")
+    if log.is_file() and log.stat().st_size > 0:
+        raise MapError(
+            f"{path} was not closed properly and cannot be repaired here: copy it with its -wal file "
+            "to a writable folder and open it there once"
+        )
+    return base + "?mode=ro&immutable=1"
+
+
+def _examine(connection: sqlite3.Connection, path: Path) -> Manifest:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > FORMAT_VERSION:
+        raise MapError(
+            f"{path} has format {version}, this program reads up to {FORMAT_VERSION}: upgrade a2gc_ros, "
+            "or build the map again with this one"
+        )
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
+    log = path.with_name(path.name + "-wal")
+    pending = log.is_file() and log.stat().st_size > 0
+    if not pending and path.stat().st_size < size:
+        raise MapError(f"{path} is cut short ({path.stat().st_size} of {size} bytes): copy it again")
+    if size <= QUICK_CHECK_BYTES:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise MapError(
+                f"{path} is damaged ({' '.join(verdict.split())}): restore it from a copy, or build it again"
+            )
+    return read_manifest(connection, path)
+
+
+def _number(header: bytes, offset: int) -> int:
+    return int.from_bytes(header[offset : offset + 4], "big")

@@ -1,0 +1,65 @@
+"""Writing keyframes into the tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+
+from a2gc_ros.errors import MapError
+from a2gc_ros.placemap.descriptors import checked, encode
+from a2gc_ros.placemap.records import NewKeyframe
+
+
+def insert_keyframes(
+    connection: sqlite3.Connection, session_id: int, keyframes: Sequence[NewKeyframe], dim: int
+) -> list[int]:
+    """Inserts keyframes and returns their ids; the caller holds the transaction.
+
+    Raises:
+        MapError: If the session is unknown or a descriptor does not fit.
+    """
+    if connection.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,)).fetchone() is None:
+        raise MapError(f"there is no session {session_id} in this map: add it before its keyframes")
+    return [_insert(connection, session_id, new, dim) for new in keyframes]
+
+
+def _insert(connection: sqlite3.Connection, session_id: int, new: NewKeyframe, dim: int) -> int:
+    descriptor = checked(new.descriptor, dim)
+    if len(descriptor) != 1:
+        raise MapError(f"a keyframe has one descriptor, not {len(descriptor)}")
+    pose = None
+    if new.pose is not None:
+        matrix = np.asarray(new.pose, dtype="<f8")
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+            raise MapError(f"the pose of the keyframe at {new.stamp_ns} ns is no finite 4x4 matrix")
+        pose = matrix.tobytes()
+    cursor = connection.execute(
+        "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, intrinsics_id) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            session_id,
+            int(new.stamp_ns),
+            pose,
+            None if new.travelled is None else float(new.travelled),
+            new.frame_id,
+            _intrinsics_id(connection, new.intrinsics_json),
+        ),
+    )
+    keyframe_id = int(cursor.lastrowid or 0)
+    data, crc32 = encode(descriptor[0])
+    connection.execute(
+        "INSERT INTO descriptors (keyframe_id, data, crc32) VALUES (?, ?, ?)", (keyframe_id, data, crc32)
+    )
+    if new.image_jpeg is not None:
+        connection.execute("INSERT INTO images VALUES (?, ?)", (keyframe_id, new.image_jpeg))
+    return keyframe_id
+
+
+def _intrinsics_id(connection: sqlite3.Connection, text: str | None) -> int | None:
+    """Returns the row of a calibration; all keyframes of one camera share it."""
+    if text is None:
+        return None
+    connection.execute("INSERT OR IGNORE INTO intrinsics (json) VALUES (?)", (text,))
+    return int(connection.execute("SELECT id FROM intrinsics WHERE json = ?", (text,)).fetchone()[0])
