@@ -1,1 +1,8 @@
 """Torch definitions of backbones, aggregators and the models made of them."""
+
+from a2gc_ros.models.architecture import Architecture
+from a2gc_ros.models.backbone import Backbone, Features
+from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.models.registry import MODELS, NamedModel, build, named
+
+__all__ = ["MODELS", "Architecture", "Backbone", "Features", "NamedModel", "PlaceModel", "build", "named"]

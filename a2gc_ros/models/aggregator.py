@@ -1,0 +1,57 @@
+"""What every aggregator is: it pools patch features and a global token into one descriptor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from a2gc_ros.errors import ModelError
+
+
+class Aggregator(nn.Module, ABC):
+    """Base of the aggregators.
+
+    Args:
+        in_channels: Channels C of the feature map.
+        token_channels: Channels T of the token.
+
+    A subclass sets `descriptor_dim`.
+    """
+
+    descriptor_dim: int
+
+    def __init__(self, *, in_channels: int, token_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.token_channels = token_channels
+
+    @abstractmethod
+    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
+        """L2-normalised descriptors (B, D).
+
+        Args:
+            features: Feature map (B, C, H, W).
+            token: Global token (B, T); aggregators that use none ignore it.
+            mask: Boolean (B, H, W), true where a patch counts; every patch does if not given.
+        """
+
+    def bake(self, rows: int, columns: int) -> None:
+        """Precomputes whatever depends on the grid alone; most aggregators have nothing of the kind."""
+
+    def initialise_from(self, features: Tensor, tokens: Tensor) -> None:
+        """Sets the weights from features of a few hundred images, so that the untrained aggregator is a sensible one.
+
+        Args:
+            features: Feature maps (N, C, H, W).
+            tokens: Their global tokens (N, T).
+
+        Raises:
+            ModelError: This aggregator has no such start, or there is too little data for it.
+        """
+        raise ModelError(f"{type(self).__name__} has no initialisation from data; train it from its random start.")
+
+
+def flat_mask(mask: Tensor | None) -> Tensor | None:
+    """A mask over the grid (B, H, W) as one over tokens (B, H*W)."""
+    return None if mask is None else mask.flatten(1).bool()

@@ -1,0 +1,112 @@
+"""A model as plain data: which backbone and aggregator with which options, so that a file can say how to rebuild it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from a2gc_ros.errors import ModelError
+from a2gc_ros.models.a2gc import A2GC, ASYOT
+from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.backbone import Backbone
+from a2gc_ros.models.dinov2 import DinoV2
+from a2gc_ros.models.gem import GeM
+from a2gc_ros.models.mobilenetv2 import MobileNetV2
+from a2gc_ros.models.netvlad import NetVLAD
+from a2gc_ros.models.projected import Projected
+from a2gc_ros.models.resnet import ResNet
+from a2gc_ros.models.salad import Salad
+
+BACKBONES: dict[str, type[Backbone]] = {"dinov2": DinoV2, "resnet": ResNet, "mobilenetv2": MobileNetV2}
+
+AGGREGATORS: dict[str, type[Aggregator]] = {
+    "A2GC": A2GC,
+    "ASYOT": ASYOT,
+    "SALAD": Salad,
+    "GeM": GeM,
+    "NetVLAD": NetVLAD,
+}
+
+_CHANNELS = {"in_channels", "token_channels"}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that shapes a network.
+
+    Attributes:
+        backbone: Key of `BACKBONES`.
+        aggregator: Key of `AGGREGATORS`.
+        backbone_options: Keyword arguments of the backbone.
+        aggregator_options: Keyword arguments of the aggregator, less the channels, which follow from the backbone.
+        projection: Dimension of a final linear projection, or None for none.
+    """
+
+    backbone: str
+    aggregator: str
+    backbone_options: Mapping[str, Any] = field(default_factory=dict)
+    aggregator_options: Mapping[str, Any] = field(default_factory=dict)
+    projection: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_options("backbone", self.backbone, BACKBONES, self.backbone_options)
+        _check_options("aggregator", self.aggregator, AGGREGATORS, self.aggregator_options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values that JSON can hold."""
+        return {
+            "backbone": self.backbone,
+            "backbone_options": dict(self.backbone_options),
+            "aggregator": self.aggregator,
+            "aggregator_options": dict(self.aggregator_options),
+            "projection": self.projection,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Architecture:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ModelError: An entry is missing, unknown or names something that does not exist.
+        """
+        expected = {"backbone", "backbone_options", "aggregator", "aggregator_options", "projection"}
+        if set(values) != expected:
+            raise ModelError(
+                f"A model's architecture needs exactly the entries {', '.join(sorted(expected))} "
+                f"and has {', '.join(sorted(values)) or 'none'}: the file is damaged or from another version."
+            )
+        return cls(**values)
+
+    def make_backbone(self) -> Backbone:
+        """The backbone, at its random start."""
+        return BACKBONES[self.backbone](**self.backbone_options)
+
+    def make_aggregator(self, backbone: Backbone) -> Aggregator:
+        """The aggregator that fits a backbone, at its random start."""
+        aggregator = AGGREGATORS[self.aggregator](
+            in_channels=backbone.out_channels, token_channels=backbone.token_channels, **self.aggregator_options
+        )
+        return aggregator if self.projection is None else Projected(aggregator, self.projection)
+
+
+def options_of(kind: type[Backbone] | type[Aggregator]) -> set[str]:
+    """Names of the options a backbone or aggregator takes."""
+    return set(inspect.signature(kind).parameters) - _CHANNELS
+
+
+def _check_options(
+    role: str,
+    name: str,
+    known: Mapping[str, type[Backbone]] | Mapping[str, type[Aggregator]],
+    options: Mapping[str, Any],
+) -> None:
+    if name not in known:
+        raise ModelError(f"There is no {role} named {name!r}; choose one of {', '.join(known)}.")
+    allowed = options_of(known[name])
+    for option in options:
+        if option not in allowed:
+            raise ModelError(
+                f"The {role} {name} has no option {option!r}; it takes {', '.join(sorted(allowed)) or 'none'}."
+            )

@@ -1,0 +1,273 @@
+"""Strict reading and writing of weights: every tensor of a file has its place, or the file is refused.
+
+Nothing here can run code from a file: safetensors, or `torch.load` with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from a2gc_ros.errors import CheckpointError, ConfigError, ModelError
+from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_ros.models.architecture import Architecture
+from a2gc_ros.models.place_model import PlaceModel
+
+FORMAT = "a2gc_ros/1"
+METADATA_KEY = "a2gc_ros"
+"""Entry of a Lightning checkpoint that holds `metadata` of the model."""
+
+GEOMETRY = ("aggregator.geo_proj.weight", "aggregator.geo_proj.bias", "aggregator.cluster_geo", "aggregator.geo_scale")
+"""What A²GC has and SALAD has not."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a publisher names the tensors of a file.
+
+    Attributes:
+        title: For messages.
+        part: Whether the file holds a whole model or a backbone.
+        prefixes: (theirs, ours) for the beginnings of names; the first that fits is replaced.
+        may_lack: Patterns of our names the file need not hold.
+        unused: Patterns of the file's names that stay unused where the model has no such part.
+    """
+
+    title: str
+    part: Literal["model", "backbone"]
+    prefixes: tuple[tuple[str, str], ...] = ()
+    may_lack: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+LAYOUTS = {
+    "dinov2": Layout("DINOv2's own weights", "backbone"),
+    "torchvision": Layout(
+        "torchvision's ResNet weights",
+        "backbone",
+        # A counter that older files lack and evaluation does not read.
+        may_lack=("*.num_batches_tracked",),
+        unused=("layer2.*", "layer3.*", "layer4.*", "fc.*"),
+    ),
+    "mobilenetv2": Layout("folded MobileNetV2 weights", "backbone", unused=("convs.*",)),
+    "salad": Layout("SALAD's checkpoint", "model", prefixes=(("backbone.model.", "backbone."),)),
+    "a2gc": Layout(
+        "a checkpoint of A2GC's public code",
+        "model",
+        prefixes=(("backbone.model.", "backbone."),),
+        may_lack=("aggregator.geo_scale",),
+    ),
+    "megaloc": Layout("MegaLoc's weights", "model", prefixes=(("backbone.model.", "backbone."),)),
+    "own": Layout("a model file of this project", "model"),
+    "lightning": Layout(
+        "a Lightning checkpoint of this project", "model", prefixes=(("model.", ""),), unused=("loss.*",)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What loading did: names that stayed at their start, and names of the file that were not needed."""
+
+    loaded: tuple[str, ...]
+    fresh: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def load(model: PlaceModel, path: Path, layout: str, *, may_lack: Sequence[str] = ()) -> LoadReport:
+    """Loads a file in one of `LAYOUTS` into a model.
+
+    Args:
+        model: The model to fill.
+        path: A .safetensors file, or one that `torch.load` reads.
+        layout: Key of `LAYOUTS`.
+        may_lack: Patterns of further names that may stay as they are.
+
+    Raises:
+        CheckpointError: The file is unreadable, or a tensor is missing, surplus or misshapen; the message lists them,
+            and the model is left as it was.
+    """
+    if layout not in LAYOUTS:
+        raise CheckpointError(f"There is no checkpoint layout {layout!r}; choose one of {', '.join(LAYOUTS)}.")
+    rules = LAYOUTS[layout]
+    module = model.backbone if rules.part == "backbone" else model
+    tensors = {_renamed(name, rules.prefixes): tensor for name, tensor in read_tensors(path).items()}
+    return _load_strictly(
+        module,
+        tensors,
+        source=f"{path} (read as {rules.title})",
+        may_lack=(*rules.may_lack, *may_lack),
+        unused=rules.unused,
+    )
+
+
+def warm_start(model: PlaceModel, path: Path) -> LoadReport:
+    """Starts an A²GC model from SALAD's checkpoint; the report's `fresh` lists the geometry it does not hold."""
+    return load(model, path, "salad", may_lack=GEOMETRY)
+
+
+def metadata(model: PlaceModel, **extra: str) -> dict[str, str]:
+    """What a file must say beside the weights so that the model can be rebuilt from it alone."""
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "architecture": json.dumps(model.architecture.to_dict(), sort_keys=True),
+        "preprocessing": json.dumps(model.preprocessing.to_dict(), sort_keys=True),
+        **extra,
+    }
+
+
+def save(model: PlaceModel, path: Path, **extra: str) -> None:
+    """Writes a model as one safetensors file that `restore` needs nothing else for.
+
+    Args:
+        model: The model.
+        path: Where to; an existing file is replaced only once the new one is whole.
+        **extra: Further metadata, such as licence="Apache-2.0".
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    partial = path.with_name(path.name + ".part")
+    save_file(tensors, partial, metadata=metadata(model, **extra))
+    partial.replace(path)
+
+
+def restore(path: Path) -> PlaceModel:
+    """Rebuilds a model from a file that `save` or a training of this project wrote.
+
+    Raises:
+        CheckpointError: The file is damaged, of another kind, or does not fit what it says of itself.
+    """
+    if _is_safetensors(path):
+        description, layout = read_metadata(path), "own"
+    else:
+        description, layout = _read_torch(path).get(METADATA_KEY), "lightning"
+    if not isinstance(description, Mapping) or description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} does not say which model it holds, so it was not written by this project: build the model by name "
+            "and load the file in its publisher's layout."
+        )
+    try:
+        model = PlaceModel(
+            Architecture.from_dict(json.loads(description["architecture"])),
+            Preprocessing.from_dict(json.loads(description["preprocessing"])),
+            name=description["name"],
+        )
+    except (KeyError, TypeError, ValueError, ModelError, ConfigError) as error:
+        raise CheckpointError(f"{path} describes no model that can be built ({error}): it is damaged.") from error
+    load(model, path, layout)
+    return model.eval()
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file."""
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file by name; of a training checkpoint, those of its `state_dict`.
+
+    Raises:
+        CheckpointError: The file cannot be read without running code from it, or holds no tensors by name.
+    """
+    if _is_safetensors(path):
+        try:
+            with safe_open(path, "pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise _unreadable(path, error) from error
+    content = _read_torch(path)
+    state = content.get("state_dict", content)
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path} holds something other than tensors by name: it is not a file of weights.")
+    return dict(state)
+
+
+def _is_safetensors(path: Path) -> bool:
+    return path.suffix == ".safetensors"
+
+
+def _read_torch(path: Path) -> Mapping[str, Any]:
+    # A damaged zip archive or pickle raises almost anything, and none of it is of use to the reader.
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds a {type(content).__name__} and not tensors by name.")
+    return content
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    if isinstance(error, FileNotFoundError):
+        return CheckpointError(f"There is no weights file {path}.")
+    reason = str(error).strip().splitlines()
+    return CheckpointError(
+        f"{path} cannot be read as weights ({reason[0] if reason else type(error).__name__}): it is damaged, or holds "
+        "more than weights, which is refused because such a file could run code."
+    )
+
+
+def _renamed(name: str, prefixes: Sequence[tuple[str, str]]) -> str:
+    for theirs, ours in prefixes:
+        if name.startswith(theirs):
+            return ours + name[len(theirs) :]
+    return name
+
+
+def _load_strictly(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, source: str, may_lack: Sequence[str], unused: Sequence[str]
+) -> LoadReport:
+    expected = module.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    surplus = [name for name in tensors if name not in expected]
+    fresh = [name for name in missing if _matches(name, may_lack)]
+    needless = [name for name in surplus if _matches(name, unused) and not _part_exists(name, expected)]
+    misshapen = [
+        f"{name} is {_shape(tensors[name])} and should be {_shape(expected[name])}"
+        for name in expected
+        if name in tensors and tensors[name].shape != expected[name].shape
+    ]
+    complaints = [
+        f"{title} {', '.join(names)}"
+        for title, names in (
+            ("missing:", [name for name in missing if name not in fresh]),
+            ("surplus:", [name for name in surplus if name not in needless]),
+            ("misshapen:", misshapen),
+        )
+        if names
+    ]
+    if complaints:
+        raise CheckpointError(
+            f"{source} does not fit this model; {'; '.join(complaints)}. Use the file this model was made for, "
+            "or build the model with the options the file was made with."
+        )
+    module.load_state_dict({name: tensors[name] for name in expected if name in tensors}, strict=False)
+    loaded = tuple(name for name in expected if name in tensors)
+    return LoadReport(loaded, tuple(fresh), tuple(needless))
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _part_exists(name: str, expected: Mapping[str, Tensor]) -> bool:
+    """Whether the model has the module a surplus tensor belongs to, so that the tensor is not merely cut off."""
+    owner = name.rpartition(".")[0] + "."
+    return any(known.startswith(owner) for known in expected)
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a scalar"

@@ -1,0 +1,195 @@
+"""Fetching published weights: resumed where they broke off, checked by sha256, kept in a cache."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from a2gc_ros.errors import DownloadError
+from a2gc_ros.models.weights import Weights
+
+LOCAL_FOLDER = "A2GC_WEIGHTS"
+"""Environment variable that names a folder of weights files, searched before anything is downloaded."""
+
+CHUNK = 1 << 20
+TIMEOUT_S = 30.0
+ATTEMPTS = 5
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `a2gc_ros/weights` in the user's cache folder, as the XDG rules name it."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "a2gc_ros" / "weights"
+
+
+def fetch(weights: Weights) -> Path:
+    """The local path of a weights file, downloading it if need be.
+
+    The folder named by `A2GC_WEIGHTS` comes first, the cache second, the network last. The file's hash is checked
+    each time. Where the publisher tells none, the hash of the first download is written beside the file and printed,
+    and every later use is held to it: this guards against damage since then, not against a wrong first download.
+
+    Raises:
+        DownloadError: The file is in neither folder and cannot be downloaded, or its hash is wrong.
+    """
+    local = os.environ.get(LOCAL_FOLDER)
+    if local and (Path(local) / weights.file).is_file():
+        path = Path(local) / weights.file
+        _check(path, weights.sha256)
+        return path
+    path = cache_folder() / weights.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        if not path.is_file():
+            _download(weights, path)
+        else:
+            _check(path, weights.sha256 or _recorded(path))
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _check(path: Path, expected: str | None) -> None:
+    if expected is None:
+        return
+    actual = sha256_of(path)
+    if not actual.startswith(expected):
+        raise DownloadError(
+            f"{path} has sha256 {actual} where {expected} is expected: it is damaged or another version; "
+            "delete it and fetch it again."
+        )
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _recorded(path: Path) -> str | None:
+    record = _record(path)
+    return record.read_text(encoding="ascii").strip() if record.is_file() else None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lets one process at a time work on a file: the ranks of a training all ask for it at once."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(weights: Weights, path: Path) -> None:
+    if weights.url is None:
+        raise DownloadError(
+            f"{weights.file} cannot be downloaded from anywhere: put it into a folder and name that folder in "
+            f"{LOCAL_FOLDER}."
+        )
+    partial = path.with_name(path.name + ".part")
+    _transfer(weights.url, partial, weights.file)
+    actual = sha256_of(partial)
+    if weights.sha256 is not None and not actual.startswith(weights.sha256):
+        partial.unlink()
+        raise DownloadError(
+            f"{weights.url} gave a file with sha256 {actual} where {weights.sha256} is expected, so it was deleted: "
+            "try again, and if it happens again the file has been replaced at its source."
+        )
+    if weights.sha256 is None:
+        _record(path).write_text(actual + "\n", encoding="ascii")
+        Console(stderr=True).print(
+            f"{weights.file}: its publisher tells no sha256; recorded {actual} of this download.", soft_wrap=True
+        )
+    partial.replace(path)
+
+
+def _transfer(url: str, partial: Path, title: str) -> None:
+    """Downloads into `partial`, going on where it ends; a broken connection is taken up again a few times."""
+    with _progress() as progress:
+        task = progress.add_task(title, total=None)
+        problem: Exception | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                _continue(url, partial, progress, task)
+                return
+            except urllib.error.HTTPError as error:
+                raise DownloadError(
+                    f"{url} answers {error.code} {error.reason}: the file has moved; put {title} into a folder and "
+                    f"name that folder in {LOCAL_FOLDER}."
+                ) from error
+            except urllib.error.URLError as error:
+                raise DownloadError(
+                    f"{title} is not on this machine and {url} cannot be reached ({error.reason}): download it "
+                    f"elsewhere, put it into a folder and name that folder in {LOCAL_FOLDER}."
+                ) from error
+            except (OSError, HTTPException) as error:
+                problem = error
+        raise DownloadError(
+            f"The download of {url} broke off {ATTEMPTS} times ({problem}); what arrived is kept, so run this again "
+            "to go on from there."
+        ) from problem
+
+
+def _continue(url: str, partial: Path, progress: Progress, task: object) -> None:
+    start = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code != 416 or not start:
+            raise
+        # Nothing lies beyond what is here: the last byte arrived before, and the hash decides.
+        if _size_told(error.headers.get("Content-Range")) == start:
+            return
+        partial.unlink()
+        response = urllib.request.urlopen(url, timeout=TIMEOUT_S)
+    with response:
+        if response.status != 206:
+            start = 0
+        total = _remaining(response)
+        progress.update(task, completed=start, total=None if total is None else start + total)  # type: ignore[arg-type]
+        received = 0
+        with partial.open("ab" if start else "wb") as file:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                received += len(chunk)
+                progress.update(task, advance=len(chunk))  # type: ignore[arg-type]
+        if total is not None and received < total:
+            raise ConnectionError(f"{received} of {total} bytes arrived")
+
+
+def _remaining(response: HTTPResponse) -> int | None:
+    length = response.headers.get("Content-Length")
+    return None if length is None else int(length)
+
+
+def _size_told(content_range: str | None) -> int | None:
+    size = (content_range or "").rpartition("/")[2]
+    return int(size) if size.isdigit() else None
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

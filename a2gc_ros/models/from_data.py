@@ -1,0 +1,137 @@
+"""Linear maps learned from features alone: principal components, whitening and soft k-means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from a2gc_ros.errors import ModelError
+
+MAX_SAMPLES = 50_000
+KMEANS_ROUNDS = 30
+
+
+def sample_rows(rows: Tensor, *, limit: int = MAX_SAMPLES, seed: int = 0) -> Tensor:
+    """At most `limit` rows of (N, C), chosen at random without repetition, as float32."""
+    if len(rows) > limit:
+        generator = torch.Generator().manual_seed(seed)
+        rows = rows[torch.randperm(len(rows), generator=generator)[:limit].to(rows.device)]
+    return rows.float()
+
+
+def principal_components(samples: Tensor, count: int, *, whitening: float = 0.0) -> tuple[Tensor, Tensor]:
+    """The affine map to the first principal components.
+
+    Args:
+        samples: (N, C).
+        count: Number of components, at most C and below N.
+        whitening: Each component is divided by its standard deviation to this power: 0 keeps the scales, 1 makes
+            all variances one.
+
+    Returns:
+        weight (count, C) and bias (count,), so that weight @ x + bias are the components of x minus the mean.
+
+    Raises:
+        ModelError: The data has too few samples or dimensions.
+    """
+    total, channels = samples.shape
+    if count > channels or total <= count:
+        raise ModelError(
+            f"{count} principal components need more than {count} samples of at least {count} dimensions and got "
+            f"{total} of {channels}: give more images or ask for fewer dimensions."
+        )
+    samples = samples.double()
+    mean = samples.mean(dim=0)
+    centred = samples - mean
+    variances, directions = torch.linalg.eigh(centred.T @ centred / (total - 1))
+    variances = variances.flip(0)[:count].clamp(min=1e-12)
+    weight = directions.flip(1)[:, :count].T * variances[:, None] ** (-0.5 * whitening)
+    return weight.float(), (-weight @ mean).float()
+
+
+def kmeans(samples: Tensor, count: int, *, rounds: int = KMEANS_ROUNDS, seed: int = 0) -> Tensor:
+    """Centres (count, C) of k-means over samples (N, C), started by k-means++.
+
+    An emptied cluster starts again at a random sample.
+
+    Raises:
+        ModelError: There are fewer samples than centres.
+    """
+    if len(samples) < count:
+        raise ModelError(f"{count} cluster centres need at least as many samples and got {len(samples)}.")
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    centres = _spread_start(samples, count, generator)
+    for _ in range(rounds):
+        nearest = torch.cdist(samples, centres).argmin(dim=1)
+        sizes = torch.bincount(nearest, minlength=count)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, samples)
+        fresh = samples[torch.randint(len(samples), (count,), generator=generator).to(samples.device)]
+        moved = torch.where(sizes[:, None] > 0, sums / sizes.clamp(min=1)[:, None], fresh)
+        if torch.equal(moved, centres):
+            break
+        centres = moved
+    return centres
+
+
+def soft_assignment(samples: Tensor, count: int, *, contrast: float = 100.0, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A linear score of every k-means centre whose softmax is a soft assignment to the nearest.
+
+    The score of centre c is -α|x - c|² up to a term all centres share: 2α c·x - α|c|².
+
+    Args:
+        samples: (N, C).
+        count: Number of centres.
+        contrast: Ratio of the best to the second best assignment of an average sample; it fixes α.
+        seed: Seed of the k-means start.
+
+    Returns:
+        weight (count, C) and bias (count,).
+    """
+    centres = kmeans(samples, count, seed=seed)
+    best, second = torch.cdist(samples, centres).square().topk(min(2, count), dim=1, largest=False).values.T[[0, -1]]
+    gap = (second - best).mean().clamp(min=1e-12)
+    alpha = torch.log(torch.tensor(contrast, dtype=gap.dtype, device=gap.device)) / gap
+    return 2 * alpha * centres, -alpha * centres.square().sum(dim=1)
+
+
+def as_layers(weight: Tensor, bias: Tensor, widths: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    """Weights of one layer, or of two with a ReLU between, that together compute weight @ x + bias.
+
+    Through a ReLU a value passes as the difference of its positive and its negative part; hidden units beyond those
+    start small at random and are not yet heard.
+
+    Args:
+        weight: (outputs, inputs).
+        bias: (outputs,).
+        widths: Outputs of each layer: [outputs] or [hidden, outputs].
+
+    Raises:
+        ModelError: The hidden layer is narrower than twice the outputs.
+    """
+    if len(widths) == 1:
+        return [(weight, bias)]
+    hidden, outputs = widths
+    if hidden < 2 * outputs:
+        raise ModelError(
+            f"A hidden layer of {hidden} cannot carry {outputs} outputs set from data: make it at least {2 * outputs} "
+            "wide, or None for linear heads."
+        )
+    spare = hidden - 2 * outputs
+    rest = weight.new_empty(spare, weight.shape[1]).normal_(std=float(weight.std()))
+    identity = torch.eye(outputs, dtype=weight.dtype, device=weight.device)
+    first = torch.cat((weight, -weight, rest)), torch.cat((bias, -bias, bias.new_zeros(spare)))
+    second = torch.cat((identity, -identity, weight.new_zeros(outputs, spare)), dim=1), torch.zeros_like(bias)
+    return [first, second]
+
+
+def _spread_start(samples: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    first = int(torch.randint(len(samples), (1,), generator=generator))
+    chosen = [first]
+    distance = (samples - samples[first]).square().sum(dim=1)
+    for _ in range(count - 1):
+        weights = distance.clamp(min=1e-12).double().cpu()
+        chosen.append(int(torch.multinomial(weights, 1, generator=generator)))
+        distance = torch.minimum(distance, (samples - samples[chosen[-1]]).square().sum(dim=1))
+    return samples[chosen]

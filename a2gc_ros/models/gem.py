@@ -1,0 +1,38 @@
+"""GeM: generalised-mean pooling (Radenović et al., arXiv 1711.02512)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.precision import at_least_float32, full_precision
+
+
+class GeM(Aggregator):
+    """The p-th root of the mean p-th power of each channel; the descriptor has as many dimensions as the map.
+
+    Args:
+        in_channels: Channels of the feature map.
+        token_channels: Channels of the token, which is not used.
+        power: Initial p, learnable: 1 is the average, infinity the maximum.
+        floor: Features below this count as this, so that the power is defined.
+    """
+
+    def __init__(self, *, in_channels: int, token_channels: int, power: float = 3.0, floor: float = 1e-6) -> None:
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
+        self.descriptor_dim = in_channels
+        self.p = nn.Parameter(torch.full((1,), power))
+        self.floor = floor
+
+    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
+        """L2-normalised descriptors (B, C)."""
+        with full_precision(features):
+            powers = at_least_float32(features).clamp(min=self.floor).pow(self.p).flatten(2)
+            if mask is None:
+                mean = powers.mean(dim=2)
+            else:
+                kept = mask.flatten(1).to(powers.dtype)[:, None]
+                mean = (powers * kept).sum(dim=2) / kept.sum(dim=2).clamp(min=1)
+            return functional.normalize(mean.pow(1 / self.p), dim=1)
