@@ -39,7 +39,7 @@ class Aggregator(nn.Module, ABC):
     def bake(self, rows: int, columns: int) -> None:
         """Precomputes whatever depends on the grid alone; most aggregators have nothing of the kind."""
 
-    def initialise_from(self, features: Tensor, tokens: Tensor) -> None:
+    def initialise_from(self, features: Tensor, tokens: Tensor) -> None:  # noqa: ARG002
         """Sets the weights from features of a few hundred images, so that the untrained aggregator is a sensible one.
 
         Args:

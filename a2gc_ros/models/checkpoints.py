@@ -146,10 +146,8 @@ def restore(path: Path) -> PlaceModel:
     Raises:
         CheckpointError: The file is damaged, of another kind, or does not fit what it says of itself.
     """
-    if _is_safetensors(path):
-        description, layout = read_metadata(path), "own"
-    else:
-        description, layout = _read_torch(path).get(METADATA_KEY), "lightning"
+    own = _is_safetensors(path)
+    description = read_metadata(path) if own else _read_torch(path).get(METADATA_KEY)
     if not isinstance(description, Mapping) or description.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} does not say which model it holds, so it was not written by this project: build the model by name "
@@ -163,7 +161,7 @@ def restore(path: Path) -> PlaceModel:
         )
     except (KeyError, TypeError, ValueError, ModelError, ConfigError) as error:
         raise CheckpointError(f"{path} describes no model that can be built ({error}): it is damaged.") from error
-    load(model, path, layout)
+    load(model, path, "own" if own else "lightning")
     return model.eval()
 
 

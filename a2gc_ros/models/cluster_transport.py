@@ -125,7 +125,8 @@ def _token_head(inputs: int, hidden: int | None, outputs: int) -> nn.Sequential:
 def _set_linear(head: nn.Sequential, weight: Tensor, bias: Tensor) -> None:
     """Makes a head compute weight @ x + bias, through its hidden layer if it has one."""
     layers = [layer for layer in head if isinstance(layer, (nn.Linear, nn.Conv2d))]
-    for layer, (w, b) in zip(layers, from_data.as_layers(weight, bias, [layer.weight.shape[0] for layer in layers])):
+    values = from_data.as_layers(weight, bias, [layer.weight.shape[0] for layer in layers])
+    for layer, (w, b) in zip(layers, values, strict=True):
         layer.weight.copy_(w.reshape(layer.weight.shape))
         assert layer.bias is not None
         layer.bias.copy_(b)

@@ -26,7 +26,7 @@ class GeM(Aggregator):
         self.p = nn.Parameter(torch.full((1,), power))
         self.floor = floor
 
-    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, C)."""
         with full_precision(features):
             powers = at_least_float32(features).clamp(min=self.floor).pow(self.p).flatten(2)

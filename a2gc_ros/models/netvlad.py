@@ -27,7 +27,7 @@ class NetVLAD(Aggregator):
         self.conv = nn.Conv2d(in_channels, clusters, 1)
         self.centroids = nn.Parameter(torch.rand(clusters, in_channels))
 
-    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, K*C), each centre's residual normalised first."""
         with full_precision(features):
             local = functional.normalize(at_least_float32(features), dim=1)
@@ -39,7 +39,14 @@ class NetVLAD(Aggregator):
             return functional.normalize(functional.normalize(residuals, dim=2).flatten(1), dim=1)
 
     @torch.no_grad()
-    def initialise_from(self, features: Tensor, tokens: Tensor, *, contrast: float = 100.0, seed: int = 0) -> None:
+    def initialise_from(
+        self,
+        features: Tensor,
+        tokens: Tensor,  # noqa: ARG002
+        *,
+        contrast: float = 100.0,
+        seed: int = 0,
+    ) -> None:
         """Starts the centres at k-means centres of the data and the assignment at a soft one to them.
 
         Args:

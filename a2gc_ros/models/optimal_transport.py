@@ -1,7 +1,7 @@
 """Entropic transport of tokens to clusters and a dustbin, in the log domain.
 
 Scores M are (B, m+1, n): one row for each cluster, the dustbin last; one column for each token. Both solvers run a
-fixed small number of sweeps. That number is part of the model a checkpoint was trained with: more sweeps are not better.
+fixed small number of sweeps, which is part of the model a checkpoint was trained with: more sweeps are not better.
 
 Masses, with n the number of tokens that count: each token brings b = 1/(n+m), each cluster asks for a = 1/(n+m) and
 the dustbin for what is left over.
@@ -103,7 +103,7 @@ def _token_counts(scores: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _log_masses(counts: Tensor, clusters: int, leftover: Tensor) -> tuple[Tensor, Tensor]:
-    """log a, (B or 1, m+1, 1), and log b, (B or 1, 1, 1)."""
+    """Log a, (B or 1, m+1, 1), and log b, (B or 1, 1, 1)."""
     log_unit = -torch.log(counts + clusters)
     log_dust = torch.log(leftover) + log_unit
     return torch.cat((log_unit.expand(-1, clusters, -1), log_dust), dim=1), log_unit
