@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -39,12 +40,13 @@ class Aggregator(nn.Module, ABC):
     def bake(self, rows: int, columns: int) -> None:
         """Precomputes whatever depends on the grid alone; most aggregators have nothing of the kind."""
 
-    def initialise_from(self, features: Tensor, tokens: Tensor) -> None:  # noqa: ARG002
+    def initialise_from(self, features: Tensor, tokens: Tensor, **options: Any) -> None:  # noqa: ARG002
         """Sets the weights from features of a few hundred images, so that the untrained aggregator is a sensible one.
 
         Args:
             features: Feature maps (N, C, H, W).
             tokens: Their global tokens (N, T).
+            **options: Of the aggregator in question.
 
         Raises:
             ModelError: This aggregator has no such start, or there is too little data for it.

@@ -6,7 +6,7 @@ Nothing here can run code from a file: safetensors, or `torch.load` with `weight
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -74,39 +74,79 @@ LAYOUTS = {
 }
 
 
+TELLTALES: dict[str, tuple[str, ...]] = {
+    "lightning": ("model.backbone.", "model.aggregator."),
+    "a2gc": ("backbone.model.", "aggregator.geo_proj."),
+    "megaloc": ("backbone.", "aggregator.agg.", "aggregator.linear."),
+    "salad": ("backbone.model.", "aggregator."),
+    "own": ("backbone.", "aggregator."),
+    "dinov2": ("cls_token", "blocks.0."),
+    "torchvision": ("conv1.weight", "layer1.0."),
+    "mobilenetv2": ("convs.0.",),
+}
+"""Beginnings of names that only files of a layout have, the more particular layouts first.
+
+Our own models with a projection have MegaLoc's names, and are read alike.
+"""
+
+
 @dataclass(frozen=True)
 class LoadReport:
-    """What loading did: names that stayed at their start, and names of the file that were not needed."""
+    """What loading did, by the names of the model, and for `unused` by those of the file.
+
+    Attributes:
+        loaded: Tensors that came from the file.
+        fresh: Tensors the file was allowed to lack, and which stayed as they were.
+        unused: Tensors of the file for parts that this model was built without.
+    """
 
     loaded: tuple[str, ...]
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
 
 
-def load(model: PlaceModel, path: Path, layout: str, *, may_lack: Sequence[str] = ()) -> LoadReport:
+def load(model: PlaceModel, path: Path, layout: str | None = None, *, may_lack: Sequence[str] = ()) -> LoadReport:
     """Loads a file in one of `LAYOUTS` into a model.
 
     Args:
         model: The model to fill.
         path: A .safetensors file, or one that `torch.load` reads.
-        layout: Key of `LAYOUTS`.
+        layout: Key of `LAYOUTS`; found from the names in the file if not given.
         may_lack: Patterns of further names that may stay as they are.
 
     Raises:
         CheckpointError: The file is unreadable, or a tensor is missing, surplus or misshapen; the message lists them,
             and the model is left as it was.
     """
+    found = read_tensors(path)
+    layout = layout or detect_layout(found, source=str(path))
     if layout not in LAYOUTS:
         raise CheckpointError(f"There is no checkpoint layout {layout!r}; choose one of {', '.join(LAYOUTS)}.")
     rules = LAYOUTS[layout]
     module = model.backbone if rules.part == "backbone" else model
-    tensors = {_renamed(name, rules.prefixes): tensor for name, tensor in read_tensors(path).items()}
+    tensors = {_renamed(name, rules.prefixes): tensor for name, tensor in found.items()}
     return _load_strictly(
         module,
         tensors,
         source=f"{path} (read as {rules.title})",
         may_lack=(*rules.may_lack, *may_lack),
         unused=rules.unused,
+    )
+
+
+def detect_layout(names: Collection[str], *, source: str) -> str:
+    """The layout whose tell-tale names a file has; the first in the order of `TELLTALES`.
+
+    Raises:
+        CheckpointError: It has none; the message shows some of the names it has.
+    """
+    for layout, telltales in TELLTALES.items():
+        if all(any(name.startswith(telltale) for name in names) for telltale in telltales):
+            return layout
+    some = ", ".join(sorted(names)[:5])
+    raise CheckpointError(
+        f"{source} is in no known layout (its first names are {some or 'missing'}): "
+        f"the layouts are {', '.join(LAYOUTS)}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,11 +64,15 @@ class PlaceModel(nn.Module):
         return self
 
     @torch.no_grad()
-    def initialise_from(self, batches: Iterable[Tensor]) -> None:
+    def initialise_from(self, batches: Iterable[Tensor], **options: Any) -> None:
         """Sets the aggregator from the backbone's features of normalised images, batches of (B, 3, H, W).
 
         A few hundred images of the kind the model will see are enough. A final projection is whitened on their
         descriptors.
+
+        Args:
+            batches: The images.
+            **options: Of the aggregator's `initialise_from`.
 
         Raises:
             ModelError: There is too little data, or the aggregator has no such start.
@@ -77,7 +82,7 @@ class PlaceModel(nn.Module):
         if not features:
             raise ModelError(f"{self.name} cannot be initialised from no image: give a few hundred.")
         self.aggregator.initialise_from(
-            torch.cat([item.map for item in features]), torch.cat([item.token for item in features])
+            torch.cat([item.map for item in features]), torch.cat([item.token for item in features]), **options
         )
         if isinstance(self.aggregator, Projected):
             self.aggregator.whiten(torch.cat([self.aggregator.agg(item.map, item.token) for item in features]))

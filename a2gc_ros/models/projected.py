@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,9 +37,9 @@ class Projected(Aggregator):
         """Bakes the aggregator inside."""
         self.agg.bake(rows, columns)
 
-    def initialise_from(self, features: Tensor, tokens: Tensor) -> None:
+    def initialise_from(self, features: Tensor, tokens: Tensor, **options: Any) -> None:
         """Starts the aggregator inside from the data; the projection is set apart, by `whiten`."""
-        self.agg.initialise_from(features, tokens)
+        self.agg.initialise_from(features, tokens, **options)
 
     @torch.no_grad()
     def whiten(self, descriptors: Tensor, *, whitening: float = 1.0) -> None:

@@ -85,8 +85,8 @@ DINOV2_INPUT = Preprocessing(height=322, width=322)
 RESNET_INPUT = Preprocessing(height=320, width=320)
 MOBILENETV2_INPUT = Preprocessing(height=240, width=320, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
-GIANT_HEAD = {"clusters": 64, "cluster_dim": 512, "token_dim": 512, "hidden": 1024}
-"""33280 dimensions."""
+GIANT_HEAD = {"clusters": 64, "cluster_dim": 512, "token_dim": 512}
+"""33280 dimensions; how these divide among clusters, local and token dimensions is our choice."""
 
 ROBOT_HEAD = {"clusters": 28, "cluster_dim": 64, "token_dim": 256, "hidden": None}
 """2048 dimensions; the heads are linear so that they can be set from data on a small budget."""
