@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -40,13 +39,23 @@ class Aggregator(nn.Module, ABC):
     def bake(self, rows: int, columns: int) -> None:
         """Precomputes whatever depends on the grid alone; most aggregators have nothing of the kind."""
 
-    def initialise_from(self, features: Tensor, tokens: Tensor, **options: Any) -> None:  # noqa: ARG002
+    def initialise_from(
+        self,
+        features: Tensor,  # noqa: ARG002
+        tokens: Tensor,  # noqa: ARG002
+        *,
+        contrast: float = 100.0,  # noqa: ARG002
+        whitening: float = 0.0,  # noqa: ARG002
+        seed: int = 0,  # noqa: ARG002
+    ) -> None:
         """Sets the weights from features of a few hundred images, so that the untrained aggregator is a sensible one.
 
         Args:
             features: Feature maps (N, C, H, W).
             tokens: Their global tokens (N, T).
-            **options: Of the aggregator in question.
+            contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
+            whitening: How far the scales of principal components are evened out: 0 not at all, 1 wholly.
+            seed: Seed of the k-means start and of the choice of samples.
 
         Raises:
             ModelError: This aggregator has no such start, or there is too little data for it.

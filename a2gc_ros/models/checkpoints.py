@@ -6,11 +6,11 @@ Nothing here can run code from a file: safetensors, or `torch.load` with `weight
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from a2gc_ros.errors import CheckpointError, ConfigError, ModelError
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.architecture import Architecture
+from a2gc_ros.models.layouts import LAYOUTS, detect_layout
 from a2gc_ros.models.place_model import PlaceModel
 
 FORMAT = "a2gc_ros/1"
@@ -28,66 +29,6 @@ METADATA_KEY = "a2gc_ros"
 
 GEOMETRY = ("aggregator.geo_proj.weight", "aggregator.geo_proj.bias", "aggregator.cluster_geo", "aggregator.geo_scale")
 """What A²GC has and SALAD has not."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a publisher names the tensors of a file.
-
-    Attributes:
-        title: For messages.
-        part: Whether the file holds a whole model or a backbone.
-        prefixes: (theirs, ours) for the beginnings of names; the first that fits is replaced.
-        may_lack: Patterns of our names the file need not hold.
-        unused: Patterns of the file's names that stay unused where the model has no such part.
-    """
-
-    title: str
-    part: Literal["model", "backbone"]
-    prefixes: tuple[tuple[str, str], ...] = ()
-    may_lack: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
-
-
-LAYOUTS = {
-    "dinov2": Layout("DINOv2's own weights", "backbone"),
-    "torchvision": Layout(
-        "torchvision's ResNet weights",
-        "backbone",
-        # A counter that older files lack and evaluation does not read.
-        may_lack=("*.num_batches_tracked",),
-        unused=("layer2.*", "layer3.*", "layer4.*", "fc.*"),
-    ),
-    "mobilenetv2": Layout("folded MobileNetV2 weights", "backbone", unused=("convs.*",)),
-    "salad": Layout("SALAD's checkpoint", "model", prefixes=(("backbone.model.", "backbone."),)),
-    "a2gc": Layout(
-        "a checkpoint of A2GC's public code",
-        "model",
-        prefixes=(("backbone.model.", "backbone."),),
-        may_lack=("aggregator.geo_scale",),
-    ),
-    "megaloc": Layout("MegaLoc's weights", "model", prefixes=(("backbone.model.", "backbone."),)),
-    "own": Layout("a model file of this project", "model"),
-    "lightning": Layout(
-        "a Lightning checkpoint of this project", "model", prefixes=(("model.", ""),), unused=("loss.*",)
-    ),
-}
-
-
-TELLTALES: dict[str, tuple[str, ...]] = {
-    "lightning": ("model.backbone.", "model.aggregator."),
-    "a2gc": ("backbone.model.", "aggregator.geo_proj."),
-    "megaloc": ("backbone.", "aggregator.agg.", "aggregator.linear."),
-    "salad": ("backbone.model.", "aggregator."),
-    "own": ("backbone.", "aggregator."),
-    "dinov2": ("cls_token", "blocks.0."),
-    "torchvision": ("conv1.weight", "layer1.0."),
-    "mobilenetv2": ("convs.0.",),
-}
-"""Beginnings of names that only files of a layout have, the more particular layouts first.
-
-Our own models with a projection have MegaLoc's names, and are read alike.
-"""
 
 
 @dataclass(frozen=True)
@@ -124,29 +65,13 @@ def load(model: PlaceModel, path: Path, layout: str | None = None, *, may_lack: 
         raise CheckpointError(f"There is no checkpoint layout {layout!r}; choose one of {', '.join(LAYOUTS)}.")
     rules = LAYOUTS[layout]
     module = model.backbone if rules.part == "backbone" else model
-    tensors = {_renamed(name, rules.prefixes): tensor for name, tensor in found.items()}
+    tensors = {rules.renamed(name): tensor for name, tensor in found.items()}
     return _load_strictly(
         module,
         tensors,
         source=f"{path} (read as {rules.title})",
         may_lack=(*rules.may_lack, *may_lack),
         unused=rules.unused,
-    )
-
-
-def detect_layout(names: Collection[str], *, source: str) -> str:
-    """The layout whose tell-tale names a file has; the first in the order of `TELLTALES`.
-
-    Raises:
-        CheckpointError: It has none; the message shows some of the names it has.
-    """
-    for layout, telltales in TELLTALES.items():
-        if all(any(name.startswith(telltale) for name in names) for telltale in telltales):
-            return layout
-    some = ", ".join(sorted(names)[:5])
-    raise CheckpointError(
-        f"{source} is in no known layout (its first names are {some or 'missing'}): "
-        f"the layouts are {', '.join(LAYOUTS)}."
     )
 
 
@@ -256,13 +181,6 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
         f"{path} cannot be read as weights ({reason[0] if reason else type(error).__name__}): it is damaged, or holds "
         "more than weights, which is refused because such a file could run code."
     )
-
-
-def _renamed(name: str, prefixes: Sequence[tuple[str, str]]) -> str:
-    for theirs, ours in prefixes:
-        if name.startswith(theirs):
-            return ours + name[len(theirs) :]
-    return name
 
 
 def _load_strictly(

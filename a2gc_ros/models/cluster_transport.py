@@ -78,30 +78,34 @@ class ClusterTransport(Aggregator):
         return functional.normalize(torch.cat(parts, dim=1), dim=1)
 
     @torch.no_grad()
-    def initialise_from(self, features: Tensor, tokens: Tensor, *, contrast: float = 100.0, seed: int = 0) -> None:
+    def initialise_from(
+        self,
+        features: Tensor,
+        tokens: Tensor,
+        *,
+        contrast: float = 100.0,
+        whitening: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         """Makes the untrained aggregator a soft VLAD of the data.
 
         Local features and tokens are projected on their principal components; scores are those of a soft
         assignment to k-means centres; the dustbin lies where the best cluster of an average token lies. Heads with a
         hidden layer of at least twice their outputs represent the same linear maps exactly.
 
-        Args:
-            features: Feature maps (N, C, H, W).
-            tokens: Global tokens (N, T).
-            contrast: How many times the nearest centre outweighs the second nearest for an average token.
-            seed: Seed of the k-means start.
+        The arguments are those of every aggregator.
 
         Raises:
             ModelError: There are fewer samples than components, or a hidden layer is too narrow.
         """
         samples = from_data.sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=seed)
-        weight, bias = from_data.principal_components(samples, self.cluster_dim)
+        weight, bias = from_data.principal_components(samples, self.cluster_dim, whitening=whitening)
         _set_linear(self.cluster_features, weight, bias)
         weight, bias = from_data.soft_assignment(samples, self.clusters, contrast=contrast, seed=seed)
         best = (samples @ weight.T + bias).amax(dim=1).mean()
         _set_linear(self.score, weight, bias + (self.dust_bin.to(best) - best))
         if self.token_dim:
-            weight, bias = from_data.principal_components(tokens.float(), self.token_dim)
+            weight, bias = from_data.principal_components(tokens.float(), self.token_dim, whitening=whitening)
             _set_linear(self.token_features, weight, bias)
 
 

@@ -45,15 +45,12 @@ class NetVLAD(Aggregator):
         tokens: Tensor,  # noqa: ARG002
         *,
         contrast: float = 100.0,
+        whitening: float = 0.0,  # noqa: ARG002
         seed: int = 0,
     ) -> None:
         """Starts the centres at k-means centres of the data and the assignment at a soft one to them.
 
-        Args:
-            features: Feature maps (N, C, H, W).
-            tokens: Global tokens, not used.
-            contrast: How many times the nearest centre outweighs the second nearest for an average token.
-            seed: Seed of the k-means start.
+        The arguments are those of every aggregator; tokens and whitening play no part.
         """
         local = functional.normalize(features.float(), dim=1).flatten(2).transpose(1, 2).flatten(0, 1)
         samples = from_data.sample_rows(local, seed=seed)

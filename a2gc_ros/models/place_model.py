@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +63,9 @@ class PlaceModel(nn.Module):
         return self
 
     @torch.no_grad()
-    def initialise_from(self, batches: Iterable[Tensor], **options: Any) -> None:
+    def initialise_from(
+        self, batches: Iterable[Tensor], *, contrast: float = 100.0, whitening: float = 0.0, seed: int = 0
+    ) -> None:
         """Sets the aggregator from the backbone's features of normalised images, batches of (B, 3, H, W).
 
         A few hundred images of the kind the model will see are enough. A final projection is whitened on their
@@ -72,7 +73,9 @@ class PlaceModel(nn.Module):
 
         Args:
             batches: The images.
-            **options: Of the aggregator's `initialise_from`.
+            contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
+            whitening: How far the scales of principal components in the heads are evened out: 0 not at all, 1 wholly.
+            seed: Seed of the k-means start and of the choice of samples.
 
         Raises:
             ModelError: There is too little data, or the aggregator has no such start.
@@ -82,7 +85,11 @@ class PlaceModel(nn.Module):
         if not features:
             raise ModelError(f"{self.name} cannot be initialised from no image: give a few hundred.")
         self.aggregator.initialise_from(
-            torch.cat([item.map for item in features]), torch.cat([item.token for item in features]), **options
+            torch.cat([item.map for item in features]),
+            torch.cat([item.token for item in features]),
+            contrast=contrast,
+            whitening=whitening,
+            seed=seed,
         )
         if isinstance(self.aggregator, Projected):
             self.aggregator.whiten(torch.cat([self.aggregator.agg(item.map, item.token) for item in features]))

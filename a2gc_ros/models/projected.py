@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,9 +35,17 @@ class Projected(Aggregator):
         """Bakes the aggregator inside."""
         self.agg.bake(rows, columns)
 
-    def initialise_from(self, features: Tensor, tokens: Tensor, **options: Any) -> None:
+    def initialise_from(
+        self,
+        features: Tensor,
+        tokens: Tensor,
+        *,
+        contrast: float = 100.0,
+        whitening: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         """Starts the aggregator inside from the data; the projection is set apart, by `whiten`."""
-        self.agg.initialise_from(features, tokens, **options)
+        self.agg.initialise_from(features, tokens, contrast=contrast, whitening=whitening, seed=seed)
 
     @torch.no_grad()
     def whiten(self, descriptors: Tensor, *, whitening: float = 1.0) -> None:

@@ -11,7 +11,7 @@ class Weights:
 
     Attributes:
         file: Its name, in a local folder or in the cache.
-        layout: Key of `checkpoints.LAYOUTS`.
+        layout: Key of `layouts.LAYOUTS`.
         licence: Under which it is published.
         url: Where it can be downloaded; None where it cannot.
         sha256: Its hash, or as many leading digits of it as its publisher tells; None where the publisher tells
