@@ -16,9 +16,13 @@ from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.extract.spec import ModelSpec
 
-BackendName = Literal["openvino", "onnxruntime", "torch"]
+# In the order of preference: the first that is installed is the fastest on the CPUs that were measured.
+FileBackendName = Literal["openvino", "onnxruntime"]
 BackendChoice = Literal["auto", "openvino", "onnxruntime", "torch"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+
+# Written by a training; only torch reads them.
+_CHECKPOINTS = (".safetensors", ".ckpt")
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +37,7 @@ class _FileBackend:
     extra: str
 
 
-# In the order of preference: the first that is installed is the fastest on the CPUs that were measured.
-_FILE_BACKENDS: dict[str, _FileBackend] = {
+_FILE_BACKENDS: dict[FileBackendName, _FileBackend] = {
     "openvino": _FileBackend("openvino", "a2gc_ros.extract.openvino_backend", "OpenVinoRuntime", "openvino"),
     "onnxruntime": _FileBackend("onnxruntime", "a2gc_ros.extract.onnxruntime_backend", "OnnxRuntime", "onnx"),
 }
@@ -50,8 +53,8 @@ def open_extractor(
     """Opens a model for extraction.
 
     Args:
-        model: An ONNX file made by ``a2gc export``, the name of a model that comes with the package, or the name of
-            a model in the registry, which needs torch.
+        model: An ONNX file made by ``a2gc export``, or the name of a model that comes with the package; with torch
+            also a checkpoint of a training, or the name of a registered model with published weights.
         backend: Runtime; ``auto`` takes the fastest that is installed.
         precision: What to compute in. ``auto`` is float32, or int8 where the file is quantised: descriptors are then
             the same on every machine and backend, so maps can be shared. ``bf16`` is faster where the CPU has it.
@@ -67,12 +70,24 @@ def open_extractor(
     if threads < 0:
         raise ConfigError(f"threads is {threads}; give a number from 1, or 0 to leave it to the runtime.")
     path = _find_file(model)
-    if path is None:
-        extractor = _open_named(str(model), backend, precision, threads)
-    else:
+    if path is not None and path.suffix not in _CHECKPOINTS:
         extractor = _open_file(path, backend, precision, threads)
+    else:
+        extractor = _open_in_torch(path or str(model), backend, precision, threads)
     _log.info("%r: %s", extractor, extractor.reason)
     return extractor
+
+
+def installed_file_backends() -> list[FileBackendName]:
+    """Names of the runtimes for ONNX files that work here, fastest first."""
+    names: list[FileBackendName] = []
+    for name in get_args(FileBackendName):
+        try:
+            _load(name)
+        except BackendError:
+            continue
+        names.append(name)
+    return names
 
 
 def _check(parameter: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -81,12 +96,12 @@ def _check(parameter: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _find_file(model: str | Path) -> Path | None:
-    """The ONNX file that is meant, or None where it is a registry's name."""
+    """The file that is meant, or None where it is a registry's name."""
     shipped = shipped_models().get(str(model))
     if shipped is not None:
         return shipped
     path = Path(model).expanduser()
-    if isinstance(model, Path) or path.suffix == ".onnx" or path.is_file():
+    if isinstance(model, Path) or path.suffix in (".onnx", *_CHECKPOINTS) or path.is_file():
         return path
     return None
 
@@ -121,7 +136,7 @@ def _precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
     return asked
 
 
-def _load(name: str) -> Callable[[Path, Precision, int], Any]:
+def _load(name: FileBackendName) -> Callable[[Path, Precision, int], Any]:
     """The class of a runtime for ONNX files."""
     backend = _FILE_BACKENDS[name]
     try:
@@ -134,21 +149,28 @@ def _load(name: str) -> Callable[[Path, Precision, int], Any]:
     return loaded
 
 
-def _open_named(name: str, backend: BackendChoice, precision: PrecisionChoice, threads: int) -> Extractor:
+def _open_in_torch(model: str | Path, backend: BackendChoice, precision: PrecisionChoice, threads: int) -> Extractor:
+    """Opens a registry's name or a checkpoint."""
     if backend not in ("auto", "torch"):
         raise ModelError(
-            f"{name!r} is neither a file nor a model that comes with the package, so {backend} cannot run it; "
-            f"export it first with `a2gc export {name} --out {name}.onnx`."
+            f"{model} is neither an ONNX file nor a model that comes with the package, so {backend} cannot run "
+            f"it; export it first with `a2gc export {model}`."
         )
+    if precision == "int8":
+        raise BackendError(f"{model} is not quantised, so it cannot run in int8; use precision auto.")
     try:
         importlib.import_module("torch")
     except (ImportError, OSError) as error:
         shipped = ", ".join(shipped_models()) or "none"
         raise ModelError(
-            f"{name!r} is neither a file nor a model that comes with the package ({shipped}), and torch, which "
-            f"could build it, is not usable here ({error})."
+            f"{model} is neither an ONNX file nor a model that comes with the package ({shipped}), and torch, "
+            f"which could run it, is not usable here ({error})."
         ) from None
-    from a2gc_ros.extract.torch_backend import open_named
+    from a2gc_ros.extract import torch_backend
 
-    spec, runtime = open_named(name, precision, threads)
+    wanted: Precision = "fp32" if precision == "auto" else precision
+    if isinstance(model, Path):
+        spec, runtime = torch_backend.open_checkpoint(model, wanted, threads)
+    else:
+        spec, runtime = torch_backend.open_named(model, wanted, threads)
     return Extractor(spec, runtime, reason="only torch runs a model that was not exported")

@@ -1,0 +1,148 @@
+"""``a2gc export``: from PyTorch to the one file a robot needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from a2gc_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from a2gc_ros.models.place_model import PlaceModel
+
+_EXAMPLES = """
+Export a model to one ONNX file that holds weights, preprocessing, fingerprint and licence.
+
+The file is compared with PyTorch on generated images, and on yours with `--images`, before it is written.
+
+Examples:
+
+- `a2gc export salad-dinov2-vitb14 --size 322 --out salad.onnx` (downloads the published weights)
+
+- `a2gc export runs/town/last.ckpt --out town.onnx --precision fp16 --licence Apache-2.0`
+
+- `a2gc export a2gc-dinov2-vitb14 --weights paper.ckpt --layout a2gc --out paper.onnx`
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("export", help=_EXAMPLES)(export)
+
+
+def export(
+    model: str = typer.Argument(..., help="A registered model, or a checkpoint written by `a2gc train`."),
+    out: Path = typer.Option(..., "--out", "-o", help="The ONNX file to write."),
+    size: str | None = typer.Option(
+        None, help="Input size in pixels: 322, or 240x320 for height x width. The model's own by default."
+    ),
+    weights: Path | None = typer.Option(None, help="Weights of a registered model, instead of its published ones."),
+    layout: str = typer.Option("own", help="Who wrote --weights: own, lightning, salad, a2gc or megaloc."),
+    untrained: bool = typer.Option(False, "--untrained", help="Keep random weights, to measure speed only."),
+    precision: str = typer.Option("fp32", help="How weights are stored: fp32, or fp16 in half the bytes."),
+    features: bool = typer.Option(False, "--features", help="Add the patch features as a second output."),
+    images: Path | None = typer.Option(None, help="Folder of images to check the file on, besides generated ones."),
+    licence: str | None = typer.Option(
+        None, help="Licence of the weights. By default the published weights' or what the checkpoint says."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
+) -> None:
+    """Exports a model; the help text is in ``_EXAMPLES``."""
+    import json
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    if precision not in ("fp32", "fp16"):
+        raise ConfigError(f"--precision is {precision!r}; choose fp32 or fp16.")
+    pixels = parse_size(size)
+    pictures = _read_folder(images)
+
+    from a2gc_ros.extract.torch_export import export_onnx
+
+    with Console(stderr=True).status(f"Building {model}") as status:
+        network, stated = _build(model, pixels, weights, layout, untrained)
+        status.update(f"Exporting {network.name} and comparing the file with PyTorch")
+        done = export_onnx(
+            network,
+            out,
+            licence=licence or stated,
+            precision="fp16" if precision == "fp16" else "fp32",
+            features=features,
+            images=pictures,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict(done), default=str, indent=2))
+        return
+    shape = f"{done.spec.preprocessing.height}x{done.spec.preprocessing.width}"
+    agreement = ", ".join(f"{name} {cosine:.6f}" for name, cosine in done.cosines.items())
+    typer.echo(
+        f"{out}: {done.spec.name}, {shape} to {done.spec.descriptor_dim}-d, {done.size / 1e6:.1f} MB, "
+        f"licence {done.spec.licence}\nfingerprint {done.spec.fingerprint}\n"
+        f"least cosine to PyTorch: {agreement}"
+    )
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Height and width from ``322`` or ``240x320``.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if text is None:
+        return None
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
+        raise ConfigError(f"--size is {text!r}; give one side in pixels, such as 322, or height x width: 240x320.")
+    return int(sides[0]), int(sides[-1])
+
+
+def _read_folder(folder: Path | None) -> list[NDArray[np.uint8]]:
+    if folder is None:
+        return []
+    from a2gc_ros.images.decode import read_image
+
+    if not folder.is_dir():
+        raise ConfigError(f"--images: {folder} is no folder.")
+    paths = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp")]
+    if not paths:
+        raise ConfigError(f"--images: {folder} holds no jpg, png or bmp.")
+    return [read_image(path) for path in paths]
+
+
+def _build(
+    model: str, size: tuple[int, int] | None, weights: Path | None, layout: str, untrained: bool
+) -> tuple[PlaceModel, str]:
+    """The network with its weights, and their licence."""
+    from dataclasses import replace
+
+    from a2gc_ros.extract.torch_backend import licence_of
+    from a2gc_ros.models import PlaceModel, build, checkpoints, named
+
+    path = Path(model).expanduser()
+    if path.suffix in (".ckpt", ".safetensors"):
+        if weights is not None or untrained:
+            raise ConfigError(f"{model} has its own weights; leave --weights and --untrained out.")
+        restored = checkpoints.restore(path)
+        if size is None:
+            return restored, licence_of(path)
+        resized = PlaceModel(
+            restored.architecture,
+            replace(restored.preprocessing, height=size[0], width=size[1]),
+            name=restored.name,
+        )
+        resized.load_state_dict(restored.state_dict())
+        return resized, licence_of(path)
+    entry = named(model)
+    if weights is None:
+        return build(model, image_size=size, pretrained=not untrained), entry.licence
+    if untrained:
+        raise ConfigError("--untrained and --weights exclude each other; give one of them.")
+    network = build(model, image_size=size)
+    checkpoints.load(network, weights, layout)
+    return network, licence_of(weights)

@@ -1,0 +1,39 @@
+"""Half-precision storage of an ONNX model's weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+SMALLEST = 1024
+"""Elements of a tensor that is worth it; biases and norms stay as they are."""
+
+
+def store_weights_in_half(graph: onnx.GraphProto) -> int:
+    """Stores the large float32 weights of a graph in float16, each behind a Cast back to float32.
+
+    Arithmetic stays in float32: runtimes widen the constants once, when they load the file. Weights that float16
+    cannot hold stay in float32.
+
+    Args:
+        graph: The graph, changed in place.
+
+    Returns:
+        Number of tensors that are stored in half precision.
+    """
+    largest = np.finfo(np.float16).max
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < SMALLEST:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if not np.all(np.abs(values) <= largest):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])
+    return len(casts)

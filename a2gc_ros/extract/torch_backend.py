@@ -1,0 +1,92 @@
+"""PyTorch, for research: any named model or training result, without an export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.runtime import Precision
+from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.models import checkpoints
+from a2gc_ros.models.fingerprint import fingerprint
+from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.models.registry import build, named
+
+_AUTOCAST: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchRuntime:
+    """A model in PyTorch, on the GPU where there is one.
+
+    Args:
+        model: The model with its weights; it is switched to evaluation.
+        precision: ``fp32``, or what autocast computes matrix products in.
+        threads: Number of threads, for the whole process; 0 leaves torch's setting.
+
+    Raises:
+        BackendError: The device does not compute in this precision.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: PlaceModel, precision: Precision, threads: int) -> None:
+        self.precision = precision
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        allowed = ("fp32", "bf16", "fp16") if self._device.type == "cuda" else ("fp32", "bf16")
+        if precision not in allowed:
+            raise BackendError(
+                f"torch on a {self._device.type} does not compute in {precision}; use {' or '.join(allowed)}."
+            )
+        if threads:
+            torch.set_num_threads(threads)
+        self._model = model.bake().to(self._device)
+
+    def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (N, D) of images (N, height, width, 3)."""
+        dtype = _AUTOCAST.get(self.precision)
+        try:
+            with torch.inference_mode(), torch.autocast(self._device.type, dtype, enabled=dtype is not None):
+                images = torch.from_numpy(batch).to(self._device)
+                descriptors = self._model(self._model.normalise(images))
+                return descriptors.float().cpu().numpy()
+        except RuntimeError as error:
+            raise BackendError(f"torch failed ({str(error).splitlines()[0]}).") from None
+
+
+def spec_of(model: PlaceModel, licence: str) -> ModelSpec:
+    """The description of a model in PyTorch."""
+    return ModelSpec(model.name, model.descriptor_dim, model.preprocessing, fingerprint(model), licence)
+
+
+def open_named(name: str, precision: Precision, threads: int) -> tuple[ModelSpec, TorchRuntime]:
+    """A registered model with its published weights, downloaded on first use.
+
+    Raises:
+        ModelError: There is no such model, or no weights of it are published.
+        DownloadError: The weights cannot be had.
+        BackendError: The device does not compute in this precision.
+    """
+    licence = named(name).licence
+    model = build(name, pretrained=True)
+    return spec_of(model, licence), TorchRuntime(model, precision, threads)
+
+
+def open_checkpoint(path: Path, precision: Precision, threads: int) -> tuple[ModelSpec, TorchRuntime]:
+    """A model that a training of this project wrote.
+
+    Raises:
+        CheckpointError: The file is damaged or foreign.
+        BackendError: The device does not compute in this precision.
+    """
+    model = checkpoints.restore(path)
+    return spec_of(model, licence_of(path)), TorchRuntime(model, precision, threads)
+
+
+def licence_of(path: Path) -> str:
+    """The licence a checkpoint states, or ``unspecified``."""
+    stated = checkpoints.read_metadata(path).get("licence") if path.suffix == ".safetensors" else None
+    return stated or "unspecified"

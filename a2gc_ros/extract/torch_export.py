@@ -1,0 +1,214 @@
+"""From PyTorch to one ONNX file that is all a robot needs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from a2gc_ros.errors import BackendError, ModelError
+from a2gc_ros.extract.choose import installed_file_backends, open_extractor
+from a2gc_ros.extract.half_weights import store_weights_in_half
+from a2gc_ros.extract.onnx_file import describe
+from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_ros.models.fingerprint import fingerprint
+from a2gc_ros.models.place_model import PlaceModel
+
+ExportPrecision = Literal["fp32", "fp16"]
+
+OPSET = 18
+LEAST_COSINE: dict[ExportPrecision, float] = {"fp32": 0.9999, "fp16": 0.999}
+"""Between a file's descriptors and PyTorch's; a file below it is not written."""
+
+LARGEST_FILE = 2**31 - 1
+"""Bytes of one protobuf message, and so of an ONNX file that holds its weights."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export produced.
+
+    Attributes:
+        path: The file.
+        spec: Its description.
+        size: Its length in bytes.
+        cosines: Least cosine to PyTorch's descriptors over the checked images, for each runtime that checked it.
+    """
+
+    path: Path
+    spec: ModelSpec
+    size: int
+    cosines: dict[str, float]
+
+
+class Deployed(nn.Module):
+    """A model as it is deployed: bytes in, normalisation inside."""
+
+    def __init__(self, model: PlaceModel, *, features: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.features = features
+        self.eval()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Descriptor (B, D), and the map (B, C, H', W') where wanted, of uint8 images (B, H, W, 3)."""
+        found = self.model.backbone(self.model.normalise(images))
+        descriptor = self.model.aggregator(found.map, found.token)
+        return (descriptor, found.map) if self.features else (descriptor,)
+
+
+def export_onnx(
+    model: PlaceModel,
+    out: Path,
+    *,
+    licence: str,
+    precision: ExportPrecision = "fp32",
+    features: bool = False,
+    images: Sequence[NDArray[np.uint8]] = (),
+) -> Exported:
+    """Exports a model for its own input size and checks the file before it gets its name.
+
+    The file takes ``images``, uint8 (batch, height, width, 3), RGB, and gives ``descriptor``, float32 (batch, D),
+    and ``features`` where wanted, float32 (batch, C, H', W').
+
+    Args:
+        model: The model, with its weights.
+        out: Path of the ONNX file.
+        licence: The weights' licence.
+        precision: ``fp16`` stores weights in half the bytes; runtimes widen them when they load the file.
+        features: Whether the patch features are a second output.
+        images: RGB images of any size to check the file on, besides generated ones.
+
+    Raises:
+        ModelError: The model is too large for one file, or the file's descriptors differ from PyTorch's.
+        BackendError: No runtime is installed to check the file with.
+    """
+    bytes_each = 4 if precision == "fp32" else 2
+    weights = sum(p.numel() for p in model.parameters()) * bytes_each
+    if weights > LARGEST_FILE:
+        raise ModelError(
+            f"{model.name} has {weights / 2**30:.1f} GiB of weights, and one ONNX file holds under 2 GiB"
+            + ("; try precision fp16." if precision == "fp32" else ".")
+        )
+    preprocessing = model.preprocessing
+    deployed = Deployed(model.bake(), features=features)
+    graph = _trace(deployed, preprocessing)
+    if precision == "fp16":
+        store_weights_in_half(graph.graph)
+    spec = ModelSpec(model.name, model.descriptor_dim, preprocessing, fingerprint(model), licence, precision)
+    content = describe(graph.SerializeToString(), spec)
+    with _written_beside(out, content) as draft:
+        cosines = _compare(deployed, draft, [*check_images(preprocessing), *images])
+        least = min(cosines.values())
+        if not least >= LEAST_COSINE[precision]:
+            raise ModelError(
+                f"{model.name}: the exported file's descriptors differ from PyTorch's (cosine {least:.6f}, and "
+                f"{LEAST_COSINE[precision]} is the least for {precision}), so {out} was not written"
+                + ("; export in fp32." if precision == "fp16" else "; please report this model.")
+            )
+        draft.replace(out)
+    return Exported(out, spec, len(content), cosines)
+
+
+def check_images(preprocessing: Preprocessing) -> list[NDArray[np.uint8]]:
+    """Generated images of the model's size: noise, two smooth scenes, and a flat grey."""
+    rng = np.random.default_rng(0)
+    height, width = preprocessing.height, preprocessing.width
+    smooth = [
+        np.asarray(cv2.resize(rng.integers(0, 256, (cells, cells, 3), np.uint8), (width, height)), dtype=np.uint8)
+        for cells in (4, 16)
+    ]
+    noise = rng.integers(0, 256, (height, width, 3), np.uint8)
+    return [noise, *smooth, np.full((height, width, 3), 128, np.uint8)]
+
+
+def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
+    # Two images: torch.export takes a batch of one for a constant.
+    example = torch.zeros(2, preprocessing.height, preprocessing.width, 3, dtype=torch.uint8)
+    with _quiet():
+        program = torch.onnx.export(
+            deployed,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["descriptor", "features"] if deployed.features else ["descriptor"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError("torch.onnx gave no program; install torch 2.6 or newer.")
+    model = program.model_proto
+    # Traces of this machine's source files are of no use in the file, and would make it differ between machines.
+    for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        del part.metadata_props[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporter's remarks on optional packages and its own internals off the terminal."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _written_beside(out: Path, content: bytes) -> Iterator[Path]:
+    """A file with this content in the folder of ``out``, removed afterwards if it is still there."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{out.stem}-", suffix=".onnx", dir=out.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp's files are private; a model is like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        draft.chmod(0o666 & ~umask)
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _compare(deployed: Deployed, file: Path, images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
+    """Least cosine between PyTorch's descriptors and the file's, for each runtime that is installed."""
+    preprocessing = deployed.model.preprocessing
+    batch = np.stack([preprocessing.apply(image) for image in images])
+    with torch.inference_mode():
+        expected = np.concatenate(
+            [deployed(torch.from_numpy(batch[i : i + 1]))[0].float().numpy() for i in range(len(batch))]
+        )
+    cosines: dict[str, float] = {}
+    for backend in installed_file_backends():
+        extractor = open_extractor(file, backend=backend, precision="fp32")
+        cosines[backend] = float((extractor.run(batch) * expected).sum(axis=1).min())
+    if not cosines:
+        raise BackendError("No runtime is installed to check the export with; `pip install onnxruntime`.")
+    return cosines
