@@ -53,6 +53,7 @@ EXTRAS = {
         "ros-diagnostic-msgs",
         "ros-std-srvs",
         "ros-lifecycle-msgs",
+        "ros-rosgraph-msgs",
     ],
     # What builds a2gc_msgs without a ROS installation.
     "ros-build": [
@@ -80,9 +81,7 @@ setup(
     name=PACKAGE,
     version=version(),
     description="Visual place recognition for robots: camera images in, trustworthy loop closures out",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8")
-    if (HERE / "README.md").exists()
-    else "",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     maintainer="a2gc_ros maintainers",
