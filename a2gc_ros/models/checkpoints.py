@@ -190,7 +190,8 @@ def _load_strictly(
     missing = [name for name in expected if name not in tensors]
     surplus = [name for name in tensors if name not in expected]
     fresh = [name for name in missing if _matches(name, may_lack)]
-    needless = [name for name in surplus if _matches(name, unused) and not _part_exists(name, expected)]
+    cut_off = [pattern for pattern in unused if not any(fnmatchcase(name, pattern) for name in expected)]
+    needless = [name for name in surplus if _matches(name, cut_off)]
     misshapen = [
         f"{name} is {_shape(tensors[name])} and should be {_shape(expected[name])}"
         for name in expected
@@ -217,12 +218,6 @@ def _load_strictly(
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _part_exists(name: str, expected: Mapping[str, Tensor]) -> bool:
-    """Whether the model has the module a surplus tensor belongs to, so that the tensor is not merely cut off."""
-    owner = name.rpartition(".")[0] + "."
-    return any(known.startswith(owner) for known in expected)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -8,6 +8,9 @@ from typing import Literal
 
 from a2gc_ros.errors import CheckpointError
 
+CONVOLUTIONS = 53
+"""Of the whole MobileNetV2, with its classifier."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -18,7 +21,8 @@ class Layout:
         part: Whether the file holds a whole model or a backbone.
         prefixes: (theirs, ours) for the beginnings of names; the first that fits is replaced.
         may_lack: Patterns of our names the file need not hold.
-        unused: Patterns of the file's names that stay unused where the model has no such part.
+        unused: Patterns of the file's names, each for one part a model may be built without. Only where the model
+            has no tensor of such a pattern do the file's stay unused.
     """
 
     title: str
@@ -44,7 +48,9 @@ LAYOUTS = {
         may_lack=("*.num_batches_tracked",),
         unused=("layer2.*", "layer3.*", "layer4.*", "fc.*"),
     ),
-    "mobilenetv2": Layout("folded MobileNetV2 weights", "backbone", unused=("convs.*",)),
+    "mobilenetv2": Layout(
+        "folded MobileNetV2 weights", "backbone", unused=tuple(f"convs.{index}.*" for index in range(CONVOLUTIONS))
+    ),
     "salad": Layout("SALAD's checkpoint", "model", prefixes=(("backbone.model.", "backbone."),)),
     "a2gc": Layout(
         "a checkpoint of A2GC's public code",
