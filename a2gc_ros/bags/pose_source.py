@@ -35,7 +35,7 @@ class TransformSource:
         return self._tree.lookup(self.fixed, self.moving, stamp_ns)
 
 
-def read_trajectory(storage: Storage, topic: Topic, skips: Skips) -> Trajectory:
+def trajectory_of(storage: Storage, topic: Topic, skips: Skips) -> Trajectory:
     """Reads all poses of an Odometry, PoseStamped or PoseWithCovarianceStamped topic."""
     stamped: list[tuple[int, Pose]] = []
     for raw, message in _readable(storage, {topic.name}, skips):
@@ -48,7 +48,7 @@ def read_trajectory(storage: Storage, topic: Topic, skips: Skips) -> Trajectory:
     return Trajectory.from_poses(stamped)
 
 
-def read_transforms(storage: Storage, skips: Skips) -> TransformTree:
+def transforms_of(storage: Storage, skips: Skips) -> TransformTree:
     """Reads every /tf and /tf_static message into a tree."""
     tree = TransformTree()
     topics = {topic.name for topic in storage.topics if topic.type == TRANSFORMS}
@@ -109,4 +109,4 @@ def _readable(storage: Storage, topics: set[str], skips: Skips) -> Iterator[tupl
                 continue
             yield raw, message
     except BagError as error:
-        skips.add(str(storage.path), error)
+        skips.add_once(str(storage.path), error)

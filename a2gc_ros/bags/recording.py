@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a2gc_ros.bags.messages import decode_image, intrinsics_of, stamp_of
-from a2gc_ros.bags.pose_source import PoseSource, read_trajectory, read_transforms, transform_source
+from a2gc_ros.bags.pose_source import PoseSource, trajectory_of, transform_source, transforms_of
 from a2gc_ros.bags.skips import Skips
 from a2gc_ros.bags.storage import TRANSFORMS, RawMessage, Storage, Topic
 from a2gc_ros.bags.topics import image_topic, info_topic, pose_topic
@@ -154,7 +154,7 @@ class Recording:
         try:
             yield from self._storage.messages(topics, start_ns, stop_ns)
         except BagError as error:
-            self.skips.add(str(self.path), error)
+            self.skips.add_once(str(self.path), error)
 
     def _poses(self, wanted: str | None, image: Topic, fixed: str | None, base: str | None) -> PoseSource | None:
         if wanted == "":
@@ -163,8 +163,8 @@ class Recording:
         if topic is None:
             return None
         if topic.type != TRANSFORMS:
-            return read_trajectory(self._storage, topic, self.skips)
-        tree = read_transforms(self._storage, self.skips)
+            return trajectory_of(self._storage, topic, self.skips)
+        tree = transforms_of(self._storage, self.skips)
         source = transform_source(tree, fixed, base, self._frame_id(image))
         if source is None and wanted is not None:
             raise BagError(
@@ -238,10 +238,20 @@ class Recording:
             stamp_ns=stamp_ns,
             image=image,
             frame_id=str(message.header.frame_id),
-            intrinsics=selection.intrinsics and selection.intrinsics.scaled_to(width, height),
+            intrinsics=_fitting(selection.intrinsics, width, height),
             pose=selection.poses.interpolate(stamp_ns) if selection.poses is not None else None,
         )
         return frame, bool(header_stamp)
+
+
+def _fitting(intrinsics: CameraIntrinsics | None, width: int, height: int) -> CameraIntrinsics | None:
+    """Scales a calibration to an image; one of another shape belongs to another camera or a crop and is dropped."""
+    if intrinsics is None:
+        return None
+    # A scaled-down side is rounded to whole pixels, hence the tolerance of one.
+    if abs(intrinsics.width * height / intrinsics.height - width) > 1:
+        return None
+    return intrinsics.scaled_to(width, height)
 
 
 def open_recording(path: str | Path) -> Recording:

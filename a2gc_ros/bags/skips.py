@@ -24,6 +24,11 @@ class Skips:
             text = "other reasons"
         self.reasons[text] += 1
 
+    def add_once(self, topic: str, reason: object) -> None:
+        """Counts what every pass over the recording meets again, such as the place where it is damaged."""
+        if str(reason) not in " ".join(self.reasons):
+            self.add(topic, reason)
+
     @property
     def total(self) -> int:
         """How many messages were left out."""

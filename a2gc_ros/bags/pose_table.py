@@ -1,0 +1,246 @@
+"""Poses in text files: TUM, KITTI, and CSV tables of several makes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import numpy as np
+
+from a2gc_ros.bags.trajectory import Trajectory
+from a2gc_ros.errors import BagError
+from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xy_yaw
+
+_ALIASES = {
+    "stamp": (
+        "stamp",
+        "timestamp",
+        "time",
+        "t",
+        "stamp_s",
+        "timestamp_s",
+        "time_s",
+        "stamp_ns",
+        "timestamp_ns",
+        "time_ns",
+    ),
+    "image": ("image", "filename", "file", "name"),
+    "x": ("x", "x_m", "tx", "px", "p_rs_r_x"),
+    "y": ("y", "y_m", "ty", "py", "p_rs_r_y"),
+    "z": ("z", "z_m", "tz", "pz", "p_rs_r_z"),
+    "qx": ("qx", "q_x", "q_rs_x"),
+    "qy": ("qy", "q_y", "q_rs_y"),
+    "qz": ("qz", "q_z", "q_rs_z"),
+    "qw": ("qw", "q_w", "q_rs_w"),
+    "yaw": ("yaw", "yaw_rad", "theta"),
+}
+_COLUMN_OF = {alias: column for column, aliases in _ALIASES.items() for alias in aliases}
+_QUATERNION = ("qx", "qy", "qz", "qw")
+_TUM = ("stamp", "x", "y", "z", *_QUATERNION)
+
+_NANOSECONDS_FROM = 10**14
+"""A whole number this large is nanoseconds: as seconds it would be three million years."""
+
+
+@dataclass(frozen=True)
+class PoseTable:
+    """Rows of a file of poses.
+
+    Attributes:
+        poses: One pose per row.
+        stamps_ns: Stamp of each row in nanoseconds, where the file has them.
+        images: Image name of each row, where the file has them.
+    """
+
+    poses: list[Pose]
+    stamps_ns: list[int] | None
+    images: list[str] | None
+
+    def trajectory(self) -> Trajectory:
+        """Returns the rows over time; only for tables with stamps."""
+        if self.stamps_ns is None:
+            raise ValueError("the table has no stamps")
+        return Trajectory.from_poses(zip(self.stamps_ns, self.poses, strict=True))
+
+
+def read_trajectory(path: str | Path, times: str | Path | None = None) -> Trajectory:
+    """Reads a trajectory file.
+
+    Args:
+        path: TUM (``stamp x y z qx qy qz qw``, separated by blanks), KITTI (twelve numbers: the upper three rows of the
+            pose matrix), or CSV with a header that names its columns, EuRoC's ground truth among them.
+        times: For KITTI: seconds, one a line; None takes ``times.txt`` beside the file.
+
+    Raises:
+        BagError: If the file cannot be read or understood; the message names file and line.
+    """
+    table = read_pose_table(path, times)
+    if table.stamps_ns is None:
+        raise BagError(f"{path} has no stamps; a trajectory needs a column named stamp")
+    return table.trajectory()
+
+
+def read_pose_table(path: str | Path, times: str | Path | None = None) -> PoseTable:
+    """Reads a file of poses with stamps, image names or both.
+
+    Args:
+        path: As for ``read_trajectory``; a CSV may have ``image`` in place of ``stamp`` and ``yaw_rad`` in place of a
+            quaternion.
+        times: For KITTI, as for ``read_trajectory``.
+
+    Raises:
+        BagError: If the file cannot be read or understood; the message names file and line.
+    """
+    path = Path(path)
+    lines = _lines(path)
+    first = lines[0][1]
+    if "," in first:
+        return _read_csv(path, lines)
+    width = len(first.split())
+    if width == len(_TUM):
+        rows = [(number, line.split()) for number, line in lines if not line.startswith("#")]
+        return _table(path, _TUM, rows)
+    if width == 12:
+        return _read_kitti(path, lines, Path(times) if times else path.with_name("times.txt"))
+    raise BagError(
+        f"{path} is no trajectory: its first line has {width} values where TUM has 8 and KITTI 12, and no commas"
+    )
+
+
+def parse_stamp(text: str, *, nanoseconds: bool = False) -> int:
+    """Returns a stamp in nanoseconds.
+
+    Args:
+        text: Seconds with or without decimals, or nanoseconds; whole numbers from 10^14 on are nanoseconds.
+        nanoseconds: Whether the unit is known to be nanoseconds.
+
+    Raises:
+        ValueError: If the text is not a finite number.
+    """
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation as error:
+        raise ValueError(f"{text!r} is not a stamp") from error
+    if not value.is_finite():
+        raise ValueError(f"{text!r} is not a stamp")
+    # Decimal keeps nanoseconds that a float of seconds since 1970 would round away.
+    return int(value if nanoseconds or abs(value) >= _NANOSECONDS_FROM else value * 1_000_000_000)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Returns numbered lines that say something; comments go, but a commented header of a CSV stays."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BagError(f"the poses in {path} cannot be read: {error}") from error
+    numbered = [(n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = [(n, line) for i, (n, line) in enumerate(numbered) if not line.startswith("#") or (i == 0 and "," in line)]
+    if not lines:
+        raise BagError(f"{path} holds no poses")
+    return lines
+
+
+def _read_csv(path: Path, lines: Sequence[tuple[int, str]]) -> PoseTable:
+    cells = [(number, next(csv.reader([line]))) for number, line in lines]
+    header = cells[0][1]
+    if _is_number(header[0].lstrip("#")):
+        if len(header) != len(_TUM):
+            raise BagError(
+                f"{path} has {len(header)} columns and no header to name them; "
+                f"begin it with a line such as {','.join(_TUM)}"
+            )
+        return _table(path, _TUM, cells)
+    names = [_column(name) for name in header]
+    return _table(path, names, cells[1:], nanoseconds=_names_nanoseconds(header))
+
+
+def _column(name: str) -> str:
+    """Returns our name of a column: without comment sign and unit, whatever its make calls it."""
+    bare = re.sub(r"\[.*?\]", "", name.lstrip("#")).strip().lower()
+    return _COLUMN_OF.get(bare, bare)
+
+
+def _names_nanoseconds(header: Sequence[str]) -> bool:
+    return any(_column(name) == "stamp" and re.search(r"\[ns\]|_ns$", name.strip()) for name in header)
+
+
+def _table(
+    path: Path,
+    columns: Sequence[str],
+    rows: Sequence[tuple[int, Sequence[str]]],
+    *,
+    nanoseconds: bool = False,
+) -> PoseTable:
+    pose_of = _pose_reader(path, columns)
+    poses: list[Pose] = []
+    stamps: list[int] = []
+    images: list[str] = []
+    for number, values in rows:
+        if len(values) != len(columns):
+            raise BagError(f"{path} line {number} has {len(values)} values but the first has {len(columns)}")
+        row = dict(zip(columns, values, strict=True))
+        try:
+            poses.append(pose_of(row))
+            if "stamp" in row:
+                stamps.append(parse_stamp(row["stamp"], nanoseconds=nanoseconds))
+        except ValueError as error:
+            raise BagError(f"{path} line {number}: {error}") from error
+        if "image" in row:
+            images.append(row["image"].strip())
+    if not poses:
+        raise BagError(f"{path} holds no poses")
+    return PoseTable(poses, stamps or None, images or None)
+
+
+def _pose_reader(path: Path, columns: Sequence[str]) -> Callable[[Mapping[str, str]], Pose]:
+    named = set(columns)
+    if {"x", "y"} <= named:
+        if named.issuperset(_QUATERNION):
+            return lambda row: pose_from_quaternion(
+                [float(row["x"]), float(row["y"]), float(row.get("z", 0))], [float(row[q]) for q in _QUATERNION]
+            )
+        if "yaw" in named:
+            return lambda row: pose_from_xy_yaw(float(row["x"]), float(row["y"]), float(row["yaw"]))
+    raise BagError(
+        f"{path} has the columns {', '.join(columns)}; "
+        "poses need x and y in metres and either qx, qy, qz, qw or yaw_rad"
+    )
+
+
+def _read_kitti(path: Path, lines: Sequence[tuple[int, str]], times: Path) -> PoseTable:
+    if not times.is_file():
+        raise BagError(f"{path} is in KITTI's format, which has no stamps; put them in {times}, seconds, one a line")
+    stamps: list[int] = []
+    for number, line in _lines(times):
+        try:
+            stamps.append(parse_stamp(line))
+        except ValueError as error:
+            raise BagError(f"{times} line {number}: {error}") from error
+    if len(stamps) != len(lines):
+        raise BagError(f"{path} has {len(lines)} poses but {times} has {len(stamps)} stamps")
+    return PoseTable([_kitti_pose(path, number, line) for number, line in lines], stamps, None)
+
+
+def _kitti_pose(path: Path, number: int, line: str) -> Pose:
+    """Returns one pose, its rotation made orthonormal again, since the files keep few digits."""
+    try:
+        values = np.array([float(value) for value in line.split()]).reshape(3, 4)
+        u, _, vt = np.linalg.svd(values[:, :3])
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise BagError(f"{path} line {number} is not a pose of twelve numbers") from error
+    pose = np.eye(4)
+    pose[:3, :3] = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    pose[:3, 3] = values[:, 3]
+    return pose
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
