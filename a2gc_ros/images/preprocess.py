@@ -50,23 +50,17 @@ class Preprocessing:
         for name in ("height", "width"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError(
-                    f"The preprocessing's {name} is {value!r}; it must be a whole number from 1."
-                )
+                raise ConfigError(f"The preprocessing's {name} is {value!r}; it must be a whole number from 1.")
         for name, allowed in (("resize", get_args(ResizeRule)), ("interpolation", get_args(Interpolation))):
             value = getattr(self, name)
             if value not in allowed:
                 raise ConfigError(f"The preprocessing's {name} is {value!r}; choose {' or '.join(allowed)}.")
         if not isinstance(self.antialias, bool):
-            raise ConfigError(
-                f"The preprocessing's antialias is {self.antialias!r}; it must be true or false."
-            )
+            raise ConfigError(f"The preprocessing's antialias is {self.antialias!r}; it must be true or false.")
         for name in ("mean", "std"):
             values = getattr(self, name)
             if len(values) != 3 or not all(math.isfinite(v) for v in values):
-                raise ConfigError(
-                    f"The preprocessing's {name} is {values!r}; it must be three finite numbers."
-                )
+                raise ConfigError(f"The preprocessing's {name} is {values!r}; it must be three finite numbers.")
         if min(self.std) <= 0:
             raise ConfigError(f"The preprocessing's std is {self.std!r}; all three must be above zero.")
 
@@ -125,9 +119,7 @@ class Preprocessing:
         expected, found = set(cls.__dataclass_fields__), set(values)
         if expected != found:
             missing, surplus = sorted(expected - found), sorted(found - expected)
-            raise ConfigError(
-                f"A preprocessing lacks {missing or 'nothing'} and has unknown {surplus or 'nothing'}."
-            )
+            raise ConfigError(f"A preprocessing lacks {missing or 'nothing'} and has unknown {surplus or 'nothing'}.")
         entries = dict(values)
         for name in ("mean", "std"):
             try:

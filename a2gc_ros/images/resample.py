@@ -89,9 +89,7 @@ class _Axis:
 
 
 @lru_cache(maxsize=64)
-def _axis(
-    source: int, target: int, first: int, size: int, interpolation: Interpolation, halvings: int
-) -> _Axis:
+def _axis(source: int, target: int, first: int, size: int, interpolation: Interpolation, halvings: int) -> _Axis:
     """Bands for the target pixels ``first`` to ``first + size`` of an axis resized from source to target."""
     weights = antialias_weights(source, target, interpolation)[first : first + size]
     for _ in range(halvings):
