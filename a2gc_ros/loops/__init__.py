@@ -1,1 +1,7 @@
 """From matches to candidates to verified loop closures."""
+
+from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.loops.detector import LoopDetector
+from a2gc_ros.loops.results import Detection, LoopClosure, Match, Verification
+
+__all__ = ["Detection", "LoopClosure", "LoopConfig", "LoopDetector", "Match", "Verification"]

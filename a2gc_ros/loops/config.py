@@ -1,0 +1,91 @@
+"""The settings of loop detection, validated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.placemap.selection import Spacing
+
+FEATURES = ("sift", "orb")
+
+
+def _setting(default: Any, help_text: str, low: float = -math.inf, high: float = math.inf) -> Any:
+    return field(default=default, metadata={"help": help_text, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Settings of :class:`a2gc_ros.loops.detector.LoopDetector`.
+
+    The defaults are strict: a missed loop costs drift, a false one ruins a map. Each field's metadata holds its
+    description (``help``) and range (``low``, ``high``).
+
+    Raises:
+        ConfigError: If a value has the wrong type or is out of range.
+    """
+
+    k: int = _setting(10, "Nearest keyframes looked at in each map.", 1, 1000)
+    threshold: float = _setting(0.7, "Least similarity (cosine) of a candidate.", -1.0, 1.0)
+    min_time_gap_s: float = _setting(
+        30.0, "Keyframes of the live session nearer in time than this are never matched, in seconds.", 0.0, 1e6
+    )
+    min_travel_m: float = _setting(
+        10.0,
+        "Keyframes of the live session nearer along the way than this are never matched, in metres; needs odometry.",
+        0.0,
+        1e6,
+    )
+    consistency_hits: int = _setting(
+        3, "Keyframes in a row that must match along one stretch of a map; 1 switches the check off.", 1, 50
+    )
+    consistency_window: int = _setting(5, "How many keyframes may pass between two of these matches.", 1, 100)
+    consistency_tolerance_m: float = _setting(
+        4.0, "How far the two ways between matches may differ, beside half their length, in metres.", 0.0, 1e4
+    )
+    consistency_max_gap_s: float = _setting(
+        30.0, "Without odometry: most seconds between two matches that support each other.", 0.0, 1e6
+    )
+    verify: bool = _setting(True, "Check candidates by local features and epipolar geometry.")
+    max_verifications: int = _setting(3, "Candidates per map and keyframe that are checked, best first.", 1, 100)
+    features: str = _setting("sift", "Local features: sift, or orb for small computers.")
+    max_features: int = _setting(1000, "Local features per image.", 50, 20000)
+    min_inliers: int = _setting(30, "Least feature matches that agree with one geometry.", 8, 10000)
+    min_inlier_ratio: float = _setting(0.3, "Least share of the feature matches that agree.", 0.0, 1.0)
+    min_coverage: float = _setting(0.2, "Least share of either image over which they are spread.", 0.0, 1.0)
+    keyframe_distance_m: float = _setting(1.0, "Metres between keyframes of the live session.", 0.0, 1e4)
+    keyframe_angle_rad: float = _setting(0.5, "Radians turned between keyframes of the live session.", 0.0, 7.0)
+    keyframe_similarity: float = _setting(
+        0.9, "Without odometry: a frame less similar than this to the last keyframe becomes one.", -1.0, 1.0
+    )
+    keyframe_min_interval_s: float = _setting(
+        0.2, "Without odometry: least seconds between frames considered as keyframes.", 0.0, 1e4
+    )
+    store_images: bool = _setting(True, "Keep an image with each live keyframe; the geometric check needs it.")
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            wanted = type(entry.default)
+            fits = isinstance(value, (int, float) if wanted is float else wanted)
+            if not fits or (isinstance(value, bool) and wanted is not bool):
+                raise ConfigError(f"{entry.name} is {value!r}, it must be a {wanted.__name__}")
+            low, high = entry.metadata["low"], entry.metadata["high"]
+            if wanted in (int, float) and not low <= value <= high:
+                raise ConfigError(f"{entry.name} is {value}, it must lie between {low:g} and {high:g}")
+        if self.features not in FEATURES:
+            raise ConfigError(f"features is {self.features!r}, it must be one of {', '.join(FEATURES)}")
+        if self.verify and not self.store_images:
+            raise ConfigError("verify needs store_images: without images live keyframes cannot be checked")
+
+    @property
+    def spacing(self) -> Spacing:
+        """The keyframe spacing of the live session."""
+        return Spacing(
+            distance_m=self.keyframe_distance_m,
+            angle_rad=self.keyframe_angle_rad,
+            similarity=self.keyframe_similarity,
+            min_interval_s=self.keyframe_min_interval_s,
+        )

@@ -1,0 +1,114 @@
+"""Local features of one image and their matching between two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+RATIO: Final = {"sift": 0.8, "orb": 0.85}
+"""Largest ratio of the distances to the nearest and the second nearest feature that is trusted."""
+
+
+@dataclass(frozen=True)
+class LocalFeatures:
+    """Keypoints and unit-length descriptors.
+
+    Attributes:
+        points: float64 (N, 2), pixels (x, y); the centre of the first pixel is (0, 0).
+        descriptors: float32 (N, d), L2-normalised: the cosine orders pairs as the feature's own distance does.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+    """
+
+    points: npt.NDArray[np.float64]
+    descriptors: npt.NDArray[np.float32]
+    width: int
+    height: int
+
+
+class FeatureExtractor:
+    """Finds local features with OpenCV.
+
+    Args:
+        kind: "sift" or "orb".
+        count: At most so many per image, the strongest.
+    """
+
+    def __init__(self, kind: str, count: int) -> None:
+        self.kind = kind
+        self._detector = cv2.SIFT.create(count) if kind == "sift" else cv2.ORB.create(count)
+
+    def extract(self, image: npt.NDArray[np.uint8]) -> LocalFeatures:
+        """Finds the features of an RGB image, uint8 (H, W, 3)."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        keypoints, raw = self._detector.detectAndCompute(grey, None)
+        height, width = grey.shape
+        if raw is None or len(keypoints) == 0:
+            return LocalFeatures(np.empty((0, 2)), np.empty((0, 1), dtype=np.float32), width, height)
+        points = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float64)
+        return LocalFeatures(points, self._unit(np.asarray(raw)), width, height)
+
+    def _unit(self, raw: npt.NDArray) -> npt.NDArray[np.float32]:
+        if self.kind == "orb":
+            # Bits as +-1: the scalar product of two is (bits - 2 Hamming distance).
+            signs = np.unpackbits(raw, axis=1).astype(np.float32) * 2 - 1
+            return signs / np.float32(np.sqrt(signs.shape[1]))
+        # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): compares histograms by the Hellinger kernel.
+        sums = np.maximum(raw.sum(axis=1, keepdims=True), 1e-12)
+        return np.sqrt(raw / sums).astype(np.float32)
+
+
+def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.int64]:
+    """Matches features that are each other's nearest and clearly nearer than the second nearest.
+
+    Args:
+        a: Features of one image.
+        b: Features of the other.
+        ratio: Largest ratio of nearest to second-nearest distance, in both directions.
+
+    Returns:
+        Pairs of indices into ``a`` and ``b``, shape (M, 2).
+    """
+    if min(len(a.points), len(b.points)) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+    cosines = a.descriptors @ b.descriptors.T
+    to_b, trusted_ab = _nearest(cosines, ratio)
+    to_a, trusted_ba = _nearest(cosines.T, ratio)
+    rows = np.arange(len(to_b))
+    good = (to_a[to_b] == rows) & trusted_ab & trusted_ba[to_b]
+    pairs = np.stack([rows[good], to_b[good]], axis=1)
+    return _distinct(pairs, a.points, b.points)
+
+
+def _nearest(cosines: npt.NDArray[np.float32], ratio: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Returns the nearest column of each row, and whether the ratio test trusts it."""
+    nearest = cosines.argmax(axis=1)
+    rows = np.arange(len(nearest))
+    best = cosines[rows, nearest]
+    others = cosines.copy()
+    others[rows, nearest] = -np.inf
+    second = others.max(axis=1)
+    # Squared distance of unit vectors is 2 - 2 cos.
+    return nearest, np.maximum(1 - best, 0) < ratio**2 * np.maximum(1 - second, 0)
+
+
+def _distinct(
+    pairs: npt.NDArray[np.int64], a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Drops pairs that repeat the two places of an earlier one: SIFT gives a point one keypoint per orientation."""
+    places = np.round(np.hstack([a[pairs[:, 0]], b[pairs[:, 1]]]))
+    _, first = np.unique(places, axis=0, return_index=True)
+    return pairs[np.sort(first)]
+
+
+def coverage(points: npt.NDArray[np.float64], width: int, height: int, cells: int = 5) -> float:
+    """Returns the share of a cells x cells grid over the image that holds at least one point, in [0, 1]."""
+    if len(points) == 0:
+        return 0.0
+    scaled = points / np.array([width, height], dtype=np.float64) * cells
+    column, row = np.clip(scaled.astype(int), 0, cells - 1).T
+    return len(np.unique(row * cells + column)) / cells**2

@@ -1,0 +1,86 @@
+"""The nearest keyframes of a frame over the live session's map and the loaded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.loops.results import Match
+from a2gc_ros.placemap import PlaceMap
+
+
+@dataclass(frozen=True)
+class LocatedMatch:
+    """A match, and where its keyframe lies along its session.
+
+    Attributes:
+        match: The match.
+        ordinal: Number of the keyframe within its session.
+        travelled: Metres from the session's begin, NaN without odometry.
+    """
+
+    match: Match
+    ordinal: int
+    travelled: float
+
+
+def recent(
+    place_map: PlaceMap,
+    session_id: int,
+    stamp_ns: int,
+    travelled: float | None,
+    min_time_gap_s: float,
+    min_travel_m: float,
+) -> npt.NDArray[np.int64]:
+    """Returns the ids of a session's keyframes that are too near in time or along the way to be a loop.
+
+    Distance along the way counts only where both ends have odometry.
+    """
+    columns = place_map.columns
+    near = np.abs(columns.stamps_ns - stamp_ns) < min_time_gap_s * 1e9
+    if travelled is not None:
+        # A comparison with NaN is false: no odometry, no exclusion by distance.
+        near |= np.abs(columns.travelled - travelled) < min_travel_m
+    return columns.ids[near & (columns.sessions == session_id)]
+
+
+def nearest(
+    place_map: PlaceMap,
+    map_index: int,
+    stamp_ns: int,
+    descriptor: npt.NDArray[np.float32],
+    k: int,
+    exclude: npt.NDArray[np.int64] | None = None,
+) -> list[LocatedMatch]:
+    """Returns the k nearest keyframes of one map, best first.
+
+    Raises:
+        MapError: If the descriptor does not fit the map.
+    """
+    similarities, ids = place_map.search(descriptor, k, exclude=exclude)
+    found = ids[0] >= 0
+    columns = place_map.columns
+    rows = columns.rows_of(ids[0][found])
+    return [
+        LocatedMatch(
+            Match(
+                query_stamp_ns=stamp_ns,
+                map_index=map_index,
+                keyframe_id=int(columns.ids[row]),
+                session_id=int(columns.sessions[row]),
+                keyframe_stamp_ns=int(columns.stamps_ns[row]),
+                similarity=float(similarity),
+            ),
+            ordinal=int(columns.ordinals[row]),
+            travelled=float(columns.travelled[row]),
+        )
+        for similarity, row in zip(similarities[0][found], rows, strict=True)
+    ]
+
+
+def best_first(located: Sequence[LocatedMatch]) -> list[LocatedMatch]:
+    """Sorts by similarity; ties by map and keyframe, so that the order is always the same."""
+    return sorted(located, key=lambda m: (-m.match.similarity, m.match.map_index, m.match.keyframe_id))
