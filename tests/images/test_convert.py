@@ -1,0 +1,237 @@
+"""Every encoding against pixels made by hand, and the properties that hold for all of them."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2gc_ros.errors import ImageError
+from a2gc_ros.images.convert import ENCODINGS, MAX_PIXELS, to_rgb
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+COLOURS = np.array([[RED, GREEN, BLUE, (9, 90, 200)]] * 2, dtype=np.uint8)
+BYTES_PER_PIXEL = {
+    **{"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "8UC3": 3, "8UC4": 4, "rgb16": 6, "bgr16": 6, "mono16": 2},
+    **{"yuv422": 2, "uyvy": 2, "yuv422_yuy2": 2, "yuyv": 2},
+    **{f"bayer_{cell}16": 2 for cell in ("rggb", "bggr", "gbrg", "grbg")},
+}
+
+
+def row_bytes(encoding: str, width: int) -> int:
+    return width * BYTES_PER_PIXEL.get(encoding, 1)
+
+
+def rows(encoding: str, height: int) -> int:
+    return {"nv21": height * 3 // 2, "nv24": height * 3}.get(encoding, height)
+
+
+def convert(pixels: np.ndarray, encoding: str, **overrides: object) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    message = {"height": height, "width": width, "encoding": encoding, "step": pixels[0].nbytes, **overrides}
+    return to_rgb(pixels.tobytes(), **message)  # type: ignore[arg-type]
+
+
+def mosaic(rgb: np.ndarray, cell: str) -> np.ndarray:
+    """Keeps of each pixel the colour that a sensor with this cell (two rows of two) would measure."""
+    out = np.empty(rgb.shape[:2], rgb.dtype)
+    for i, colour in enumerate(cell):
+        row, column = divmod(i, 2)
+        out[row::2, column::2] = rgb[row::2, column::2, "rgb".index(colour)]
+    return out
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pixels"),
+    [
+        ("rgb8", COLOURS),
+        ("bgr8", COLOURS[..., ::-1]),
+        ("8UC3", COLOURS[..., ::-1]),
+        ("rgba8", np.dstack([COLOURS, np.full((2, 4), 7, np.uint8)])),
+        ("bgra8", np.dstack([COLOURS[..., ::-1], np.full((2, 4), 7, np.uint8)])),
+        ("8UC4", np.dstack([COLOURS[..., ::-1], np.full((2, 4), 7, np.uint8)])),
+        ("rgb16", COLOURS.astype(np.uint16) * 257),
+        ("bgr16", COLOURS[..., ::-1].astype(np.uint16) * 257),
+    ],
+)
+def test_colours_arrive_in_their_channels(encoding: str, pixels: np.ndarray) -> None:
+    np.testing.assert_array_equal(convert(pixels, encoding), COLOURS)
+
+
+@pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
+def test_grey_fills_all_channels(encoding: str) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.testing.assert_array_equal(convert(grey, encoding), np.dstack([grey] * 3))
+
+
+def test_mono16_is_scaled_and_rounded() -> None:
+    grey = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(grey * (255 / 65535)).astype(np.uint8)
+    np.testing.assert_array_equal(convert(grey, "mono16")[..., 1], expected)
+
+
+@pytest.mark.parametrize("cell", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize(("dtype", "suffix", "factor"), [(np.uint8, "8", 1), (np.uint16, "16", 257)])
+def test_bayer_cell_is_named_from_the_first_pixel(cell: str, dtype: type, suffix: str, factor: int) -> None:
+    rgb = np.full((8, 10, 3), (200, 100, 50), dtype=dtype) * np.array(factor, dtype)
+    out = convert(mosaic(rgb, cell), f"bayer_{cell}{suffix}")
+    np.testing.assert_array_equal(out, np.full((8, 10, 3), (200, 100, 50)))
+
+
+def yuv_limited(y: float, u: float, v: float) -> list[float]:
+    """ITU-R BT.601, limited range, written out."""
+    luma = 255 / 219 * (y - 16)
+    return [
+        luma + 1.402 * 255 / 224 * (v - 128),
+        luma - (0.114 * 1.772 * (u - 128) + 0.299 * 1.402 * (v - 128)) / 0.587 * 255 / 224,
+        luma + 1.772 * 255 / 224 * (u - 128),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv", "nv21", "nv24"])
+@pytest.mark.parametrize(
+    ("y", "u", "v"), [(16, 128, 128), (235, 128, 128), (120, 100, 160), (90, 170, 110), (8, 128, 128)]
+)
+def test_yuv_is_bt601_with_limited_range(encoding: str, y: int, u: int, v: int) -> None:
+    order = {
+        "yuv422": [u, y, v, y] * 8,
+        "uyvy": [u, y, v, y] * 8,
+        "yuv422_yuy2": [y, u, y, v] * 8,
+        "yuyv": [y, u, y, v] * 8,
+        "nv21": [y] * 16 + [v, u] * 4,
+        "nv24": [y] * 16 + [u, v] * 16,
+    }[encoding]
+    step = 4 if encoding.startswith("nv") else 8
+    out = to_rgb(bytes(order), height=4, width=4, encoding=encoding, step=step)
+    expected = np.clip(yuv_limited(max(y, 16), u, v), 0, 255)
+    np.testing.assert_allclose(out.reshape(-1, 3), np.tile(expected, (16, 1)), atol=1.5)
+
+
+def test_rgb8_is_a_view() -> None:
+    data = np.arange(4 * 5 * 3, dtype=np.uint8)
+    out = to_rgb(data, height=4, width=5, encoding="rgb8", step=15)
+    assert np.shares_memory(out, data)
+
+
+@pytest.mark.parametrize(
+    "wrap", [bytes, bytearray, memoryview, lambda d: array("B", d), lambda d: np.frombuffer(d, np.uint8)]
+)
+def test_every_kind_of_buffer_is_read(wrap: object) -> None:
+    data = bytes(range(12))
+    out = to_rgb(wrap(data), height=2, width=2, encoding="rgb8", step=6)  # type: ignore[operator]
+    assert out.tobytes() == data
+
+
+sizes = st.tuples(st.integers(2, 8), st.integers(2, 8)).map(lambda s: (2 * s[0], 2 * s[1]))
+
+
+@given(st.sampled_from(ENCODINGS), sizes, st.integers(1, 9), st.booleans(), st.randoms(use_true_random=False))
+def test_padding_changes_nothing(encoding: str, size: tuple[int, int], padding: int, big: bool, random: object) -> None:
+    height, width = size
+    rng = np.random.default_rng(random.getrandbits(32))  # type: ignore[attr-defined]
+    packed = rng.integers(0, 256, (rows(encoding, height), row_bytes(encoding, width)), np.uint8)
+    message = {"height": height, "width": width, "encoding": encoding, "is_bigendian": big}
+    plain = to_rgb(packed.tobytes(), step=packed.shape[1], **message)  # type: ignore[arg-type]
+    if encoding == "nv24":
+        # A chroma row is twice as long as a luma row, and so is its padding.
+        luma, chroma = packed[:height], packed[height:].reshape(height, 2 * width)
+        planes = [np.pad(luma, ((0, 0), (0, padding))), np.pad(chroma, ((0, 0), (0, 2 * padding)))]
+        data = b"".join(plane.tobytes() for plane in planes)
+    else:
+        data = np.pad(packed, ((0, 0), (0, padding)), constant_values=77).tobytes()
+    padded = to_rgb(data, step=packed.shape[1] + padding, **message)  # type: ignore[arg-type]
+    assert padded.shape == (height, width, 3)
+    assert padded.dtype == np.uint8
+    assert padded.flags.c_contiguous
+    np.testing.assert_array_equal(padded, plain)
+
+
+@given(st.sampled_from([e for e in ENCODINGS if e.endswith("16")]), sizes, st.integers(0, 2**32 - 1))
+def test_byte_order_changes_nothing(encoding: str, size: tuple[int, int], seed: int) -> None:
+    height, width = size
+    samples = np.random.default_rng(seed).integers(0, 65536, (height, row_bytes(encoding, width) // 2), np.uint16)
+    message = {"height": height, "width": width, "encoding": encoding, "step": row_bytes(encoding, width)}
+    little = to_rgb(samples.astype("<u2").tobytes(), is_bigendian=0, **message)  # type: ignore[arg-type]
+    big = to_rgb(samples.astype(">u2").tobytes(), is_bigendian=1, **message)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(big, little)
+
+
+@settings(max_examples=300)
+@given(
+    st.binary(max_size=400),
+    st.integers(-2, 2**32),
+    st.integers(-2, 2**32),
+    st.one_of(st.sampled_from(ENCODINGS), st.text(max_size=12)),
+    st.integers(0, 2**32),
+    st.booleans(),
+)
+def test_arbitrary_messages_raise_nothing_but_image_errors(
+    data: bytes, height: int, width: int, encoding: str, step: int, big: bool
+) -> None:
+    try:
+        out = to_rgb(data, height=height, width=width, encoding=encoding, step=step, is_bigendian=big)
+    except ImageError:
+        return
+    assert out.shape == (height, width, 3)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(ENCODINGS), st.integers(1, 9), st.integers(1, 9), st.integers(-1, 3), st.binary(max_size=900))
+def test_small_messages_are_converted_or_refused(
+    encoding: str, height: int, width: int, extra: int, data: bytes
+) -> None:
+    step = row_bytes(encoding, width) + extra
+    try:
+        out = to_rgb(
+            (data + bytes(2000))[: max(0, step * rows(encoding, height))],
+            height=height,
+            width=width,
+            encoding=encoding,
+            step=step,
+        )
+    except ImageError:
+        return
+    assert out.shape == (height, width, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"height": 0}, "no pixels"),
+        ({"width": 0}, "no pixels"),
+        ({"height": -3}, "no pixels"),
+        ({"height": 4}, "carries 24"),
+        ({"height": 1}, "carries 24"),
+        ({"step": 11}, "needs 12 bytes a row"),
+        ({"step": 13}, "carries 24"),
+        ({"step": 0}, "its step is 0"),
+        ({"width": 2**31, "height": 2**31, "step": 2**32 - 1}, "million pixels"),
+        ({"width": MAX_PIXELS // 2, "step": 3 * MAX_PIXELS // 2}, "carries 24"),
+        ({"encoding": "16UC1"}, "depth image"),
+        ({"encoding": "32FC1"}, "depth image"),
+        ({"encoding": "jpeg"}, "known are rgb8"),
+        ({"encoding": ""}, "known are rgb8"),
+        ({"encoding": "yuv422", "width": 3}, "even width"),
+        ({"encoding": "nv21", "height": 3}, "even height"),
+        ({"encoding": "bayer_rggb8", "height": 2}, "3x3"),
+    ],
+)
+def test_refusals_say_what_is_wrong(change: dict[str, object], sentence: str) -> None:
+    message = {"height": 2, "width": 4, "encoding": "rgb8", "step": 12, **change}
+    with pytest.raises(ImageError, match=sentence):
+        to_rgb(bytes(24), **message)  # type: ignore[arg-type]
+
+
+def test_same_pixels_as_cv_bridge() -> None:
+    cv_bridge = pytest.importorskip("cv_bridge", reason="comes with a ROS distribution only")
+    messages = pytest.importorskip("sensor_msgs.msg")
+    bridge = cv_bridge.CvBridge()
+    rng = np.random.default_rng(0)
+    for encoding in ("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "bayer_rggb8", "bayer_grbg8", "yuv422"):
+        data = rng.integers(0, 256, (6, row_bytes(encoding, 8)), np.uint8)
+        message = messages.Image(height=6, width=8, encoding=encoding, step=data.shape[1], data=data.tobytes())
+        ours = to_rgb(data.tobytes(), height=6, width=8, encoding=encoding, step=data.shape[1])
+        np.testing.assert_array_equal(ours, bridge.imgmsg_to_cv2(message, "rgb8"), err_msg=encoding)
