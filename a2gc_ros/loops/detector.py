@@ -51,13 +51,11 @@ class LoopDetector:
         session_name: str = "live",
         session_source: str = "",
     ) -> None:
-        for place_map in maps:
-            place_map.require(live_map.manifest.fingerprint, live_map.manifest.model_name)
         self.config = config
-        self._maps = [live_map, *maps]
-        for place_map in self._maps:
-            place_map.prepare()
+        self._maps = [live_map]
+        live_map.prepare()
         self._verifier = GeometricVerifier(config) if config.verify else None
+        self.use_maps(maps)
         self.start_session(session_name, session_source)
 
     @property
@@ -70,17 +68,27 @@ class LoopDetector:
         """The live session."""
         return self._session
 
+    def use_maps(self, maps: Sequence[PlaceMap]) -> None:
+        """Searches these loaded maps from now on; the live session goes on, its next matches build up support anew.
+
+        Raises:
+            MapError: If one was made by another extractor than the live map; nothing changes then.
+        """
+        live_map = self._maps[0]
+        for place_map in maps:
+            place_map.require(live_map.manifest.fingerprint, live_map.manifest.model_name)
+        for place_map in maps:
+            place_map.prepare()
+        self._maps = [live_map, *maps]
+        self._consistency = self._new_consistency()
+
     def start_session(self, name: str, source: str = "") -> Session:
         """Begins a new live session, as after a restart of the robot's clock or odometry."""
         self._session = self._maps[0].add_session(name, source)
         self._selector = KeyframeSelector(self.config.spacing)
         self._odometer = Odometer()
         self._steps = 0
-        self._consistency = SequenceConsistency(
-            self.config.consistency_window,
-            self.config.consistency_tolerance_m,
-            self.config.consistency_max_gap_s,
-        )
+        self._consistency = self._new_consistency()
         return self._session
 
     def process(self, frame: Frame, descriptor: npt.NDArray[np.float32]) -> Detection:
@@ -107,6 +115,13 @@ class LoopDetector:
                 with _timed(detection, "store"):
                     detection.keyframe_id = self._store(frame, descriptor, travelled)
         return detection
+
+    def _new_consistency(self) -> SequenceConsistency:
+        return SequenceConsistency(
+            self.config.consistency_window,
+            self.config.consistency_tolerance_m,
+            self.config.consistency_max_gap_s,
+        )
 
     def _search(
         self, stamp_ns: int, travelled: float | None, descriptor: npt.NDArray[np.float32]
