@@ -32,9 +32,7 @@ def naive_asymmetric(scores: list[list[float]], temperature: float = 1.0) -> lis
     for _ in range(3):
         by_row = [log_sum_exp(row) for row in z]
         by_column = [log_sum_exp([z[j][i] for j in range(rows)]) for i in range(tokens)]
-        z = [
-            [0.5 * ((z[j][i] - by_row[j]) + (z[j][i] - by_column[i])) for i in range(tokens)] for j in range(rows)
-        ]
+        z = [[0.5 * ((z[j][i] - by_row[j]) + (z[j][i] - by_column[i])) for i in range(tokens)] for j in range(rows)]
     by_row = [log_sum_exp(row) for row in z]
     z = [[z[j][i] + log_a[j] - by_row[j] for i in range(tokens)] for j in range(rows)]
     by_column = [log_sum_exp([z[j][i] for j in range(rows)]) for i in range(tokens)]
