@@ -15,8 +15,19 @@ from a2gc_ros.images.convert import ENCODINGS, MAX_PIXELS, to_rgb
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 COLOURS = np.array([[RED, GREEN, BLUE, (9, 90, 200)]] * 2, dtype=np.uint8)
 BYTES_PER_PIXEL = {
-    **{"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "8UC3": 3, "8UC4": 4, "rgb16": 6, "bgr16": 6, "mono16": 2},
-    **{"yuv422": 2, "uyvy": 2, "yuv422_yuy2": 2, "yuyv": 2},
+    "rgb8": 3,
+    "bgr8": 3,
+    "rgba8": 4,
+    "bgra8": 4,
+    "8UC3": 3,
+    "8UC4": 4,
+    "rgb16": 6,
+    "bgr16": 6,
+    "mono16": 2,
+    "yuv422": 2,
+    "uyvy": 2,
+    "yuv422_yuy2": 2,
+    "yuyv": 2,
     **{f"bayer_{cell}16": 2 for cell in ("rggb", "bggr", "gbrg", "grbg")},
 }
 
