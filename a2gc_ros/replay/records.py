@@ -40,17 +40,11 @@ class QueryRecord:
         stamp_ns: Stamp of the image, nanoseconds.
         closures: Accepted candidates, best first.
         latency_ms: From the image's arrival to its answer, milliseconds; NaN when not measured.
-        best_stamp_ns: Keyframe of the most similar admissible match before any threshold; None when there was none.
-        best_map_index: Which map that keyframe is in.
-        best_similarity: Its cosine; NaN when there was none.
     """
 
     stamp_ns: int
     closures: tuple[ClosureRecord, ...] = ()
     latency_ms: float = math.nan
-    best_stamp_ns: int | None = None
-    best_map_index: int = 0
-    best_similarity: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -94,9 +88,7 @@ def read_queries(path: Path) -> tuple[QueryRecord, ...]:
         try:
             entry = json.loads(line)
             closures = tuple(ClosureRecord(**closure) for closure in entry.pop("closures"))
-            values: dict[str, Any] = {
-                key: math.nan if value is None and key != "best_stamp_ns" else value for key, value in entry.items()
-            }
+            values = {key: math.nan if value is None else value for key, value in entry.items()}
             queries.append(QueryRecord(closures=closures, **values))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2gcError(f"{path}, line {number}, is not a query record ({error}); record the run again") from error

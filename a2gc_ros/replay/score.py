@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit, near, same_view
 
@@ -45,7 +47,7 @@ class Score:
 
     Attributes:
         rule: When two images count as the same place.
-        queries: Images that were worked on and whose true pose is known.
+        queries: Keyframes that were worked on and whose true pose is known.
         revisits: Of those, how many show a place that was there to be recognised, seen the same way.
         recognised: Of the revisits, how many have a right closure.
         closures: Accepted candidates that could be judged.
@@ -54,7 +56,7 @@ class Score:
         distances_m: float64 (closures,), true distance between the two images of each closure.
         judged: For each judged closure: (query stamp, keyframe stamp, map index, whether it is right).
         missed: Stamps of revisits without a right closure.
-        curve: Of the best match of each image before any threshold; None when the run holds no such matches.
+        curve: Of the best matches before any threshold; None when there were none to judge.
     """
 
     rule: PlaceRule
@@ -80,14 +82,21 @@ class Score:
         return self.recognised / self.revisits if self.revisits else math.nan
 
 
-def score(run: RunRecord, path: TruePath, maps: dict[int, TruePath], rule: PlaceRule) -> Score:
+def score(
+    run: RunRecord,
+    path: TruePath,
+    maps: dict[int, TruePath],
+    rule: PlaceRule,
+    best_matches: Sequence[BestMatch] = (),
+) -> Score:
     """Judges a run.
 
     Args:
         run: What was recognised.
-        path: True poses of the images of the run, found by stamp.
+        path: True poses of the keyframes of the run, found by stamp; images between keyframes are not judged.
         maps: True poses of the keyframes of each loaded map, by map index (1, 2, ...), in the same world frame.
         rule: When two images count as the same place.
+        best_matches: The most similar keyframe of each query before any threshold, for the curve.
     """
     indices = {q.stamp_ns: i for q in run.queries if (i := path.index_of(q.stamp_ns)) is not None}
     revisit: npt.NDArray[np.bool_] = np.any(same_view(path, path, rule) & earlier_visit(path, rule), axis=1)
@@ -96,13 +105,12 @@ def score(run: RunRecord, path: TruePath, maps: dict[int, TruePath], rule: Place
     close = {0: near(path, path, rule), **{m: near(path, keyframes, rule) for m, keyframes in maps.items()}}
     references = {0: path, **maps}
 
-    def lookup(map_index: int, stamp_ns: int | None) -> int | None:
+    def lookup(map_index: int, stamp_ns: int) -> int | None:
         keyframes = references.get(map_index)
-        return None if keyframes is None or stamp_ns is None else keyframes.index_of(stamp_ns)
+        return None if keyframes is None else keyframes.index_of(stamp_ns)
 
     judged, distances, missed = [], [], []
     unjudged = recognised = 0
-    ranked: list[tuple[float, bool, bool]] = []
     for query in run.queries:
         i = indices.get(query.stamp_ns)
         found = False
@@ -122,9 +130,11 @@ def score(run: RunRecord, path: TruePath, maps: dict[int, TruePath], rule: Place
             recognised += found
             if not found:
                 missed.append(query.stamp_ns)
-        j = lookup(query.best_map_index, query.best_stamp_ns)
-        if j is not None and math.isfinite(query.best_similarity):
-            ranked.append((query.best_similarity, bool(close[query.best_map_index][i, j]), bool(revisit[i])))
+    ranked = []
+    for best in best_matches:
+        i, j = path.index_of(best.query_stamp_ns), lookup(best.map_index, best.keyframe_stamp_ns)
+        if i is not None and j is not None:
+            ranked.append((best.similarity, bool(close[best.map_index][i, j]), bool(revisit[i])))
     revisits = int(sum(revisit[i] for i in indices.values()))
     return Score(
         rule=rule,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2gc_ros.geometry import pose_from_xy_yaw
+from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import ClosureRecord, QueryRecord, RunRecord, read_queries, write_queries
 from a2gc_ros.replay.score import precision_recall, score
 from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit
@@ -55,11 +56,13 @@ def test_hand_computed_score() -> None:
     path, rule = two_laps(), PlaceRule(radius_m=3.0, min_time_gap_s=20, min_travel_m=50)
     queries = [QueryRecord(int(s)) for s in path.stamps_ns]
     stamps = [int(s) for s in path.stamps_ns]
-    queries[20] = QueryRecord(stamps[20], (closure(stamps[0]),), 1.0, stamps[0], 0, 0.9)
-    queries[25] = QueryRecord(stamps[25], (closure(stamps[5]), closure(stamps[12])), 1.0, stamps[5], 0, 0.8)
-    queries[8] = QueryRecord(stamps[8], (closure(stamps[0]),), 1.0, stamps[0], 0, 0.85)
+    queries[20] = QueryRecord(stamps[20], (closure(stamps[0]),), 1.0)
+    queries[25] = QueryRecord(stamps[25], (closure(stamps[5]), closure(stamps[12])), 1.0)
+    queries[8] = QueryRecord(stamps[8], (closure(stamps[0]),), 1.0)
     queries[9] = QueryRecord(stamps[9], (closure(123),))
-    result = score(run(*queries), path, {}, rule)
+    best = [BestMatch(stamps[20], 0, stamps[0], 0.9), BestMatch(stamps[8], 0, stamps[0], 0.85)]
+    best += [BestMatch(stamps[25], 0, stamps[5], 0.8), BestMatch(stamps[26], 0, 123, 0.99)]
+    result = score(run(*queries), path, {}, rule, best)
     assert (result.queries, result.revisits, result.recognised) == (40, 20, 2)
     assert (result.closures, result.right, result.unjudged) == (4, 2, 1)
     assert result.precision == 0.5
@@ -108,12 +111,9 @@ def test_curve_equals_counting_at_each_threshold(ranked: list[tuple[float, bool,
         assert recall == pytest.approx(sum(r and p for _, r, p in kept) / max(positives, 1))
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**18), st.floats(-1, 1), st.one_of(st.none(), st.integers(0, 9)))))
-def test_records_survive_the_file(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple]) -> None:
-    queries = tuple(
-        QueryRecord(stamp, (closure(stamp),) * (stamp % 3), math.nan, best, 0, similarity)
-        for stamp, similarity, best in rows
-    )
+@given(st.lists(st.tuples(st.integers(0, 10**18), st.one_of(st.floats(0, 1e4), st.just(math.nan)))))
+def test_records_survive_the_file(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, float]]) -> None:
+    queries = tuple(QueryRecord(stamp, (closure(stamp),) * (stamp % 3), latency) for stamp, latency in rows)
     path = tmp_path_factory.mktemp("records") / "queries.jsonl"
     write_queries(path, queries)
     assert repr(read_queries(path)) == repr(queries)

@@ -1,0 +1,71 @@
+"""What each keyframe of a run looks most like, before any threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap.records import Keyframe
+
+
+@dataclass(frozen=True)
+class BestMatch:
+    """The most similar keyframe that a query may be matched with.
+
+    Attributes:
+        query_stamp_ns: Stamp of the query.
+        map_index: 0 for the live session, n for the n-th loaded map.
+        keyframe_stamp_ns: Stamp of the keyframe.
+        similarity: Cosine.
+    """
+
+    query_stamp_ns: int
+    map_index: int
+    keyframe_stamp_ns: int
+    similarity: float
+
+
+def similarities(live: PlaceMap, reference: PlaceMap) -> npt.NDArray[np.float32]:
+    """Computes the cosine of every keyframe of one map with every keyframe of another; float32 (Q, R)."""
+    return np.asarray(_descriptors(live) @ _descriptors(reference).T, dtype=np.float32)
+
+
+def admissible(keyframes: Sequence[Keyframe], config: LoopConfig) -> npt.NDArray[np.bool_]:
+    """Tells which keyframes of one session lie far enough in the past of which others; bool (N, N)."""
+    stamps = np.array([keyframe.stamp_ns for keyframe in keyframes], dtype=np.int64)
+    way = np.array([np.nan if k.travelled is None else k.travelled for k in keyframes])
+    late_enough = (stamps[:, None] - stamps[None]) / 1e9 >= config.min_time_gap_s
+    # Without odometry the way is NaN, and time alone decides.
+    return late_enough & ~(way[:, None] - way[None] < config.min_travel_m)
+
+
+def best_matches(live: PlaceMap, maps: Sequence[PlaceMap], config: LoopConfig) -> list[BestMatch]:
+    """Finds the best admissible match of every keyframe of a run, by exact comparison.
+
+    Args:
+        live: The map that grew during the run; it must hold that session only.
+        maps: The maps that were loaded.
+        config: Which part of the recent past was left out.
+    """
+    queries = live.keyframes()
+    if not queries:
+        return []
+    table = np.where(admissible(queries, config), similarities(live, live), -np.inf)
+    origins = [(0, keyframe.stamp_ns) for keyframe in queries]
+    for index, reference in enumerate(maps, start=1):
+        table = np.concatenate([table, similarities(live, reference)], axis=1)
+        origins += [(index, keyframe.stamp_ns) for keyframe in reference.keyframes()]
+    return [
+        BestMatch(query.stamp_ns, *origins[column], float(row[column]))
+        for query, row, column in zip(queries, table, np.argmax(table, axis=1), strict=True)
+        if np.isfinite(row[column])
+    ]
+
+
+def _descriptors(place_map: PlaceMap) -> npt.NDArray[np.float32]:
+    return place_map.descriptors([keyframe.id for keyframe in place_map.keyframes()])
