@@ -60,11 +60,13 @@ def best_matches(live: PlaceMap, maps: Sequence[PlaceMap], config: LoopConfig) -
     for index, reference in enumerate(maps, start=1):
         table = np.concatenate([table, similarities(live, reference)], axis=1)
         origins += [(index, keyframe.stamp_ns) for keyframe in reference.keyframes()]
-    return [
-        BestMatch(query.stamp_ns, *origins[column], float(row[column]))
-        for query, row, column in zip(queries, table, np.argmax(table, axis=1), strict=True)
-        if np.isfinite(row[column])
-    ]
+    found = []
+    for query, row in zip(queries, table, strict=True):
+        column = int(np.argmax(row))
+        if np.isfinite(row[column]):
+            map_index, stamp_ns = origins[column]
+            found.append(BestMatch(query.stamp_ns, map_index, stamp_ns, float(row[column])))
+    return found
 
 
 def _descriptors(place_map: PlaceMap) -> npt.NDArray[np.float32]:

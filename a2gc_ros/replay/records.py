@@ -88,8 +88,10 @@ def read_queries(path: Path) -> tuple[QueryRecord, ...]:
         try:
             entry = json.loads(line)
             closures = tuple(ClosureRecord(**closure) for closure in entry.pop("closures"))
-            values = {key: math.nan if value is None else value for key, value in entry.items()}
-            queries.append(QueryRecord(closures=closures, **values))
+            latency = entry.pop("latency_ms")
+            queries.append(
+                QueryRecord(closures=closures, latency_ms=math.nan if latency is None else float(latency), **entry)
+            )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2gcError(f"{path}, line {number}, is not a query record ({error}); record the run again") from error
     return tuple(queries)
