@@ -127,6 +127,17 @@ class Recording:
         )
         return self._decode_ahead(selection, workers) if workers else self._decode(selection)
 
+    def trajectory(self, topic: str) -> Trajectory:
+        """Reads all poses of a topic of Odometry, PoseStamped or PoseWithCovarianceStamped.
+
+        Raises:
+            BagError: If there is no such topic, or it carries something else.
+        """
+        found = pose_topic(self.topics, topic)
+        if found is None or found.type == TRANSFORMS:
+            raise BagError(f"{topic} holds transforms, not the poses of one frame; name a topic of poses")
+        return trajectory_of(self._storage, found, self.skips)
+
     def messages(
         self,
         topics: Collection[str] | None = None,
