@@ -207,10 +207,10 @@ def _pairs(judged: Judged, result: Score | None, folder: Path) -> Section:
     ):
         pairs = []
         for similarity, stamp_ns, closure, right in chosen:
-            query, keyframe = albums[0].image(stamp_ns), albums[closure.map_index].image(closure.keyframe_stamp_ns)
-            if query is not None and keyframe is not None:
+            view, keyframe = albums[0].image(stamp_ns), albums[closure.map_index].image(closure.keyframe_stamp_ns)
+            if view is not None and keyframe is not None:
                 caption = f"similarity {similarity:.2f}, {closure.inliers} inliers"
-                pairs.append(Pair(query, keyframe, caption, right))
+                pairs.append(Pair(view, keyframe, caption, right))
         if pairs:
             style.save(draw_pairs(pairs, title=title), folder / f"{name}.png")
             pictures.append((folder / f"{name}.png", title))
