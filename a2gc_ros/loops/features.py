@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-RATIO: Final = {"sift": 0.8, "orb": 0.85}
-"""Largest ratio of the distances to the nearest and the second nearest feature that is trusted."""
+RATIO: Final = {"sift": 0.85, "orb": 0.9}
+"""Largest ratio of the distances to the nearest and the second nearest feature (Euclidean, of unit descriptors) that is trusted."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -31,6 +32,9 @@ PLANE_SHARE: Final = 0.85
 
 CACHED_IMAGES: Final = 256
 _SEED: Final = 20251114
+
+
+Points: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,8 @@ class GeometricVerifier:
         self,
         query: View,
         keyframe: View,
-        a: npt.NDArray[np.float64],
-        b: npt.NDArray[np.float64],
+        a: Points,
+        b: Points,
         matches: int,
     ) -> str:
         config = self._config
@@ -143,24 +147,20 @@ def _scaled(intrinsics: CameraIntrinsics | None, image: npt.NDArray[np.uint8]) -
     return intrinsics.scaled_to(image.shape[1], image.shape[0])
 
 
-def _fundamental(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.bool_], None] | None:
-    matrix, mask = cv2.findFundamentalMat(a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, MAX_ITERATIONS)
-    if matrix is None or mask is None:
-        return None
-    return np.asarray(mask).ravel().astype(bool), None
+def _fundamental(a: Points, b: Points) -> tuple[npt.NDArray[np.bool_], None] | None:
+    fit = _fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, MAX_ITERATIONS)
+    return None if fit is None else (fit[1], None)
 
 
 def _essential(
-    a: npt.NDArray[np.float64],
-    b: npt.NDArray[np.float64],
-    camera_a: CameraIntrinsics,
-    camera_b: CameraIntrinsics,
+    a: Points, b: Points, camera_a: CameraIntrinsics, camera_b: CameraIntrinsics
 ) -> tuple[npt.NDArray[np.bool_], Pose | None] | None:
     """Fits an essential matrix; returns the inliers and ``t_b_a`` with a translation of unit length."""
     rays_a, rays_b = normalised_points(a, camera_a), normalised_points(b, camera_b)
     focal = float(np.mean([camera_a.matrix[0, 0], camera_b.matrix[0, 0]]))
     identity = np.eye(3)
-    matrix, mask = cv2.findEssentialMat(
+    fit = _fitted(
+        cv2.findEssentialMat,
         rays_a,
         rays_b,
         identity,
@@ -169,13 +169,13 @@ def _essential(
         threshold=PIXEL_TOLERANCE / focal,
         maxIters=MAX_ITERATIONS,
     )
-    if matrix is None or mask is None or matrix.shape != (3, 3):
+    if fit is None:
         return None
-    inliers = np.asarray(mask).ravel().astype(bool)
-    if inliers.sum() < 5:
+    matrix, inliers = fit
+    if inliers.sum() < 5 or matrix.shape != (3, 3):
         return inliers, None
-    before, rotation, translation, _ = cv2.recoverPose(matrix, rays_a[inliers], rays_b[inliers], identity)
-    if before < 0.5 * inliers.sum():
+    in_front, rotation, translation, _ = cv2.recoverPose(matrix, rays_a[inliers], rays_b[inliers], identity)
+    if in_front < 0.5 * inliers.sum():
         return inliers, None
     pose = np.eye(4)
     pose[:3, :3] = rotation
@@ -183,9 +183,29 @@ def _essential(
     return inliers, pose
 
 
-def _homography_share(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+def _homography_share(a: Points, b: Points) -> float:
     """Returns the share of point pairs that one homography explains."""
-    matrix, mask = cv2.findHomography(
-        a, b, cv2.USAC_MAGSAC, 2 * PIXEL_TOLERANCE, maxIters=MAX_ITERATIONS, confidence=CONFIDENCE
+    fit = _fitted(
+        cv2.findHomography,
+        a,
+        b,
+        cv2.USAC_MAGSAC,
+        2 * PIXEL_TOLERANCE,
+        maxIters=MAX_ITERATIONS,
+        confidence=CONFIDENCE,
     )
-    return 0.0 if matrix is None or mask is None else float(np.asarray(mask).mean())
+    return 0.0 if fit is None else float(fit[1].mean())
+
+
+def _fitted(
+    estimator: Callable[..., Any], *arguments: Any, **options: Any
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None:
+    """Calls one of OpenCV's robust estimators; returns the model and the inliers, or None where nothing fits."""
+    try:
+        model, mask = estimator(*arguments, **options)
+    except cv2.error:
+        # Some versions fail an internal assertion, instead of returning nothing, when no sample gives a model.
+        return None
+    if model is None or mask is None:
+        return None
+    return np.asarray(model), np.asarray(mask).ravel().astype(bool)

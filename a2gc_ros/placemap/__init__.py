@@ -1,7 +1,25 @@
 """The place map: keyframes in one file, searchable by descriptor."""
 
+from a2gc_ros.placemap.builder import BuildProgress, BuildResult, MapBuilder
+from a2gc_ros.placemap.exporting import export
 from a2gc_ros.placemap.live_index import IndexOptions
+from a2gc_ros.placemap.merging import merge
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.records import Keyframe, Manifest, NewKeyframe, Session
+from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
 
-__all__ = ["IndexOptions", "Keyframe", "Manifest", "NewKeyframe", "PlaceMap", "Session"]
+__all__ = [
+    "BuildProgress",
+    "BuildResult",
+    "IndexOptions",
+    "Keyframe",
+    "KeyframeSelector",
+    "Manifest",
+    "MapBuilder",
+    "NewKeyframe",
+    "PlaceMap",
+    "Session",
+    "Spacing",
+    "export",
+    "merge",
+]

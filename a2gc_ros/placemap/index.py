@@ -6,6 +6,8 @@ dimensions and quantised to about one bit each; the best of those are compared a
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import faiss
@@ -24,6 +26,18 @@ REFINE = 128
 # faiss's type stubs describe the C++ constructors, not those that its Python module puts in their place.
 _search_parameters: Any = faiss.SearchParameters
 _id_selector_bitmap: Any = faiss.IDSelectorBitmap
+
+
+@contextlib.contextmanager
+def _threads_for(queries: npt.NDArray[np.float32]) -> Iterator[None]:
+    """Keeps faiss to one thread for a single query: it would not share it out, only wake and wait for the others."""
+    threads = faiss.omp_get_max_threads()
+    if len(queries) == 1:
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 class Index(Protocol):
@@ -74,7 +88,8 @@ class ExactIndex:
             # The bits must outlive the call: the selector only points at them.
             bits = np.packbits(allowed, bitorder="little")
             parameters = _search_parameters(sel=_id_selector_bitmap(bits))
-        similarities, rows = self._faiss.search(queries, k, params=parameters)
+        with _threads_for(queries):
+            similarities, rows = self._faiss.search(queries, k, params=parameters)
         return np.where(rows < 0, np.float32(-1), similarities), rows
 
 
@@ -111,7 +126,8 @@ class CompressedIndex:
         """Finds the k nearest rows of each query; see :class:`Index`."""
         # Fast-scan takes no selector: ask for as many more as may have to be thrown away.
         wanted = min(len(self), max(REFINE, 2 * k) + len(excluded))
-        _, coarse = self._faiss.search(self.projection.apply(queries), wanted)
+        with _threads_for(queries):
+            _, coarse = self._faiss.search(self.projection.apply(queries), wanted)
         similarities = np.full((len(queries), k), -1, dtype=np.float32)
         rows = np.full((len(queries), k), -1, dtype=np.int64)
         for at, query in enumerate(queries):

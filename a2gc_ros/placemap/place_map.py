@@ -234,6 +234,12 @@ class PlaceMap:
         with self._lock:
             return int(self._connection.execute("SELECT COUNT(*) FROM keyframes").fetchone()[0])
 
+    def count(self, session_id: int) -> int:
+        """Returns the number of keyframes of a session."""
+        with self._lock:
+            query = "SELECT COUNT(*) FROM keyframes WHERE session_id = ?"
+            return int(self._connection.execute(query, (session_id,)).fetchone()[0])
+
     def prepare(self) -> None:
         """Builds the index now, so that the first search does not wait for it.
 
@@ -275,7 +281,7 @@ class PlaceMap:
                 return np.full(shape, -1, dtype=np.float32), np.full(shape, -1, dtype=np.int64)
             excluded = _NONE if exclude is None else np.unique(columns.rows_of(exclude))
             similarities, rows = self._live.index.search(queries, k, excluded)
-            return similarities, np.where(rows >= 0, columns.ids[rows], -1)
+            return np.clip(similarities, -1, 1), np.where(rows >= 0, columns.ids[rows], -1)
 
     def save_copy(self, path: str | Path) -> None:
         """Writes a consistent copy of the map while it is in use; an existing file is replaced in one step.
@@ -329,6 +335,23 @@ class PlaceMap:
                     f"{self._path} cannot be written ({error}): check the folder, the free space, and that "
                     "no other program holds the map"
                 ) from error
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lends the connection for queries that must see one state of the map.
+
+        Raises:
+            MapError: If the file turns out to be damaged.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN")
+                try:
+                    yield self._connection
+                finally:
+                    self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise MapError(f"{self._path} is damaged ({error}): restore it from a copy") from error
 
     def _keyframes(self, condition: str, values: tuple[int, ...]) -> Iterable[Keyframe]:
         query = (

@@ -1,0 +1,82 @@
+"""Several maps of one extractor as one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from a2gc_ros.errors import MapError
+from a2gc_ros.placemap import schema
+from a2gc_ros.placemap.place_map import PlaceMap
+
+
+def merge(sources: Sequence[str | Path], out: str | Path) -> None:
+    """Writes a map that holds all sessions of several maps; sessions stay apart.
+
+    Keyframe and session ids are given anew, in the order of the sources. The map appears under its name only when it
+    is complete.
+
+    Args:
+        sources: Map files of one extractor.
+        out: The map to write; must not exist.
+
+    Raises:
+        MapError: If a source is no map or of another extractor than the first, or ``out`` exists.
+    """
+    if not sources:
+        raise MapError(f"{out} cannot be merged of nothing: name at least one map")
+    target = Path(out)
+    if target.exists():
+        raise MapError(f"{target} exists already: choose another name, or delete it first")
+    maps = [PlaceMap.open(source, read_only=True) for source in sources]
+    try:
+        first = maps[0].manifest
+        for other in maps[1:]:
+            other.require(first.fingerprint, first.model_name)
+        unfinished = target.with_name(target.name + ".merging")
+        unfinished.unlink(missing_ok=True)
+        manifest = replace(first, uuid="", created_ns=0)
+        with PlaceMap.create(unfinished, manifest) as merged:
+            for source in maps:
+                _copy(source, merged)
+        schema.publish(unfinished, target)
+    except OSError as error:
+        raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
+    finally:
+        for source in maps:
+            source.close()
+
+
+def _copy(source: PlaceMap, merged: PlaceMap) -> None:
+    with source.reading() as rows, merged.transaction() as out:
+        sessions = {
+            old: out.execute("INSERT INTO sessions (name, source) VALUES (?, ?)", (name, origin)).lastrowid
+            for old, name, origin in rows.execute("SELECT id, name, source FROM sessions ORDER BY id")
+        }
+        cameras: dict[int | None, int | None] = {None: None}
+        for old, text in rows.execute("SELECT id, json FROM intrinsics"):
+            out.execute("INSERT OR IGNORE INTO intrinsics (json) VALUES (?)", (text,))
+            cameras[old] = out.execute("SELECT id FROM intrinsics WHERE json = ?", (text,)).fetchone()[0]
+        query = (
+            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, k.intrinsics_id FROM keyframes k "
+            "ORDER BY k.id"
+        )
+        for old, session, *middle, camera in rows.execute(query):
+            new = out.execute(
+                "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, intrinsics_id) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (sessions[session], *middle, cameras[camera]),
+            ).lastrowid
+            _copy_data(rows, out, old, new)
+        for name, session, *rest in rows.execute("SELECT * FROM progress"):
+            out.execute("INSERT OR IGNORE INTO progress VALUES (?, ?, ?, ?, ?)", (name, sessions[session], *rest))
+
+
+def _copy_data(rows: sqlite3.Connection, out: sqlite3.Connection, old: int, new: int | None) -> None:
+    for table, columns in (("descriptors", "crc32, data"), ("images", "jpeg")):
+        row = rows.execute(f"SELECT {columns} FROM {table} WHERE keyframe_id = ?", (old,)).fetchone()
+        if row is not None:
+            places = ", ".join("?" * (1 + len(row)))
+            out.execute(f"INSERT INTO {table} (keyframe_id, {columns}) VALUES ({places})", (new, *row))

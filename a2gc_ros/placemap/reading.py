@@ -1,0 +1,154 @@
+"""Reads a recording ahead in a thread and hands out batches of frames that may become keyframes."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from a2gc_ros.placemap.records import FrameLike
+from a2gc_ros.placemap.selection import MotionGate, Odometer, Proposal, Spacing
+from a2gc_ros.placemap.thumbnails import encode_jpeg
+
+
+@dataclass(frozen=True)
+class ReadFrame:
+    """A frame that may become a keyframe.
+
+    Attributes:
+        frame: The frame.
+        proposal: KEEP or COMPARE.
+        travelled: Metres since the source's begin, or None.
+        jpeg: The image to keep, if it is certain that the frame is kept.
+    """
+
+    frame: FrameLike
+    proposal: Proposal
+    travelled: float | None
+    jpeg: bytes | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames to describe together.
+
+    Attributes:
+        items: The frames; may be empty in the last batch.
+        frames: Frames of the source read up to the end of this batch.
+        stamp_ns: Stamp of the last frame read; 0 when there was none.
+        state: From which reading goes on after this batch, as JSON values.
+        is_last: Whether the source ends here.
+    """
+
+    items: list[ReadFrame]
+    frames: int
+    stamp_ns: int
+    state: dict[str, Any]
+    is_last: bool
+
+
+class BatchReader:
+    """Iterates over batches that a thread reads ahead; a context manager that stops the thread.
+
+    Args:
+        frames: All frames of the source.
+        spacing: How far apart keyframes are.
+        size: Frames in a batch.
+        ahead: Batches read ahead.
+        done: Frames to pass over, dealt with by an earlier run.
+        state: ``Batch.state`` of the last batch of that run, or None.
+    """
+
+    def __init__(
+        self,
+        frames: Iterable[FrameLike],
+        spacing: Spacing,
+        size: int,
+        ahead: int,
+        done: int,
+        state: dict[str, Any] | None,
+    ) -> None:
+        self._frames = frames
+        self._size = size
+        self._done = done
+        self._motion = MotionGate(spacing)
+        self._odometer = Odometer()
+        if state is not None:
+            self._motion.restore(state["motion"])
+            self._odometer.restore(state["odometer"])
+        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(max(1, ahead))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="map-reader", daemon=True)
+
+    def __enter__(self) -> BatchReader:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yields batches until the last one.
+
+        Raises:
+            BaseException: Whatever reading a frame raised.
+        """
+        while True:
+            item = self._queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+            if item.is_last:
+                return
+
+    def _run(self) -> None:
+        try:
+            with contextlib.closing(self._batches()) as batches:
+                for batch in batches:
+                    if not self._put(batch):
+                        return
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, item: Batch | BaseException) -> bool:
+        """Waits for room in the queue; False when nobody wants the item any more."""
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(item, timeout=0.1)
+                return True
+        return False
+
+    def _batches(self) -> Generator[Batch, None, None]:
+        items: list[ReadFrame] = []
+        count = 0
+        stamp_ns = 0
+        for frame in self._frames:
+            count += 1
+            if count <= self._done:
+                continue
+            if self._stop.is_set():
+                return
+            stamp_ns = frame.stamp_ns
+            travelled = self._odometer.update(frame.pose)
+            proposal = self._motion.propose(frame.stamp_ns, frame.pose)
+            if proposal is Proposal.SKIP:
+                continue
+            jpeg = encode_jpeg(frame.image) if proposal is Proposal.KEEP else None
+            items.append(ReadFrame(frame, proposal, travelled, jpeg))
+            if len(items) == self._size:
+                yield Batch(items, count, stamp_ns, self._state(), is_last=False)
+                items = []
+        yield Batch(items, count, stamp_ns, self._state(), is_last=True)
+
+    def _state(self) -> dict[str, Any]:
+        return {"motion": self._motion.state(), "odometer": self._odometer.state()}
