@@ -1,0 +1,128 @@
+"""``a2gc replay``: the whole chain over a recording, and a report of how many closures were right."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command()(replay)
+
+
+def replay(
+    bag: Annotated[Path, typer.Argument(help="A .bag, .mcap or .db3 file, or a rosbag2 folder.", show_default=False)],
+    report: Annotated[Path, typer.Option(help="Folder for the report: index.html, numbers.json, pictures.")],
+    maps: Annotated[
+        list[Path] | None, typer.Option("--map", help="Place map to relocalise against; may be given often.")
+    ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live/--offline", help="Through the node on a ROS 2 graph, or without ROS as fast as it goes."),
+    ] = False,
+    rate: Annotated[float, typer.Option(min=0.01, help="With --live: times the recorded speed.")] = 1.0,
+    start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
+    stop: Annotated[float | None, typer.Option(min=0, help="First second no longer replayed.")] = None,
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
+    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 takes all.")] = 0,
+    topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
+    odometry: Annotated[
+        str | None, typer.Option(help="Topic of poses; an empty name takes none.", show_default=False)
+    ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(help="True poses: a topic, or a TUM, KITTI or CSV file. Guessed where it is not given."),
+    ] = None,
+    radius: Annotated[float, typer.Option(min=0.1, help="Metres within which two images are the same place.")] = 8.0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of loop detection, as in threshold=0.8.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Replay a recording: find its loop closures, judge them by true poses, write a report.
+
+    Examples:
+    `a2gc replay run.mcap --report report`
+
+    `a2gc replay run.mcap --live --rate 2 --report report`
+
+    `a2gc replay evening.bag --map morning.a2gc --truth evening.tum --set threshold=0.8 --report report`
+    """
+    from a2gc_ros.replay.pipeline import ReplayOptions
+    from a2gc_ros.replay.pipeline import replay as run
+    from a2gc_ros.replay.truth import PlaceRule
+
+    options = ReplayOptions(
+        bag=bag,
+        report=report,
+        live=live,
+        model=model,
+        backend=backend,
+        threads=threads,
+        maps=tuple(maps or ()),
+        loop=_settings(settings or []),
+        image_topic=topic,
+        odometry_topic=odometry,
+        truth=truth,
+        rule=PlaceRule(radius_m=radius),
+        start=start,
+        stop=stop,
+        rate=rate,
+    )
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("offline" if live else "replaying", total=None)
+        numbers = run(options, lambda done, total: progress.update(task, completed=done, total=total))
+    if as_json:
+        typer.echo(json.dumps(numbers, indent=2))
+    else:
+        typer.echo(_sentence(numbers))
+        typer.echo(f"report: {report / 'index.html'}")
+
+
+def _settings(entries: list[str]) -> dict[str, Any]:
+    """Reads ``name=value`` pairs; values are YAML, so numbers are numbers."""
+    import yaml
+
+    from a2gc_ros.errors import ConfigError
+    from a2gc_ros.loops import LoopConfig
+
+    known = [field.name for field in dataclasses.fields(LoopConfig)]
+    values = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {entry} has no value: write it as in threshold=0.8")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise ConfigError(f"--set {name} is no setting of loop detection; {hint}")
+        values[name] = yaml.safe_load(value)
+    return values
+
+
+def _sentence(numbers: dict[str, Any]) -> str:
+    text = f"{numbers['images']} images, {numbers['keyframes']} keyframes, {numbers['closures']} loop closures"
+    if numbers.get("precision") is not None:
+        text += f"; precision {numbers['precision']:.3f}"
+    if numbers.get("recall") is not None:
+        text += f", recall {numbers['recall']:.3f} of {numbers['revisits']} revisits"
+    if numbers["latency_ms"]["p50"] is not None:
+        text += f"; median {numbers['latency_ms']['p50']:.1f} ms an image"
+    if "same_as_offline" in numbers:
+        text += (
+            "; the same closures live and offline"
+            if numbers["same_as_offline"]
+            else (f"; {numbers['only_live']} closures only live, {numbers['only_offline']} only offline")
+        )
+    return text

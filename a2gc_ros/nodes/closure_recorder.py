@@ -1,0 +1,176 @@
+"""The executable ``closure_recorder``: writes what the place recognition node answers, and how long it took.
+
+It prints ``listening`` once the node is up, records until its standard input closes, waits until the answers cease,
+asks the node to save its live map, and writes one JSON object for each answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CompressedImage, Image
+
+from a2gc_msgs.msg import LoopClosureCandidates
+from a2gc_msgs.srv import SaveMap
+from a2gc_ros.errors import A2gcError
+from a2gc_ros.nodes.qos import results, sensor_stream
+from a2gc_ros.replay.records import ClosureRecord, QueryRecord, write_queries
+
+QUIET_S = 1.5
+"""The run is over when no answer came for this long after the last image was played."""
+
+
+class ClosureRecorder(Node):
+    """Listens to the images and to the answers.
+
+    Args:
+        image_topic: The images the node works on.
+        compressed: Whether they are CompressedImage.
+        node_name: Name of the place recognition node.
+    """
+
+    def __init__(self, image_topic: str, *, compressed: bool, node_name: str) -> None:
+        super().__init__("closure_recorder")
+        self._image_topic = image_topic
+        self._image_arrival_s: dict[int, float] = {}
+        self._last_answer_s = time.monotonic()
+        self.queries: list[QueryRecord] = []
+        self.create_subscription(CompressedImage if compressed else Image, image_topic, self._on_image, sensor_stream())
+        self.create_subscription(LoopClosureCandidates, "loop_closures", self._on_answer, results(1000))
+        self._save: Any = self.create_client(SaveMap, f"{node_name}/save_map")
+
+    @property
+    def images(self) -> int:
+        """How many images arrived here."""
+        return len(self._image_arrival_s)
+
+    def node_is_up(self) -> bool:
+        """Whether somebody else listens to the images and answers to ``loop_closures``."""
+        listeners = self.count_subscribers(self._image_topic)
+        return listeners >= 2 and self.count_publishers("loop_closures") >= 1
+
+    def wait_until_quiet(self) -> None:
+        """Waits until no answer came for a while."""
+        end = time.monotonic() + QUIET_S
+        while time.monotonic() < max(end, self._last_answer_s + QUIET_S):
+            time.sleep(0.05)
+
+    def save_map(self, path: Path, timeout_s: float = 60.0) -> None:
+        """Asks the node for a copy of its live map; another thread must be spinning.
+
+        Raises:
+            A2gcError: If the node does not answer or refuses.
+        """
+        if not self._save.wait_for_service(timeout_s):
+            raise A2gcError(f"{self._save.srv_name} is not offered: has the node stopped?")
+        future = self._save.call_async(SaveMap.Request(path=str(path), overwrite=True))
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(timeout_s):
+            raise A2gcError(f"{self._save.srv_name} did not answer within {timeout_s:g} s: look at the node's output")
+        response = future.result()
+        if response is None or not response.success:
+            raise A2gcError(f"the live map was not saved: {response.message if response else 'no answer'}")
+
+    def _on_image(self, message: Any) -> None:
+        self._image_arrival_s[_nanoseconds(message.header.stamp)] = time.monotonic()
+
+    def _on_answer(self, message: LoopClosureCandidates) -> None:
+        self._last_answer_s = time.monotonic()
+        stamp_ns = _nanoseconds(message.header.stamp)
+        # Answer and image travel separately: an answer that overtakes its image took no measurable time.
+        arrival_s = self._image_arrival_s.get(stamp_ns, self._last_answer_s)
+        closures = tuple(
+            ClosureRecord(
+                keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
+                map_index=int(candidate.map_index),
+                similarity=float(candidate.similarity),
+                inliers=int(candidate.inliers),
+                verified=bool(candidate.verified),
+            )
+            for candidate in message.candidates
+        )
+        self.queries.append(QueryRecord(stamp_ns, closures, (self._last_answer_s - arrival_s) * 1e3))
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="closure_recorder",
+        description="Records what the place recognition node answers, until its standard input closes.",
+        epilog="example: closure_recorder --image /camera/image --out answers.jsonl --save-map run.a2gc",
+    )
+    parser.add_argument("--image", required=True, metavar="TOPIC", help="the images the node works on")
+    parser.add_argument("--compressed", action="store_true", help="they are sensor_msgs/CompressedImage")
+    parser.add_argument("--node", default="place_recognition", metavar="NAME", help="name of the node")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="where the answers go, as JSON lines")
+    parser.add_argument("--save-map", type=Path, metavar="FILE", help="where the node shall save its live map")
+    parser.add_argument("--wait", type=float, default=60.0, metavar="S", help="seconds to wait for the node")
+    return parser
+
+
+def _record(recorder: ClosureRecorder, arguments: argparse.Namespace) -> None:
+    end = time.monotonic() + arguments.wait
+    while not recorder.node_is_up():
+        if time.monotonic() > end:
+            raise A2gcError(
+                f"nobody works on {arguments.image} after {arguments.wait:g} s: is the node active, and is its `image` "
+                "remapped to that topic?"
+            )
+        time.sleep(0.05)
+    print("listening", flush=True)
+    sys.stdin.read()
+    recorder.wait_until_quiet()
+    if arguments.save_map:
+        recorder.save_map(arguments.save_map.absolute())
+    write_queries(arguments.out, recorder.queries)
+    print(f"{recorder.images} images, {len(recorder.queries)} answers", flush=True)
+
+
+def main() -> None:
+    """Runs the recorder; a user's mistake prints one sentence and exits with 2."""
+    arguments = _parser().parse_args(remove_ros_args(sys.argv)[1:])
+    rclpy.init(args=sys.argv)
+    recorder = ClosureRecorder(arguments.image, compressed=arguments.compressed, node_name=arguments.node)
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+
+    spinner = threading.Thread(target=spin)
+    spinner.start()
+    code = 0
+    try:
+        _record(recorder, arguments)
+    except A2gcError as error:
+        print(f"closure_recorder: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    finally:
+        # The process aborts when the context goes while a thread still spins.
+        executor.shutdown()
+        spinner.join()
+        recorder.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

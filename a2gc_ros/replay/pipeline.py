@@ -1,0 +1,205 @@
+"""From a recording to a report."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from a2gc_ros.bags import Recording, Trajectory, open_recording
+from a2gc_ros.bags.pose_table import read_trajectory
+from a2gc_ros.bags.topics import info_topic, pose_topic
+from a2gc_ros.errors import A2gcError, BagError
+from a2gc_ros.extract.choose import open_extractor
+from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.loops import LoopConfig, LoopDetector
+from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.replay.live import LiveOptions, run_live
+from a2gc_ros.replay.offline import run_offline
+from a2gc_ros.replay.records import RunRecord
+from a2gc_ros.replay.report import Judged, write_report
+from a2gc_ros.replay.truth import PlaceRule, TruePath
+
+_TRUTH_WORDS = ("ground_truth", "groundtruth", "truth")
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What is replayed, and how it is judged.
+
+    Attributes:
+        bag: The recording.
+        report: Folder for the report.
+        live: Through the node on a ROS 2 graph, and offline beside it for comparison; otherwise offline only.
+        model: Named model or ONNX file.
+        backend: Inference runtime.
+        threads: CPU threads for inference; 0 takes all.
+        maps: Place maps to relocalise against.
+        loop: Settings of loop detection that differ from the defaults.
+        image_topic: None takes the only one.
+        odometry_topic: None takes the best there is; empty takes none.
+        truth: Topic, or TUM, KITTI or CSV file, of true poses; None guesses the topic and else takes the odometry.
+        rule: When two images count as the same place; the gaps of ``loop`` replace its own.
+        start: First second of the recording.
+        stop: First second no longer replayed.
+        rate: Live only: how many times faster than recorded.
+    """
+
+    bag: Path
+    report: Path
+    live: bool = False
+    model: str = "a2gc-mobilenetv2"
+    backend: str = "auto"
+    threads: int = 0
+    maps: Sequence[Path] = ()
+    loop: Mapping[str, Any] = field(default_factory=dict)
+    image_topic: str | None = None
+    odometry_topic: str | None = None
+    truth: str | None = None
+    rule: PlaceRule = field(default_factory=PlaceRule)
+    start: float | None = None
+    stop: float | None = None
+    rate: float = 1.0
+
+
+def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda _done, _total: None) -> dict[str, Any]:
+    """Replays a recording and writes its report.
+
+    Args:
+        options: What is replayed.
+        on_frame: Called with images done and in total, while the offline part runs.
+
+    Returns:
+        The numbers of the report.
+
+    Raises:
+        A2gcError: If the recording, a map, the model or a setting cannot be used, or the live graph fails.
+    """
+    config = LoopConfig(**options.loop)
+    options.report.mkdir(parents=True, exist_ok=True)
+    extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
+    with contextlib.ExitStack() as stack:
+        recording = stack.enter_context(open_recording(options.bag))
+        maps = [stack.enter_context(_open_map(path, extractor)) for path in options.maps]
+        truth, description = _truth(recording, options)
+        offline, offline_map = _offline(options, recording, extractor, maps, config, stack, on_frame)
+        run, live_map, facts = offline, offline_map, {}
+        if options.live:
+            run, live_map = _live(options, recording, extractor, stack)
+            facts = _agreement(run, offline, live_map, offline_map)
+        rule = replace(options.rule, min_time_gap_s=config.min_time_gap_s, min_travel_m=config.min_travel_m)
+        judged = Judged(
+            recording=options.bag.name,
+            run=run,
+            live=live_map,
+            maps=maps,
+            config=config,
+            path=_true_path(live_map, truth),
+            map_paths={i: path for i, m in enumerate(maps, 1) if (path := _true_path(m, truth)) is not None},
+            rule=rule,
+            truth=description,
+            facts=facts,
+        )
+        return write_report(judged, options.report)
+
+
+def _open_map(path: Path, extractor: Extractor) -> PlaceMap:
+    place_map = PlaceMap.open(path, read_only=True)
+    try:
+        place_map.require(extractor.spec.fingerprint, extractor.spec.name)
+    except A2gcError:
+        place_map.close()
+        raise
+    return place_map
+
+
+def _offline(
+    options: ReplayOptions,
+    recording: Recording,
+    extractor: Extractor,
+    maps: Sequence[PlaceMap],
+    config: LoopConfig,
+    stack: contextlib.ExitStack,
+    on_frame: Callable[[int, int], None],
+) -> tuple[RunRecord, PlaceMap]:
+    spec = extractor.spec
+    place_map = stack.enter_context(
+        PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
+    )
+    detector = LoopDetector(config, place_map, maps, session_source=options.bag.name)
+    frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
+    total = recording.image_topic(options.image_topic).count
+    done = 0
+
+    def count(*_: object) -> None:
+        nonlocal done
+        done += 1
+        on_frame(done, total)
+
+    run = run_offline(frames, extractor, detector, count)
+    return replace(run, skipped=dict(recording.skips.reasons)), place_map
+
+
+def _live(
+    options: ReplayOptions, recording: Recording, extractor: Extractor, stack: contextlib.ExitStack
+) -> tuple[RunRecord, PlaceMap]:
+    image = recording.image_topic(options.image_topic)
+    calibration = info_topic(recording.topics, image)
+    odometry = pose_topic(recording.topics, options.odometry_topic) if options.odometry_topic != "" else None
+    parameters: dict[str, object] = {"model": options.model, "backend": options.backend, "threads": options.threads}
+    if options.maps:
+        parameters["maps"] = [str(path.absolute()) for path in options.maps]
+    parameters |= {f"loop.{name}": value for name, value in options.loop.items()}
+    live = LiveOptions(
+        bag=options.bag,
+        image_topic=image.name,
+        compressed=image.type.endswith("CompressedImage"),
+        odometry_topic=odometry.name if odometry and odometry.type.endswith("Odometry") else "",
+        info_topic=calibration.name if calibration else "",
+        start=options.start or 0.0,
+        stop=options.stop,
+        rate=options.rate,
+        parameters=parameters,
+    )
+    run = run_live(live, options.report, model=extractor.spec.name, backend=extractor.backend)
+    return run, stack.enter_context(PlaceMap.open(options.report / "live.a2gc", read_only=True))
+
+
+def _agreement(live: RunRecord, offline: RunRecord, live_map: PlaceMap, offline_map: PlaceMap) -> dict[str, Any]:
+    """Compares what the node accepted with what the same chain accepts offline."""
+    ours, theirs = live.accepted_pairs(), offline.accepted_pairs()
+    same_keyframes = [k.stamp_ns for k in live_map.keyframes()] == [k.stamp_ns for k in offline_map.keyframes()]
+    return {
+        "same_as_offline": ours == theirs and same_keyframes,
+        "only_live": len(ours - theirs),
+        "only_offline": len(theirs - ours),
+    }
+
+
+def _truth(recording: Recording, options: ReplayOptions) -> tuple[Trajectory | None, str]:
+    """Returns true poses and, for people, where they come from."""
+    if options.truth and Path(options.truth).is_file():
+        return read_trajectory(Path(options.truth)), f"the poses in {Path(options.truth).name}"
+    names = [topic.name for topic in recording.topics if topic.count]
+    wanted = options.truth or next((n for n in names if any(word in n.lower() for word in _TRUTH_WORDS)), None)
+    if wanted:
+        return recording.trajectory(wanted), f"the true poses on {wanted}"
+    odometry = pose_topic(recording.topics, options.odometry_topic) if options.odometry_topic != "" else None
+    if odometry is None:
+        return None, ""
+    try:
+        return recording.trajectory(odometry.name), f"the odometry on {odometry.name}, which may drift"
+    except BagError:
+        return None, ""
+
+
+def _true_path(place_map: PlaceMap, truth: Trajectory | None) -> TruePath | None:
+    """Returns the true poses of a map's keyframes, or None where none is known."""
+    if truth is None:
+        return None
+    stamps = sorted(keyframe.stamp_ns for keyframe in place_map.keyframes())
+    posed = [(stamp, pose) for stamp in stamps if (pose := truth.interpolate(stamp)) is not None]
+    return TruePath.from_poses([stamp for stamp, _ in posed], [pose for _, pose in posed]) if posed else None
