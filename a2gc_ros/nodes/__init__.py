@@ -1,1 +1,1 @@
-"""ROS 2 nodes, one file per executable."""
+"""ROS 2 nodes: one file per executable, thin; what they do lives in the other rooms."""

@@ -1,0 +1,235 @@
+"""The executable ``bag_player``: plays a recording on a live graph, as it was recorded, with /clock.
+
+Messages are published as the bytes that were recorded, so nothing is decoded on the way. ROS 1 bags are converted.
+ROS's own remapping works: ``bag_player run.mcap --ros-args -r /cam0/image_raw:=/image``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.utilities import remove_ros_args
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rosgraph_msgs.msg import Clock
+
+from a2gc_ros.bags.recording import Recording
+from a2gc_ros.bags.storage import RawMessage, Topic
+from a2gc_ros.errors import A2gcError, BagError, ConfigError
+from a2gc_ros.nodes.conversions import time_message
+
+DEPTH = 50
+LATE_S = 0.5
+"""A player that is later than this has lost its pace, and says so at the end."""
+
+
+class BagPlayer:
+    """Publishes the messages of a recording at the pace they were recorded.
+
+    Args:
+        node: The node that owns the publishers.
+        recording: What to play.
+        topics: Names of the topics to play; empty for all.
+        rate: How many times faster than recorded.
+        clock_hz: How often /clock is published, in seconds of the recording; 0 for never.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        recording: Recording,
+        *,
+        topics: Sequence[str] = (),
+        rate: float = 1.0,
+        clock_hz: float = 100.0,
+    ) -> None:
+        self._recording = recording
+        self._rate = rate
+        self._clock_period_ns = round(1e9 / clock_hz) if clock_hz > 0 else None
+        self._publishers: dict[str, Publisher[Any]] = {}
+        self._image_topics: list[str] = []
+        self.unknown_types: dict[str, str] = {}
+        for topic in _selected(recording, topics):
+            message_type = _message_type(topic.type)
+            if message_type is None:
+                self.unknown_types[topic.name] = topic.type
+                continue
+            self._publishers[topic.name] = node.create_publisher(message_type, topic.name, _qos(topic))
+            if topic.is_image:
+                self._image_topics.append(topic.name)
+        if not self._publishers:
+            raise BagError(f"nothing in {recording.path} can be played: no message type of it is installed")
+        self._clock = node.create_publisher(Clock, "/clock", DEPTH) if self._clock_period_ns else None
+        self.worst_lateness_s = 0.0
+
+    @property
+    def topics(self) -> list[str]:
+        """Names of the topics that are played."""
+        return sorted(self._publishers)
+
+    def wait_for_subscribers(self, timeout_s: float) -> bool:
+        """Waits until somebody listens to the images, or to anything where there are none; False after the timeout."""
+        wanted = self._image_topics or self.topics
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if any(self._publishers[name].get_subscription_count() for name in wanted):
+                return True
+            time.sleep(0.05)
+        return False
+
+    def play(self, start: float = 0.0, stop: float | None = None) -> Iterator[int]:
+        """Publishes one message after the other.
+
+        Args:
+            start: First second of the recording.
+            stop: First second no longer wanted.
+
+        Yields:
+            The number of messages published so far, after each of them.
+        """
+        first_ns: int | None = None
+        begin_s = time.monotonic()
+        next_clock_ns = 0
+        for count, message in enumerate(self._recording.messages(set(self._publishers), start or None, stop), 1):
+            if first_ns is None:
+                first_ns = next_clock_ns = message.stamp_ns
+            if self._clock is not None and self._clock_period_ns is not None:
+                while next_clock_ns <= message.stamp_ns:
+                    self._wait_until(begin_s + (next_clock_ns - first_ns) / 1e9 / self._rate)
+                    self._clock.publish(Clock(clock=time_message(next_clock_ns)))
+                    next_clock_ns += self._clock_period_ns
+            self._wait_until(begin_s + (message.stamp_ns - first_ns) / 1e9 / self._rate)
+            self._publish(message)
+            yield count
+
+    def finish(self, timeout_s: float = 2.0) -> None:
+        """Waits until reliable subscribers have everything."""
+        for publisher in self._publishers.values():
+            publisher.wait_for_all_acked(Duration(seconds=timeout_s))
+
+    def _publish(self, message: RawMessage) -> None:
+        self._publishers[message.topic].publish(bytes(message.data))
+
+    def _wait_until(self, due_s: float) -> None:
+        wait = due_s - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        else:
+            self.worst_lateness_s = max(self.worst_lateness_s, -wait)
+
+
+def _selected(recording: Recording, names: Sequence[str]) -> list[Topic]:
+    known = {topic.name: topic for topic in recording.topics if topic.count and topic.name != "/clock"}
+    if missing := [name for name in names if name not in known]:
+        raise BagError(f"{recording.path} has no topic {missing[0]}; it has {', '.join(sorted(known))}")
+    return [known[name] for name in names or sorted(known)]
+
+
+def _message_type(name: str) -> Any | None:
+    """Returns the class of ``package/msg/Name``, or None where that package is not installed."""
+    package, _, message = name.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), message, None)
+    except ModuleNotFoundError:
+        return None
+
+
+def _qos(topic: Topic) -> QoSProfile:
+    durability = QoSDurabilityPolicy.TRANSIENT_LOCAL if topic.latched else QoSDurabilityPolicy.VOLATILE
+    return QoSProfile(depth=DEPTH, reliability=QoSReliabilityPolicy.RELIABLE, durability=durability)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bag_player",
+        description="Plays a ROS 1 bag, a rosbag2 folder, an MCAP or a .db3 file on the ROS 2 graph, with /clock.",
+        epilog="example: bag_player run.mcap --rate 5 --wait 10 --ros-args -r /camera/image_raw:=/image",
+    )
+    parser.add_argument("bag", type=Path, help="the recording")
+    parser.add_argument("--rate", type=float, default=1.0, help="times the recorded speed (default 1)")
+    parser.add_argument("--loop", action="store_true", help="begin anew at the end, until Ctrl-C")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="begin S seconds into the recording")
+    parser.add_argument("--stop", type=float, default=None, metavar="S", help="end S seconds into the recording")
+    parser.add_argument("--topics", nargs="+", default=[], metavar="TOPIC", help="play only these topics")
+    parser.add_argument(
+        "--clock", type=float, default=100.0, metavar="HZ", help="/clock messages per second recorded; 0 for none"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for a subscriber to the images"
+    )
+    return parser
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not 0.01 <= arguments.rate <= 1000:
+        raise ConfigError(f"--rate is {arguments.rate:g} but must be between 0.01 and 1000")
+    if not 0 <= arguments.clock <= 10_000:
+        raise ConfigError(f"--clock is {arguments.clock:g} but must be between 0 and 10000")
+    if arguments.start < 0 or (arguments.stop is not None and arguments.stop <= arguments.start):
+        raise ConfigError("--start must be at least 0 and --stop after it")
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> None:
+    _check(arguments)
+    with Recording(arguments.bag) as recording:
+        node = rclpy.create_node("bag_player")
+        player = BagPlayer(node, recording, topics=arguments.topics, rate=arguments.rate, clock_hz=arguments.clock)
+        for name, kind in player.unknown_types.items():
+            console.print(f"bag_player: {name} is left out, {kind} is not installed")
+        console.print(f"bag_player: {recording.duration:.1f} s at {arguments.rate:g}x: {', '.join(player.topics)}")
+        if arguments.wait and not player.wait_for_subscribers(arguments.wait):
+            console.print(f"bag_player: nobody listens after {arguments.wait:g} s; playing all the same")
+        total = sum(topic.count for topic in recording.topics if topic.name in player.topics)
+        while True:
+            _play_once(player, arguments, total, console)
+            if not arguments.loop:
+                break
+        player.finish()
+        if player.worst_lateness_s > LATE_S:
+            console.print(
+                f"bag_player: fell {player.worst_lateness_s:.1f} s behind; play with a lower --rate to keep the pace"
+            )
+        node.destroy_node()
+
+
+def _play_once(player: BagPlayer, arguments: argparse.Namespace, total: int, console: Console) -> None:
+    whole = not arguments.start and arguments.stop is None
+    columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("playing", total=total if whole else None)
+        for count in player.play(arguments.start, arguments.stop):
+            progress.update(task, completed=count)
+
+
+def main() -> None:
+    """Runs the player; a user's mistake prints one sentence and exits with 2."""
+    arguments = _parser().parse_args(remove_ros_args(sys.argv)[1:])
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    rclpy.init(args=sys.argv)
+    code = 0
+    try:
+        _run(arguments, console)
+    except A2gcError as error:
+        console.print(f"bag_player: {error}", markup=False)
+        code = 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        code = 130
+    finally:
+        rclpy.try_shutdown()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Between ROS messages and this library's values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion
+from std_msgs.msg import Header
+
+from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
+from a2gc_ros import geometry
+from a2gc_ros.loops.results import Detection, LoopClosure
+
+NOT_KEPT = -1
+"""``query_keyframe_id`` of an image that did not become a keyframe."""
+
+
+def time_message(stamp_ns: int) -> Time:
+    """Returns nanoseconds as a Time message."""
+    seconds, nanoseconds = divmod(int(stamp_ns), 1_000_000_000)
+    return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def header_message(stamp_ns: int, frame_id: str) -> Header:
+    """Returns a Header message."""
+    return Header(stamp=time_message(stamp_ns), frame_id=frame_id)
+
+
+def point_message(position: npt.ArrayLike) -> Point:
+    """Returns (x, y, z) in metres as a Point message."""
+    x, y, z = np.asarray(position, dtype=np.float64)
+    return Point(x=float(x), y=float(y), z=float(z))
+
+
+def pose_message(pose: geometry.Pose) -> Pose:
+    """Returns a (4, 4) pose as a Pose message."""
+    x, y, z, w = geometry.quaternion_of(pose)
+    return Pose(
+        position=point_message(pose[:3, 3]),
+        orientation=Quaternion(x=float(x), y=float(y), z=float(z), w=float(w)),
+    )
+
+
+def pose_with_covariance_message(pose: geometry.Pose, covariance: npt.NDArray[np.float64] | None) -> PoseWithCovariance:
+    """Returns a pose and its (6, 6) covariance, ordered x, y, z, rotation about X, Y, Z; zeros where unknown."""
+    flat = np.zeros(36) if covariance is None else covariance.reshape(36)
+    return PoseWithCovariance(pose=pose_message(pose), covariance=flat.tolist())
+
+
+def candidate_message(closure: LoopClosure, query_keyframe_id: int | None) -> LoopClosureCandidate:
+    """Returns one loop closure as a message."""
+    match, verification = closure.match, closure.verification
+    message = LoopClosureCandidate(
+        query_stamp=time_message(match.query_stamp_ns),
+        query_keyframe_id=NOT_KEPT if query_keyframe_id is None else query_keyframe_id,
+        map_index=match.map_index,
+        session_id=match.session_id,
+        keyframe_id=match.keyframe_id,
+        keyframe_stamp=time_message(match.keyframe_stamp_ns),
+        similarity=float(match.similarity),
+        probability=math.nan if closure.probability is None else float(closure.probability),
+    )
+    if verification is not None:
+        message.verified = verification.verified
+        message.matches = verification.matches
+        message.inliers = verification.inliers
+        if verification.relative_pose is not None:
+            message.has_pose = True
+            message.has_covariance = verification.covariance is not None
+            message.scale_known = verification.scale_known
+            message.relative_pose = pose_with_covariance_message(verification.relative_pose, verification.covariance)
+    return message
+
+
+def candidates_message(
+    header: Header, closures: Sequence[LoopClosure], query_keyframe_id: int | None
+) -> LoopClosureCandidates:
+    """Returns what was accepted for one image, best first, as a message."""
+    return LoopClosureCandidates(
+        header=header,
+        candidates=[candidate_message(closure, query_keyframe_id) for closure in closures],
+    )
+
+
+def detection_message(detection: Detection, frame_id: str) -> LoopClosureCandidates:
+    """Returns a detection as the message that is published for its image."""
+    return candidates_message(header_message(detection.stamp_ns, frame_id), detection.closures, detection.keyframe_id)

@@ -1,0 +1,112 @@
+"""Declares the node's parameters, and keeps wrong values from taking it down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.nodes.parameters import Parameter, Settings
+
+_WRITTEN = {
+    "bool": "true or false",
+    "integer": "a whole number",
+    "double": "a number with a point, such as 5.0",
+    "string": "text",
+    "string[]": "a list of texts, such as ['a.a2gc']",
+    "double[]": "a list of numbers with points, such as [0.0, 1.0]",
+}
+
+
+class DeclaredParameters:
+    """The parameters on a node.
+
+    A value that is given at the start and does not fit would make rclpy raise in the node's constructor; here it is
+    remembered, and every configuration is refused with its sentence until the parameter is set to something that fits.
+
+    Args:
+        node: The node that gets them.
+        table: What to declare.
+    """
+
+    def __init__(self, node: Node, table: Sequence[Parameter]) -> None:
+        self._node = node
+        self._table = {parameter.name: parameter for parameter in table}
+        self._problems: dict[str, str] = {}
+        self.configured = False
+        for parameter in table:
+            self._declare(parameter)
+        node.add_on_set_parameters_callback(self._check)
+
+    def settings(self) -> Settings:
+        """Returns the present values.
+
+        Raises:
+            ConfigError: If one of them does not fit.
+        """
+        if self._problems:
+            raise ConfigError(next(iter(self._problems.values())))
+        return Settings.from_values({name: self._value(name) for name in self._table})
+
+    def _value(self, name: str) -> Any:
+        value = self._node.get_parameter(name).value
+        # ROS knows no empty list of strings, so an empty string stands for it.
+        if self._table[name].type_name == "string[]":
+            return tuple(item for item in value if item)
+        return value
+
+    def _declare(self, parameter: Parameter) -> None:
+        default = parameter.default
+        if isinstance(default, tuple):
+            default = list(default) or [""]  # type: ignore[assignment]
+        # The range comes after the value: with it, rclpy would raise, and say less than we do.
+        without_range = ParameterDescriptor(description=parameter.description)
+        try:
+            self._node.declare_parameter(parameter.name, default, without_range)
+            problem = parameter.problem_with(self._node.get_parameter(parameter.name).value)
+        except InvalidParameterTypeException:
+            problem = f"parameter {parameter.name} must be {_WRITTEN[parameter.type_name]}"
+            self._node.declare_parameter(parameter.name, default, without_range, ignore_override=True)
+        if problem:
+            self._problems[parameter.name] = f"{problem}: set it and configure again"
+            self._node.set_parameters([RosParameter(parameter.name, value=default)])
+        self._node.set_descriptor(parameter.name, _descriptor(parameter))
+
+    def _check(self, changes: list[RosParameter[Any]]) -> SetParametersResult:
+        for change in changes:
+            parameter = self._table.get(change.name)
+            if parameter is None:
+                continue
+            reason = parameter.problem_with(change.value)
+            if self.configured and parameter.change == "unconfigured":
+                reason = (
+                    f"parameter {change.name} takes effect when the node is configured: deactivate and clean up first"
+                )
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
+        for change in changes:
+            self._problems.pop(change.name, None)
+        return SetParametersResult(successful=True)
+
+
+def _descriptor(parameter: Parameter) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=parameter.description, read_only=parameter.change == "never")
+    if parameter.choices:
+        descriptor.additional_constraints = f"one of {', '.join(parameter.choices)}"
+    low, high = parameter.minimum, parameter.maximum
+    if low is not None and high is not None:
+        if isinstance(parameter.default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
+    return descriptor

@@ -1,0 +1,102 @@
+"""The node's voice: what is published for an image."""
+
+from __future__ import annotations
+
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
+from visualization_msgs.msg import MarkerArray
+
+from a2gc_msgs.msg import LoopClosureCandidates
+from a2gc_ros.images.frame import Frame
+from a2gc_ros.loops.results import Detection
+from a2gc_ros.nodes import qos
+from a2gc_ros.nodes.conversions import (
+    detection_message,
+    header_message,
+    pose_with_covariance_message,
+)
+from a2gc_ros.nodes.debug_image import caption, image_message, side_by_side
+from a2gc_ros.nodes.markers import MarkerTrack
+from a2gc_ros.nodes.parameters import Settings
+from a2gc_ros.nodes.recogniser import Recogniser
+from a2gc_ros.nodes.relocalization import pose_from_xyz_rpy, relocalize, spacing_around
+from a2gc_ros.placemap.thumbnails import decode_jpeg
+
+
+class Outputs:
+    """Publishes detections. Pictures and markers are made only while someone listens.
+
+    Args:
+        node: The node that owns the publishers.
+        settings: Its parameters.
+        recogniser: Where keyframes come from.
+    """
+
+    def __init__(self, node: LifecycleNode, settings: Settings, recogniser: Recogniser) -> None:
+        self._node = node
+        self._recogniser = recogniser
+        self._map_frame = settings.map_frame
+        self._t_base_camera = pose_from_xyz_rpy(settings.camera_pose)
+        self._track = MarkerTrack(settings.odom_frame)
+        create = node.create_lifecycle_publisher
+        self._closures = create(LoopClosureCandidates, "loop_closures", qos.results())
+        self._pose = create(PoseWithCovarianceStamped, "relocalization_pose", qos.results())
+        self._markers = create(MarkerArray, "~/markers", qos.results(1))
+        self._debug_image = create(Image, "~/debug_image", qos.results(1))
+
+    def close(self) -> None:
+        """Destroys the publishers."""
+        for publisher in (self._closures, self._pose, self._markers, self._debug_image):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> None:
+        """Publishes everything that follows from one image."""
+        self._closures.publish(detection_message(detection, frame.frame_id))
+        self._publish_pose(frame, detection)
+        self._note(frame, detection)
+        if self._markers.get_subscription_count():
+            self._markers.publish(self._track.message(odometry_frame))
+        if self._debug_image.get_subscription_count():
+            self._publish_debug_image(frame, detection)
+
+    def _publish_pose(self, frame: Frame, detection: Detection) -> None:
+        for closure in detection.closures:
+            if not closure.is_relocalization:
+                continue
+            place_map = self._recogniser.place_map(closure.match.map_index)
+            keyframe = place_map.keyframe(closure.match.keyframe_id)
+            if keyframe.pose is None:
+                continue
+            found = relocalize(
+                keyframe.pose,
+                spacing_around(place_map, keyframe),
+                closure.verification,
+                self._t_base_camera,
+            )
+            if found is not None:
+                message = PoseWithCovarianceStamped(
+                    header=header_message(frame.stamp_ns, self._map_frame),
+                    pose=pose_with_covariance_message(found.pose, found.covariance),
+                )
+                self._pose.publish(message)
+                return
+
+    def _note(self, frame: Frame, detection: Detection) -> None:
+        if detection.keyframe_id is None:
+            return
+        if frame.pose is not None:
+            self._track.add_keyframe(detection.keyframe_id, frame.pose[:3, 3])
+        for closure in detection.closures:
+            if not closure.is_relocalization:
+                verified = closure.verification is not None and closure.verification.verified
+                self._track.add_closure(detection.keyframe_id, closure.match.keyframe_id, verified=verified)
+
+    def _publish_debug_image(self, frame: Frame, detection: Detection) -> None:
+        shown = [closure.match for closure in detection.closures] or detection.candidates or detection.matches
+        keyframe = None
+        if shown:
+            jpeg = self._recogniser.place_map(shown[0].map_index).image(shown[0].keyframe_id)
+            keyframe = None if jpeg is None else decode_jpeg(jpeg)
+        picture = side_by_side(frame.image, keyframe, *caption(detection))
+        self._debug_image.publish(image_message(picture, frame.stamp_ns, frame.frame_id))

@@ -1,0 +1,196 @@
+"""The parameters of the place recognition node, in one table: docs/ros.md is checked against it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.extract.choose import BackendChoice, PrecisionChoice
+from a2gc_ros.loops.config import FEATURES, LoopConfig
+
+Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
+
+Change: TypeAlias = Literal["never", "unconfigured", "anytime"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of the node.
+
+    Attributes:
+        name: With dots between its parts.
+        default: Also fixes the type.
+        description: One sentence, for `ros2 param describe` and the documentation.
+        minimum: Smallest value allowed, for numbers.
+        maximum: Largest value allowed, for numbers.
+        choices: The values allowed, for strings; empty for any.
+        change: When it may be set: never after the start, only while the node is unconfigured, or at any time.
+    """
+
+    name: str
+    default: Value
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    change: Change = "unconfigured"
+
+    @property
+    def type_name(self) -> str:
+        """The type in ROS's words, such as ``double`` or ``string[]``."""
+        if isinstance(self.default, tuple):
+            return "double[]" if self.default and isinstance(self.default[0], float) else "string[]"
+        names = {bool: "bool", int: "integer", float: "double", str: "string"}
+        return names[type(self.default)]
+
+    def problem_with(self, value: object) -> str | None:
+        """Returns one sentence about what is wrong with a value of the right type, or None."""
+        if self.choices and value not in self.choices:
+            return f"parameter {self.name} is {value!r} but must be one of {', '.join(self.choices)}"
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            low, high = self.minimum, self.maximum
+            # Written so that NaN is refused too.
+            inside = (low is None or value >= low) and (high is None or value <= high) and value == value
+            if not inside:
+                bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+                return f"parameter {self.name} is {value:g} but must be {bounds}"
+        if isinstance(self.default, tuple) and self.type_name == "double[]":
+            wanted = len(self.default)
+            if not isinstance(value, (tuple, list, array)) or len(value) != wanted:
+                return f"parameter {self.name} needs {wanted} numbers"
+        return None
+
+
+_NODE_PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("autostart", True, "Configure and activate at the start, without a lifecycle manager.", change="never"),
+    Parameter("model", "a2gc-mobilenetv2", "Name of a shipped model, or path of an .onnx file."),
+    Parameter(
+        "backend",
+        "auto",
+        "Inference runtime; auto takes the fastest that is installed.",
+        choices=get_args(BackendChoice),
+    ),
+    Parameter(
+        "precision",
+        "auto",
+        "Arithmetic of the runtime; auto leaves it to the backend.",
+        choices=get_args(PrecisionChoice),
+    ),
+    Parameter("threads", 0, "CPU threads for inference; 0 takes all cores.", 0, 256),
+    Parameter(
+        "image_transport",
+        "raw",
+        "Which image topic is subscribed: image (raw) or image/compressed.",
+        choices=("raw", "compressed"),
+    ),
+    Parameter(
+        "rate",
+        0.0,
+        "Most images per second to work on, by header stamps; 0 works on every image.",
+        0.0,
+        1000.0,
+        change="anytime",
+    ),
+    Parameter("maps", (), "Place maps to relocalise against, .a2gc files, opened read only."),
+    Parameter("live_map", "", "File in which this run's keyframes are kept; empty keeps them in memory."),
+    Parameter("session_name", "", "Name of this run in the live map; empty takes the UTC time of the start."),
+    Parameter("map_directory", "~/.ros/a2gc_maps", "Folder for relative map paths, in parameters and services alike."),
+    Parameter("map_frame", "map", "Frame of relocalization_pose and of the loaded maps' poses."),
+    Parameter("odom_frame", "odom", "Frame of the markers where odometry names none."),
+    Parameter(
+        "odometry_timeout",
+        0.1,
+        "Seconds an image waits for odometry that has not caught up with its stamp.",
+        0.0,
+        5.0,
+    ),
+    Parameter(
+        "camera_pose",
+        (0.0, 0.0, 0.0, -1.5707963267948966, 0.0, -1.5707963267948966),
+        "Camera (optical frame) in the robot's base: x, y, z in metres, roll, pitch, yaw in radians; "
+        "the default looks ahead.",
+    ),
+    Parameter(
+        "silence_timeout",
+        5.0,
+        "Seconds without an image after which the node looks for the cause and says it.",
+        0.5,
+        3600.0,
+        change="anytime",
+    ),
+    Parameter("diagnostics_period", 1.0, "Seconds between messages on /diagnostics.", 0.1, 60.0),
+)
+
+LOOP_PREFIX = "loop."
+
+
+def _loop_parameters() -> tuple[Parameter, ...]:
+    """The settings of loop detection, with the descriptions and ranges they carry."""
+    parameters = []
+    for setting in fields(LoopConfig):
+        default: Any = setting.default
+        numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
+        parameters.append(
+            Parameter(
+                LOOP_PREFIX + setting.name,
+                default,
+                setting.metadata["help"],
+                setting.metadata["low"] if numeric else None,
+                setting.metadata["high"] if numeric else None,
+                FEATURES if setting.name == "features" else (),
+            )
+        )
+    return tuple(parameters)
+
+
+PARAMETERS: tuple[Parameter, ...] = (*_NODE_PARAMETERS, *_loop_parameters())
+"""Every parameter of the node, in the order of the documentation."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of :data:`PARAMETERS`, checked; the fields carry the parameters' names, `loop` those of detection."""
+
+    autostart: bool
+    model: str
+    backend: str
+    precision: str
+    threads: int
+    image_transport: str
+    rate: float
+    maps: tuple[str, ...]
+    live_map: str
+    session_name: str
+    map_directory: str
+    map_frame: str
+    odom_frame: str
+    odometry_timeout: float
+    camera_pose: tuple[float, ...]
+    silence_timeout: float
+    diagnostics_period: float
+    loop: LoopConfig
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """Builds settings from parameter values of the right types.
+
+        Raises:
+            ConfigError: If a value is out of range or no choice.
+        """
+        for parameter in PARAMETERS:
+            if problem := parameter.problem_with(values[parameter.name]):
+                raise ConfigError(problem)
+        own: dict[str, Any] = {parameter.name: values[parameter.name] for parameter in _NODE_PARAMETERS}
+        detection = {setting.name: values[LOOP_PREFIX + setting.name] for setting in fields(LoopConfig)}
+        for name, value in own.items():
+            if isinstance(value, (list, array)):
+                own[name] = tuple(value)
+        return cls(loop=LoopConfig(**detection), **own)
+
+    def map_path(self, path: str) -> Path:
+        """Returns where a map lies; relative paths lie in ``map_directory``."""
+        return Path(self.map_directory).expanduser() / Path(path).expanduser()

@@ -1,0 +1,251 @@
+"""Everything between an image and a detection, without ROS: extractor, live map, loaded maps, loop detector."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.errors import A2gcError, ConfigError, MapError
+from a2gc_ros.extract.choose import open_extractor
+from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.images.frame import Frame
+from a2gc_ros.loops import matching
+from a2gc_ros.loops.detector import LoopDetector
+from a2gc_ros.loops.results import Detection, LoopClosure
+from a2gc_ros.loops.verification import GeometricVerifier
+from a2gc_ros.nodes.diagnostics import Engine
+from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS
+from a2gc_ros.nodes.parameters import Settings
+from a2gc_ros.placemap.place_map import PlaceMap
+from a2gc_ros.placemap.records import Keyframe, Manifest
+
+IN_MEMORY = ":memory:"
+SOURCE = "live"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A map that was loaded.
+
+    Attributes:
+        index: The number its candidates carry.
+        keyframes: How many keyframes it has.
+        sessions: How many sessions they come from.
+    """
+
+    index: int
+    keyframes: int
+    sessions: int
+
+
+class Recogniser:
+    """Recognises places in frames, and looks after the maps.
+
+    Frames come from one thread; maps may be saved and loaded from others meanwhile.
+
+    Args:
+        settings: The node's parameters.
+
+    Raises:
+        A2gcError: If the model or a map cannot be opened, or do not fit each other.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._inference = threading.Lock()
+        self._last_stamp_ns: int | None = None
+        self._maps: list[PlaceMap] = []
+        self.extractor: Extractor = open_extractor(
+            settings.model,
+            backend=settings.backend,  # type: ignore[arg-type]
+            precision=settings.precision,  # type: ignore[arg-type]
+            threads=settings.threads,
+        )
+        self._live: PlaceMap | None = None
+        try:
+            self._maps = [self._open(path) for path in settings.maps]
+            self._live = self._open_live()
+            self._detector = LoopDetector(
+                settings.loop, self._live, self._maps, session_name=self._session_name(), session_source=SOURCE
+            )
+            self._describe(np.zeros((32, 32, 3), np.uint8))
+        except A2gcError:
+            self.close()
+            raise
+
+    def process(self, frame: Frame) -> Detection:
+        """Recognises the place in a frame, and keeps the frame where the live map needs it.
+
+        Raises:
+            ImageError: If the image cannot be prepared for the model.
+            BackendError: If the runtime failed.
+            MapError: If the live map cannot be written.
+        """
+        begin = time.perf_counter()
+        descriptor = self._describe(frame.image)
+        extracted = time.perf_counter()
+        with self._lock:
+            if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns - JUMP_BACK_NS:
+                self._detector.start_session(self._session_name(), SOURCE)
+            self._last_stamp_ns = frame.stamp_ns
+            detection = self._detector.process(frame, descriptor)
+        detection.timings_ms["extract"] = (extracted - begin) * 1e3
+        return detection
+
+    def relocalise(self, frame: Frame, most: int) -> list[LoopClosure]:
+        """Compares one frame with the loaded maps, or with the live one where none is loaded, and keeps nothing.
+
+        Args:
+            frame: The frame; its stamp does not matter.
+            most: How many keyframes are wanted; 0 for as many as the parameter `loop.k`.
+
+        Returns:
+            The most similar keyframes, best first. The geometric check was made for the first few.
+        """
+        config = self._settings.loop
+        wanted = most or config.k
+        descriptor = self._describe(frame.image)
+        with self._lock:
+            maps = list(enumerate(self._maps, 1)) or [(0, self.live_map)]
+            located = [
+                found
+                for index, place_map in maps
+                for found in matching.nearest(place_map, index, frame.stamp_ns, descriptor, wanted)
+            ]
+            closures = [LoopClosure(found.match) for found in matching.best_first(located)[:wanted]]
+            if not config.verify:
+                return closures
+            verifier = GeometricVerifier(config)
+            view = verifier.view_of_frame(frame)
+            for position, closure in enumerate(closures[: config.max_verifications]):
+                match = closure.match
+                keyframe = verifier.view_of_keyframe(self.place_map(match.map_index), match.keyframe_id)
+                closures[position] = replace(closure, verification=verifier.verify(view, keyframe))
+        return closures
+
+    def keyframe(self, map_index: int, keyframe_id: int) -> Keyframe:
+        """Returns a keyframe of the live map (0) or of a loaded one."""
+        return self.place_map(map_index).keyframe(keyframe_id)
+
+    def place_map(self, map_index: int) -> PlaceMap:
+        """Returns the live map (0) or a loaded one."""
+        with self._lock:
+            return self.live_map if map_index == 0 else self._maps[map_index - 1]
+
+    @property
+    def live_map(self) -> PlaceMap:
+        """The map that grows."""
+        if self._live is None:
+            raise MapError("the live map is closed: configure the node again")
+        return self._live
+
+    def save(self, path: str, *, overwrite: bool) -> tuple[Path, int]:
+        """Writes a copy of the live map.
+
+        Returns:
+            The file and how many keyframes it holds.
+
+        Raises:
+            MapError: If the file exists and may not be replaced, or cannot be written.
+        """
+        name = path or f"{datetime.now(timezone.utc):%Y-%m-%d_%H-%M-%S}.a2gc"
+        target = self._settings.map_path(name)
+        if target.exists() and not overwrite:
+            raise MapError(f"{target} exists: choose another path or allow overwriting")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MapError(
+                f"the folder {target.parent} cannot be made ({error.strerror}): choose another path"
+            ) from error
+        self.live_map.save_copy(target)
+        with PlaceMap.open(target, read_only=True) as copy:
+            return target, len(copy)
+
+    def load(self, path: str, *, instead: bool) -> Opened:
+        """Opens a map beside the loaded ones, or in place of them.
+
+        Raises:
+            MapError: If it is missing, damaged, or was built with another extractor; nothing changes then.
+        """
+        if not path:
+            raise MapError("no path was given: name the .a2gc file to load")
+        fresh = self._open(path)
+        with self._lock:
+            released = self._maps if instead else []
+            self._maps = [fresh] if instead else [*self._maps, fresh]
+            self._detector.use_maps(self._maps)
+            opened = Opened(len(self._maps), len(fresh), len(fresh.sessions()))
+        for place_map in released:
+            place_map.close()
+        return opened
+
+    def engine(self) -> Engine:
+        """Returns what the recogniser works with, for the diagnostics."""
+        spec = self.extractor.spec
+        with self._lock:
+            live = self.live_map
+            where = "in memory" if live.path == IN_MEMORY else live.path
+            return Engine(
+                model=f"{spec.name} ({spec.fingerprint[:12]})",
+                backend=f"{self.extractor.backend} {self.extractor.precision}",
+                live_map=f"{where}, {len(live)} keyframes",
+                maps={
+                    number: f"{place_map.path}, {len(place_map)} keyframes"
+                    for number, place_map in enumerate(self._maps, 1)
+                },
+            )
+
+    def close(self) -> None:
+        """Closes every map."""
+        with self._lock:
+            for place_map in (*self._maps, *([self._live] if self._live else [])):
+                place_map.close()
+            self._maps, self._live = [], None
+
+    def _describe(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with self._inference:
+            return self.extractor.extract_one(image)
+
+    def _session_name(self) -> str:
+        return self._settings.session_name or f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"
+
+    def _open(self, path: str) -> PlaceMap:
+        spec = self.extractor.spec
+        place_map = PlaceMap.open(self._settings.map_path(path), read_only=True)
+        try:
+            place_map.require(spec.fingerprint, spec.name)
+            place_map.prepare()
+        except MapError:
+            place_map.close()
+            raise
+        return place_map
+
+    def _open_live(self) -> PlaceMap:
+        spec = self.extractor.spec
+        manifest = Manifest(spec.fingerprint, spec.descriptor_dim, spec.name)
+        if not self._settings.live_map:
+            return PlaceMap.create(IN_MEMORY, manifest)
+        path = self._settings.map_path(self._settings.live_map)
+        if path.exists():
+            place_map = PlaceMap.open(path)
+            try:
+                place_map.require(spec.fingerprint, spec.name)
+            except MapError:
+                place_map.close()
+                raise
+            return place_map
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the folder of live_map, {path.parent}, cannot be made ({error.strerror}): choose another path"
+            ) from error
+        return PlaceMap.create(path, manifest)

@@ -1,0 +1,104 @@
+"""From a verified closure against a loaded map to the robot's pose in that map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.errors import MapError
+from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.results import Verification
+from a2gc_ros.placemap.place_map import PlaceMap
+from a2gc_ros.placemap.records import Keyframe
+
+
+@dataclass(frozen=True)
+class Relocalization:
+    """Where the robot is in a map.
+
+    Attributes:
+        pose: ``t_map_base``.
+        covariance: float64 (6, 6): x, y, z in metres, then rotations about the map's X, Y, Z in radians.
+    """
+
+    pose: Pose
+    covariance: npt.NDArray[np.float64]
+
+
+def pose_from_xyz_rpy(values: tuple[float, ...]) -> Pose:
+    """Builds a pose from x, y, z in metres and roll, pitch, yaw in radians: R = Rz(yaw) Ry(pitch) Rx(roll)."""
+    x, y, z, roll, pitch, yaw = values
+    cr, sr, cp, sp, cy, sy = (f(a) for a in (roll, pitch, yaw) for f in (np.cos, np.sin))
+    pose = np.eye(4)
+    pose[:3, :3] = [
+        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+        [-sp, cp * sr, cp * cr],
+    ]
+    pose[:3, 3] = (x, y, z)
+    return pose
+
+
+def spacing_around(place_map: PlaceMap, keyframe: Keyframe) -> float | None:
+    """Returns the distance in metres from a keyframe to the farther of its neighbours along its session."""
+    if keyframe.pose is None:
+        return None
+    distances = []
+    for neighbour_id in (keyframe.id - 1, keyframe.id + 1):
+        try:
+            neighbour = place_map.keyframe(neighbour_id)
+        except MapError:
+            continue
+        if neighbour.session_id == keyframe.session_id and neighbour.pose is not None:
+            distances.append(geometry.distance(keyframe.pose, neighbour.pose))
+    return max(distances, default=None)
+
+
+def relocalize(
+    t_map_keyframe: Pose, spacing_m: float | None, verification: Verification | None, t_base_camera: Pose
+) -> Relocalization | None:
+    """Returns the robot's pose in the map, where it and its uncertainty are known.
+
+    The orientation comes from the relative pose. So does the position, where the scale of the relative pose is known;
+    one camera does not tell it, and then the position is the keyframe's: the image resembles this keyframe more than
+    its neighbours, so its standard deviation is the distance to them.
+
+    Args:
+        t_map_keyframe: Pose of the robot's base at the keyframe.
+        spacing_m: Distance to the keyframe's neighbours; None where unknown.
+        verification: The geometric check.
+        t_base_camera: Pose of the camera (optical frame) in the robot's base.
+
+    Returns:
+        The pose, or None where nothing was verified, no relative pose with covariance is known, or the position has
+        no known uncertainty.
+    """
+    if verification is None or not verification.verified:
+        return None
+    if verification.relative_pose is None or verification.covariance is None:
+        return None
+    t_map_keyframe_camera = t_map_keyframe @ t_base_camera
+    t_map_base = t_map_keyframe_camera @ verification.relative_pose @ geometry.inverse(t_base_camera)
+    turn = np.kron(np.eye(2), t_map_keyframe_camera[:3, :3])
+    covariance = turn @ verification.covariance @ turn.T
+    if verification.scale_known:
+        # A rotation about the camera also moves the base, which lies beside it.
+        t_map_camera = t_map_base @ t_base_camera
+        lever = np.eye(6)
+        lever[:3, 3:] = -_cross(t_map_base[:3, 3] - t_map_camera[:3, 3])
+        return Relocalization(t_map_base, lever @ covariance @ lever.T)
+    if spacing_m is None:
+        return None
+    t_map_base[:3, 3] = t_map_keyframe[:3, 3]
+    covariance[:3, :] = covariance[:, :3] = 0.0
+    covariance[:3, :3] = spacing_m**2 * np.eye(3)
+    return Relocalization(t_map_base, covariance)
+
+
+def _cross(v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns the matrix of the cross product: ``_cross(v) @ w == np.cross(v, w)``."""
+    x, y, z = v
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

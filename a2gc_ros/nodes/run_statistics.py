@@ -1,0 +1,121 @@
+"""What the node counts while it runs: images in and out, why some were not used, and how long the work took."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+WINDOW = 200
+"""Images over which rates and percentiles are taken."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The counts at one moment.
+
+    Attributes:
+        received: Images that reached the node.
+        processed: Images that were recognised.
+        skipped: Images replaced by a newer one before the worker came to them.
+        passed_over: Images not used on purpose: the rate limit, or a stamp that is not newer.
+        failed: Messages that are no image, by reason.
+        closures: Accepted candidates, against the live session and against loaded maps.
+        rate_hz: Processed images per second over the last ones; None before there are two.
+        latency_ms: p50, p95 and p99 from arrival to published result; empty before there is one.
+        stages_ms: Median of every stage of the work.
+        age_ms: How old the newest processed image was when its result was published, by the node's clock.
+        last_failure: The newest sentence about a failed message.
+    """
+
+    received: int = 0
+    processed: int = 0
+    skipped: int = 0
+    passed_over: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    closures: int = 0
+    relocalizations: int = 0
+    rate_hz: float | None = None
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    age_ms: float | None = None
+    last_failure: str = ""
+
+
+class Statistics:
+    """Counts from any thread; `snapshot` reads them all at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._finished_s: deque[float] = deque(maxlen=WINDOW)
+        self._latency_ms: deque[float] = deque(maxlen=WINDOW)
+        self._stages_ms: dict[str, deque[float]] = {}
+        self._age_ms: float | None = None
+        self._last_failure = ""
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Adds to one of received, skipped, passed_over, closures, relocalizations."""
+        with self._lock:
+            self._counts[what] += by
+
+    def fail(self, reason: str, sentence: str) -> int:
+        """Counts a message that could not be used.
+
+        Args:
+            reason: A short name under which such messages are counted.
+            sentence: What was wrong with this one.
+
+        Returns:
+            How many failed for this reason so far.
+        """
+        with self._lock:
+            self._failed[reason] += 1
+            self._last_failure = sentence
+            return self._failed[reason]
+
+    def finish(
+        self, finished_s: float, latency_ms: float, age_ms: float | None, stages_ms: Mapping[str, float]
+    ) -> None:
+        """Notes one processed image.
+
+        Args:
+            finished_s: Monotonic time of the end of the work.
+            latency_ms: From arrival of the message to the published result.
+            age_ms: From the header stamp to the published result by the node's clock; None without a clock.
+            stages_ms: Duration of every stage.
+        """
+        with self._lock:
+            self._counts["processed"] += 1
+            self._finished_s.append(finished_s)
+            self._latency_ms.append(latency_ms)
+            self._age_ms = age_ms
+            for name, value in stages_ms.items():
+                self._stages_ms.setdefault(name, deque(maxlen=WINDOW)).append(value)
+
+    def snapshot(self) -> Snapshot:
+        """Returns everything counted so far."""
+        with self._lock:
+            latency: dict[str, float] = {}
+            if self._latency_ms:
+                p50, p95, p99 = np.percentile(np.asarray(self._latency_ms), (50, 95, 99))
+                latency = {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
+            span = self._finished_s[-1] - self._finished_s[0] if len(self._finished_s) > 1 else 0.0
+            return Snapshot(
+                received=self._counts["received"],
+                processed=self._counts["processed"],
+                skipped=self._counts["skipped"],
+                passed_over=self._counts["passed_over"],
+                failed=dict(self._failed),
+                closures=self._counts["closures"],
+                relocalizations=self._counts["relocalizations"],
+                rate_hz=(len(self._finished_s) - 1) / span if span > 0 else None,
+                latency_ms=latency,
+                stages_ms={name: float(np.median(values)) for name, values in self._stages_ms.items()},
+                age_ms=self._age_ms,
+                last_failure=self._last_failure,
+            )
