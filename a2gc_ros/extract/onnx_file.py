@@ -20,7 +20,7 @@ from a2gc_ros.extract.spec import ModelSpec
 _IR_VERSION, _GRAPH, _METADATA = 1, 7, 14
 _KEY, _VALUE = 1, 2
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
-_DIGEST = "a2gc.graph_sha256"
+_DIGEST = "a2gc.sha256"
 
 Buffer = bytes | mmap.mmap
 
@@ -125,9 +125,15 @@ def encode_metadata(metadata: Mapping[str, str]) -> bytes:
 
 
 def describe(model: bytes, spec: ModelSpec) -> bytes:
-    """A serialised ONNX model together with its description and a checksum of its graph."""
-    digest = hashlib.sha256(model[parse(model).graph]).hexdigest()
+    """A serialised ONNX model together with its description and a checksum over graph and description."""
+    digest = _digest(memoryview(model)[parse(model).graph], spec)
     return model + encode_metadata({**spec.to_metadata(), _DIGEST: digest})
+
+
+def _digest(graph: memoryview, spec: ModelSpec) -> str:
+    digest = hashlib.sha256(graph)
+    digest.update(encode_metadata(spec.to_metadata()))
+    return digest.hexdigest()
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -141,9 +147,9 @@ def read_spec(path: Path) -> ModelSpec:
             found = parse(data)
             spec = ModelSpec.from_metadata(found.metadata)
             with memoryview(data) as view, view[found.graph] as graph:
-                digest = hashlib.sha256(graph).hexdigest()
+                digest = _digest(graph, spec)
             if digest != found.metadata.get(_DIGEST):
-                raise ModelError("its graph does not match its checksum, so it is damaged; copy or export it again.")
+                raise ModelError("it does not match its checksum, so it is damaged; copy or export it again.")
             return spec
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read ({error.strerror}); check the path.") from None
