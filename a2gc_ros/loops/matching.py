@@ -39,6 +39,8 @@ def recent(
 
     Distance along the way counts only where both ends have odometry.
     """
+    # The keyframe stored last is the one that looks most alike: it must be among the columns.
+    place_map.prepare()
     columns = place_map.columns
     near = np.abs(columns.stamps_ns - stamp_ns) < min_time_gap_s * 1e9
     if travelled is not None:
