@@ -1,0 +1,71 @@
+"""What watches a training: recall on held-out sets after each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as lightning
+from numpy.typing import NDArray
+from torch import Tensor
+
+from a2gc_training.data.module import ValidationSet
+from a2gc_training.evaluate import judge
+from a2gc_training.module import gather
+from a2gc_training.recall import DEFAULT_KS, Recall
+
+
+class RecallWatch(lightning.Callback):
+    """Logs ``SET/recall@K`` for every validation set, over all processes.
+
+    Args:
+        sets: The validation sets, in the order of the loaders.
+        ks: The K.
+
+    Attributes:
+        latest: The last recall of each set, by name.
+    """
+
+    def __init__(self, sets: Sequence[ValidationSet], ks: Sequence[int] = DEFAULT_KS) -> None:
+        super().__init__()
+        self._sets = list(sets)
+        self._ks = tuple(ks)
+        self._descriptors: list[NDArray[np.float32] | None] = []
+        self.latest: dict[str, Recall] = {}
+
+    def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        """Forgets the last epoch's descriptors."""
+        self._descriptors = [None] * len(self._sets)
+
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: dict[str, Tensor],
+        batch_idx: int,  # noqa: ARG002
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keeps a batch's descriptors by row; a row that two processes read is the same in both."""
+        rows = batch["rows"]
+        if trainer.world_size > 1:
+            outputs, rows = gather(pl_module, outputs), gather(pl_module, rows)
+        descriptors = outputs.float().cpu().numpy()
+        kept = self._descriptors[dataloader_idx]
+        if kept is None:
+            kept = np.zeros((len(self._sets[dataloader_idx].images), descriptors.shape[1]), np.float32)
+            self._descriptors[dataloader_idx] = kept
+        kept[rows.cpu().numpy()] = descriptors
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Searches and logs."""
+        if trainer.sanity_checking:
+            return
+        for item, descriptors in zip(self._sets, self._descriptors, strict=True):
+            if descriptors is not None:
+                outcome = judge(descriptors, item.task, self._ks)
+                self.latest[item.name] = outcome
+                for k in self._ks:
+                    pl_module.log(f"{item.name}/recall@{k}", outcome.at(k), prog_bar=k == 1, rank_zero_only=True)
+        self._descriptors = []

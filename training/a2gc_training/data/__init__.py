@@ -1,0 +1,1 @@
+"""Images, the places they show, and the batches they are drawn in."""

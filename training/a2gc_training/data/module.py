@@ -1,0 +1,131 @@
+"""The Lightning data module: one training set, any number of validation sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import pytorch_lightning as lightning
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
+
+from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_training.data.places import ImagesDataset, PlaceBatch, PlacesDataset, collate_images
+from a2gc_training.data.sampling import PlaceSampler
+from a2gc_training.data.sources import load_table
+from a2gc_training.data.validation import RetrievalTask, build_task
+from a2gc_training.recipe import SamplingSection, ValidationSection
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """A held-out set.
+
+    Attributes:
+        name: Its name in logs.
+        images: Its images.
+        task: What is asked of them.
+    """
+
+    name: str
+    images: ImagesDataset
+    task: RetrievalTask
+
+
+def load_validation(section: ValidationSection, preprocessing: Preprocessing) -> ValidationSet:
+    """Reads a recipe's validation set.
+
+    Raises:
+        DatasetError: The data set is damaged, or nothing can be asked of it under the protocol.
+        ConfigError: A filter names a value that does not occur.
+    """
+    table = load_table(section.source)
+    return ValidationSet(section.name, ImagesDataset(table, preprocessing), build_task(table, section.protocol))
+
+
+class PlacesDataModule(lightning.LightningDataModule):
+    """Loaders over training and validation sets.
+
+    Args:
+        training: The training set.
+        validation: The validation sets.
+        sampling: Which images meet in a batch.
+        validation_batch: Images per validation batch.
+        workers: Processes that read images.
+        seed: Seed of the order.
+    """
+
+    def __init__(
+        self,
+        training: PlacesDataset,
+        validation: Sequence[ValidationSet],
+        sampling: SamplingSection,
+        *,
+        validation_batch: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.training = training
+        self.validation = list(validation)
+        self._sampling = sampling
+        self._validation_batch = validation_batch
+        self._workers = workers
+        self._seed = seed
+
+    def sampler(self, rank: int = 0, world_size: int = 1) -> PlaceSampler:
+        """The order of one process; raises ConfigError when the data cannot fill a batch."""
+        section = self._sampling
+        return PlaceSampler(
+            self.training.places,
+            places_per_batch=section.places_per_batch,
+            images_per_place=section.images_per_place,
+            min_images=section.min_images,
+            groups=None if section.same is None else self.training.groups(section.same),
+            steps=section.steps_per_epoch,
+            seed=self._seed,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def train_dataloader(self) -> DataLoader[PlaceBatch]:
+        """Batches of places; the sampler hands whole batches to the data set."""
+        rank, world_size = self._process()
+        return DataLoader(
+            self.training,
+            batch_size=None,
+            sampler=self.sampler(rank, world_size),
+            num_workers=self._workers,
+            persistent_workers=self._workers > 0,
+            pin_memory=self._on_gpu(),
+            worker_init_fn=_one_thread,
+        )
+
+    def val_dataloader(self) -> list[DataLoader[tuple[Tensor, int]]]:
+        """One loader per validation set, each process reading its share."""
+        rank, world_size = self._process()
+        return [
+            DataLoader(
+                item.images,
+                batch_size=self._validation_batch,
+                sampler=DistributedSampler(item.images, world_size, rank, shuffle=False),
+                collate_fn=collate_images,
+                num_workers=self._workers,
+                pin_memory=self._on_gpu(),
+                worker_init_fn=_one_thread,
+            )
+            for item in self.validation
+        ]
+
+    def _process(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def _one_thread(worker: int) -> None:  # noqa: ARG001
+    """Workers are the parallelism; OpenCV's own threads would only fight over the cores."""
+    cv2.setNumThreads(1)

@@ -1,0 +1,150 @@
+"""Which images meet in a batch: P places with K images each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from a2gc_ros.errors import ConfigError
+from a2gc_training.data.rules import Places
+
+Draw = tuple[int, int]
+
+_DEALS_TRIED = 50
+
+
+class _Deck:
+    """Deals hands of places: each place once before any comes again, none beside one it conflicts with."""
+
+    def __init__(self, places: NDArray[np.int64], conflicts: list[NDArray[np.int64]], hand: int) -> None:
+        self._places = places
+        self._conflicts = conflicts
+        self._hand = hand
+        self._waiting: list[int] = []
+
+    def deal(self, rng: np.random.Generator) -> list[int] | None:
+        """Takes a hand off the deck, or None when no order tried has one."""
+        for _ in range(_DEALS_TRIED):
+            hand = self._first_that_may_meet()
+            if hand is not None:
+                taken = set(hand)
+                self._waiting = [place for place in self._waiting if place not in taken]
+                return hand
+            waiting = set(self._waiting)
+            shuffled = rng.permutation(self._places).tolist()
+            # Those left over go first; when all wait and still make no hand, another order may.
+            fresh = [place for place in shuffled if place not in waiting]
+            self._waiting = self._waiting + fresh if fresh else shuffled
+        return None
+
+    def _first_that_may_meet(self) -> list[int] | None:
+        hand: list[int] = []
+        blocked: set[int] = set()
+        for place in self._waiting:
+            if place not in blocked:
+                hand.append(place)
+                blocked.update(self._conflicts[place].tolist())
+                if len(hand) == self._hand:
+                    return hand
+        return None
+
+
+class PlaceSampler(Sampler[list[Draw]]):
+    """Draws batches of places, the same for the same seed and epoch, disjoint over processes.
+
+    All processes draw the same ``P * world_size`` places for a step and take their own P of them, so no place is in
+    two processes' batches of a step, and no two places of a step conflict.
+
+    Args:
+        places: The places.
+        places_per_batch: P.
+        images_per_place: K; a place with fewer images shows some again.
+        min_images: A place with fewer images is never drawn.
+        groups: int64 (number of places,), group of each; when given, all places of a step are of one group.
+        steps: Batches in an epoch; None is as many as show every place about once.
+        seed: Seed.
+        rank: This process, from 0.
+        world_size: Number of processes.
+
+    Raises:
+        ConfigError: There are too few places, or too few that do not conflict, to fill a batch.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        *,
+        places_per_batch: int,
+        images_per_place: int,
+        min_images: int = 1,
+        groups: NDArray[np.int64] | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._places = places
+        self._places_per_batch = places_per_batch
+        self._images_per_place = images_per_place
+        self._seed = seed
+        self._rank = rank
+        self._hand = places_per_batch * world_size
+        self._epoch = 0
+        enough = [number for number, rows in enumerate(places.members) if len(rows) >= min_images]
+        usable = np.array(enough, np.int64)
+        group_of = np.zeros(len(places), np.int64) if groups is None else groups
+        by_group = [usable[group_of[usable] == group] for group in np.unique(group_of[usable])]
+        self._groups = [
+            group
+            for group in by_group
+            if len(group) >= self._hand and self._deck(group).deal(np.random.default_rng(seed)) is not None
+        ]
+        if not self._groups:
+            largest = max((len(group) for group in by_group), default=0)
+            raise ConfigError(
+                f"A step needs {self._hand} places that may meet; {largest} have {min_images} or more images"
+                f"{'' if groups is None else ' in the largest group'}, and neighbours never meet: lower "
+                "`sampling.places_per_batch` or `sampling.min_images`, or add data."
+            )
+        self._shares = [len(group) // self._hand for group in self._groups]
+        self._steps = sum(self._shares) if steps is None else steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    @property
+    def usable_places(self) -> int:
+        """How many places are drawn from."""
+        return sum(len(group) for group in self._groups)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch, and with it the order; Lightning calls this."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yields a batch as (row, place) pairs, the images of a place next to each other."""
+        rng = np.random.default_rng([self._seed, self._epoch])
+        decks = [self._deck(group) for group in self._groups]
+        first = self._rank * self._places_per_batch
+        order: list[int] = []
+        for _ in range(self._steps):
+            if not order:
+                order = rng.permutation(np.repeat(np.arange(len(decks)), self._shares)).tolist()
+            hand = decks[order.pop()].deal(rng)
+            if hand is None:
+                raise ConfigError("Too many places conflict to fill a batch; lower `sampling.places_per_batch`.")
+            # Every process draws for all, so that their generators stay in step.
+            drawn = [self._draw(place, rng) for place in hand]
+            yield [draw for draws in drawn[first : first + self._places_per_batch] for draw in draws]
+
+    def _deck(self, group: NDArray[np.int64]) -> _Deck:
+        return _Deck(group, self._places.conflicts, self._hand)
+
+    def _draw(self, place: int, rng: np.random.Generator) -> list[Draw]:
+        rows = self._places.members[place]
+        rounds = -(-self._images_per_place // len(rows))
+        chosen = np.concatenate([rng.permutation(rows) for _ in range(rounds)])
+        return [(int(row), place) for row in chosen[: self._images_per_place]]

@@ -1,0 +1,133 @@
+"""Where a recipe's images come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from a2gc_ros.errors import DatasetError
+from a2gc_training.data.folder import read_image_csv, read_place_folders
+from a2gc_training.data.generated import GeneratedSource
+from a2gc_training.data.gsv_cities import read_gsv_cities
+from a2gc_training.data.rules import PlaceRule, Places, SameColumns
+from a2gc_training.data.tables import ImageTable
+
+Filter = dict[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A folder with one folder per place.
+
+    Attributes:
+        root: The folder; ``~`` and environment variables are expanded.
+        kind: ``folder``.
+        only: Column to the values of which images are kept.
+        without: Column to the values of which images are left out.
+    """
+
+    root: str
+    kind: Literal["folder"] = "folder"
+    only: Filter = field(default_factory=dict)
+    without: Filter = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CsvSource:
+    """A CSV with one image per row.
+
+    Attributes:
+        file: The CSV; ``~`` and environment variables are expanded.
+        kind: ``csv``.
+        root: The folder that paths are relative to; None is the CSV's own.
+        path: The column that holds the path.
+        same: When two images show the same place.
+        only: Column to the values of which images are kept.
+        without: Column to the values of which images are left out.
+    """
+
+    file: str
+    kind: Literal["csv"] = "csv"
+    root: str | None = None
+    path: str = "path"
+    same: PlaceRule = field(default_factory=SameColumns)
+    only: Filter = field(default_factory=dict)
+    without: Filter = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GsvCitiesSource:
+    """GSV-Cities in its published layout.
+
+    Attributes:
+        root: The folder with ``Dataframes`` and ``Images``; ``~`` and environment variables are expanded.
+        kind: ``gsv_cities``.
+        cities: The cities to read; empty reads all.
+        only: Column to the values of which images are kept.
+        without: Column to the values of which images are left out.
+    """
+
+    root: str
+    kind: Literal["gsv_cities"] = "gsv_cities"
+    cities: tuple[str, ...] = ()
+    only: Filter = field(default_factory=dict)
+    without: Filter = field(default_factory=dict)
+
+
+Source = FolderSource | CsvSource | GsvCitiesSource | GeneratedSource
+
+
+def load_table(source: Source) -> ImageTable:
+    """Reads a source's table of images.
+
+    Args:
+        source: The source.
+
+    Returns:
+        Its images after the filters.
+
+    Raises:
+        DatasetError: The data set is damaged or incomplete, or the filters leave nothing.
+        ConfigError: A filter names a value that does not occur.
+    """
+    if isinstance(source, GeneratedSource):
+        return source.table()
+    if isinstance(source, FolderSource):
+        table = read_place_folders(_expanded(source.root))
+    elif isinstance(source, CsvSource):
+        root = None if source.root is None else _expanded(source.root)
+        table = read_image_csv(_expanded(source.file), root, source.path)
+    else:
+        table = read_gsv_cities(_expanded(source.root), source.cities)
+    return _filtered(table, source.only, source.without)
+
+
+def places_of(source: Source, table: ImageTable) -> Places:
+    """The places of a source's table."""
+    if isinstance(source, CsvSource):
+        return source.same.places(table)
+    if isinstance(source, GsvCitiesSource):
+        return SameColumns(columns=("city", "place")).places(table)
+    return SameColumns().places(table)
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expandvars(path)).expanduser()
+
+
+def _filtered(table: ImageTable, only: Mapping[str, Any], without: Mapping[str, Any]) -> ImageTable:
+    if not only and not without:
+        return table
+    keep = table.matching(only)
+    # Taken one by one: an image goes when any of its columns says so.
+    for name, values in without.items():
+        keep &= ~table.matching({name: values})
+    rows = np.flatnonzero(keep).astype(np.int64)
+    if not len(rows):
+        raise DatasetError(f"{table.name} has no image left after the recipe's `only` and `without`; relax them.")
+    return table.take(rows)

@@ -1,0 +1,44 @@
+"""Descriptors of a table of images and the recall they reach, without a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from a2gc_ros.models.place_model import PlaceModel
+from a2gc_training.data.places import collate_images
+from a2gc_training.data.validation import RetrievalTask
+from a2gc_training.recall import DEFAULT_KS, Recall, recall, search
+
+
+@torch.no_grad()
+def describe(
+    model: PlaceModel, images: Dataset[Any], *, batch: int = 32, workers: int = 0, device: torch.device | str = "cpu"
+) -> NDArray[np.float32]:
+    """Descriptors of images, in order.
+
+    Args:
+        model: The model; it is left on ``device`` in evaluation mode.
+        images: Gives (uint8 (height, width, 3), row), as ``ImagesDataset``.
+        batch: Images at a time.
+        workers: Processes that read images.
+        device: Where the model runs.
+
+    Returns:
+        float32 (N, D), L2-normalised.
+    """
+    model.eval().to(device)
+    loader = DataLoader(images, batch_size=batch, collate_fn=collate_images, num_workers=workers)
+    found = [model(model.normalise(item["images"].to(device))).float().cpu().numpy() for item in loader]
+    return np.concatenate(found)
+
+
+def judge(descriptors: NDArray[np.float32], task: RetrievalTask, ks: Sequence[int] = DEFAULT_KS) -> Recall:
+    """Recall of a table's descriptors, float32 (rows, D), on a task over its rows."""
+    ranked = search(descriptors[task.queries], descriptors[task.database], max(ks), task.ignored)
+    return recall(ranked, task.positives, ks)

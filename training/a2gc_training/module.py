@@ -1,0 +1,142 @@
+"""The Lightning module: it trains, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+
+from a2gc_ros.models.checkpoints import METADATA_KEY, metadata
+from a2gc_ros.models.place_model import PlaceModel
+from a2gc_training.augmentation import Augmentation
+from a2gc_training.losses import Distillation, MetricLoss, standardise
+from a2gc_training.recipe import OptimiserSection
+
+
+class PlaceTraining(lightning.LightningModule):
+    """Trains a model on batches of places.
+
+    With several processes the loss is taken over the descriptors of all of them, and gradients flow back to each, so
+    that N processes with P places train as one with N·P.
+
+    Args:
+        model: The network.
+        loss: The metric loss.
+        augmentation: What happens to training images.
+        optimiser: AdamW and its schedule.
+        distillation: What keeps the model near a teacher, or None.
+    """
+
+    def __init__(
+        self,
+        model: PlaceModel,
+        loss: MetricLoss,
+        augmentation: Augmentation,
+        optimiser: OptimiserSection,
+        distillation: Distillation | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.augmentation = augmentation
+        self.distillation = distillation
+        self._optimiser = optimiser
+
+    def on_fit_start(self) -> None:
+        """Moves the teacher, which is no submodule, to the student's device."""
+        if self.distillation is not None:
+            self.distillation.teacher.to(self.device)
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Turns uint8 images (B, H, W, 3) into the network's input, augmented while training.
+
+        Runs on the device and outside autocast.
+        """
+        if not self.trainer.training:
+            return {**batch, "images": self.model.normalise(batch["images"])}
+        with torch.no_grad():
+            seen = self.augmentation.viewpoint(batch["images"].permute(0, 3, 1, 2).float() / 255)
+            images = self.augmentation.appearance(seen)
+        preprocessing = self.model.preprocessing
+        ready = {**batch, "images": standardise(images, preprocessing.mean, preprocessing.std)}
+        if self.distillation is not None:
+            ready["teacher_images"] = seen if self.distillation.sees_clean else images
+        return ready
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The loss of a batch."""
+        features = self.model.backbone(batch["images"])
+        descriptors = self.model.aggregator(features.map, features.token)
+        everyone, places = self._gather(descriptors, batch["places"])
+        loss = self.loss(everyone, places)
+        count = len(places)
+        if self.distillation is not None:
+            self.log("train/metric_loss", loss, batch_size=count)
+            distance = self.distillation(batch["teacher_images"], features.map, descriptors)
+            self.log("train/distillation", distance, batch_size=count)
+            loss = loss + self.distillation.weight * distance
+        self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=count)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> Tensor:  # noqa: ARG002
+        """Descriptors, float32 (B, D); a callback judges them."""
+        return self.model(batch["images"]).float()
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW with one learning rate for the backbone and one for what follows, both falling linearly."""
+        section = self._optimiser
+        inside = {id(parameter) for parameter in self.model.backbone.parameters()}
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        backbone = [parameter for parameter in trainable if id(parameter) in inside]
+        rest = [parameter for parameter in trainable if id(parameter) not in inside]
+        backbone_lr = section.lr if section.backbone_lr is None else section.backbone_lr
+        groups = [{"params": rest, "lr": section.lr, "name": "head"}]
+        groups.append({"params": backbone, "lr": backbone_lr, "name": "backbone"})
+        optimiser = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=section.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._schedule())
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what rebuilds the network from the checkpoint alone."""
+        checkpoint[METADATA_KEY] = metadata(self.model)
+
+    def _schedule(self) -> LinearDecay:
+        section = self._optimiser
+        total = section.total_iters or max(int(self.trainer.estimated_stepping_batches), 1)
+        return LinearDecay(section.end_factor, total, section.warmup_iters)
+
+    def _gather(self, descriptors: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Descriptors and places of all processes; the backward pass adds up what each process's loss says."""
+        if self.trainer.world_size == 1:
+            return descriptors, places
+        return gather(self, descriptors, sync_grads=True), gather(self, places)
+
+
+def gather(module: lightning.LightningModule, tensor: Tensor, *, sync_grads: bool = False) -> Tensor:
+    """Tensors (B, ...) of all processes, one after the other: (processes * B, ...)."""
+    return cast(Tensor, module.all_gather(tensor, sync_grads=sync_grads)).flatten(0, 1)
+
+
+class LinearDecay:
+    """Share of the first learning rate at a step: linear from 1 to ``end_factor``, after a linear warm-up.
+
+    Args:
+        end_factor: Share from step ``total`` on.
+        total: Steps over which it falls, warm-up included.
+        warmup: Steps over which it first rises from a hundredth.
+    """
+
+    def __init__(self, end_factor: float, total: int, warmup: int) -> None:
+        self._end_factor = end_factor
+        self._total = total
+        self._warmup = warmup
+
+    def __call__(self, step: int) -> float:
+        """The share at a step, counted from 0."""
+        if step < self._warmup:
+            return 0.01 + 0.99 * step / self._warmup
+        done = min((step - self._warmup) / max(self._total - self._warmup, 1), 1.0)
+        return 1 + (self._end_factor - 1) * done
