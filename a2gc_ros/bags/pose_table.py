@@ -45,6 +45,8 @@ _TUM = ("stamp", "x", "y", "z", *_QUATERNION)
 _NANOSECONDS_FROM = 10**14
 """A whole number this large is nanoseconds: as seconds it would be three million years."""
 
+_STAMP_LIMIT = 2**63
+
 
 @dataclass(frozen=True)
 class PoseTable:
@@ -119,16 +121,19 @@ def parse_stamp(text: str, *, nanoseconds: bool = False) -> int:
         nanoseconds: Whether the unit is known to be nanoseconds.
 
     Raises:
-        ValueError: If the text is not a finite number.
+        ValueError: If the text is not a number, or one that 64 bits of nanoseconds cannot hold.
     """
     try:
         value = Decimal(text.strip())
     except InvalidOperation as error:
         raise ValueError(f"{text!r} is not a stamp") from error
-    if not value.is_finite():
+    if not value.is_finite() or not -_STAMP_LIMIT < value < _STAMP_LIMIT:
         raise ValueError(f"{text!r} is not a stamp")
     # Decimal keeps nanoseconds that a float of seconds since 1970 would round away.
-    return int(value if nanoseconds or abs(value) >= _NANOSECONDS_FROM else value * 1_000_000_000)
+    stamp_ns = int(value if nanoseconds or abs(value) >= _NANOSECONDS_FROM else value * 1_000_000_000)
+    if abs(stamp_ns) >= _STAMP_LIMIT:
+        raise ValueError(f"{text!r} is not a stamp")
+    return stamp_ns
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:

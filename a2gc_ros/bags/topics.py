@@ -64,18 +64,26 @@ def pose_topic(topics: Sequence[Topic], wanted: str | None = None) -> Topic | No
 def info_topic(topics: Sequence[Topic], image: Topic, wanted: str | None = None) -> Topic | None:
     """Returns the calibration topic of a camera: the wanted one, the one beside its images, or the only one.
 
+    A calibration beside another camera's images is never taken for this one's.
+
     Raises:
         BagError: If the wanted topic carries no calibration.
     """
     if wanted is not None:
         return _named(topics, wanted, (CAMERA_INFO,), "a camera_info topic")
     infos = [topic for topic in topics if topic.type == CAMERA_INFO and topic.count]
-    base = image.name.removesuffix("/compressed")
-    siblings = {f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"}
+    siblings = _info_names(image)
     for topic in infos:
         if topic.name in siblings:
             return topic
-    return infos[0] if len(infos) == 1 else None
+    taken = {name for topic in topics if topic.is_image for name in _info_names(topic)}
+    return infos[0] if len(infos) == 1 and infos[0].name not in taken else None
+
+
+def _info_names(image: Topic) -> tuple[str, str]:
+    """Returns where the calibration of a camera is published by convention, and where some drivers put it."""
+    base = image.name.removesuffix("/compressed")
+    return f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"
 
 
 def _named(topics: Sequence[Topic], wanted: str, types: Sequence[str], what: str) -> Topic:

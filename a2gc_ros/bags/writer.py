@@ -267,6 +267,8 @@ class RecordingWriter:
 
     def _header(self, stamp_ns: int, frame_id: str) -> Any:
         sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+        if not 0 <= sec < 2**31:
+            raise BagError(f"a stamp of {stamp_ns} ns does not fit a message, which counts seconds from 0 to 2^31 - 1")
         stamp = self._new("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
         counter = {"seq": 0} if self._ros_version == 1 else {}
         return self._new("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id, **counter)

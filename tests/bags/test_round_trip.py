@@ -184,6 +184,12 @@ def test_nothing_is_overwritten(scene: Any, name: str) -> None:
         RecordingWriter(path)
 
 
+@pytest.mark.parametrize("stamp_ns", [-1, 2**31 * 10**9])
+def test_stamps_that_no_message_can_hold_are_refused(scene: Any, tmp_path: Path, stamp_ns: int) -> None:
+    with RecordingWriter(tmp_path / "run.mcap") as writer, pytest.raises(BagError, match="does not fit a message"):
+        writer.add_image(stamp_ns, scene.picture(0))
+
+
 def test_unknown_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BagError, match=r"must end in \.mcap, \.db3 or \.bag"):
         RecordingWriter(tmp_path / "run.zip")
