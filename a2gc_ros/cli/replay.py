@@ -42,7 +42,7 @@ def replay(
         str | None,
         typer.Option(help="True poses: a topic, or a TUM, KITTI or CSV file. Guessed where it is not given."),
     ] = None,
-    radius: Annotated[float, typer.Option(min=0.1, help="Metres within which two images are the same place.")] = 8.0,
+    radius: Annotated[float, typer.Option(min=0.1, help="Metres within which two images are the same place.")] = 15.0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of loop detection, as in threshold=0.8.")
     ] = None,
