@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 RATIO: Final = {"sift": 0.85, "orb": 0.9}
-"""Largest ratio of the distances to the nearest and the second nearest feature (Euclidean, of unit descriptors) that is trusted."""
+"""Largest ratio of the distances (Euclidean, of unit descriptors) to the nearest and second nearest feature that is
+trusted."""
 
 
 @dataclass(frozen=True)

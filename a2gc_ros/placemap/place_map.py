@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -154,8 +155,8 @@ class PlaceMap:
 
     def sessions(self) -> list[Session]:
         """Returns all sessions in the order in which they were added."""
-        with self._lock:
-            rows = self._connection.execute("SELECT id, name, source FROM sessions ORDER BY id").fetchall()
+        with self.reading() as connection:
+            rows = connection.execute("SELECT id, name, source FROM sessions ORDER BY id").fetchall()
         return [Session(*row) for row in rows]
 
     def add(
@@ -193,7 +194,7 @@ class PlaceMap:
         Raises:
             MapError: If there is none with this id.
         """
-        found = list(self._keyframes("WHERE k.id = ?", (int(keyframe_id),)))
+        found = self._keyframes("WHERE k.id = ?", (int(keyframe_id),))
         if not found:
             raise MapError(f"{self._path} has no keyframe {keyframe_id}: `a2gc map list` shows those it has")
         return found[0]
@@ -201,15 +202,13 @@ class PlaceMap:
     def keyframes(self, session_id: int | None = None) -> list[Keyframe]:
         """Returns all keyframes, or a session's, in the order of their ids."""
         if session_id is None:
-            return list(self._keyframes("ORDER BY k.id", ()))
-        return list(self._keyframes("WHERE k.session_id = ? ORDER BY k.id", (int(session_id),)))
+            return self._keyframes("ORDER BY k.id", ())
+        return self._keyframes("WHERE k.session_id = ? ORDER BY k.id", (int(session_id),))
 
     def image(self, keyframe_id: int) -> bytes | None:
         """Returns a keyframe's JPEG, or None where none was kept."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT jpeg FROM images WHERE keyframe_id = ?", (int(keyframe_id),)
-            ).fetchone()
+        with self.reading() as connection:
+            row = connection.execute("SELECT jpeg FROM images WHERE keyframe_id = ?", (int(keyframe_id),)).fetchone()
         return bytes(row[0]) if row else None
 
     def descriptors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -220,9 +219,9 @@ class PlaceMap:
         """
         dim = self._manifest.descriptor_dim
         out = np.empty((len(ids), dim), dtype=np.float32)
-        with self._lock:
+        with self.reading() as connection:
             for at, keyframe_id in enumerate(ids):
-                row = self._connection.execute(
+                row = connection.execute(
                     "SELECT data, crc32 FROM descriptors WHERE keyframe_id = ?", (int(keyframe_id),)
                 ).fetchone()
                 if row is None:
@@ -231,14 +230,14 @@ class PlaceMap:
         return out
 
     def __len__(self) -> int:
-        with self._lock:
-            return int(self._connection.execute("SELECT COUNT(*) FROM keyframes").fetchone()[0])
+        with self.reading() as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM keyframes").fetchone()[0])
 
     def count(self, session_id: int) -> int:
         """Returns the number of keyframes of a session."""
-        with self._lock:
+        with self.reading() as connection:
             query = "SELECT COUNT(*) FROM keyframes WHERE session_id = ?"
-            return int(self._connection.execute(query, (session_id,)).fetchone()[0])
+            return int(connection.execute(query, (session_id,)).fetchone()[0])
 
     def prepare(self) -> None:
         """Builds the index now, so that the first search does not wait for it.
@@ -246,7 +245,7 @@ class PlaceMap:
         Raises:
             MapError: If a descriptor is damaged.
         """
-        with self._lock:
+        with self.reading():
             self._live.synchronise()
 
     def search(
@@ -274,7 +273,8 @@ class PlaceMap:
             raise MapError(f"a search for the {k} nearest keyframes finds nothing: ask for at least 1")
         queries = coding.checked(descriptors, self._manifest.descriptor_dim)
         with self._lock:
-            self._live.synchronise()
+            with self.reading():
+                self._live.synchronise()
             columns = self._live.columns
             if len(columns) == 0:
                 shape = (len(queries), k)
@@ -338,28 +338,31 @@ class PlaceMap:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lends the connection for queries that must see one state of the map.
+        """Lends the connection for reading; other threads wait meanwhile.
 
         Raises:
             MapError: If the file turns out to be damaged.
         """
         with self._lock:
             try:
-                self._connection.execute("BEGIN")
-                try:
-                    yield self._connection
-                finally:
-                    self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise MapError(f"{self._path} is damaged ({error}): restore it from a copy") from error
+                yield self._connection
+            # Damage also shows as text that is none, and as values of another type or length.
+            except (sqlite3.Error, ValueError, TypeError) as error:
+                raise MapError(
+                    f"{self._path} is damaged ({error}): restore it from a copy, or build it again"
+                ) from error
 
-    def _keyframes(self, condition: str, values: tuple[int, ...]) -> Iterable[Keyframe]:
+    def _keyframes(self, condition: str, values: tuple[int, ...]) -> list[Keyframe]:
         query = (
             "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, i.json FROM keyframes k "
             f"LEFT JOIN intrinsics i ON i.id = k.intrinsics_id {condition}"
         )
-        with self._lock:
-            rows = self._connection.execute(query, values).fetchall()
-        for keyframe_id, session_id, stamp_ns, pose, travelled, frame_id, intrinsics in rows:
-            matrix = None if pose is None else np.frombuffer(pose, dtype="<f8").reshape(4, 4).copy()
-            yield Keyframe(keyframe_id, session_id, stamp_ns, matrix, travelled, frame_id, intrinsics)
+        with self.reading() as connection:
+            return [_keyframe(row) for row in connection.execute(query, values)]
+
+
+def _keyframe(row: tuple[Any, ...]) -> Keyframe:
+    keyframe_id, session_id, stamp_ns, pose, travelled, frame_id, intrinsics = row
+    matrix = None if pose is None else np.frombuffer(pose, dtype="<f8").reshape(4, 4).copy()
+    way = None if travelled is None else float(travelled)
+    return Keyframe(keyframe_id, int(session_id), int(stamp_ns), matrix, way, frame_id, intrinsics)

@@ -163,7 +163,8 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
     try:
         connection = _connect(_uri(path, read_only), uri=True)
         manifest = _examine(connection, path)
-    except sqlite3.Error as error:
+    # A damaged file can make SQLite's own message undecodable.
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if connection is not None:
             connection.close()
         raise MapError(f"{path} is damaged ({error}): restore it from a copy, or build it again") from error

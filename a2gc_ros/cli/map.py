@@ -1,0 +1,296 @@
+"""``a2gc map``: build place maps from recordings, look into them, merge and export them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from a2gc_ros.placemap import Keyframe, PlaceMap
+
+map_app = typer.Typer(
+    help="Build place maps from recordings, look into them, merge and export them.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+MapArgument = Annotated[Path, typer.Argument(help="A place map (.a2gc).", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.add_typer(map_app, name="map")
+
+
+@map_app.command()
+def build(
+    bags: Annotated[list[Path], typer.Argument(help=".bag, .mcap or .db3 files, or rosbag2 folders.")],
+    out: Annotated[Path, typer.Option(help="The map; gone on with if it exists.", show_default=False)],
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
+    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 leaves it to the runtime.")] = 0,
+    topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
+    pose_topic: Annotated[str | None, typer.Option(help="Topic of poses; an empty name takes none.")] = None,
+    trajectory: Annotated[
+        Path | None, typer.Option(help="Poses from a TUM, KITTI or CSV file in place of a topic.")
+    ] = None,
+    distance: Annotated[float, typer.Option(min=0, help="With poses: metres between keyframes.")] = 1.0,
+    angle: Annotated[float, typer.Option(min=0, help="With poses: degrees between keyframes.")] = 30.0,
+    time: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds between keyframes; with poses, those of a robot that stands still."
+        ),
+    ] = None,
+    similarity: Annotated[
+        float, typer.Option(min=-1, max=1, help="Without poses: keep a frame less similar than this to the last kept.")
+    ] = 0.9,
+    batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Build a place map from recordings, or go on with one that was interrupted.
+
+    Each recording becomes a session. Ctrl-C, kill and power cuts leave a valid map; the same command goes on with it.
+
+    Examples:
+    `a2gc map build morning.mcap --out town.a2gc`
+
+    `a2gc map build monday.bag tuesday.bag --out town.a2gc --topic /front/image_raw --distance 2`
+
+    `a2gc map build walk.mcap --trajectory walk.tum --out walk.a2gc`
+    """
+    from a2gc_ros.cli.map_build import BuildOptions
+    from a2gc_ros.cli.map_build import build as run
+
+    options = BuildOptions(
+        bags=bags,
+        out=out,
+        model=model,
+        backend=backend,
+        threads=threads,
+        topic=topic,
+        pose_topic=pose_topic,
+        trajectory=trajectory,
+        distance_m=distance,
+        angle_deg=angle,
+        time_s=time,
+        similarity=similarity,
+        batch=batch,
+    )
+    summaries = run(options)
+    if as_json:
+        typer.echo(json.dumps({"map": str(out), "recordings": summaries}, indent=2))
+        return
+    for summary in summaries:
+        text = f"{summary['recording']}: {summary['keyframes']} keyframes of {summary['frames']} images"
+        if summary["resumed_from"] == summary["frames"]:
+            text += "; the map had it already"
+        else:
+            text += f"; {summary['images_per_s']:.0f} images/s, {summary['real_time_factor']:.1f}x real time"
+        typer.echo(text)
+    typer.echo(f"map: {out}")
+
+
+@map_app.command()
+def info(place_map: MapArgument, as_json: JsonOption = False) -> None:
+    """Print what a map holds and which model it was made with.
+
+    Examples:
+    `a2gc map info town.a2gc`
+
+    `a2gc map info town.a2gc --json | jq .sessions`
+    """
+    with _open(place_map) as opened:
+        summary = _summary(opened)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    created = datetime.fromtimestamp(summary["created_ns"] / 1e9, tz=timezone.utc)
+    typer.echo(f"{summary['path']}: {summary['keyframes']} keyframes, {summary['bytes'] / 1e6:.1f} MB")
+    typer.echo(f"model {summary['model']}, {summary['descriptor_dim']} dimensions, {summary['fingerprint'][:12]}")
+    typer.echo(f"created {created:%Y-%m-%d %H:%M} UTC")
+    table = Table("session", "name", "keyframes", "seconds", "metres")
+    for session in summary["sessions"]:
+        metres = "" if session["travelled_m"] is None else f"{session['travelled_m']:.1f}"
+        table.add_row(
+            str(session["id"]), session["name"], str(session["keyframes"]), f"{session['seconds']:.1f}", metres
+        )
+    Console().print(table)
+
+
+@map_app.command("list")
+def list_keyframes(
+    place_map: MapArgument,
+    session: Annotated[int | None, typer.Option(help="Only this session.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the keyframes of a map.
+
+    Examples:
+    `a2gc map list town.a2gc --session 1`
+
+    `a2gc map list town.a2gc --json | jq '.[].stamp_ns'`
+    """
+    with _open(place_map) as opened:
+        keyframes = [_described(keyframe) for keyframe in opened.keyframes(session)]
+    if as_json:
+        typer.echo(json.dumps(keyframes, indent=2))
+        return
+    table = Table("keyframe", "session", "stamp [ns]", "x, y, z [m]", "travelled [m]")
+    for entry in keyframes:
+        place = "" if entry["position_m"] is None else ", ".join(f"{v:.2f}" for v in entry["position_m"])
+        way = "" if entry["travelled_m"] is None else f"{entry['travelled_m']:.1f}"
+        table.add_row(str(entry["keyframe_id"]), str(entry["session_id"]), str(entry["stamp_ns"]), place, way)
+    Console().print(table)
+
+
+@map_app.command()
+def show(
+    place_map: MapArgument,
+    keyframe_id: Annotated[int, typer.Argument(help="Number of the keyframe, as `a2gc map list` prints it.")],
+    out: Annotated[Path | None, typer.Option(help="Write the keyframe's image to this .jpg file.")] = None,
+    neighbours: Annotated[int, typer.Option(min=0, help="How many of the most similar keyframes to print.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a keyframe, its image and the keyframes that look most like it.
+
+    Examples:
+    `a2gc map show town.a2gc 17`
+
+    `a2gc map show town.a2gc 17 --out 17.jpg`
+    """
+    from a2gc_ros.errors import MapError
+
+    with _open(place_map) as opened:
+        entry = _described(opened.keyframe(keyframe_id))
+        entry["neighbours"] = _neighbours(opened, keyframe_id, neighbours) if neighbours else []
+        jpeg = opened.image(keyframe_id)
+    if out is not None:
+        if jpeg is None:
+            raise MapError(f"keyframe {keyframe_id} of {place_map} was stored without an image")
+        try:
+            out.write_bytes(jpeg)
+        except OSError as error:
+            raise MapError(f"{out} cannot be written ({error})") from error
+    if as_json:
+        typer.echo(json.dumps(entry, indent=2))
+        return
+    place = "" if entry["position_m"] is None else " at " + ", ".join(f"{v:.2f}" for v in entry["position_m"]) + " m"
+    typer.echo(f"keyframe {keyframe_id}, session {entry['session_id']}, stamp {entry['stamp_ns']} ns{place}")
+    table = Table("keyframe", "session", "similarity")
+    for neighbour in entry["neighbours"]:
+        table.add_row(str(neighbour["keyframe_id"]), str(neighbour["session_id"]), f"{neighbour['similarity']:.3f}")
+    if entry["neighbours"]:
+        Console().print(table)
+    if out is not None:
+        typer.echo(f"image: {out}")
+
+
+@map_app.command()
+def merge(
+    maps: Annotated[list[Path], typer.Argument(help="Place maps made with the same model.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
+) -> None:
+    """Merge maps into one; their sessions stay apart, keyframes are numbered anew.
+
+    Examples:
+    `a2gc map merge north.a2gc south.a2gc --out town.a2gc`
+    """
+    from a2gc_ros.placemap import merge as run
+
+    run(maps, out)
+    with _open(out) as merged:
+        typer.echo(f"{out}: {len(merged)} keyframes in {len(merged.sessions())} sessions")
+
+
+@map_app.command()
+def export(
+    place_map: MapArgument,
+    out: Annotated[Path, typer.Option(help=".npz: trajectories and descriptors; .csv: trajectories.")],
+) -> None:
+    """Export trajectories and descriptors for other programs.
+
+    Examples:
+    `a2gc map export town.a2gc --out town.npz`
+
+    `a2gc map export town.a2gc --out town.csv`
+    """
+    from a2gc_ros.placemap import export as run
+
+    with _open(place_map) as opened:
+        run(opened, out)
+        typer.echo(f"{out}: {len(opened)} keyframes")
+
+
+def _open(path: Path) -> PlaceMap:
+    from a2gc_ros.placemap import PlaceMap
+
+    return PlaceMap.open(path, read_only=True)
+
+
+def _summary(place_map: PlaceMap) -> dict[str, Any]:
+    manifest = place_map.manifest
+    sessions = []
+    for session in place_map.sessions():
+        keyframes = place_map.keyframes(session.id)
+        ways = [k.travelled for k in keyframes if k.travelled is not None]
+        sessions.append(
+            {
+                "id": session.id,
+                "name": session.name,
+                "source": session.source,
+                "keyframes": len(keyframes),
+                "seconds": (keyframes[-1].stamp_ns - keyframes[0].stamp_ns) / 1e9 if keyframes else 0.0,
+                "travelled_m": max(ways) if ways else None,
+            }
+        )
+    return {
+        "path": place_map.path,
+        "bytes": Path(place_map.path).stat().st_size,
+        "keyframes": len(place_map),
+        "model": manifest.model_name,
+        "fingerprint": manifest.fingerprint,
+        "descriptor_dim": manifest.descriptor_dim,
+        "uuid": manifest.uuid,
+        "created_ns": manifest.created_ns,
+        "settings": manifest.settings,
+        "sessions": sessions,
+    }
+
+
+def _described(keyframe: Keyframe) -> dict[str, Any]:
+    from a2gc_ros import geometry
+
+    pose = keyframe.pose
+    return {
+        "keyframe_id": keyframe.id,
+        "session_id": keyframe.session_id,
+        "stamp_ns": keyframe.stamp_ns,
+        "position_m": None if pose is None else pose[:3, 3].tolist(),
+        "orientation_xyzw": None if pose is None else geometry.quaternion_of(pose).tolist(),
+        "travelled_m": keyframe.travelled,
+        "frame_id": keyframe.frame_id,
+    }
+
+
+def _neighbours(place_map: PlaceMap, keyframe_id: int, count: int) -> list[dict[str, Any]]:
+    import numpy as np
+
+    descriptor = place_map.descriptors([keyframe_id])
+    similarities, ids = place_map.search(descriptor, count, exclude=np.array([keyframe_id]))
+    return [
+        {
+            "keyframe_id": int(found),
+            "session_id": place_map.keyframe(int(found)).session_id,
+            "similarity": float(similarity),
+        }
+        for similarity, found in zip(similarities[0], ids[0], strict=True)
+        if found >= 0
+    ]

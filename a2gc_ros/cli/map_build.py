@@ -1,0 +1,152 @@
+"""``a2gc map build``: recordings in, a place map out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from a2gc_ros.bags import Recording
+    from a2gc_ros.extract import Extractor
+    from a2gc_ros.placemap import BuildProgress, PlaceMap, Spacing
+
+DECODE_SIZE = (720, 1280)
+"""(height, width) beyond which pixels are of use neither to a model nor to the image that is kept."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What is built, of what, and how.
+
+    Attributes:
+        bags: Recordings; each becomes a session.
+        out: The map; it is gone on with if it exists.
+        model: Named model or ONNX file.
+        backend: Inference runtime.
+        threads: CPU threads for inference; 0 leaves it to the runtime.
+        topic: Image topic; None takes the only one.
+        pose_topic: None takes the best there is; empty takes none.
+        trajectory: TUM, KITTI or CSV file of poses, in place of a topic.
+        distance_m: Metres between keyframes.
+        angle_deg: Degrees between keyframes.
+        time_s: Seconds between keyframes; see :class:`a2gc_ros.placemap.Spacing`.
+        similarity: Without poses: cosine to the last keyframe below which a frame is kept.
+        batch: Images described at once.
+    """
+
+    bags: Sequence[Path]
+    out: Path
+    model: str
+    backend: str
+    threads: int
+    topic: str | None
+    pose_topic: str | None
+    trajectory: Path | None
+    distance_m: float
+    angle_deg: float
+    time_s: float | None
+    similarity: float
+    batch: int
+
+
+def build(options: BuildOptions) -> list[dict[str, Any]]:
+    """Builds the map and returns one summary per recording.
+
+    Raises:
+        A2gcError: If a recording, the model or the map is not what it should be.
+    """
+    from a2gc_ros.bags import open_recording
+    from a2gc_ros.extract import open_extractor
+    from a2gc_ros.placemap import Spacing
+
+    spacing = Spacing(
+        distance_m=options.distance_m,
+        angle_rad=math.radians(options.angle_deg),
+        time_s=options.time_s,
+        similarity=options.similarity,
+    )
+    recordings = [open_recording(bag) for bag in options.bags]
+    try:
+        # A wrong topic is told before a map is begun.
+        for recording in recordings:
+            recording.image_topic(options.topic)
+        extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
+        with _open_map(options, extractor, spacing) as place_map:
+            return [_add(recording, place_map, extractor, spacing, options) for recording in recordings]
+    finally:
+        for recording in recordings:
+            recording.close()
+
+
+def _open_map(options: BuildOptions, extractor: Extractor, spacing: Spacing) -> PlaceMap:
+    from dataclasses import asdict
+
+    from a2gc_ros.placemap import Manifest, PlaceMap
+
+    spec = extractor.spec
+    if options.out.exists():
+        place_map = PlaceMap.open(options.out)
+        place_map.require(spec.fingerprint, spec.name)
+        return place_map
+    manifest = Manifest(spec.fingerprint, spec.descriptor_dim, spec.name, settings={"spacing": asdict(spacing)})
+    return PlaceMap.create(options.out, manifest)
+
+
+def _add(
+    recording: Recording, place_map: PlaceMap, extractor: Extractor, spacing: Spacing, options: BuildOptions
+) -> dict[str, Any]:
+    from a2gc_ros.bags.pose_table import read_trajectory
+    from a2gc_ros.placemap import MapBuilder
+    from a2gc_ros.placemap.identity import source_identity
+
+    trajectory = None if options.trajectory is None else read_trajectory(options.trajectory)
+    frames = recording.frames(options.topic, options.pose_topic, trajectory, max_size=DECODE_SIZE)
+    source = source_identity(
+        recording.path,
+        topic=options.topic,
+        poses=options.pose_topic,
+        trajectory=None if options.trajectory is None else source_identity(options.trajectory),
+    )
+    builder = MapBuilder(place_map, extractor, spacing, batch=options.batch)
+    begin = time.monotonic()
+    first: list[BuildProgress] = []
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(recording.path.name, total=recording.image_topic(options.topic).count, speed="")
+
+        def show(progress: BuildProgress) -> None:
+            if not first:
+                first.append(progress)
+            bar.update(task, completed=progress.frames, speed=_speed(first[0], progress, time.monotonic() - begin))
+
+        result = builder.build(source, frames, session_name=recording.path.stem, on_progress=show)
+    seconds = time.monotonic() - begin
+    read = result.frames - result.resumed_from
+    return {
+        "recording": str(recording.path),
+        "session": result.session.id,
+        "frames": result.frames,
+        "keyframes": result.keyframes,
+        "resumed_from": result.resumed_from,
+        "skipped": recording.skips.total,
+        "seconds": seconds,
+        "images_per_s": read / seconds if read else 0.0,
+        "real_time_factor": recording.duration * read / max(1, result.frames) / seconds,
+    }
+
+
+def _speed(first: BuildProgress, now: BuildProgress, seconds: float) -> str:
+    """Says how fast the build is: images a second, and recorded seconds a second."""
+    if now is first or seconds <= 0:
+        return ""
+    images = (now.frames - first.frames) / seconds
+    factor = (now.stamp_ns - first.stamp_ns) / 1e9 / seconds
+    return f"{images:.0f} images/s, {factor:.1f}x real time"
