@@ -66,9 +66,9 @@ class DeclaredParameters:
         return value
 
     def _declare(self, parameter: Parameter) -> None:
-        default = parameter.default
+        default: Any = parameter.default
         if isinstance(default, tuple):
-            default = list(default) or [""]  # type: ignore[assignment]
+            default = list(default) or [""]
         # The range comes after the value: with it, rclpy would raise, and say less than we do.
         without_range = ParameterDescriptor(description=parameter.description)
         try:
@@ -80,7 +80,7 @@ class DeclaredParameters:
         if problem:
             self._problems[parameter.name] = f"{problem}: set it and configure again"
             self._node.set_parameters([RosParameter(parameter.name, value=default)])
-        self._node.set_descriptor(parameter.name, _descriptor(parameter))
+        self._node.set_descriptor(parameter.name, _descriptor(parameter, default))
 
     def _check(self, changes: list[RosParameter[Any]]) -> SetParametersResult:
         for change in changes:
@@ -99,8 +99,12 @@ class DeclaredParameters:
         return SetParametersResult(successful=True)
 
 
-def _descriptor(parameter: Parameter) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=parameter.description, read_only=parameter.change == "never")
+def _descriptor(parameter: Parameter, default: Any) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        type=RosParameter(parameter.name, value=default).type_.value,
+        description=parameter.description,
+        read_only=parameter.change == "never",
+    )
     if parameter.choices:
         descriptor.additional_constraints = f"one of {', '.join(parameter.choices)}"
     low, high = parameter.minimum, parameter.maximum

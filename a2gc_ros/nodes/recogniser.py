@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from a2gc_ros.errors import A2gcError, ConfigError, MapError
 from a2gc_ros.extract.choose import open_extractor
@@ -59,7 +58,6 @@ class Recogniser:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.RLock()
-        self._inference = threading.Lock()
         self._last_stamp_ns: int | None = None
         self._maps: list[PlaceMap] = []
         self.extractor: Extractor = open_extractor(
@@ -75,7 +73,7 @@ class Recogniser:
             self._detector = LoopDetector(
                 settings.loop, self._live, self._maps, session_name=self._session_name(), session_source=SOURCE
             )
-            self._describe(np.zeros((32, 32, 3), np.uint8))
+            self.extractor.extract_one(np.zeros((32, 32, 3), np.uint8))
         except A2gcError:
             self.close()
             raise
@@ -89,7 +87,7 @@ class Recogniser:
             MapError: If the live map cannot be written.
         """
         begin = time.perf_counter()
-        descriptor = self._describe(frame.image)
+        descriptor = self.extractor.extract_one(frame.image)
         extracted = time.perf_counter()
         with self._lock:
             if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns - JUMP_BACK_NS:
@@ -111,7 +109,7 @@ class Recogniser:
         """
         config = self._settings.loop
         wanted = most or config.k
-        descriptor = self._describe(frame.image)
+        descriptor = self.extractor.extract_one(frame.image)
         with self._lock:
             maps = list(enumerate(self._maps, 1)) or [(0, self.live_map)]
             located = [
@@ -209,10 +207,6 @@ class Recogniser:
             for place_map in (*self._maps, *([self._live] if self._live else [])):
                 place_map.close()
             self._maps, self._live = [], None
-
-    def _describe(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        with self._inference:
-            return self.extractor.extract_one(image)
 
     def _session_name(self) -> str:
         return self._settings.session_name or f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"

@@ -87,11 +87,12 @@ def discover(node: Node, topic: str, qos: QoSProfile) -> list[Publisher]:
 
 
 def image_topics(node: Node) -> list[str]:
-    """Returns the topics that carry images."""
+    """Returns the topics on which others publish images."""
+    own = f"{node.get_fully_qualified_name()}/"
     return [
         name
         for name, types in node.get_topic_names_and_types()
-        if any(kind in IMAGE_TYPES for kind in types) and node.count_publishers(name)
+        if any(kind in IMAGE_TYPES for kind in types) and not name.startswith(own) and node.count_publishers(name)
     ]
 
 

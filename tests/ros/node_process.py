@@ -1,0 +1,117 @@
+"""One place recognition process, as a user would start it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from ros_probe import Probe, wait_for
+
+from a2gc_msgs.msg import LoopClosureCandidates
+
+_NUMBERS = itertools.count()
+
+CONFIGURE = Transition.TRANSITION_CONFIGURE
+CLEANUP = Transition.TRANSITION_CLEANUP
+ACTIVATE = Transition.TRANSITION_ACTIVATE
+DEACTIVATE = Transition.TRANSITION_DEACTIVATE
+SHUTDOWN = {
+    "unconfigured": Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+    "inactive": Transition.TRANSITION_INACTIVE_SHUTDOWN,
+    "active": Transition.TRANSITION_ACTIVE_SHUTDOWN,
+}
+
+
+class NodeProcess:
+    """Starts the executable in a namespace of its own.
+
+    Args:
+        probe: The tests' node.
+        folder: Gets the parameter file and the log.
+        parameters: Of the node.
+    """
+
+    def __init__(self, probe: Probe, folder: Path, parameters: dict[str, object]) -> None:
+        self.probe = probe
+        self.namespace = f"/test_{os.getpid()}_{next(_NUMBERS)}"
+        self.name = f"{self.namespace}/place_recognition"
+        self.folder = folder
+        file = folder / "parameters.yaml"
+        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
+        self._log_path = folder / "log.txt"
+        command = [sys.executable, "-m", "a2gc_ros.nodes.place_recognition", "--ros-args"]
+        command += ["-r", f"__ns:={self.namespace}", "--params-file", str(file)]
+        self.closures: list[LoopClosureCandidates] = probe.listen(LoopClosureCandidates, self.topic("loop_closures"))
+        self._diagnostics: list[DiagnosticArray] = probe.listen(DiagnosticArray, "/diagnostics")
+        with self._log_path.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+    def topic(self, name: str) -> str:
+        return f"{self.namespace}/{name}"
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text()
+
+    def wait_for_log(self, pattern: str) -> str:
+        found = wait_for(lambda: re.search(pattern, self.log), f"{pattern!r} in the log")
+        return found.group(0)
+
+    def state(self) -> str:
+        return str(self.probe.call(GetState, f"{self.name}/get_state", GetState.Request()).current_state.label)
+
+    def change(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self.probe.call(ChangeState, f"{self.name}/change_state", request).success)
+
+    def set(self, name: str, value: Any) -> str:
+        """Sets a parameter and returns the reason why it was refused, or nothing."""
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        result = self.probe.call(SetParameters, f"{self.name}/set_parameters", request).results[0]
+        return "" if result.successful else str(result.reason)
+
+    def wait_until_active(self) -> NodeProcess:
+        self.wait_for_log("active: listening to")
+        return self
+
+    def wait_until_heard(self, publisher: Any) -> None:
+        wait_for(publisher.get_subscription_count, "a subscription of the node")
+
+    def status(self, part: str) -> DiagnosticStatus | None:
+        """Returns the newest status of `camera` or `recogniser`."""
+        wanted = f"{self.name.lstrip('/')}: {part}"
+        for message in reversed(self._diagnostics):
+            for status in message.status:
+                if status.name == wanted:
+                    return status
+        return None
+
+    def value(self, part: str, key: str) -> str:
+        status = self.status(part)
+        values = {pair.key: pair.value for pair in status.values} if status else {}
+        return values.get(key, "")
+
+    def count(self, part: str, key: str) -> int:
+        return int(self.value(part, key) or 0)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Asks the process to end and returns its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,75 @@
+"""The other side of the graph: what a camera, an operator and a SLAM system would do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rclpy
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+
+T = TypeVar("T")
+
+TIMEOUT_S = 30.0
+
+
+def wait_for(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
+    """Returns the condition's value once it is true; fails with `what` when it stays false."""
+    end = time.monotonic() + timeout_s
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"in {timeout_s:g} s there was not: {what}")
+        time.sleep(0.02)
+
+
+class Probe:
+    """A node in the test's process, spinning in a thread."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("probe", context=self.context)
+        self._group = ReentrantCallbackGroup()
+        self._executor = MultiThreadedExecutor(2, context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin)
+
+    def __enter__(self) -> Probe:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
+        self._thread.join()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def listen(self, message_type: type, topic: str, *, depth: int = 1000, **qos: Any) -> list[Any]:
+        """Returns a list that grows with every message."""
+        received: list[Any] = []
+        profile = QoSProfile(depth=depth, **qos)
+        self.node.create_subscription(message_type, topic, received.append, profile, callback_group=self._group)
+        return received
+
+    def publisher(self, message_type: type, topic: str, *, best_effort: bool = False, depth: int = 10) -> Any:
+        reliability = QoSReliabilityPolicy.BEST_EFFORT if best_effort else QoSReliabilityPolicy.RELIABLE
+        return self.node.create_publisher(message_type, topic, QoSProfile(depth=depth, reliability=reliability))
+
+    def call(self, service_type: type, name: str, request: Any, timeout_s: float = TIMEOUT_S) -> Any:
+        """Asks a service and returns the answer."""
+        client = self.node.create_client(service_type, name, callback_group=self._group)
+        try:
+            assert client.wait_for_service(timeout_s), f"there is no service {name}"
+            answered = threading.Event()
+            future = client.call_async(request)
+            future.add_done_callback(lambda _: answered.set())
+            assert answered.wait(timeout_s), f"{name} does not answer"
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
