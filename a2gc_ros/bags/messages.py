@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.bags.storage import COMPRESSED_IMAGE, ODOMETRY, POSE_WITH_COVARIANCE
+from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, ODOMETRY, POSE_WITH_COVARIANCE
+from a2gc_ros.bags.trajectory import Quaternion, Vector
 from a2gc_ros.geometry import Pose, pose_from_quaternion
 from a2gc_ros.images.convert import to_rgb
 from a2gc_ros.images.decode import decode_compressed
@@ -64,16 +65,15 @@ def pose_of(message: Message, msgtype: str) -> Pose:
     Raises:
         ValueError: If its quaternion has no length or anything is not finite.
     """
+    return pose_from_quaternion(*pose_values(message, msgtype))
+
+
+def pose_values(message: Message, msgtype: str) -> tuple[Vector, Quaternion]:
+    """Returns position and quaternion as the message has them; ``pose_of`` says which types."""
     pose = message.pose.pose if msgtype in (ODOMETRY, POSE_WITH_COVARIANCE) else message.pose
-    return rigid(pose.position, pose.orientation)
+    return values_of(pose.position, pose.orientation)
 
 
-def rigid(translation: Message, rotation: Message) -> Pose:
-    """Returns a pose from a Point or Vector3 and a Quaternion message.
-
-    Raises:
-        ValueError: If the quaternion has no length or anything is not finite.
-    """
-    return pose_from_quaternion(
-        (translation.x, translation.y, translation.z), (rotation.x, rotation.y, rotation.z, rotation.w)
-    )
+def values_of(translation: Message, rotation: Message) -> tuple[Vector, Quaternion]:
+    """Returns the numbers of a Point or Vector3 and of a Quaternion message."""
+    return (translation.x, translation.y, translation.z), (rotation.x, rotation.y, rotation.z, rotation.w)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from a2gc_ros.bags.messages import pose_of, rigid, stamp_of
+from a2gc_ros.bags.message_types import TRANSFORMS
+from a2gc_ros.bags.messages import pose_values, stamp_of, values_of
 from a2gc_ros.bags.skips import Skips
-from a2gc_ros.bags.storage import TRANSFORMS, RawMessage, Storage, Topic
-from a2gc_ros.bags.trajectory import Trajectory
+from a2gc_ros.bags.storage import RawMessage, Storage, Topic
+from a2gc_ros.bags.trajectory import Trajectory, TrajectoryBuilder
 from a2gc_ros.bags.transforms import TransformTree
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import Pose
@@ -37,15 +38,13 @@ class TransformSource:
 
 def trajectory_of(storage: Storage, topic: Topic, skips: Skips) -> Trajectory:
     """Reads all poses of an Odometry, PoseStamped or PoseWithCovarianceStamped topic."""
-    stamped: list[tuple[int, Pose]] = []
+    builder = TrajectoryBuilder()
     for raw, message in _readable(storage, {topic.name}, skips):
         try:
-            pose = pose_of(message, raw.type)
-        except ValueError:
-            skips.add(topic.name, "a pose is not finite or its quaternion has no length")
-            continue
-        stamped.append((stamp_of(message.header) or raw.stamp_ns, pose))
-    return Trajectory.from_poses(stamped)
+            builder.add(stamp_of(message.header) or raw.stamp_ns, *pose_values(message, raw.type))
+        except ValueError as error:
+            skips.add(topic.name, error)
+    return builder.build()
 
 
 def transforms_of(storage: Storage, skips: Skips) -> TransformTree:
@@ -55,13 +54,12 @@ def transforms_of(storage: Storage, skips: Skips) -> TransformTree:
     for raw, message in _readable(storage, topics, skips):
         static = raw.topic.endswith("tf_static")
         for edge in message.transforms:
-            try:
-                pose = rigid(edge.transform.translation, edge.transform.rotation)
-            except ValueError:
-                skips.add(raw.topic, "a transform is not finite or its quaternion has no length")
-                continue
             stamp_ns = stamp_of(edge.header) or raw.stamp_ns
-            tree.add(edge.header.frame_id, edge.child_frame_id, stamp_ns, pose, static=static)
+            values = values_of(edge.transform.translation, edge.transform.rotation)
+            try:
+                tree.add(edge.header.frame_id, edge.child_frame_id, stamp_ns, *values, static=static)
+            except ValueError as error:
+                skips.add(raw.topic, error)
     return tree
 
 

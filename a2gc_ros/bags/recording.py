@@ -8,10 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.messages import decode_image, intrinsics_of, stamp_of
 from a2gc_ros.bags.pose_source import PoseSource, trajectory_of, transform_source, transforms_of
 from a2gc_ros.bags.skips import Skips
-from a2gc_ros.bags.storage import TRANSFORMS, RawMessage, Storage, Topic
+from a2gc_ros.bags.storage import RawMessage, Storage, Topic
 from a2gc_ros.bags.topics import image_topic, info_topic, pose_topic
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import BagError, ImageError

@@ -17,16 +17,8 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, TRANSFORMS, TRANSFORMS_OF_OLD_ROS1
 from a2gc_ros.errors import BagError
-
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-ODOMETRY = "nav_msgs/msg/Odometry"
-POSE = "geometry_msgs/msg/PoseStamped"
-POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
-TRANSFORMS = "tf2_msgs/msg/TFMessage"
-_TRANSFORMS_ROS1 = "tf/msg/tfMessage"
 
 _STORAGE_SUFFIXES = (".mcap", ".db3")
 
@@ -76,7 +68,7 @@ def typestore(ros_version: int) -> Typestore:
     if ros_version == 2:
         return get_typestore(Stores.ROS2_HUMBLE)
     store = get_typestore(Stores.ROS1_NOETIC)
-    for name in (TRANSFORMS, _TRANSFORMS_ROS1):
+    for name in (TRANSFORMS, TRANSFORMS_OF_OLD_ROS1):
         store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", name))
     return store
 
@@ -203,7 +195,7 @@ def _guarded(parse: Callable[[bytes | memoryview, str], Any], message: RawMessag
 
 
 def _modern(msgtype: str) -> str:
-    return TRANSFORMS if msgtype == _TRANSFORMS_ROS1 else msgtype
+    return TRANSFORMS if msgtype == TRANSFORMS_OF_OLD_ROS1 else msgtype
 
 
 def _is_latched(connection: Connection) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from a2gc_ros.bags.storage import (
+from a2gc_ros.bags.message_types import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     IMAGE,
@@ -12,8 +12,8 @@ from a2gc_ros.bags.storage import (
     POSE,
     POSE_WITH_COVARIANCE,
     TRANSFORMS,
-    Topic,
 )
+from a2gc_ros.bags.storage import Topic
 from a2gc_ros.errors import BagError
 
 _NOT_A_VIEW = ("depth", "disparity")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +15,9 @@ from a2gc_ros.geometry import Pose, pose_from_quaternion, quaternion_of
 
 MAX_GAP_NS = 2_000_000_000
 """No pose is interpolated across a longer pause: the robot may have been anywhere."""
+
+Vector: TypeAlias = "tuple[float, float, float]"
+Quaternion: TypeAlias = "tuple[float, float, float, float]"
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,31 @@ class Trajectory:
         fraction = int(stamp_ns - self.stamps_ns[before]) / gap
         position = self.positions[before] + fraction * (self.positions[after] - self.positions[before])
         return pose_from_quaternion(position, _slerp(self.quaternions[before], self.quaternions[after], fraction))
+
+
+class TrajectoryBuilder:
+    """Collects samples, 64 bytes each, since an hour of odometry has hundreds of thousands."""
+
+    def __init__(self) -> None:
+        self._stamps_ns = array("q")
+        self._values = array("d")
+
+    def add(self, stamp_ns: int, position: Vector, quaternion: Quaternion) -> None:
+        """Adds a sample: metres, and (x, y, z, w) of any length.
+
+        Raises:
+            ValueError: If the quaternion has no length or anything is not finite.
+        """
+        length = math.hypot(*quaternion)
+        if not (math.isfinite(sum(position)) and math.isfinite(length) and length > 1e-9):
+            raise ValueError("a position is not finite or a quaternion has no length")
+        self._stamps_ns.append(stamp_ns)
+        self._values.extend((*position, *quaternion))
+
+    def build(self) -> Trajectory:
+        """Returns the trajectory of all samples so far."""
+        values = np.array(self._values).reshape(-1, 7)
+        return Trajectory.from_samples(np.array(self._stamps_ns), values[:, :3], values[:, 3:])
 
 
 def _slerp(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], fraction: float) -> npt.NDArray[np.float64]:

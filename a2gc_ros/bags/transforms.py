@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from a2gc_ros.bags.trajectory import MAX_GAP_NS, Trajectory
-from a2gc_ros.geometry import Pose, inverse
-
-
-@dataclass
-class _Samples:
-    """Growing columns of one moving edge; plain lists, since a recording holds few edges but many samples."""
-
-    stamps_ns: list[int] = field(default_factory=list)
-    poses: list[Pose] = field(default_factory=list)
+from a2gc_ros.bags.trajectory import MAX_GAP_NS, Quaternion, Trajectory, TrajectoryBuilder, Vector
+from a2gc_ros.geometry import Pose, inverse, pose_from_quaternion
 
 
 class TransformTree:
@@ -28,20 +19,24 @@ class TransformTree:
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
         self._static: dict[str, Pose] = {}
-        self._moving: dict[str, _Samples] = defaultdict(_Samples)
+        self._moving: dict[str, TrajectoryBuilder] = defaultdict(TrajectoryBuilder)
         self._trajectories: dict[str, Trajectory] = {}
 
-    def add(self, parent: str, child: str, stamp_ns: int, t_parent_child: Pose, *, static: bool) -> None:
-        """Adds one sample of an edge."""
+    def add(
+        self, parent: str, child: str, stamp_ns: int, translation: Vector, rotation: Quaternion, *, static: bool
+    ) -> None:
+        """Adds one sample of an edge: the pose of the child in its parent, metres and (x, y, z, w).
+
+        Raises:
+            ValueError: If the quaternion has no length or anything is not finite.
+        """
         parent, child = parent.lstrip("/"), child.lstrip("/")
-        self._parents[child] = parent
         if static:
-            self._static[child] = t_parent_child
+            self._static[child] = pose_from_quaternion(translation, rotation)
         else:
-            samples = self._moving[child]
-            samples.stamps_ns.append(stamp_ns)
-            samples.poses.append(t_parent_child)
+            self._moving[child].add(stamp_ns, translation, rotation)
             self._trajectories.pop(child, None)
+        self._parents[child] = parent
 
     @property
     def frames(self) -> set[str]:
@@ -88,6 +83,5 @@ class TransformTree:
         if child in self._static:
             return self._static[child]
         if child not in self._trajectories:
-            samples = self._moving[child]
-            self._trajectories[child] = Trajectory.from_poses(zip(samples.stamps_ns, samples.poses, strict=True))
+            self._trajectories[child] = self._moving[child].build()
         return self._trajectories[child].interpolate(stamp_ns, max_gap_ns)

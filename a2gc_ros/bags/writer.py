@@ -16,15 +16,8 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 
-from a2gc_ros.bags.storage import (
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    IMAGE,
-    ODOMETRY,
-    POSE,
-    TRANSFORMS,
-    typestore,
-)
+from a2gc_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, ODOMETRY, POSE, TRANSFORMS
+from a2gc_ros.bags.storage import typestore
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import Pose, quaternion_of
 from a2gc_ros.images.frame import CameraIntrinsics

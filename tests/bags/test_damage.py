@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from a2gc_ros.bags import open_recording
+from a2gc_ros.bags.recording import open_recording
 from a2gc_ros.errors import BagError
 
 IMAGE = "sensor_msgs/msg/Image"

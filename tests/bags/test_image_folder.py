@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from a2gc_ros.bags import open_recording
 from a2gc_ros.bags.image_folder import FIRST_STAMP_NS, open_image_folder, write_image_folder
+from a2gc_ros.bags.recording import open_recording
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import pose_from_xy_yaw, yaw_of
 from a2gc_ros.images.decode import read_image

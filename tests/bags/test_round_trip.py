@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from a2gc_ros.bags import RecordingWriter, Trajectory, open_recording
-from a2gc_ros.bags.storage import IMAGE, TRANSFORMS, typestore
+from a2gc_ros.bags.message_types import IMAGE, TRANSFORMS
+from a2gc_ros.bags.recording import open_recording
+from a2gc_ros.bags.storage import typestore
+from a2gc_ros.bags.trajectory import Trajectory
+from a2gc_ros.bags.writer import RecordingWriter
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import inverse
 

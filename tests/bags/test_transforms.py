@@ -8,10 +8,15 @@ import pytest
 from a2gc_ros.bags.pose_source import transform_source
 from a2gc_ros.bags.transforms import TransformTree
 from a2gc_ros.errors import BagError
-from a2gc_ros.geometry import Pose, inverse, pose_from_xy_yaw
+from a2gc_ros.geometry import Pose, inverse, pose_from_xy_yaw, quaternion_of
 
 MOUNTED = pose_from_xy_yaw(0.3, 0.1, 0.7)
 ARM = pose_from_xy_yaw(-1.0, 2.0, -0.4)
+
+
+def parts(pose: Pose) -> tuple[tuple, tuple]:
+    """Translation and quaternion, as messages carry them."""
+    return tuple(pose[:3, 3]), tuple(quaternion_of(pose))
 
 
 def drive(t: float) -> Pose:
@@ -26,13 +31,13 @@ def drift(t: float) -> Pose:
 def tree() -> TransformTree:
     """map > odom > base_link > (camera, arm), and a tree of its own: world > beacon."""
     tree = TransformTree()
-    tree.add("base_link", "/camera", 0, MOUNTED, static=True)
-    tree.add("base_link", "arm", 0, ARM, static=True)
-    tree.add("world", "beacon", 0, np.eye(4), static=True)
+    tree.add("base_link", "/camera", 0, *parts(MOUNTED), static=True)
+    tree.add("base_link", "arm", 0, *parts(ARM), static=True)
+    tree.add("world", "beacon", 0, *parts(np.eye(4)), static=True)
     for t in range(11):
-        tree.add("odom", "base_link", t * 10, drive(t), static=False)
+        tree.add("odom", "base_link", t * 10, *parts(drive(t)), static=False)
         if t < 6:
-            tree.add("map", "/odom", t * 10, drift(t), static=False)
+            tree.add("map", "/odom", t * 10, *parts(drift(t)), static=False)
     return tree
 
 
@@ -67,14 +72,14 @@ def test_frames_without_a_chain_have_no_pose(tree: TransformTree) -> None:
 
 def test_samples_may_come_after_a_lookup(tree: TransformTree) -> None:
     assert tree.lookup("odom", "base_link", 105) is None
-    tree.add("odom", "base_link", 110, drive(11), static=False)
+    tree.add("odom", "base_link", 110, *parts(drive(11)), static=False)
     np.testing.assert_allclose(tree.lookup("odom", "base_link", 105), drive(10.5), atol=1e-12)
 
 
 def test_a_loop_in_a_broken_tree_ends() -> None:
     tree = TransformTree()
-    tree.add("a", "b", 0, np.eye(4), static=True)
-    tree.add("b", "a", 0, np.eye(4), static=True)
+    tree.add("a", "b", 0, *parts(np.eye(4)), static=True)
+    tree.add("b", "a", 0, *parts(np.eye(4)), static=True)
     assert tree.lookup("a", "nowhere", 0) is None
     tree.lookup("a", "b", 0)
 
@@ -96,7 +101,7 @@ def test_frames_left_open_are_chosen(tree: TransformTree, fixed: str | None, bas
 
 def test_without_a_base_the_camera_moves() -> None:
     tree = TransformTree()
-    tree.add("world", "cam0", 0, np.eye(4), static=False)
+    tree.add("world", "cam0", 0, *parts(np.eye(4)), static=False)
     source = transform_source(tree, None, None, "/cam0")
     assert source is not None
     assert (source.fixed, source.moving) == ("world", "cam0")

@@ -1,0 +1,10 @@
+"""Names of the message types that are read and written here."""
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+ODOMETRY = "nav_msgs/msg/Odometry"
+POSE = "geometry_msgs/msg/PoseStamped"
+POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+TRANSFORMS_OF_OLD_ROS1 = "tf/msg/tfMessage"
