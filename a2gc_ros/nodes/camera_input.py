@@ -17,8 +17,8 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, ODOMETRY
 from a2gc_ros.bags.messages import decode_image, intrinsics_of, pose_of, stamp_of
-from a2gc_ros.bags.storage import COMPRESSED_IMAGE, IMAGE, ODOMETRY
 from a2gc_ros.errors import ConfigError, ImageError
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.nodes import qos

@@ -8,8 +8,8 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 
 from a2gc_msgs.srv import LoadMap, Relocalize, SaveMap
+from a2gc_ros.bags.message_types import IMAGE
 from a2gc_ros.bags.messages import decode_image, stamp_of
-from a2gc_ros.bags.storage import IMAGE
 from a2gc_ros.errors import A2gcError, ImageError
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.nodes.conversions import candidate_message, header_message
