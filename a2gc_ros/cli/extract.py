@@ -1,0 +1,84 @@
+"""``a2gc extract``: descriptors of images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from a2gc_ros.errors import ConfigError
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("extract")(extract)
+
+
+def extract(
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.", show_default=False)],
+    model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = "a2gc-mobilenetv2",
+    backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
+    threads: Annotated[int, typer.Option(help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
+) -> None:
+    """Write the descriptors of images to one .npz file.
+
+    It holds `descriptors`, float32 (N, D), `paths`, and `fingerprint`: compare descriptors only where it is equal.
+
+    Examples:
+    `a2gc extract photos/ --out photos.npz`
+
+    `a2gc extract a.jpg b.jpg --model salad.onnx --backend onnxruntime --out two.npz`
+    """
+    import numpy as np
+
+    from a2gc_ros.extract import open_extractor
+    from a2gc_ros.images.decode import read_image
+
+    paths = list(_find(images))
+    extractor = open_extractor(model, backend=backend, precision=precision, threads=threads)  # type: ignore[arg-type]  # checked there
+    console = Console(stderr=True)
+    console.print(f"{extractor!r}: {extractor.reason}", highlight=False)
+    descriptors = np.empty((len(paths), extractor.spec.descriptor_dim), np.float32)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.speed:.1f} images/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for i, path in enumerate(progress.track(paths, description="Extracting")):
+            descriptors[i] = extractor.extract_one(read_image(path))
+    with out.open("wb") as file:
+        np.savez(
+            file,
+            descriptors=descriptors,
+            paths=np.array([str(p) for p in paths]),
+            fingerprint=extractor.spec.fingerprint,
+        )
+    typer.echo(json.dumps({"images": len(paths), "descriptor_dim": extractor.spec.descriptor_dim, "out": str(out)}))
+
+
+def _find(given: list[Path]) -> Iterator[Path]:
+    """The images themselves, and those in the folders.
+
+    Raises:
+        ConfigError: Something given does not exist, or a folder holds no image.
+    """
+    for path in given:
+        if path.is_file():
+            yield path
+            continue
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES) if path.is_dir() else []
+        if not inside:
+            raise ConfigError(f"{path} is neither an image nor a folder with any of {', '.join(_SUFFIXES)}.")
+        yield from inside

@@ -1,0 +1,101 @@
+"""``a2gc models``: which models there are, and what a model file says of itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+models_app = typer.Typer(
+    help="List the models there are, and read what a model file says of itself.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.add_typer(models_app, name="models")
+
+
+@models_app.command("list")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """List the models that come with the package and, with torch, every registered one.
+
+    Examples:
+    `a2gc models list`
+
+    `a2gc models list --json | jq '.[] | select(.weights != "none") | .name'`
+    """
+    rows = _shipped() + _registered()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table()
+    for title in ("name", "input", "resize", "weights", "licence"):
+        table.add_column(title, no_wrap=title == "name")
+    for row in rows:
+        table.add_row(*(str(row[key]) for key in ("name", "input", "resize", "weights", "licence")))
+    Console().print(table)
+    if not _has_torch():
+        typer.echo("Without torch only the models that come with the package are listed.", err=True)
+
+
+@models_app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="An ONNX file made by `a2gc export`.", show_default=False)],
+) -> None:
+    """Check a model file and print its description as JSON.
+
+    Example:
+    `a2gc models info salad.onnx`
+    """
+    from a2gc_ros.extract.onnx_file import read_spec
+
+    typer.echo(json.dumps(asdict(read_spec(file)), indent=2))
+
+
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def _row(name: str, preprocessing: Any, weights: str, licence: str) -> dict[str, str]:
+    antialias = "antialiased" if preprocessing.antialias else "plain"
+    return {
+        "name": name,
+        "input": f"{preprocessing.height}x{preprocessing.width}",
+        "resize": f"{preprocessing.resize}, {antialias} {preprocessing.interpolation}",
+        "weights": weights,
+        "licence": licence,
+    }
+
+
+def _shipped() -> list[dict[str, str]]:
+    from a2gc_ros.extract.onnx_file import read_spec
+    from a2gc_ros.extract.shipped import shipped_models
+
+    specs = {name: read_spec(path) for name, path in shipped_models().items()}
+    return [_row(name, spec.preprocessing, "come with the package", spec.licence) for name, spec in specs.items()]
+
+
+def _registered() -> list[dict[str, str]]:
+    if not _has_torch():
+        return []
+    from a2gc_ros.extract.shipped import shipped_models
+    from a2gc_ros.models import MODELS
+
+    rows = []
+    for name, entry in MODELS.items():
+        if name in shipped_models():
+            continue
+        weights = "whole model" if entry.weights else "backbone" if entry.backbone_weights else "none"
+        rows.append(_row(name, entry.preprocessing, weights, entry.licence))
+    return rows
