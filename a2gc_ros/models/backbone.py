@@ -84,7 +84,8 @@ class Backbone(nn.Module, ABC):
         """Switches to training or evaluation; frozen modules stay in evaluation mode."""
         super().train(mode)
         for module in self._frozen:
-            module.eval()
+            # Not eval(), which would also reach trainable blocks within a container.
+            module.training = False
         return self
 
     def _modules_outside(self, trainable: Sequence[nn.Module]) -> list[nn.Module]:
