@@ -189,7 +189,8 @@ class Storage:
 
 def _guarded(parse: Callable[[bytes | memoryview, str], Any], message: RawMessage) -> Any:
     try:
-        return parse(message.data, message.type)
+        # The parser slices the header off, which copies the pixels of bytes but not of a view.
+        return parse(memoryview(message.data), message.type)
     except (SerdeError, KeyError, ValueError, IndexError, AssertionError, RecursionError) as error:
         raise BagError(f"{message.topic}: a message is not a valid {message.type}") from error
 
