@@ -118,7 +118,7 @@ def from_images(
     written = len(content.images) - skips.total
     typer.echo(f"{out}: {written} images, {len(content.poses)} poses, {_span(content.images):.1f} s")
     if skips:
-        console.print(f"left out:\n{skips}", markup=False, highlight=False)
+        console.print(f"left out:\n{skips}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _summary(recording: Recording) -> dict[str, Any]:
@@ -162,11 +162,13 @@ def _print_summary(summary: dict[str, Any]) -> None:
     table.add_column("used for")
     for topic in summary["topics"]:
         hertz = f"{(topic['count'] - 1) / duration:.1f}" if duration > 0 and topic["count"] > 1 else ""
-        table.add_row(topic["name"], topic["type"].replace("/msg/", "/"), str(topic["count"]), hertz, uses.get(topic["name"], ""))
+        table.add_row(
+            topic["name"], topic["type"].replace("/msg/", "/"), str(topic["count"]), hertz, uses.get(topic["name"], "")
+        )
     console = Console()
     console.print(table)
     for sentence in summary["to_choose"]:
-        console.print(sentence, markup=False, highlight=False)
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):
