@@ -9,11 +9,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from email.message import Message
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from a2gc_ros.errors import DownloadError
 from a2gc_ros.models.weights import Weights
@@ -102,6 +112,7 @@ def _download(weights: Weights, path: Path) -> None:
         )
     partial = path.with_name(path.name + ".part")
     _transfer(weights.url, partial, weights.file)
+    _version_file(partial).unlink(missing_ok=True)
     actual = sha256_of(partial)
     if weights.sha256 is not None and not actual.startswith(weights.sha256):
         partial.unlink()
@@ -144,41 +155,46 @@ def _transfer(url: str, partial: Path, title: str) -> None:
         ) from problem
 
 
-def _continue(url: str, partial: Path, progress: Progress, task: object) -> None:
+def _continue(url: str, partial: Path, progress: Progress, task: TaskID) -> None:
     start = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    version = _version_file(partial)
+    headers = {}
+    if start and version.is_file():
+        # A server whose file has changed since answers with the whole new one.
+        headers = {"Range": f"bytes={start}-", "If-Range": version.read_text(encoding="latin-1")}
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code != 416 or not start:
-            raise
-        # Nothing lies beyond what is here: the last byte arrived before, and the hash decides.
-        if _size_told(error.headers.get("Content-Range")) == start:
-            return
-        partial.unlink()
-        response = urllib.request.urlopen(url, timeout=TIMEOUT_S)
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and _size_told(error.headers) == start:
+            return  # the last byte had arrived before
+        raise
     with response:
-        if response.status != 206:
+        if response.status != HTTPStatus.PARTIAL_CONTENT:
             start = 0
-        total = _remaining(response)
-        progress.update(task, completed=start, total=None if total is None else start + total)  # type: ignore[arg-type]
-        received = 0
+        told = response.headers.get("ETag") or response.headers.get("Last-Modified")
+        if told and not told.startswith("W/"):
+            version.write_text(told, encoding="latin-1")
+        else:
+            version.unlink(missing_ok=True)
+        length = response.headers.get("Content-Length")
+        total = None if length is None else start + int(length)
+        progress.update(task, completed=start, total=total)
+        received = start
         with partial.open("ab" if start else "wb") as file:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 received += len(chunk)
-                progress.update(task, advance=len(chunk))  # type: ignore[arg-type]
+                progress.update(task, completed=received)
         if total is not None and received < total:
             raise ConnectionError(f"{received} of {total} bytes arrived")
 
 
-def _remaining(response: HTTPResponse) -> int | None:
-    length = response.headers.get("Content-Length")
-    return None if length is None else int(length)
+def _version_file(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".version")
 
 
-def _size_told(content_range: str | None) -> int | None:
-    size = (content_range or "").rpartition("/")[2]
+def _size_told(headers: Message) -> int | None:
+    size = headers.get("Content-Range", "").rpartition("/")[2]
     return int(size) if size.isdigit() else None
 
 

@@ -195,6 +195,17 @@ def test_baking_changes_nothing_and_training_discards_it(registers: bool) -> Non
         assert not torch.allclose(model.eval()(images).map, before.map)
 
 
+@pytest.mark.parametrize("baked", [True, False])
+def test_only_an_unbaked_graph_interpolates(baked: bool) -> None:
+    model = randomised(DinoV2(variant="vits14", depth=1))
+    if baked:
+        model.bake(56, 84)
+    program = torch.export.export(model, (torch.randn(2, 3, 56, 84),))
+    operations = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert any("scaled_dot_product_attention" in operation for operation in operations)
+    assert any("bicubic" in operation for operation in operations) is not baked
+
+
 def test_loading_discards_baked_positions() -> None:
     model = randomised(DinoV2(variant="vits14", depth=1))
     other = randomised(DinoV2(variant="vits14", depth=1), seed=9)
