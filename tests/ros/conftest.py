@@ -69,14 +69,14 @@ def start_node(
     probe: Probe, model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., NodeProcess]]:
     """Starts place recognition processes, each in a namespace of its own; they end with the module."""
-    from node_process import NodeProcess
+    from node_process import NodeProcess, new_namespace
 
     started: list[NodeProcess] = []
 
-    def start(**parameters: object) -> NodeProcess:
+    def start(namespace: str = "", **parameters: object) -> NodeProcess:
         folder = tmp_path_factory.mktemp("node")
         parameters = {"model": str(model), "map_directory": str(folder), **parameters}
-        node = NodeProcess(probe, folder, parameters)
+        node = NodeProcess(probe, folder, parameters, namespace or new_namespace())
         started.append(node)
         return node
 

@@ -23,6 +23,11 @@ from a2gc_msgs.msg import LoopClosureCandidates
 
 _NUMBERS = itertools.count()
 
+
+def new_namespace() -> str:
+    return f"/test_{os.getpid()}_{next(_NUMBERS)}"
+
+
 CONFIGURE = Transition.TRANSITION_CONFIGURE
 CLEANUP = Transition.TRANSITION_CLEANUP
 ACTIVATE = Transition.TRANSITION_ACTIVATE
@@ -41,11 +46,12 @@ class NodeProcess:
         probe: The tests' node.
         folder: Gets the parameter file and the log.
         parameters: Of the node.
+        namespace: Of the node.
     """
 
-    def __init__(self, probe: Probe, folder: Path, parameters: dict[str, object]) -> None:
+    def __init__(self, probe: Probe, folder: Path, parameters: dict[str, object], namespace: str) -> None:
         self.probe = probe
-        self.namespace = f"/test_{os.getpid()}_{next(_NUMBERS)}"
+        self.namespace = namespace
         self.name = f"{self.namespace}/place_recognition"
         self.folder = folder
         file = folder / "parameters.yaml"
@@ -66,8 +72,10 @@ class NodeProcess:
         return self._log_path.read_text()
 
     def wait_for_log(self, pattern: str) -> str:
-        found = wait_for(lambda: re.search(pattern, self.log), f"{pattern!r} in the log")
-        return found.group(0)
+        try:
+            return wait_for(lambda: re.search(pattern, self.log), f"{pattern!r} in the log").group(0)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; exit code {self.process.poll()}; it said:\n{self.log}") from None
 
     def state(self) -> str:
         return str(self.probe.call(GetState, f"{self.name}/get_state", GetState.Request()).current_state.label)
@@ -97,6 +105,10 @@ class NodeProcess:
                 if status.name == wanted:
                     return status
         return None
+
+    def message(self, part: str) -> str:
+        status = self.status(part)
+        return str(status.message) if status else ""
 
     def value(self, part: str, key: str) -> str:
         status = self.status(part)
