@@ -215,7 +215,8 @@ def as_markdown(machine: dict[str, Any], rows: list[Row]) -> str:
             *lines,
             "",
             f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "
-            f"load {machine['load_before']:.1f} before the run. Matrix-product peak: {peaks}. Python {machine['python']}, {versions}.",
+            f"load {machine['load_before']:.1f} before the run. "
+            f"Matrix-product peak: {peaks}. Python {machine['python']}, {versions}.",
             "",
         ]
     )
