@@ -38,6 +38,12 @@ class LoopConfig:
         0.0,
         1e6,
     )
+    max_drift: float = _setting(
+        0.1,
+        "Largest error of odometry as a share of the way; a loop that needs more is refused. 1 switches the check off.",
+        0.0,
+        1.0,
+    )
     consistency_hits: int = _setting(
         3, "Keyframes in a row that must match along one stretch of a map; 1 switches the check off.", 1, 50
     )

@@ -13,6 +13,7 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import matching
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.consistency import QueryPosition, SequenceConsistency
+from a2gc_ros.loops.drift import DriftGate
 from a2gc_ros.loops.matching import LocatedMatch
 from a2gc_ros.loops.results import Detection, LoopClosure
 from a2gc_ros.loops.verification import GeometricVerifier
@@ -87,6 +88,7 @@ class LoopDetector:
         self._session = self._maps[0].add_session(name, source)
         self._selector = KeyframeSelector(self.config.spacing)
         self._odometer = Odometer()
+        self._drift = DriftGate(self.config.max_drift)
         self._steps = 0
         self._consistency = self._new_consistency()
         return self._session
@@ -105,7 +107,7 @@ class LoopDetector:
         with _timed(detection, "total"):
             travelled = self._odometer.update(frame.pose)
             with _timed(detection, "search"):
-                located = self._search(frame.stamp_ns, travelled, descriptor)
+                located = self._search(frame, travelled, descriptor)
             detection.matches = [found.match for found in located]
             if self._selector.select(frame.stamp_ns, frame.pose, descriptor):
                 with _timed(detection, "consistency"):
@@ -123,13 +125,12 @@ class LoopDetector:
             self.config.consistency_max_gap_s,
         )
 
-    def _search(
-        self, stamp_ns: int, travelled: float | None, descriptor: npt.NDArray[np.float32]
-    ) -> list[LocatedMatch]:
-        config = self.config
+    def _search(self, frame: Frame, travelled: float | None, descriptor: npt.NDArray[np.float32]) -> list[LocatedMatch]:
+        config, stamp_ns = self.config, frame.stamp_ns
         exclude = matching.recent(
             self._maps[0], self._session.id, stamp_ns, travelled, config.min_time_gap_s, config.min_travel_m
         )
+        exclude = np.union1d(exclude, self._drift.ruled_out(frame.pose, travelled))
         located = matching.nearest(self._maps[0], 0, stamp_ns, descriptor, config.k, exclude)
         for index, place_map in enumerate(self._maps[1:], 1):
             located += matching.nearest(place_map, index, stamp_ns, descriptor, config.k)
@@ -168,7 +169,7 @@ class LoopDetector:
         detection.closures.sort(key=lambda closure: -closure.match.similarity)
 
     def _store(self, frame: Frame, descriptor: npt.NDArray[np.float32], travelled: float | None) -> int:
-        return self._maps[0].add(
+        keyframe_id = self._maps[0].add(
             self._session.id,
             frame.stamp_ns,
             descriptor,
@@ -178,6 +179,8 @@ class LoopDetector:
             intrinsics_json=intrinsics_json(frame.intrinsics),
             frame_id=frame.frame_id,
         )
+        self._drift.add(keyframe_id, frame.pose, travelled)
+        return keyframe_id
 
 
 @contextlib.contextmanager

@@ -15,7 +15,13 @@ from a2gc_ros.placemap.records import Manifest
 @pytest.mark.parametrize("with_odometry", [True, False])
 def test_a_scene_that_hardly_changes_matches_only_what_is_old_and_far_enough(with_odometry: bool) -> None:
     config = LoopConfig(
-        min_time_gap_s=10, min_travel_m=12, verify=False, consistency_hits=1, keyframe_similarity=1, store_images=False
+        min_time_gap_s=10,
+        min_travel_m=12,
+        max_drift=1.0,
+        verify=False,
+        consistency_hits=1,
+        keyframe_similarity=1,
+        store_images=False,
     )
     image = np.zeros((4, 4, 3), np.uint8)
     detector = LoopDetector(config, PlaceMap.create(":memory:", Manifest("f", 2)))

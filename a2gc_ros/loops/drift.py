@@ -1,0 +1,64 @@
+"""Which keyframes odometry rules out: it drifts, but by no more than a share of the way.
+
+A place that looks the same and lies where the robot cannot have been is the false closure that neither descriptors nor
+geometry can see through: two crossings with the same buildings agree with one camera motion as well as one crossing
+does with itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.geometry import Pose
+
+VIEW_M: Final = 15.0
+"""How far two cameras may stand apart and still see the same place, metres."""
+
+
+class DriftGate:
+    """Remembers where the keyframes of one session lie by odometry.
+
+    Args:
+        max_drift: Largest error of the odometry as a share of the way; 1 rules out nothing.
+    """
+
+    def __init__(self, max_drift: float) -> None:
+        self._max_drift = max_drift
+        self._count = 0
+        self._ids = np.empty(64, dtype=np.int64)
+        self._places = np.empty((64, 4))
+
+    def add(self, keyframe_id: int, pose: Pose | None, travelled: float | None) -> None:
+        """Takes in a keyframe; one without odometry is never ruled out.
+
+        Args:
+            keyframe_id: Its id in the live map.
+            pose: ``t_odom_base``, or None.
+            travelled: Metres since the session began, or None.
+        """
+        if pose is None or travelled is None:
+            return
+        if self._count == len(self._ids):
+            # Doubling keeps the cost of a day's keyframes linear.
+            self._ids = np.concatenate([self._ids, np.empty_like(self._ids)])
+            self._places = np.concatenate([self._places, np.empty_like(self._places)])
+        self._ids[self._count] = keyframe_id
+        self._places[self._count] = (*pose[:3, 3], travelled)
+        self._count += 1
+
+    def ruled_out(self, pose: Pose | None, travelled: float | None) -> npt.NDArray[np.int64]:
+        """Returns the ids of the keyframes at which a robot with this odometry cannot be.
+
+        Args:
+            pose: ``t_odom_base`` of the query, or None: then nothing is ruled out.
+            travelled: Metres since the session began, or None.
+        """
+        if pose is None or travelled is None:
+            return np.empty(0, dtype=np.int64)
+        places = self._places[: self._count]
+        away = np.linalg.norm(places[:, :3] - pose[:3, 3], axis=1)
+        allowed = VIEW_M + self._max_drift * (travelled - places[:, 3])
+        return self._ids[: self._count][away > allowed]
