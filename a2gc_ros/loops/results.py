@@ -41,7 +41,9 @@ class Verification:
         matches: Feature matches before that.
         relative_pose: ``t_keyframeCamera_queryCamera``, or None where it cannot be known. Its translation has unit
             length unless ``scale_known``.
-        covariance: Of the relative pose, (6, 6), translation before rotation, or None where it was not computed.
+        covariance: Of the relative pose, (6, 6), translation before rotation, in the axes of the keyframe's camera;
+            None where there is no pose. Without a known scale the translation's length means nothing and has no
+            variance.
         scale_known: Whether the translation is in metres.
         reason: Why it was refused, or why there is no pose; empty when neither.
     """

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import ImageError, MapError
-from a2gc_ros.geometry import Pose
 from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.loops.camera import is_usable, normalised_points, parse_intrinsics
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.features import RATIO, FeatureExtractor, LocalFeatures, coverage, match
 from a2gc_ros.loops.results import Verification
+from a2gc_ros.loops.two_view import Motion, refine
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.thumbnails import shrink
 
@@ -27,8 +27,8 @@ PIXEL_TOLERANCE: Final = 1.5
 
 CONFIDENCE: Final = 0.9999
 MAX_ITERATIONS: Final = 5000
-PLANE_SHARE: Final = 0.85
-"""If one homography explains this share of the inliers, the scene is a plane or the camera only turned."""
+PLANE_SHARE: Final = 0.95
+"""If one homography explains this share of the inliers, what is seen is a plane: its motion has two readings."""
 
 CACHED_IMAGES: Final = 256
 _SEED: Final = 20251114
@@ -48,7 +48,7 @@ class View:
 class GeometricVerifier:
     """Checks candidates by local features and MAGSAC (Barath, Matas, Noskova, CVPR 2019).
 
-    With both cameras calibrated it fits an essential matrix and recovers rotation and direction of the motion; without,
+    With both cameras calibrated it fits an essential matrix and refines rotation and direction of the motion; without,
     a fundamental matrix, and there is no pose. Features of a map's images are kept for the latest ones used.
 
     Args:
@@ -86,28 +86,21 @@ class GeometricVerifier:
         cv2.setRNGSeed(_SEED)
         a = query.features.points[pairs[:, 0]]
         b = keyframe.features.points[pairs[:, 1]]
-        calibrated = query.intrinsics is not None and keyframe.intrinsics is not None
-        if calibrated:
-            assert query.intrinsics is not None
-            assert keyframe.intrinsics is not None
-            fit = _essential(a, b, query.intrinsics, keyframe.intrinsics)
-        else:
+        if query.intrinsics is None or keyframe.intrinsics is None:
             fit = _fundamental(a, b)
+        else:
+            fit = _essential(a, b, query.intrinsics, keyframe.intrinsics)
         if fit is None:
             return Verification(False, 0, len(pairs), reason="no geometry fits the feature matches")
-        inliers, pose = fit
-        count = int(inliers.sum())
-        reason = self._refusal(query, keyframe, a[inliers], b[inliers], len(pairs))
+        count = int(fit.inliers.sum())
+        reason = self._refusal(query, keyframe, a[fit.inliers], b[fit.inliers], len(pairs))
         if reason:
             return Verification(False, count, len(pairs), reason=reason)
-        if not calibrated:
-            return Verification(True, count, len(pairs), reason="no pose: a camera is not calibrated")
-        if _homography_share(a[inliers], b[inliers]) >= PLANE_SHARE:
-            reason = "no pose: the scene is a plane or the camera only turned"
-            return Verification(True, count, len(pairs), reason=reason)
-        if pose is None:
-            return Verification(True, count, len(pairs), reason="no pose: too few points lie before both cameras")
-        return Verification(True, count, len(pairs), relative_pose=pose)
+        if fit.pose is None:
+            return Verification(True, count, len(pairs), reason=f"no pose: {fit.reason}")
+        if _homography_share(a[fit.inliers], b[fit.inliers]) >= PLANE_SHARE:
+            return Verification(True, count, len(pairs), reason="no pose: all that was recognised lies in one plane")
+        return Verification(True, count, len(pairs), fit.pose, fit.covariance)
 
     def _refusal(
         self,
@@ -147,40 +140,27 @@ def _scaled(intrinsics: CameraIntrinsics | None, image: npt.NDArray[np.uint8]) -
     return intrinsics.scaled_to(image.shape[1], image.shape[0])
 
 
-def _fundamental(a: Points, b: Points) -> tuple[npt.NDArray[np.bool_], None] | None:
+def _fundamental(a: Points, b: Points) -> Motion | None:
     fit = _fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, MAX_ITERATIONS)
-    return None if fit is None else (fit[1], None)
+    return None if fit is None else Motion(None, None, fit[1], "a camera is not calibrated")
 
 
-def _essential(
-    a: Points, b: Points, camera_a: CameraIntrinsics, camera_b: CameraIntrinsics
-) -> tuple[npt.NDArray[np.bool_], Pose | None] | None:
-    """Fits an essential matrix; returns the inliers and ``t_b_a`` with a translation of unit length."""
+def _essential(a: Points, b: Points, camera_a: CameraIntrinsics, camera_b: CameraIntrinsics) -> Motion | None:
     rays_a, rays_b = normalised_points(a, camera_a), normalised_points(b, camera_b)
-    focal = float(np.mean([camera_a.matrix[0, 0], camera_b.matrix[0, 0]]))
-    identity = np.eye(3)
+    tolerance = PIXEL_TOLERANCE / float(np.mean([camera_a.matrix[0, 0], camera_b.matrix[0, 0]]))
     fit = _fitted(
         cv2.findEssentialMat,
         rays_a,
         rays_b,
-        identity,
+        np.eye(3),
         method=cv2.USAC_MAGSAC,
         prob=CONFIDENCE,
-        threshold=PIXEL_TOLERANCE / focal,
+        threshold=tolerance,
         maxIters=MAX_ITERATIONS,
     )
-    if fit is None:
+    if fit is None or fit[0].shape != (3, 3):
         return None
-    matrix, inliers = fit
-    if inliers.sum() < 5 or matrix.shape != (3, 3):
-        return inliers, None
-    in_front, rotation, translation, _ = cv2.recoverPose(matrix, rays_a[inliers], rays_b[inliers], identity)
-    if in_front < 0.5 * inliers.sum():
-        return inliers, None
-    pose = np.eye(4)
-    pose[:3, :3] = rotation
-    pose[:3, 3] = np.ravel(translation) / np.linalg.norm(translation)
-    return inliers, pose
+    return refine(rays_a, rays_b, fit[0], tolerance)
 
 
 def _homography_share(a: Points, b: Points) -> float:
@@ -190,7 +170,7 @@ def _homography_share(a: Points, b: Points) -> float:
         a,
         b,
         cv2.USAC_MAGSAC,
-        2 * PIXEL_TOLERANCE,
+        PIXEL_TOLERANCE,
         maxIters=MAX_ITERATIONS,
         confidence=CONFIDENCE,
     )
