@@ -232,7 +232,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
             return _convert(option, value, where)
         except ConfigError:
             continue
-    raise _refuse(" or ".join(getattr(option, "__name__", str(option)) for option in options), value, where)
+    raise _refuse(", or ".join(_wanted(option) for option in options), value, where)
 
 
 def _convert_tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
@@ -248,8 +248,14 @@ def _convert_tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any,
     )
 
 
-def _convert_plain(hint: type, value: Any, where: str) -> Any:
+def _wanted(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(str(choice) for choice in get_args(hint))
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return names.get(hint, str(hint))
+
+
+def _convert_plain(hint: type, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, str):
         # YAML 1.1 reads 6e-5, without a point, as a text.
         try:
@@ -259,5 +265,5 @@ def _convert_plain(hint: type, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not hint:
-        raise _refuse(names.get(hint, hint.__name__), value, where)
+        raise _refuse(_wanted(hint), value, where)
     return value

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from a2gc_ros.models.place_model import PlaceModel
-from a2gc_training.data.places import collate_images
+from a2gc_training.data.places import collate_images, make_safe_to_fork
 from a2gc_training.data.validation import RetrievalTask
 from a2gc_training.recall import DEFAULT_KS, Recall, recall, search
 
@@ -32,6 +32,8 @@ def describe(
     Returns:
         float32 (N, D), L2-normalised.
     """
+    if workers > 0:
+        make_safe_to_fork()
     model.eval().to(device)
     loader = DataLoader(images, batch_size=batch, collate_fn=collate_images, num_workers=workers)
     found = [model(model.normalise(item["images"].to(device))).float().cpu().numpy() for item in loader]

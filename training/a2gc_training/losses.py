@@ -23,7 +23,6 @@ LOSSES: dict[str, type[nn.Module]] = {
     "multi_similarity": losses.MultiSimilarityLoss,
     "n_pairs": losses.NPairsLoss,
     "nt_xent": losses.NTXentLoss,
-    "ranked_list": losses.RankedListLoss,
     "smooth_ap": losses.SmoothAPLoss,
     "supcon": losses.SupConLoss,
     "triplet": losses.TripletMarginLoss,
@@ -38,7 +37,7 @@ MINERS: dict[str, type[nn.Module]] = {
     "triplet_margin": miners.TripletMarginMiner,
 }
 
-_SELECTS_ITS_OWN_PAIRS = frozenset({"fastap", "ranked_list", "smooth_ap"})
+_SELECTS_ITS_OWN_PAIRS = frozenset({"fastap", "smooth_ap"})
 
 
 class MetricLoss(nn.Module):

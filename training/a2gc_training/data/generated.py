@@ -105,7 +105,7 @@ class Room:
 
 def render_view(source: GeneratedSource, place: int, view: int) -> NDArray[np.uint8]:
     """Renders a view of a place, uint8 (height, width, 3), RGB."""
-    room = _room(source.seed, place // source.places_per_room)
+    room = random_room(source.seed, place // source.places_per_room)
     at_place = np.random.default_rng([source.seed, 1, place])
     centre = room.size * [*at_place.uniform(0.3, 0.7, 2), 0]
     centre[2] = at_place.uniform(1.0, 1.6)
@@ -147,8 +147,10 @@ def render(
     left = -(np.arange(width) - (width - 1) / 2) / focal
     up = -(np.arange(height) - (height - 1) / 2) / focal
     rays = np.stack(np.broadcast_arrays(1.0, left[None, :], up[:, None]), axis=-1) @ rotation.T
-    with np.errstate(divide="ignore"):
-        reach = (np.where(rays > 0, room.size, 0.0) - position) / rays
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    to_face = np.where(rays > 0, room.size, 0.0) - position
+    # A ray along a face never meets it.
+    reach = np.divide(to_face, rays, out=np.full_like(rays, np.inf), where=rays != 0)
     axis = np.argmin(reach, axis=-1)
     distance = np.take_along_axis(reach, axis[..., None], axis=-1)
     hit = position + distance * rays
@@ -175,7 +177,8 @@ def _rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 @functools.lru_cache(maxsize=64)
-def _room(seed: int, number: int) -> Room:
+def random_room(seed: int, number: int) -> Room:
+    """A room by its number; the last few are kept."""
     rng = np.random.default_rng([seed, 0, number])
     size = np.array([rng.uniform(3, 10), rng.uniform(3, 10), rng.uniform(2.4, 3.5)])
     wall = rng.uniform(90, 235, 3)

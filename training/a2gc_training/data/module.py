@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import pytorch_lightning as lightning
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from a2gc_ros.images.preprocess import Preprocessing
-from a2gc_training.data.places import ImagesDataset, PlaceBatch, PlacesDataset, collate_images
+from a2gc_training.data.places import ImagesDataset, PlaceBatch, PlacesDataset, collate_images, make_safe_to_fork
 from a2gc_training.data.sampling import PlaceSampler
 from a2gc_training.data.sources import load_table
 from a2gc_training.data.validation import RetrievalTask, build_task
@@ -74,6 +73,8 @@ class PlacesDataModule(lightning.LightningDataModule):
         self._validation_batch = validation_batch
         self._workers = workers
         self._seed = seed
+        if workers > 0:
+            make_safe_to_fork()
 
     def sampler(self, rank: int = 0, world_size: int = 1) -> PlaceSampler:
         """The order of one process; raises ConfigError when the data cannot fill a batch."""
@@ -100,7 +101,6 @@ class PlacesDataModule(lightning.LightningDataModule):
             num_workers=self._workers,
             persistent_workers=self._workers > 0,
             pin_memory=self._on_gpu(),
-            worker_init_fn=_one_thread,
         )
 
     def val_dataloader(self) -> list[DataLoader[tuple[Tensor, int]]]:
@@ -114,7 +114,6 @@ class PlacesDataModule(lightning.LightningDataModule):
                 collate_fn=collate_images,
                 num_workers=self._workers,
                 pin_memory=self._on_gpu(),
-                worker_init_fn=_one_thread,
             )
             for item in self.validation
         ]
@@ -124,8 +123,3 @@ class PlacesDataModule(lightning.LightningDataModule):
 
     def _on_gpu(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-
-
-def _one_thread(worker: int) -> None:  # noqa: ARG001
-    """Workers are the parallelism; OpenCV's own threads would only fight over the cores."""
-    cv2.setNumThreads(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -116,6 +117,11 @@ def collate_images(items: Sequence[tuple[Tensor, int]]) -> ImageBatch:
         "images": torch.stack([image for image, _ in items]),
         "rows": torch.tensor([row for _, row in items], dtype=torch.int64),
     }
+
+
+def make_safe_to_fork() -> None:
+    """Stops OpenCV's threads: a forked reading process would hang on those it believes to have."""
+    cv2.setNumThreads(0)
 
 
 def load_places(sources: Sequence[Source], preprocessing: Preprocessing) -> PlacesDataset:

@@ -28,28 +28,30 @@ class _Deck:
     def deal(self, rng: np.random.Generator) -> list[int] | None:
         """Takes a hand off the deck, or None when no order tried has one."""
         for _ in range(_DEALS_TRIED):
-            hand = self._first_that_may_meet()
-            if hand is not None:
-                taken = set(hand)
-                self._waiting = [place for place in self._waiting if place not in taken]
+            hand, rest = self._first_that_may_meet()
+            if len(hand) == self._hand:
+                self._waiting = rest
                 return hand
-            waiting = set(self._waiting)
             shuffled = rng.permutation(self._places).tolist()
-            # Those left over go first; when all wait and still make no hand, another order may.
-            fresh = [place for place in shuffled if place not in waiting]
-            self._waiting = self._waiting + fresh if fresh else shuffled
+            # Those left over go first; when all of them wait and still make no hand, another order may.
+            self._waiting = shuffled if len(self._waiting) >= len(shuffled) else self._waiting + shuffled
         return None
 
-    def _first_that_may_meet(self) -> list[int] | None:
+    def _first_that_may_meet(self) -> tuple[list[int], list[int]]:
+        """A hand, or as much of one as there is, and what waits on without it."""
         hand: list[int] = []
+        skipped: list[int] = []
         blocked: set[int] = set()
-        for place in self._waiting:
-            if place not in blocked:
-                hand.append(place)
-                blocked.update(self._conflicts[place].tolist())
-                if len(hand) == self._hand:
-                    return hand
-        return None
+        for position, place in enumerate(self._waiting):
+            if place in blocked:
+                skipped.append(place)
+                continue
+            hand.append(place)
+            blocked.add(place)
+            blocked.update(self._conflicts[place].tolist())
+            if len(hand) == self._hand:
+                return hand, skipped + self._waiting[position + 1 :]
+        return hand, skipped
 
 
 class PlaceSampler(Sampler[list[Draw]]):
