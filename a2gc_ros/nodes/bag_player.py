@@ -31,6 +31,9 @@ from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.nodes.conversions import time_message
 
 DEPTH = 50
+SETTLE_S = 1.0
+"""A publisher knows of a subscription before that one knows of the publisher; what is sent in between is lost."""
+
 LATE_S = 0.5
 """A player that is later than this has lost its pace, and says so at the end."""
 
@@ -85,6 +88,7 @@ class BagPlayer:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             if any(self._publishers[name].get_subscription_count() for name in wanted):
+                time.sleep(SETTLE_S)
                 return True
             time.sleep(0.05)
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,3 +84,14 @@ def start_node(
     yield start
     for node in started:
         node.kill()
+
+
+@pytest.fixture(scope="session")
+def play(ros_environment: None) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the bag player to its end."""
+
+    def run(*arguments: object, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "a2gc_ros.nodes.bag_player", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+    return run

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import rclpy
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
@@ -50,11 +50,11 @@ class Probe:
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 
-    def listen(self, message_type: type, topic: str, *, depth: int = 1000, **qos: Any) -> list[Any]:
-        """Returns a list that grows with every message."""
+    def listen(self, message_type: type, topic: str, *, depth: int = 1000, raw: bool = False) -> list[Any]:
+        """Returns a list that grows with every message, or its bytes, in the order of arrival."""
         received: list[Any] = []
-        profile = QoSProfile(depth=depth, **qos)
-        self.node.create_subscription(message_type, topic, received.append, profile, callback_group=self._group)
+        group = MutuallyExclusiveCallbackGroup()
+        self.node.create_subscription(message_type, topic, received.append, depth, callback_group=group, raw=raw)
         return received
 
     def publisher(self, message_type: type, topic: str, *, best_effort: bool = False, depth: int = 10) -> Any:
