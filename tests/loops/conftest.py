@@ -122,7 +122,7 @@ INTRINSICS = CameraIntrinsics(
 )
 
 
-def describe(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def gradients(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Describes an image by its gradients in 12 x 8 cells: crude, but enough for places seen twice alike."""
     small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (96, 64), interpolation=cv2.INTER_AREA).astype(float)
     dy, dx = np.gradient(small)
@@ -132,6 +132,11 @@ def describe(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     cells /= np.linalg.norm(cells, axis=2, keepdims=True) + 5
     vector = (cells - cells.mean()).ravel()
     return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def describe() -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    return gradients
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +167,7 @@ def drive(town: Town) -> Callable[..., list[tuple[Frame, npt.NDArray[np.float32]
             stamp = round((start_s + (way - begin) * seconds_per_metre) * 1e9)
             intrinsics = INTRINSICS if calibrated else None
             frame = Frame(stamp, image, "camera", intrinsics, pose if with_pose else None)
-            out.append((frame, describe(image)))
+            out.append((frame, gradients(image)))
         return out
 
     return frames

@@ -1,0 +1,137 @@
+"""``a2gc map`` from a recording to an export, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from a2gc_ros import geometry
+from a2gc_ros.bags import RecordingWriter
+from a2gc_ros.cli.main import app
+from a2gc_ros.errors import A2gcError, BagError, MapError
+from a2gc_ros.placemap import PlaceMap
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model's file."""
+    torch = pytest.importorskip("torch")
+    from a2gc_ros.extract.torch_export import export_onnx
+    from a2gc_ros.models import build
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "small.onnx"
+    export_onnx(build("a2gc-mobilenetv2", image_size=(64, 96)).eval(), path, licence="CC0-1.0")
+    return path
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty images along a line, half a metre and a tenth of a second apart, with odometry."""
+    path = tmp_path_factory.mktemp("bags") / "morning.mcap"
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(rng.integers(0, 256, (12, 60, 3), dtype=np.uint8), (1200, 240), interpolation=cv2.INTER_CUBIC)
+    with RecordingWriter(path) as writer:
+        for at in range(40):
+            stamp = 10**9 + at * 10**8
+            writer.add_odometry(stamp, geometry.pose_from_xy_yaw(0.5 * at, 0, 0))
+            writer.add_image(stamp, np.ascontiguousarray(scene[:, 20 * at : 20 * at + 320]), jpeg_quality=90)
+    return path
+
+
+def a2gc(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, ["map", *map(str, arguments)])
+    if isinstance(result.exception, A2gcError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, recording: Path, model: Path) -> Path:
+    out = tmp_path_factory.mktemp("maps") / "town.a2gc"
+    result = a2gc("build", recording, "--out", out, "--model", model, "--distance", 1, "--threads", 1)
+    assert "20 keyframes of 40 images" in result.output
+    return out
+
+
+def test_a_built_map_holds_the_recording(town: Path) -> None:
+    with PlaceMap.open(town, read_only=True) as place_map:
+        keyframes = place_map.keyframes()
+        assert [k.stamp_ns for k in keyframes] == [10**9 + 2 * at * 10**8 for at in range(20)]
+        assert keyframes[-1].travelled == pytest.approx(19)
+        assert all(place_map.image(k.id) for k in keyframes)
+        assert place_map.manifest.settings["spacing"]["distance_m"] == 1.0
+        assert place_map.sessions()[0].name == "morning"
+
+
+def test_building_again_adds_nothing(town: Path, recording: Path, model: Path) -> None:
+    result = a2gc("build", recording, "--out", town, "--model", model, "--distance", 1, "--json")
+    (summary,) = json.loads(result.stdout)["recordings"]
+    assert summary["resumed_from"] == summary["frames"] == 40
+    assert summary["keyframes"] == 20
+    with pytest.raises(MapError, match="other keyframe settings"):
+        a2gc("build", recording, "--out", town, "--model", model, "--distance", 2)
+
+
+def test_info_and_list(town: Path) -> None:
+    info = json.loads(a2gc("info", town, "--json").stdout)
+    assert info["keyframes"] == 20
+    assert info["sessions"][0]["travelled_m"] == pytest.approx(19)
+    assert info["sessions"][0]["seconds"] == pytest.approx(3.8)
+    assert "20 keyframes" in a2gc("info", town).output
+    listed = json.loads(a2gc("list", town, "--json").stdout)
+    assert listed[3]["position_m"] == pytest.approx([3, 0, 0])
+    assert "2.00, 0.00, 0.00" in a2gc("list", town, "--session", 1).output
+
+
+def test_show_writes_the_image_and_names_neighbours(town: Path, tmp_path: Path) -> None:
+    out = tmp_path / "7.jpg"
+    shown = json.loads(a2gc("show", town, 7, "--out", out, "--neighbours", 4, "--json").stdout)
+    assert cv2.imread(str(out)).shape == (240, 320, 3)
+    assert len(shown["neighbours"]) == 4
+    with PlaceMap.open(town, read_only=True) as place_map:
+        vectors = place_map.descriptors(range(1, 21))
+    cosines = vectors @ vectors[6]
+    cosines[6] = -1
+    assert [n["keyframe_id"] for n in shown["neighbours"]] == (np.argsort(-cosines)[:4] + 1).tolist()
+    assert shown["neighbours"][0]["similarity"] == pytest.approx(cosines.max(), abs=1e-4)
+    assert "keyframe 7" in a2gc("show", town, 7).output
+    with pytest.raises(MapError, match="no keyframe 77"):
+        a2gc("show", town, 77)
+
+
+def test_merge_and_export(town: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both.a2gc"
+    assert "40 keyframes in 2 sessions" in a2gc("merge", town, town, "--out", both).output
+    a2gc("export", both, "--out", tmp_path / "both.npz")
+    with np.load(tmp_path / "both.npz") as arrays:
+        np.testing.assert_array_equal(arrays["descriptor"][:20], arrays["descriptor"][20:])
+    a2gc("export", both, "--out", tmp_path / "both.csv")
+    assert len((tmp_path / "both.csv").read_text().splitlines()) == 41
+
+
+def test_poses_may_come_from_a_file(recording: Path, model: Path, tmp_path: Path) -> None:
+    trajectory = tmp_path / "walk.tum"
+    trajectory.write_text("".join(f"{1 + at / 10} {2.0 * at} 0 0 0 0 0 1\n" for at in range(40)))
+    out = tmp_path / "walk.a2gc"
+    built = a2gc("build", recording, "--out", out, "--model", model, "--trajectory", trajectory, "--json")
+    assert json.loads(built.stdout)["recordings"][0]["keyframes"] == 40
+    without = a2gc("build", recording, "--out", tmp_path / "n.a2gc", "--model", model, "--pose-topic", "", "--time", 1)
+    assert "4 keyframes of 40 images" in without.output
+
+
+def test_a_wrong_topic_begins_no_map(recording: Path, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="/nothing"):
+        a2gc("build", recording, "--out", tmp_path / "x.a2gc", "--model", model, "--topic", "/nothing")
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_shows_examples() -> None:
+    for verb in ("build", "info", "list", "show", "merge", "export"):
+        assert "a2gc map" in a2gc(verb, "--help").output
