@@ -77,7 +77,7 @@ SALAD_WEIGHTS = Weights(
 MEGALOC_WEIGHTS = Weights(
     file="megaloc.torch",
     layout="megaloc",
-    licence="MIT",
+    licence="as its publisher states: https://github.com/gmberton/MegaLoc",
     url="https://github.com/gmberton/MegaLoc/releases/download/v1.0/megaloc.torch",
 )
 
