@@ -49,6 +49,7 @@ def train(
     """Trains; the help text is in ``_EXAMPLES``."""
     try:
         from a2gc_training.recipe import load_recipe
+        from a2gc_training.run import is_main_process
         from a2gc_training.run import train as run
     except ModuleNotFoundError as error:
         raise ConfigError(
@@ -56,14 +57,28 @@ def train(
         ) from error
 
     loaded = load_recipe(recipe, assignments)
+    _quieten()
     try:
         outcome = run(loaded, out or Path("runs") / loaded.name, resume=resume)
     except A2gcError as error:
         raise type(error)(_own_words(str(error))) from error
+    if not is_main_process():
+        return
     if as_json:
         typer.echo((outcome.model.parent / "summary.json").read_text(encoding="utf-8"), nl=False)
     else:
         _print(outcome)
+
+
+def _quieten() -> None:
+    """Keeps Lightning's advice to programmers from people who run a recipe."""
+    import logging
+    import warnings
+
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for module in ("pytorch_lightning", "lightning_fabric", "torch"):
+        warnings.filterwarnings("ignore", module=rf"{module}\..*")
 
 
 def _own_words(message: str) -> str:

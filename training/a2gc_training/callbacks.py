@@ -15,9 +15,12 @@ from a2gc_training.evaluate import judge
 from a2gc_training.module import gather
 from a2gc_training.recall import DEFAULT_KS, Recall
 
+MEAN = "mean"
+"""Name under which the mean over all validation sets is logged."""
+
 
 class RecallWatch(lightning.Callback):
-    """Logs ``SET/recall@K`` for every validation set, over all processes.
+    """Logs ``SET/recall@K`` for every validation set, and their mean where there are several, over all processes.
 
     Args:
         sets: The validation sets, in the order of the loaders.
@@ -64,8 +67,11 @@ class RecallWatch(lightning.Callback):
             return
         for item, descriptors in zip(self._sets, self._descriptors, strict=True):
             if descriptors is not None:
-                outcome = judge(descriptors, item.task, self._ks)
-                self.latest[item.name] = outcome
-                for k in self._ks:
-                    pl_module.log(f"{item.name}/recall@{k}", outcome.at(k), prog_bar=k == 1, rank_zero_only=True)
+                self.latest[item.name] = judge(descriptors, item.task, self._ks)
+        for k in self._ks:
+            values = {name: outcome.at(k) for name, outcome in self.latest.items()}
+            if len(values) > 1:
+                values[MEAN] = sum(values.values()) / len(values)
+            for name, value in values.items():
+                pl_module.log(f"{name}/recall@{k}", value, prog_bar=k == 1)
         self._descriptors = []

@@ -41,12 +41,19 @@ class PlaceTraining(lightning.LightningModule):
         super().__init__()
         self.model = model
         self.loss = loss
-        self.augmentation = augmentation
+        # In a tuple it is no submodule, so what kornia keeps in it stays out of checkpoints.
+        self._augmentation = (augmentation,)
         self.distillation = distillation
         self._optimiser = optimiser
 
+    @property
+    def augmentation(self) -> Augmentation:
+        """What happens to training images."""
+        return self._augmentation[0]
+
     def on_fit_start(self) -> None:
-        """Moves the teacher, which is no submodule, to the student's device."""
+        """Moves what is no submodule to the model's device."""
+        self.augmentation.to(self.device)
         if self.distillation is not None:
             self.distillation.teacher.to(self.device)
 

@@ -240,8 +240,8 @@ class TrainerSection:
         gradient_clip: Largest norm of the gradient; 0 is no limit.
         workers: Processes per process that read images.
         validation_batch: Images per batch while validating.
-        monitor: The recall that decides which epoch is kept, as ``SET/recall@K``; None takes the first
-            validation set's recall@1.
+        monitor: The recall that decides which epoch is kept, as ``SET/recall@K`` or ``mean/recall@K``; None takes
+            the first validation set's recall@1.
         average_decay: Decay of an exponential moving average of the weights, which is then what is validated and
             kept; 0 is off.
         log_every: Steps between two log lines.

@@ -13,33 +13,25 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 import torch
-import yaml
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from a2gc_ros import models
-from a2gc_ros.errors import ConfigError
 from a2gc_ros.models import checkpoints
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.callbacks import RecallWatch
-from a2gc_training.config import differences, read_yaml, to_mapping
 from a2gc_training.data.module import PlacesDataModule, ValidationSet, load_validation
 from a2gc_training.data.places import PlacesDataset, load_places
 from a2gc_training.data.validation import refuse_shared_images
+from a2gc_training.evaluate import describe, judge
 from a2gc_training.losses import Distillation, MetricLoss
 from a2gc_training.module import PlaceTraining
-from a2gc_training.recall import DEFAULT_KS, Recall
+from a2gc_training.recall import Recall
 from a2gc_training.recipe import DistillationSection, ModelSection, Recipe
-
-RECIPE_FILE = "recipe.yaml"
-
-MAY_CHANGE_ON_RESUME = (
-    *("trainer.epochs", "trainer.accelerator", "trainer.devices", "trainer.nodes", "trainer.strategy"),
-    *("trainer.workers", "trainer.validation_batch", "trainer.log_every"),
-)
+from a2gc_training.run_folder import begin, checkpoint_keepers, resumable
 
 
 @dataclass(frozen=True)
@@ -129,8 +121,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     Raises:
         A2gcError: The recipe, its data or its weights are at fault.
     """
-    last = _resumable(recipe, out) if resume else None
-    _begin(recipe, out, resume=resume)
+    last = resumable(recipe, out) if resume else None
+    begin(recipe, out, resume=resume)
     lightning.seed_everything(recipe.seed, verbose=False)
     model = build_model(recipe.model)
     training = load_places(recipe.train, model.preprocessing)
@@ -148,48 +140,19 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
         build_distillation(recipe.distillation, model),
     )
     watch = RecallWatch(sets)
-    keep = _keeper(recipe, out)
-    trainer = _trainer(recipe, out, [watch, *_averaging(recipe), keep])
+    keepers = checkpoint_keepers(recipe, out)
+    trainer = _trainer(recipe, out, [watch, *_averaging(recipe), *keepers])
     before: dict[str, Recall] = {}
     if sets and last is None:
         trainer.validate(module, data, verbose=False)
         before = dict(watch.latest)
     trainer.fit(module, data, ckpt_path=last, weights_only=True)
-    best = Path(keep.best_model_path or keep.last_model_path)
     file = out / f"{recipe.name}.safetensors"
-    if sets:
-        trainer.validate(module, data, ckpt_path=best, verbose=False, weights_only=True)
-    outcome = Outcome(file, before, dict(watch.latest))
-    _finish(recipe, outcome, best)
+    kept = checkpoints.restore(Path(keepers[0].best_model_path))
+    after = {item.name: _recall(kept, item, recipe, trainer.strategy.root_device) for item in sets}
+    outcome = Outcome(file, before, after)
+    _finish(recipe, outcome, kept)
     return outcome
-
-
-def _resumable(recipe: Recipe, out: Path) -> Path:
-    """The checkpoint to resume from; refuses a recipe other than the one the run was started with."""
-    last = out / "checkpoints" / "last.ckpt"
-    if not last.is_file():
-        raise ConfigError(f"There is no run to resume in {out}: {last} is missing; leave out --resume.")
-    changed = [
-        name
-        for name in differences(read_yaml(out / RECIPE_FILE), to_mapping(recipe))
-        if name not in MAY_CHANGE_ON_RESUME
-    ]
-    if changed:
-        raise ConfigError(
-            f"The run in {out} was started with another `{changed[0]}`; resume it with the same recipe, or begin a new "
-            "one with --out."
-        )
-    return last
-
-
-@rank_zero_only
-def _begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
-    """Writes the resolved recipe, unless the folder already holds a run that is not to be resumed."""
-    if not resume and (out / "checkpoints").exists():
-        raise ConfigError(f"{out} already holds a run; continue it with --resume, or choose another --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(to_mapping(recipe), sort_keys=False)
-    (out / RECIPE_FILE).write_text(text, encoding="utf-8")
 
 
 def _data(recipe: Recipe, training: PlacesDataset, sets: list[ValidationSet]) -> PlacesDataModule:
@@ -203,26 +166,11 @@ def _data(recipe: Recipe, training: PlacesDataset, sets: list[ValidationSet]) ->
     )
 
 
-def _keeper(recipe: Recipe, out: Path) -> ModelCheckpoint:
-    """Keeps the epoch with the best recall, and the last one."""
-    names = [section.name for section in recipe.validation]
-    monitor = recipe.trainer.monitor or (f"{names[0]}/recall@1" if names else None)
-    if monitor is not None:
-        known = [f"{name}/recall@{k}" for name in names for k in DEFAULT_KS]
-        if monitor not in known:
-            raise ConfigError(
-                f"The recipe entry `trainer.monitor` is {monitor!r}; choose from {', '.join(known) or 'none'}."
-            )
-    return ModelCheckpoint(
-        out / "checkpoints",
-        filename="best",
-        monitor=monitor,
-        mode="max",
-        save_last=True,
-        save_top_k=1,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-    )
+def _recall(model: PlaceModel, item: ValidationSet, recipe: Recipe, device: torch.device) -> Recall:
+    """Recall of the kept model itself, in full precision."""
+    section = recipe.trainer
+    descriptors = describe(model, item.images, batch=section.validation_batch, workers=section.workers, device=device)
+    return judge(descriptors, item.task)
 
 
 def _averaging(recipe: Recipe) -> list[lightning.Callback]:
@@ -255,10 +203,15 @@ def _trainer(recipe: Recipe, out: Path, callbacks: list[lightning.Callback]) -> 
     )
 
 
+def is_main_process() -> bool:
+    """Whether this is the one process of a run that writes and reports."""
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+
+
 @rank_zero_only
-def _finish(recipe: Recipe, outcome: Outcome, best: Path) -> None:
+def _finish(recipe: Recipe, outcome: Outcome, kept: PlaceModel) -> None:
     """Writes the model file and the summary."""
-    checkpoints.save(checkpoints.restore(best), outcome.model, recipe=recipe.name, seed=str(recipe.seed))
+    checkpoints.save(kept, outcome.model, recipe=recipe.name, seed=str(recipe.seed))
     summary = {
         "recipe": recipe.name,
         "model": outcome.model.name,

@@ -1,0 +1,211 @@
+"""Whole runs, on rooms so small that an epoch takes a second."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from a2gc_training.config import from_mapping
+from a2gc_training.module import LinearDecay
+from a2gc_training.recipe import Recipe, load_recipe
+from a2gc_training.run import build_model, initialise_head, train
+from safetensors.torch import load_file
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.models import checkpoints
+
+
+def recipe(values: dict[str, Any], **changes: Any) -> Recipe:
+    """The recipe with dotted entries changed; double underscores stand for dots."""
+    merged = json.loads(json.dumps(values))
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        node = merged
+        for name in path:
+            node = node.setdefault(name, {})
+        node[last] = value
+    return from_mapping(Recipe, merged)
+
+
+def column(folder: Path, name: str) -> list[float]:
+    """All values of a logged quantity, in order, over all runs in a folder."""
+    found = []
+    for file in sorted(folder.glob("csv/version_*/metrics.csv")):
+        with file.open(newline="") as stream:
+            found += [float(row[name]) for row in csv.DictReader(stream) if row.get(name)]
+    return found
+
+
+def test_a_run_leaves_a_model_that_stands_alone(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    outcome = train(recipe(tiny_recipe), tmp_path / "run")
+    assert outcome.model == tmp_path / "run" / "tiny.safetensors"
+    model = checkpoints.restore(outcome.model)
+    assert model.descriptor_dim == 2 * 8 + 8
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
+    # The checkpoint holds the model's weights alone, and reads back as the model too.
+    best = checkpoints.restore(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert all(torch.equal(value, best.state_dict()[name]) for name, value in model.state_dict().items())
+    assert load_recipe(tmp_path / "run" / "recipe.yaml") == recipe(tiny_recipe)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    value, low, high = summary["after"]["rooms"]["recall@1"]
+    assert value == pytest.approx(outcome.after["rooms"].at(1), abs=1e-4)
+    assert low <= value <= high
+    assert summary["after"]["rooms"]["queries"] == 12
+    assert column(tmp_path / "run", "rooms/recall@1")[-1] == pytest.approx(value, abs=1e-4)
+    assert len(column(tmp_path / "run", "train/loss_step")) == 2
+    assert list((tmp_path / "run" / "tensorboard").rglob("events.*"))
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    train(recipe(tiny_recipe, trainer__epochs=3), tmp_path / "whole")
+    train(recipe(tiny_recipe, trainer__epochs=1), tmp_path / "parts")
+    train(recipe(tiny_recipe, trainer__epochs=3), tmp_path / "parts", resume=True)
+    whole, parts = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "parts")
+    )
+    assert whole["global_step"] == parts["global_step"] == 6
+    for name, value in whole["state_dict"].items():
+        assert torch.allclose(value, parts["state_dict"][name], atol=1e-6), name
+    assert column(tmp_path / "whole", "train/loss_step") == pytest.approx(column(tmp_path / "parts", "train/loss_step"))
+
+
+def test_resuming_and_starting_over_are_told_apart(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no run to resume"):
+        train(recipe(tiny_recipe), tmp_path, resume=True)
+    train(recipe(tiny_recipe), tmp_path)
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train(recipe(tiny_recipe), tmp_path)
+    with pytest.raises(ConfigError, match=r"started with another `optimiser\.lr`"):
+        train(recipe(tiny_recipe, optimiser__lr=0.5), tmp_path, resume=True)
+
+
+def test_everything_at_once(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    """Start from data, distillation, augmentation, averaged weights, another loss, low precision, two sources."""
+    outcome = train(
+        recipe(
+            tiny_recipe,
+            train=[*tiny_recipe["train"], {**tiny_recipe["train"][0], "seed": 9}],
+            sampling__same="room",
+            sampling__places_per_batch=2,
+            initialise__images=24,
+            model__trainable_blocks=1,
+            distillation={"weight": 0.5, "teacher_sees": "viewpoint"},
+            augmentation={"yaw_deg": 5, "brightness": 0.2, "gray": 0.2, "rand_augment": 1},
+            loss={"name": "circle", "options": {}, "miner": None},
+            optimiser={"lr": 1e-3, "backbone_lr": 1e-4, "warmup_iters": 2},
+            trainer__precision="bf16-mixed",
+            trainer__average_decay=0.5,
+            trainer__workers=1,
+            trainer__gradient_clip=1.0,
+        ),
+        tmp_path,
+    )
+    checkpoints.restore(outcome.model)
+    assert all(value > 0 for value in column(tmp_path, "train/distillation")[1:])
+    rates = column(tmp_path, "lr-AdamW/backbone"), column(tmp_path, "lr-AdamW/head")
+    assert [head / backbone for backbone, head in zip(*rates, strict=True)] == pytest.approx([10] * len(rates[0]))
+    assert rates[0][0] < rates[0][1] < rates[0][2]
+
+
+def test_only_the_last_blocks_and_the_head_move(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    settings = recipe(tiny_recipe, model__trainable_blocks=1, trainer__epochs=1)
+    torch.manual_seed(0)
+    train(settings, tmp_path)
+    import pytorch_lightning as lightning
+
+    lightning.seed_everything(settings.seed, verbose=False)
+    before = build_model(settings.model).state_dict()
+    after = load_file(tmp_path / "tiny.safetensors")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    trainable = {name for name, p in build_model(settings.model).named_parameters() if p.requires_grad}
+    statistics = {name for name in before if "running" in name or "num_batches" in name}
+    assert moved <= trainable | statistics
+    assert not any(name.startswith(("backbone.conv1", "backbone.bn1")) for name in moved)
+
+
+def test_a_head_starts_from_the_data(tiny_recipe: dict[str, Any]) -> None:
+    from a2gc_training.data.places import load_places
+
+    settings = recipe(tiny_recipe)
+    torch.manual_seed(0)
+    model = build_model(settings.model)
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    initialise_head(model, load_places(settings.train, model.preprocessing), 24)
+    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, start[name])}
+    assert moved == {"aggregator"}
+    assert model.training
+
+
+def test_a_set_that_is_trained_on_cannot_validate(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    shared = {"name": "shared", "source": tiny_recipe["train"][0]}
+    with pytest.raises(ConfigError, match="24 images of the validation set"):
+        train(recipe(tiny_recipe, validation=[shared]), tmp_path)
+
+
+def test_an_unknown_monitor_is_refused(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="choose from rooms/recall@1, rooms/recall@5, rooms/recall@10"):
+        train(recipe(tiny_recipe, trainer__monitor="room/recall@1"), tmp_path)
+
+
+def test_without_validation_the_last_epoch_is_kept(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    outcome = train(recipe(tiny_recipe, validation=[]), tmp_path)
+    assert outcome.after == {}
+    checkpoints.restore(outcome.model)
+
+
+def test_the_learning_rate_rises_then_falls_to_its_share() -> None:
+    decay = LinearDecay(0.2, total=110, warmup=10)
+    assert decay(0) == pytest.approx(0.01)
+    assert decay(10) == 1
+    assert decay(60) == pytest.approx(0.6)
+    assert [decay(step) for step in (110, 500)] == pytest.approx([0.2, 0.2])
+    # Without warm-up it is the LinearLR of torch.
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([parameter], lr=1.0)
+    linear = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.2, 40)
+    for step in range(50):
+        assert LinearDecay(0.2, 40, 0)(step) == pytest.approx(linear.get_last_lr()[0])
+        optimiser.step()
+        linear.step()
+
+
+def test_two_processes_train_as_one_with_both_batches(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    """Two gloo processes with two places each against one process with four: same loss, weights and recall."""
+    values = {
+        **tiny_recipe,
+        "model": {
+            "name": "a2gc-dinov2-vits14",
+            "image_size": [28, 42],
+            # No batch norm, whose statistics are those of a process's own batch.
+            "options": {"depth": 2, "clusters": 2, "cluster_dim": 8, "token_dim": 8, "hidden": None},
+            "trainable_blocks": 1,
+        },
+        "trainer": {**tiny_recipe["trainer"], "epochs": 2},
+    }
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(values))
+    command = [str(Path(sys.executable).with_name("a2gc")), "train", str(file), "--out", str(tmp_path / "two")]
+    options = ("trainer.devices=2", "trainer.strategy=ddp", "sampling.places_per_batch=2")
+    process = subprocess.run(
+        [*command, *(word for option in options for word in ("--set", option))],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    train(recipe(values), tmp_path / "one")
+    one, two = (load_file(tmp_path / name / "tiny.safetensors") for name in ("one", "two"))
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], atol=2e-5), name
+    for logged in ("train/loss_step", "rooms/recall@1"):
+        assert column(tmp_path / "one", logged) == pytest.approx(column(tmp_path / "two", logged), abs=1e-5)
+    assert process.stdout.count("Model:") == 1

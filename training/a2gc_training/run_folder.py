@@ -1,0 +1,71 @@
+"""The folder of a run: its recipe, and the checkpoints that are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
+
+from a2gc_ros.errors import ConfigError
+from a2gc_training.callbacks import MEAN
+from a2gc_training.config import differences, read_yaml, to_mapping
+from a2gc_training.recall import DEFAULT_KS
+from a2gc_training.recipe import Recipe
+
+RECIPE_FILE = "recipe.yaml"
+
+MAY_CHANGE_ON_RESUME = (
+    *("trainer.epochs", "trainer.accelerator", "trainer.devices", "trainer.nodes", "trainer.strategy"),
+    *("trainer.workers", "trainer.validation_batch", "trainer.log_every"),
+)
+
+
+def resumable(recipe: Recipe, out: Path) -> Path:
+    """The checkpoint to resume from; refuses a recipe other than the one the run was started with."""
+    last = out / "checkpoints" / "last.ckpt"
+    if not last.is_file():
+        raise ConfigError(f"There is no run to resume in {out}: {last} is missing; leave out --resume.")
+    changed = [
+        name
+        for name in differences(read_yaml(out / RECIPE_FILE), to_mapping(recipe))
+        if name not in MAY_CHANGE_ON_RESUME
+    ]
+    if changed:
+        raise ConfigError(
+            f"The run in {out} was started with another `{changed[0]}`; resume it with the same recipe, or begin a new "
+            "one with --out."
+        )
+    return last
+
+
+@rank_zero_only
+def begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
+    """Writes the resolved recipe, unless the folder already holds a run that is not to be resumed."""
+    if not resume and (out / "checkpoints").exists():
+        raise ConfigError(f"{out} already holds a run; continue it with --resume, or choose another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(to_mapping(recipe), sort_keys=False)
+    (out / RECIPE_FILE).write_text(text, encoding="utf-8")
+
+
+def checkpoint_keepers(recipe: Recipe, out: Path) -> list[ModelCheckpoint]:
+    """What writes checkpoints: the one whose file becomes the model first, then the one to resume from.
+
+    Raises:
+        ConfigError: ``trainer.monitor`` names no recall of this recipe.
+    """
+    folder = out / "checkpoints"
+    last = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    names = [section.name for section in recipe.validation]
+    known = [f"{name}/recall@{k}" for name in [*names, *([MEAN] if len(names) > 1 else [])] for k in DEFAULT_KS]
+    monitor = recipe.trainer.monitor or (known[0] if known else None)
+    if monitor is None:
+        return [last]
+    if monitor not in known:
+        raise ConfigError(
+            f"The recipe entry `trainer.monitor` is {monitor!r}; choose from {', '.join(known) or 'none'}."
+        )
+    best = ModelCheckpoint(folder, filename="best", monitor=monitor, mode="max", enable_version_counter=False)
+    return [best, last]
