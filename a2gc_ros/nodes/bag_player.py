@@ -82,12 +82,12 @@ class BagPlayer:
         """Names of the topics that are played."""
         return sorted(self._publishers)
 
-    def wait_for_subscribers(self, timeout_s: float) -> bool:
-        """Waits until somebody listens to the images, or to anything where there are none; False after the timeout."""
+    def wait_for_subscribers(self, timeout_s: float, count: int = 1) -> bool:
+        """Waits until so many listen to the images, or to anything where there are none; False after the timeout."""
         wanted = self._image_topics or self.topics
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            if any(self._publishers[name].get_subscription_count() for name in wanted):
+            if any(self._publishers[name].get_subscription_count() >= count for name in wanted):
                 time.sleep(SETTLE_S)
                 return True
             time.sleep(0.05)
@@ -173,6 +173,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for a subscriber to the images"
     )
+    parser.add_argument(
+        "--subscribers", type=int, default=1, metavar="N", help="with --wait: wait for N of them (default 1)"
+    )
     return parser
 
 
@@ -193,8 +196,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         for name, kind in player.unknown_types.items():
             console.print(f"bag_player: {name} is left out, {kind} is not installed")
         console.print(f"bag_player: {recording.duration:.1f} s at {arguments.rate:g}x: {', '.join(player.topics)}")
-        if arguments.wait and not player.wait_for_subscribers(arguments.wait):
-            console.print(f"bag_player: nobody listens after {arguments.wait:g} s; playing all the same")
+        if arguments.wait and not player.wait_for_subscribers(arguments.wait, arguments.subscribers):
+            console.print(f"bag_player: too few listen after {arguments.wait:g} s; playing all the same")
         total = sum(topic.count for topic in recording.topics if topic.name in player.topics)
         while True:
             _play_once(player, arguments, total, console)

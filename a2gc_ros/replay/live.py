@@ -139,6 +139,8 @@ def _recorder_command(options: LiveOptions, answers: Path, live_map: Path) -> li
 def _player_command(options: LiveOptions) -> list[str]:
     topics = [name for name in (options.image_topic, options.odometry_topic, options.info_topic) if name]
     command = [sys.executable, "-m", "a2gc_ros.nodes.bag_player", str(options.bag), "--rate", str(options.rate)]
+    # The node and the recorder: an image played before both listen would be missed by one of them.
+    command += ["--wait", str(STARTUP_S), "--subscribers", "2"]
     command += ["--start", str(options.start), "--topics", *topics]
     return command if options.stop is None else [*command, "--stop", str(options.stop)]
 

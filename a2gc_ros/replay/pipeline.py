@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ class ReplayOptions:
     Attributes:
         bag: The recording.
         report: Folder for the report.
-        live: Through the node on a ROS 2 graph, and offline beside it for comparison; otherwise offline only.
+        live: Through the node on a ROS 2 graph, and afterwards offline over the images that the node worked on, for
+            comparison; otherwise offline only.
         model: Named model or ONNX file.
         backend: Inference runtime.
         threads: CPU threads for inference; 0 takes all.
@@ -85,11 +86,11 @@ def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda
         recording = stack.enter_context(open_recording(options.bag))
         maps = [stack.enter_context(_open_map(path, extractor)) for path in options.maps]
         truth, description = _truth(recording, options)
-        offline, offline_map = _offline(options, recording, extractor, maps, config, stack, on_frame)
-        run, live_map, facts = offline, offline_map, {}
-        if options.live:
-            run, live_map = _live(options, recording, extractor, stack)
-            facts = _agreement(run, offline, live_map, offline_map)
+        live = _live(options, recording, extractor, stack) if options.live else None
+        worked_on = {query.stamp_ns for query in live[0].queries} if live else None
+        offline = _offline(options, recording, extractor, maps, config, worked_on, stack, on_frame)
+        run, live_map = live or offline
+        facts = _agreement(run, offline[0], live_map, offline[1]) if live else {}
         rule = replace(options.rule, min_time_gap_s=config.min_time_gap_s, min_travel_m=config.min_travel_m)
         judged = Judged(
             recording=options.bag.name,
@@ -122,9 +123,11 @@ def _offline(
     extractor: Extractor,
     maps: Sequence[PlaceMap],
     config: LoopConfig,
+    worked_on: Collection[int] | None,
     stack: contextlib.ExitStack,
     on_frame: Callable[[int, int], None],
 ) -> tuple[RunRecord, PlaceMap]:
+    """Runs the chain offline, over the images with the given stamps only where there are any."""
     spec = extractor.spec
     place_map = stack.enter_context(
         PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
@@ -132,6 +135,8 @@ def _offline(
     detector = LoopDetector(config, place_map, maps, session_source=options.bag.name)
     frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
     total = recording.image_topic(options.image_topic).count
+    if worked_on is not None:
+        frames, total = (frame for frame in frames if frame.stamp_ns in worked_on), len(worked_on)
     done = 0
 
     def count(*_: object) -> None:
@@ -169,7 +174,7 @@ def _live(
 
 
 def _agreement(live: RunRecord, offline: RunRecord, live_map: PlaceMap, offline_map: PlaceMap) -> dict[str, Any]:
-    """Compares what the node accepted with what the same chain accepts offline."""
+    """Compares what the node accepted with what the same chain accepts offline from the same images."""
     ours, theirs = live.accepted_pairs(), offline.accepted_pairs()
     same_keyframes = [k.stamp_ns for k in live_map.keyframes()] == [k.stamp_ns for k in offline_map.keyframes()]
     return {
