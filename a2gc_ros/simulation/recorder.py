@@ -1,0 +1,114 @@
+"""Writes a drive to a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.bags.message_types import ODOMETRY
+from a2gc_ros.bags.writer import ODOMETRY_TOPIC, RecordingWriter
+from a2gc_ros.simulation.drive import CAMERA_FRAME, START_NS, Drive, frames, stamp_of
+from a2gc_ros.simulation.odometry import Odometry
+from a2gc_ros.simulation.render import camera_pose
+
+BASE_FRAME = "base_link"
+ODOMETRY_FRAME = "odom"
+_UNMEASURED = 1e6
+
+
+class DriveWriter(RecordingWriter):
+    """Writes wheel odometry with what it measured and how sure it is."""
+
+    def add_measured_odometry(self, odometry: Odometry, sample: int) -> None:
+        """Adds one sample as nav_msgs/Odometry on the usual topic, with velocities and covariances.
+
+        What wheels can't measure (height, roll, pitch and speeds out of the plane) gets a variance of 1e6.
+        """
+        stamp_ns = stamp_of(float(odometry.times[sample]))
+        speed, turn = odometry.twists[sample].tolist()
+        linear = self._new("geometry_msgs/msg/Vector3", x=speed, y=0.0, z=0.0)
+        angular = self._new("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=turn)
+        twist = self._new("geometry_msgs/msg/Twist", linear=linear, angular=angular)
+        self._write(
+            ODOMETRY_TOPIC,
+            ODOMETRY,
+            stamp_ns,
+            header=self._header(stamp_ns, ODOMETRY_FRAME),
+            child_frame_id=BASE_FRAME,
+            pose=self._new(
+                "geometry_msgs/msg/PoseWithCovariance",
+                pose=self._pose(odometry.pose(sample)),
+                covariance=_in_six(odometry.covariances[sample], (0, 1, 5)),
+            ),
+            twist=self._new(
+                "geometry_msgs/msg/TwistWithCovariance",
+                twist=twist,
+                covariance=_in_six(odometry.twist_covariance, (0, 5)),
+            ),
+        )
+
+
+def _in_six(covariance: npt.NDArray[np.float64], axes: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Returns a covariance of some of (x, y, z, roll, pitch, yaw) as ROS stores it, float64 (36,)."""
+    full = np.diag([_UNMEASURED] * 6)
+    full[np.ix_(axes, axes)] = covariance
+    return full.reshape(-1)
+
+
+def record_drive(
+    drive: Drive,
+    path: str | Path,
+    *,
+    jpeg_quality: int = 80,
+    supersampling: int = 2,
+    on_image: Callable[[npt.NDArray[np.uint8]], None] | None = None,
+) -> int:
+    """Renders a drive into a recording.
+
+    Every image comes with a camera_info and the true pose of the same stamp; odometry has its own rate. Messages are
+    written in the order of their stamps.
+
+    Args:
+        drive: The plan.
+        path: Where the recording goes; see :class:`a2gc_ros.bags.writer.RecordingWriter`.
+        jpeg_quality: 1 to 100.
+        supersampling: See :class:`a2gc_ros.simulation.render.Renderer`.
+        on_image: Called with every picture.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        BagError: If the recording can't be written.
+        BackendError: If there is no MuJoCo, or no OpenGL without a screen.
+    """
+    odometry, sample, count = drive.odometry, 0, 0
+    writer = DriveWriter(path, compress=True)
+    with writer:
+        writer.add_transform(START_NS, camera_pose(drive.config), parent=BASE_FRAME, child=CAMERA_FRAME, static=True)
+        for frame, truth in frames(drive, supersampling=supersampling):
+            while sample < len(odometry.times) and stamp_of(odometry.times[sample]) <= frame.stamp_ns:
+                writer.add_measured_odometry(odometry, sample)
+                sample += 1
+            assert frame.intrinsics is not None
+            writer.add_camera_info(frame.stamp_ns, frame.intrinsics, frame_id=CAMERA_FRAME)
+            writer.add_pose(frame.stamp_ns, truth)
+            writer.add_encoded_image(
+                frame.stamp_ns, encode_jpeg(frame.image, jpeg_quality), "jpeg", frame_id=CAMERA_FRAME
+            )
+            count += 1
+            if on_image is not None:
+                on_image(frame.image)
+        for rest in range(sample, len(odometry.times)):
+            writer.add_measured_odometry(odometry, rest)
+    return count
+
+
+def encode_jpeg(image: npt.NDArray[np.uint8], quality: int) -> bytes:
+    """Encodes an RGB image as JPEG with Huffman tables of its own, a few percent smaller for it."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
