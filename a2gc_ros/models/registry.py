@@ -149,21 +149,19 @@ def _resnet_models() -> list[NamedModel]:
 
 
 def _mobilenetv2_models() -> list[NamedModel]:
-    heads: dict[str, Mapping[str, Any]] = {
-        "A2GC": ROBOT_HEAD,
-        "SALAD": ROBOT_HEAD,
-        "GeM": {},
-        "NetVLAD": {"clusters": 16},
+    # GeM and NetVLAD use no token, so the backbone ends with their map.
+    parts: dict[str, tuple[dict[str, int], Mapping[str, Any]]] = {
+        "A2GC": ({"tap": STRIDE_16, "token_tap": STRIDE_32_EXPANDED}, ROBOT_HEAD),
+        "SALAD": ({"tap": STRIDE_16, "token_tap": STRIDE_32_EXPANDED}, ROBOT_HEAD),
+        "GeM": ({"tap": STRIDE_32_EXPANDED}, {}),
+        "NetVLAD": ({"tap": STRIDE_16}, {"clusters": 16}),
     }
     return [
         NamedModel(
             name=f"{aggregator.lower()}-mobilenetv2",
             architecture=Architecture(
                 backbone="mobilenetv2",
-                backbone_options={
-                    "tap": STRIDE_32_EXPANDED if aggregator == "GeM" else STRIDE_16,
-                    "token_tap": STRIDE_32_EXPANDED,
-                },
+                backbone_options=taps,
                 aggregator=aggregator,
                 aggregator_options=options,
             ),
@@ -171,7 +169,7 @@ def _mobilenetv2_models() -> list[NamedModel]:
             licence=APACHE,
             backbone_weights=MOBILENETV2_WEIGHTS,
         )
-        for aggregator, options in heads.items()
+        for aggregator, (taps, options) in parts.items()
     ]
 
 

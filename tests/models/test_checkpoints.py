@@ -366,7 +366,7 @@ class Malicious:
 
 class TestUnreadable:
     def test_a_file_that_could_run_code_does_not(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        (tmp_path / "w.pth").write_bytes(pickle.dumps({"cls_token": Malicious()}))
+        (tmp_path / "w.pth").write_bytes(pickle.dumps({"cls_token": Malicious()}, protocol=2))
         torch.save({"cls_token": Malicious()}, tmp_path / "z.pth")
         for name in ("w.pth", "z.pth"):
             with pytest.raises(CheckpointError, match="could run code"):

