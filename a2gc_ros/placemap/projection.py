@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 OVERSAMPLING = 32
-POWER_ITERATIONS = 2
-SAMPLE_ROWS = 8192
+POWER_ITERATIONS = 1
+SAMPLE_ROWS = 4096
 BLOCK_ROWS = 1024
 
 

@@ -99,8 +99,10 @@ def test_show_writes_the_image_and_names_neighbours(town: Path, tmp_path: Path) 
         vectors = place_map.descriptors(range(1, 21))
     cosines = vectors @ vectors[6]
     cosines[6] = -1
-    assert [n["keyframe_id"] for n in shown["neighbours"]] == (np.argsort(-cosines)[:4] + 1).tolist()
-    assert shown["neighbours"][0]["similarity"] == pytest.approx(cosines.max(), abs=1e-4)
+    # A model that learnt nothing finds everything alike: equal similarities may come in any order.
+    best = np.sort(cosines)[:-5:-1]
+    np.testing.assert_allclose([n["similarity"] for n in shown["neighbours"]], best, atol=1e-4)
+    np.testing.assert_allclose([cosines[n["keyframe_id"] - 1] for n in shown["neighbours"]], best, atol=1e-4)
     assert "keyframe 7" in a2gc("show", town, 7).output
     with pytest.raises(MapError, match="no keyframe 77"):
         a2gc("show", town, 77)
