@@ -12,7 +12,7 @@ Colour: TypeAlias = tuple[int, int, int]
 
 def adjusted(colour: Colour, gain: float, offset: float = 0.0) -> Colour:
     """Returns ``colour * gain + offset``, kept within 0 and 255."""
-    red, green, blue = (int(np.clip(c * gain + offset, 0, 255)) for c in colour)
+    red, green, blue = (min(max(int(c * gain + offset), 0), 255) for c in colour)
     return red, green, blue
 
 

@@ -104,15 +104,15 @@ def paint_sky(light: Light, seed: int, width: int, height: int) -> Image:
     Columns run over the azimuth from 180 to -180 degrees, as it is seen from below; rows from the zenith to the nadir.
     """
     rng = np.random.default_rng([seed, 41])
-    azimuth = np.linspace(np.pi, -np.pi, width, endpoint=False)
-    elevation = np.linspace(np.pi / 2, -np.pi / 2, height)
+    azimuth = np.linspace(np.pi, -np.pi, width, endpoint=False, dtype=np.float32)
+    elevation = np.linspace(np.pi / 2, -np.pi / 2, height, dtype=np.float32)
     azimuth, elevation = np.meshgrid(azimuth, elevation)
     up = np.clip(np.sin(elevation), 0.0, 1.0)
     blend = (1 - np.exp(-up / 0.22))[..., None]
     sky = np.array(light.horizon) * (1 - blend) + np.array(light.zenith) * blend
     east, north = np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation)
     # Clouds lie on a plane overhead, so they crowd towards the horizon.
-    size = 1024
+    size = 512
     field = smooth_noise((size, size), rng, coarsest=size / 5, octaves=6)
     reach = 0.25 / np.maximum(up, 0.06)
     columns = ((east * reach + 2.5) / 5 * size).astype(int) % size

@@ -99,7 +99,7 @@ class Renderer:
         if light == self._light:
             return
         self._light = light
-        self._panorama = paint_sky(light, self._seed, 2048, 1024)
+        self._panorama = paint_sky(light, self._seed, 1536, 768)
         sun, sky = self._model.light("sun"), self._model.light("sky")
         sun.dir[:] = light.direction
         sun.diffuse[:] = light.sun

@@ -32,7 +32,7 @@ def short_drive(hamlet: Town) -> Drive:
     return plan_drive(
         hamlet,
         DriveConfig(
-            seed=5, lap=((0, 0), (1, 0), (1, 1), (0, 1)), against=(), laps=2, rate=0.15, noise=OdometryNoise(), **SMALL
+            seed=5, lap=((0, 0), (1, 0), (1, 1), (0, 1)), against=(), laps=2, rate=0.1, noise=OdometryNoise(), **SMALL
         ),
     )
 

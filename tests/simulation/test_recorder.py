@@ -12,9 +12,15 @@ from typer.testing import CliRunner
 from a2gc_ros.bags.recording import open_recording
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import BagError
+from a2gc_ros.images.frame import Frame
 from a2gc_ros.simulation.drive import Drive, frames, stamp_of
 from a2gc_ros.simulation.recorder import record_drive
 from a2gc_ros.simulation.render import camera_pose
+
+
+@pytest.fixture(scope="module")
+def drawn(opengl: None, short_drive: Drive) -> list[Frame]:
+    return [frame for frame, _ in frames(short_drive, supersampling=1)]
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +48,9 @@ def test_stamps_never_go_back(bag: Path) -> None:
     assert stamps == sorted(stamps)
 
 
-def test_frames_come_back_with_pixels_calibration_and_odometry(bag: Path, short_drive: Drive) -> None:
+def test_frames_come_back_with_pixels_calibration_and_odometry(bag: Path, drawn: list[Frame]) -> None:
     with open_recording(bag) as recording:
         read = list(recording.frames())
-    drawn = [frame for frame, _ in frames(short_drive, supersampling=1)]
     assert [frame.stamp_ns for frame in read] == [frame.stamp_ns for frame in drawn]
     for ours, theirs in zip(drawn, read, strict=True):
         assert np.abs(ours.image.astype(int) - theirs.image).mean() < 6
@@ -85,10 +90,8 @@ def test_the_camera_is_mounted_where_tf_says(bag: Path, short_drive: Drive) -> N
 
 def test_the_command_says_what_it_recorded(opengl: None, tmp_path: Path) -> None:
     out = tmp_path / "run.mcap"
-    arguments = (
-        f"simulate --out {out} --laps 1 --no-opposite --width 96 --height 72 --rate 0.1"
-    arguments += " --supersampling 1 --json"
-    )
+    arguments = f"simulate --out {out} --laps 1 --no-opposite --rate 0.1 --json"
+    arguments += " --width 96 --height 72 --supersampling 1"
     result = CliRunner().invoke(app, arguments.split())
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
