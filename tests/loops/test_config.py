@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,14 @@ def test_each_setting_has_a_description_and_a_type(entry: Any) -> None:
 def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         LoopConfig(**wrong)
+
+
+def test_the_documentation_tells_every_setting_as_it_is(repository: Path) -> None:
+    rows = [line.split(" | ") for line in (repository / "docs" / "loops.md").read_text().splitlines()]
+    told = {row[0].strip("| `"): (row[1], row[3].rstrip(" |")) for row in rows if len(row) == 4}
+    for entry in fields(LoopConfig):
+        default = str(entry.default).lower() if isinstance(entry.default, bool) else str(entry.default)
+        assert told[entry.name] == (default, entry.metadata["help"])
 
 
 def test_whole_numbers_will_do_where_a_fraction_is_asked_for() -> None:
