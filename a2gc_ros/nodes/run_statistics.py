@@ -63,20 +63,16 @@ class Statistics:
         with self._lock:
             self._counts[what] += by
 
-    def fail(self, reason: str, sentence: str) -> int:
+    def fail(self, reason: str, sentence: str) -> None:
         """Counts a message that could not be used.
 
         Args:
             reason: A short name under which such messages are counted.
             sentence: What was wrong with this one.
-
-        Returns:
-            How many failed for this reason so far.
         """
         with self._lock:
             self._failed[reason] += 1
             self._last_failure = sentence
-            return self._failed[reason]
 
     def finish(
         self, finished_s: float, latency_ms: float, age_ms: float | None, stages_ms: Mapping[str, float]

@@ -1,0 +1,152 @@
+"""The ROS packages: what colcon, rosdep and launch read."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from a2gc_ros import __version__
+from a2gc_ros.nodes.parameters import PARAMETERS
+
+# Top-level names imported by our own code, and the rosdep key that brings each.
+KEYS = {
+    "cv2": "python3-opencv",
+    "faiss": "python3-faiss",
+    "matplotlib": "python3-matplotlib",
+    "numpy": "python3-numpy",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "rich": "python3-rich",
+    "rosbags": "python3-rosbags-pip",
+    "typer": "python3-typer",
+    "yaml": "python3-yaml",
+}
+# Extras: they are only needed for training, export, simulation, or where that runtime is chosen.
+OPTIONAL = {"torch", "onnx", "onnxscript", "openvino", "safetensors", "mujoco", "glfw", "OpenGL", "google", "gtsam"}
+
+
+def imported(path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def package(path) -> ElementTree.Element:
+    root = ElementTree.parse(path).getroot()
+    assert root.get("format") == "3"
+    return root
+
+
+def test_every_import_has_its_dependency(repository):
+    root = package(repository / "package.xml")
+    depends = {element.text for element in root.iter() if element.tag in ("depend", "exec_depend")}
+    names: set[str] = set()
+    for path in [*(repository / "a2gc_ros").rglob("*.py"), *(repository / "launch").glob("*.py")]:
+        names |= imported(path)
+    names -= {"a2gc_ros", "a2gc_training", "__future__", "ament_index_python", *sys.stdlib_module_names, *OPTIONAL}
+    missing = {name: KEYS.get(name, name) for name in names if KEYS.get(name, name) not in depends}
+    assert missing == {}
+
+
+def test_versions_agree(repository):
+    for path in (repository / "package.xml", repository / "a2gc_msgs" / "package.xml"):
+        assert package(path).findtext("version") == __version__
+    assert f'version = "{__version__}"' in (repository / "a2gc_msgs" / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_every_interface_is_built_and_its_packages_are_declared(repository):
+    folder = repository / "a2gc_msgs"
+    listed = set(re.findall(r'"((?:msg|srv)/\w+\.(?:msg|srv))"', (folder / "CMakeLists.txt").read_text("utf-8")))
+    there = {str(path.relative_to(folder)) for path in folder.glob("*/*.*") if path.suffix in (".msg", ".srv")}
+    assert listed == there
+    depends = {element.text for element in package(folder / "package.xml").iter() if element.tag == "depend"}
+    used = set()
+    for name in there:
+        used |= set(re.findall(r"^(\w+)/\w+", (folder / name).read_text(encoding="utf-8"), re.MULTILINE))
+    assert used == depends
+
+
+def test_every_field_of_an_interface_is_explained(repository):
+    for path in (repository / "a2gc_msgs").glob("*/*.*"):
+        if path.suffix not in (".msg", ".srv"):
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("# "), path.name
+        explained = sum(line.startswith("#") for line in lines)
+        assert explained >= 3, path.name
+
+
+def table(path, name: str) -> list | dict:
+    """Reads a table of a launch file without importing launch."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{path.name} has no {name}")
+
+
+@pytest.mark.parametrize("name", ["place_recognition", "replay"])
+def test_launch_arguments_are_declared_with_descriptions(repository, name):
+    tree = ast.parse((repository / "launch" / f"{name}.launch.py").read_text(encoding="utf-8"))
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "DeclareLaunchArgument"
+    ]
+    assert calls
+    assert all("description" in [keyword.arg for keyword in call.keywords] for call in calls)
+
+
+def test_launch_arguments_are_parameters_of_the_node(repository):
+    known = {parameter.name: parameter for parameter in PARAMETERS}
+    own = table(repository / "launch" / "place_recognition.launch.py", "PARAMETERS")
+    for name, description, choices in own:
+        assert description.endswith((".", '"'))
+        assert name in known or name == "use_sim_time"
+        if name in known and known[name].choices:
+            assert choices == ["", *known[name].choices]
+    topics = table(repository / "launch" / "place_recognition.launch.py", "TOPICS")
+    passed_on = {name for name, _, _ in table(repository / "launch" / "replay.launch.py", "NODE")}
+    assert passed_on <= {name for name, _, _ in own} | set(topics)
+
+
+def test_the_players_options_in_the_launch_file_exist(repository):
+    text = (repository / "a2gc_ros" / "nodes" / "bag_player.py").read_text(encoding="utf-8")
+    for _, option, _, description in table(repository / "launch" / "replay.launch.py", "PLAYER"):
+        assert f'"{option}"' in text
+        assert description
+
+
+REPLAY = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
+service = LaunchService()
+source = PythonLaunchDescriptionSource(sys.argv[1])
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)]))
+sys.exit(service.run())
+"""
+
+
+def test_the_launch_files_run_where_ros_brings_launch(repository, tmp_path):
+    pytest.importorskip("launch_ros", reason="needs launch_ros, which comes with a ROS distribution and is not on PyPI")
+    packages = pytest.importorskip("ament_index_python.packages")
+    try:
+        packages.get_package_share_directory("a2gc_ros")
+    except packages.PackageNotFoundError:
+        pytest.skip("needs a2gc_ros built by colcon and its workspace sourced")
+    command = [sys.executable, "-c", REPLAY, str(repository / "launch" / "replay.launch.py")]
+    result = subprocess.run(
+        [*command, f"bag:={tmp_path / 'none.mcap'}"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "there is no recording at" in result.stdout + result.stderr
+    assert "place_recognition-1" in result.stdout + result.stderr
