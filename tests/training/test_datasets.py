@@ -146,6 +146,9 @@ def test_folders_without_places_are_refused(tmp_path: Path, write_image: Any) ->
 def test_paths_may_hold_variables(place_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_PLACES", str(place_folders))
     assert len(load_table(FolderSource(root="$MY_PLACES"))) == 9
+    monkeypatch.delenv("MY_PLACES")
+    with pytest.raises(DatasetError, match="environment variable MY_PLACES, which is not set"):
+        load_table(FolderSource(root="${MY_PLACES}/town"))
 
 
 def test_sources_are_numbered_through(place_folders: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,14 @@ def places_of(source: Source, table: ImageTable) -> Places:
 
 
 def _expanded(path: str) -> Path:
-    return Path(os.path.expandvars(path)).expanduser()
+    expanded = os.path.expandvars(path)
+    unset = re.search(r"\$\{?(\w+)", expanded)
+    if unset:
+        raise DatasetError(
+            f"The recipe's path {path} needs the environment variable {unset[1]}, which is not set; export it, or "
+            "replace the path with --set."
+        )
+    return Path(expanded).expanduser()
 
 
 def _filtered(table: ImageTable, only: Mapping[str, Any], without: Mapping[str, Any]) -> ImageTable:
