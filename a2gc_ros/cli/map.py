@@ -45,9 +45,7 @@ def build(
     angle: Annotated[float, typer.Option(min=0, help="With poses: degrees between keyframes.")] = 30.0,
     time: Annotated[
         float | None,
-        typer.Option(
-            help="Seconds between keyframes; with poses, those of a robot that stands still."
-        ),
+        typer.Option(help="Seconds between keyframes; with poses, those of a robot that stands still."),
     ] = None,
     similarity: Annotated[
         float, typer.Option(min=-1, max=1, help="Without poses: keep a frame less similar than this to the last kept.")

@@ -1,6 +1,6 @@
 """Nearest keyframes by cosine: exact for small maps, compressed with refinement for large ones.
 
-An exact scan is bound by memory bandwidth. Above some ten thousand keyframes the descriptors are projected to 512
+An exact scan is bound by memory bandwidth. Above ten thousand keyframes the descriptors are projected to 512
 dimensions and quantised to about one bit each; the best of those are compared again in full dimension.
 """
 

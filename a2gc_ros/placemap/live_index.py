@@ -32,7 +32,7 @@ class IndexOptions:
         reduced_dim: Dimensions that are kept before quantising.
     """
 
-    compress_from: int = 20_000
+    compress_from: int = 10_000
     reduced_dim: int = 512
 
 

@@ -295,8 +295,13 @@ class PlaceMap:
         fresh = target.with_name(target.name + ".new")
         try:
             fresh.unlink(missing_ok=True)
-            with self._lock:
-                self._connection.execute("VACUUM INTO ?", (str(fresh),))
+            if self._path == schema.PRIVATE:
+                with self._lock:
+                    self._connection.execute("VACUUM INTO ?", (str(fresh),))
+            else:
+                # Through a connection of its own, so that nobody waits for a large map to be written.
+                with contextlib.closing(schema.open_existing(self._path, read_only=self._read_only)[0]) as reader:
+                    reader.execute("VACUUM INTO ?", (str(fresh),))
             schema.finish_copy(fresh, target)
         except (OSError, sqlite3.Error) as error:
             raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
