@@ -62,6 +62,12 @@ def train(
         outcome = run(loaded, out or Path("runs") / loaded.name, resume=resume)
     except A2gcError as error:
         raise type(error)(_own_words(str(error))) from error
+    except SystemExit as stop:
+        # Lightning ends the process itself when it was interrupted.
+        if not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        typer.echo("Interrupted; continue after the last whole epoch with --resume.", err=True)
+        raise typer.Exit(130) from stop
     if not is_main_process():
         return
     if as_json:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -46,6 +51,28 @@ def test_a_run_goes_to_a_folder_of_its_name(recipe_file: Path, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     assert run(str(recipe_file)).exit_code == 0
     assert (tmp_path / "runs" / "tiny" / "tiny.safetensors").is_file()
+
+
+def test_an_interrupted_run_can_be_resumed(recipe_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = [str(recipe_file), "--out", str(out), "--set"]
+    command = [str(Path(sys.executable).with_name("a2gc")), "train", *arguments, "trainer.epochs=1000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            for _ in range(1200):
+                if (out / "checkpoints" / "last.ckpt").exists() or process.poll() is not None:
+                    break
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, errors
+    assert "--resume" in errors
+    done = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["epoch"]
+    result = run(*arguments, f"trainer.epochs={done + 2}", "--resume")
+    assert result.exit_code == 0, result.output
+    assert torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == done + 1
 
 
 def test_a_slip_is_one_sentence(recipe_file: Path) -> None:

@@ -163,6 +163,18 @@ def test_sources_are_numbered_through(place_folders: Path) -> None:
     assert data.groups("group").tolist() == [0, 0, 1, 2, 2, 2]
 
 
+def test_kept_images_are_read_once(place_folders: Path) -> None:
+    size = Preprocessing(height=16, width=24)
+    table = load_table(FolderSource(root=str(place_folders)))
+    kept, fresh = ImagesDataset(table, size, keep=True), ImagesDataset(table, size)
+    first, _ = kept[3]
+    assert np.array_equal(first, fresh[3][0])
+    (place_folders / table.images[3]).unlink()
+    assert np.array_equal(kept[3][0], first)
+    with pytest.raises(DatasetError):
+        fresh[3]
+
+
 def test_a_broken_image_is_named(place_folders: Path) -> None:
     broken = place_folders / "north" / "yard" / "1.png"
     broken.write_bytes(broken.read_bytes()[:40])

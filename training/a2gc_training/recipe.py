@@ -239,6 +239,7 @@ class TrainerSection:
         strategy: Lightning's name of the way several processes work together.
         gradient_clip: Largest norm of the gradient; 0 is no limit.
         workers: Processes per process that read images.
+        keep_images: Whether every reading process keeps its images in memory, resized; for small data sets.
         validation_batch: Images per batch while validating.
         monitor: The recall that decides which epoch is kept, as ``SET/recall@K`` or ``mean/recall@K``; None takes
             the first validation set's recall@1.
@@ -255,6 +256,7 @@ class TrainerSection:
     strategy: str = "auto"
     gradient_clip: float = 0.0
     workers: int = 2
+    keep_images: bool = False
     validation_batch: int = 32
     monitor: str | None = None
     average_decay: float = 0.0

@@ -125,8 +125,9 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     begin(recipe, out, resume=resume)
     lightning.seed_everything(recipe.seed, verbose=False)
     model = build_model(recipe.model)
-    training = load_places(recipe.train, model.preprocessing)
-    sets = [load_validation(section, model.preprocessing) for section in recipe.validation]
+    keep = recipe.trainer.keep_images
+    training = load_places(recipe.train, model.preprocessing, keep=keep)
+    sets = [load_validation(section, model.preprocessing, keep=keep) for section in recipe.validation]
     refuse_shared_images(training.tables, [item.images.table for item in sets])
     data = _data(recipe, training, sets)
     data.sampler()

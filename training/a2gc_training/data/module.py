@@ -33,7 +33,7 @@ class ValidationSet:
     task: RetrievalTask
 
 
-def load_validation(section: ValidationSection, preprocessing: Preprocessing) -> ValidationSet:
+def load_validation(section: ValidationSection, preprocessing: Preprocessing, *, keep: bool = False) -> ValidationSet:
     """Reads a recipe's validation set.
 
     Raises:
@@ -41,7 +41,9 @@ def load_validation(section: ValidationSection, preprocessing: Preprocessing) ->
         ConfigError: A filter names a value that does not occur.
     """
     table = load_table(section.source)
-    return ValidationSet(section.name, ImagesDataset(table, preprocessing), build_task(table, section.protocol))
+    return ValidationSet(
+        section.name, ImagesDataset(table, preprocessing, keep=keep), build_task(table, section.protocol)
+    )
 
 
 class PlacesDataModule(lightning.LightningDataModule):
@@ -113,6 +115,7 @@ class PlacesDataModule(lightning.LightningDataModule):
                 sampler=DistributedSampler(item.images, world_size, rank, shuffle=False),
                 collate_fn=collate_images,
                 num_workers=self._workers,
+                persistent_workers=self._workers > 0,
                 pin_memory=self._on_gpu(),
             )
             for item in self.validation

@@ -44,19 +44,45 @@ class ImageBatch(TypedDict):
     rows: Tensor
 
 
+class PreparedImages:
+    """The images of a table as a model's input.
+
+    Args:
+        table: The images.
+        preprocessing: The model's resize.
+        keep: Whether an image stays in memory once it was read, in the process that read it.
+    """
+
+    def __init__(self, table: ImageTable, preprocessing: Preprocessing, *, keep: bool = False) -> None:
+        self.table = table
+        self.preprocessing = preprocessing
+        self._kept: dict[int, NDArray[np.uint8]] | None = {} if keep else None
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """A row's image, uint8 (height, width, 3)."""
+        if self._kept is None:
+            return self.preprocessing.apply(self.table.read(row))
+        if row not in self._kept:
+            self._kept[row] = self.preprocessing.apply(self.table.read(row))
+        return self._kept[row]
+
+
 class PlacesDataset(Dataset[PlaceBatch]):
     """Places of several tables, numbered through; an item is a whole batch.
 
     Args:
         parts: Each table with its places.
         preprocessing: The model's resize.
+        keep: Whether images stay in memory once they were read.
     """
 
-    def __init__(self, parts: Sequence[tuple[ImageTable, Places]], preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, parts: Sequence[tuple[ImageTable, Places]], preprocessing: Preprocessing, *, keep: bool = False
+    ) -> None:
         if not parts:
             raise DatasetError("There is no table to train on; give at least one source.")
         self.tables = [table for table, _ in parts]
-        self.preprocessing = preprocessing
+        self._prepared = [PreparedImages(table, preprocessing, keep=keep) for table in self.tables]
         self._first_row = np.cumsum([0, *(len(table) for table in self.tables)])
         self._first_place = np.cumsum([0, *(len(places) for _, places in parts)])
         offsets = list(zip(self._first_row, self._first_place, [places for _, places in parts], strict=False))
@@ -77,7 +103,7 @@ class PlacesDataset(Dataset[PlaceBatch]):
     def image(self, row: int) -> NDArray[np.uint8]:
         """A row's image as the model's input, uint8 (height, width, 3)."""
         part = int(np.searchsorted(self._first_row, row, side="right")) - 1
-        return self.preprocessing.apply(self.tables[part].read(row - int(self._first_row[part])))
+        return self._prepared[part].read(row - int(self._first_row[part]))
 
     def groups(self, column: str) -> NDArray[np.int64]:
         """Group of each place by a column; a table without the column is one group of its own."""
@@ -97,18 +123,19 @@ class ImagesDataset(Dataset[tuple[Tensor, int]]):
     Args:
         table: The images.
         preprocessing: The model's resize.
+        keep: Whether images stay in memory once they were read.
     """
 
-    def __init__(self, table: ImageTable, preprocessing: Preprocessing) -> None:
+    def __init__(self, table: ImageTable, preprocessing: Preprocessing, *, keep: bool = False) -> None:
         self.table = table
-        self.preprocessing = preprocessing
+        self._prepared = PreparedImages(table, preprocessing, keep=keep)
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __getitem__(self, row: int) -> tuple[Tensor, int]:
         """The image, uint8 (height, width, 3), and its row."""
-        return torch.from_numpy(self.preprocessing.apply(self.table.read(row))), row
+        return torch.from_numpy(self._prepared.read(row)), row
 
 
 def collate_images(items: Sequence[tuple[Tensor, int]]) -> ImageBatch:
@@ -124,7 +151,7 @@ def make_safe_to_fork() -> None:
     cv2.setNumThreads(0)
 
 
-def load_places(sources: Sequence[Source], preprocessing: Preprocessing) -> PlacesDataset:
+def load_places(sources: Sequence[Source], preprocessing: Preprocessing, *, keep: bool = False) -> PlacesDataset:
     """Reads a recipe's training sources.
 
     Raises:
@@ -133,4 +160,4 @@ def load_places(sources: Sequence[Source], preprocessing: Preprocessing) -> Plac
     """
     tables = [load_table(source) for source in sources]
     parts = [(table, places_of(source, table)) for source, table in zip(sources, tables, strict=True)]
-    return PlacesDataset(parts, preprocessing)
+    return PlacesDataset(parts, preprocessing, keep=keep)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,11 @@ class ImageReader(Protocol):
         """A text equal for two names, of any reader, exactly when they mean the same image."""
 
 
+@functools.lru_cache(maxsize=64)
+def _real(folder: Path) -> str:
+    return str(folder.resolve())
+
+
 @dataclass(frozen=True)
 class FileReader:
     """Reads image files below a folder."""
@@ -39,7 +46,7 @@ class FileReader:
 
     def identity(self, name: str) -> str:
         """The file's absolute path."""
-        return str((self.root / name).resolve())
+        return os.path.normpath(os.path.join(_real(self.root), name))  # noqa: PTH118
 
 
 @dataclass(frozen=True)
