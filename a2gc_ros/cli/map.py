@@ -41,6 +41,8 @@ def build(
     trajectory: Annotated[
         Path | None, typer.Option(help="Poses from a TUM, KITTI or CSV file in place of a topic.")
     ] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="First second of each recording.")] = None,
+    stop: Annotated[float | None, typer.Option(min=0, help="First second no longer read.")] = None,
     distance: Annotated[float, typer.Option(min=0, help="With poses: metres between keyframes.")] = 1.0,
     angle: Annotated[float, typer.Option(min=0, help="With poses: degrees between keyframes.")] = 30.0,
     time: Annotated[
@@ -76,6 +78,8 @@ def build(
         topic=topic,
         pose_topic=pose_topic,
         trajectory=trajectory,
+        start=start,
+        stop=stop,
         distance_m=distance,
         angle_deg=angle,
         time_s=time,

@@ -34,6 +34,8 @@ class BuildOptions:
         topic: Image topic; None takes the only one.
         pose_topic: None takes the best there is; empty takes none.
         trajectory: TUM, KITTI or CSV file of poses, in place of a topic.
+        start: First second of each recording; None for its begin.
+        stop: First second no longer read; None for its end.
         distance_m: Metres between keyframes.
         angle_deg: Degrees between keyframes.
         time_s: Seconds between keyframes; see :class:`a2gc_ros.placemap.Spacing`.
@@ -49,6 +51,8 @@ class BuildOptions:
     topic: str | None
     pose_topic: str | None
     trajectory: Path | None
+    start: float | None
+    stop: float | None
     distance_m: float
     angle_deg: float
     time_s: float | None
@@ -107,12 +111,16 @@ def _add(
     from a2gc_ros.placemap.identity import source_identity
 
     trajectory = None if options.trajectory is None else read_trajectory(options.trajectory)
-    frames = recording.frames(options.topic, options.pose_topic, trajectory, max_size=DECODE_SIZE)
+    frames = recording.frames(
+        options.topic, options.pose_topic, trajectory, start=options.start, stop=options.stop, max_size=DECODE_SIZE
+    )
     source = source_identity(
         recording.path,
         topic=options.topic,
         poses=options.pose_topic,
         trajectory=None if options.trajectory is None else source_identity(options.trajectory),
+        start=options.start,
+        stop=options.stop,
     )
     builder = MapBuilder(place_map, extractor, spacing, batch=options.batch)
     begin = time.monotonic()
@@ -130,6 +138,7 @@ def _add(
         result = builder.build(source, frames, session_name=recording.path.stem, on_progress=show)
     seconds = time.monotonic() - begin
     read = result.frames - result.resumed_from
+    recorded_s = min(recording.duration, options.stop or math.inf) - (options.start or 0.0)
     return {
         "recording": str(recording.path),
         "session": result.session.id,
@@ -139,7 +148,7 @@ def _add(
         "skipped": recording.skips.total,
         "seconds": seconds,
         "images_per_s": read / seconds if read else 0.0,
-        "real_time_factor": recording.duration * read / max(1, result.frames) / seconds,
+        "real_time_factor": recorded_s * read / max(1, result.frames) / seconds,
     }
 
 

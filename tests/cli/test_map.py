@@ -70,6 +70,16 @@ def test_a_built_map_holds_the_recording(town: Path) -> None:
         assert place_map.sessions()[0].name == "morning"
 
 
+def test_a_part_of_a_recording_becomes_a_session_of_its_own(recording: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "part.a2gc"
+    for part in (("--start", 1.0, "--stop", 2.0), ("--start", 2.0)):
+        a2gc("build", recording, "--out", out, "--model", model, "--distance", 1, "--threads", 1, *part)
+    with PlaceMap.open(out, read_only=True) as place_map:
+        first, second = ([k.stamp_ns for k in place_map.keyframes(s.id)] for s in place_map.sessions())
+    assert first == [2 * 10**9 + 2 * at * 10**8 for at in range(5)]
+    assert second == [3 * 10**9 + 2 * at * 10**8 for at in range(10)]
+
+
 def test_building_again_adds_nothing(town: Path, recording: Path, model: Path) -> None:
     result = a2gc("build", recording, "--out", town, "--model", model, "--distance", 1, "--json")
     (summary,) = json.loads(result.stdout)["recordings"]
