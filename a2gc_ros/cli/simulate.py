@@ -41,6 +41,7 @@ def simulate(
     supersampling: Annotated[
         int, typer.Option(min=1, max=4, help="Draw at this multiple of the size; 1 is fast, 2 looks right.")
     ] = 2,
+    texels_per_metre: Annotated[int, typer.Option(min=4, max=256, help="Sharpness of the house fronts.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was recorded as JSON.")] = False,
 ) -> None:
     """Drive a camera robot through a made-up town, and record images, odometry and the exact truth.
@@ -74,7 +75,7 @@ def simulate(
         corner_speed=min(DriveConfig.corner_speed, speed),
         wander=wander,
     )
-    drive = plan_drive(build_town(TownConfig(seed=seed)), config)
+    drive = plan_drive(build_town(TownConfig(seed=seed, texels_per_metre=texels_per_metre)), config)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
