@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.data.places import collate_images, make_safe_to_fork
 from a2gc_training.data.validation import RetrievalTask
+from a2gc_training.progress import watched
 from a2gc_training.recall import DEFAULT_KS, Recall, recall, search
 
 
@@ -36,7 +37,10 @@ def describe(
         make_safe_to_fork()
     model.eval().to(device)
     loader = DataLoader(images, batch_size=batch, collate_fn=collate_images, num_workers=workers)
-    found = [model(model.normalise(item["images"].to(device))).float().cpu().numpy() for item in loader]
+    found = [
+        model(model.normalise(item["images"].to(device))).float().cpu().numpy()
+        for item in watched(loader, "Describing images")
+    ]
     return np.concatenate(found)
 
 

@@ -29,6 +29,7 @@ from a2gc_training.data.validation import refuse_shared_images
 from a2gc_training.evaluate import describe, judge
 from a2gc_training.losses import Distillation, MetricLoss
 from a2gc_training.module import PlaceTraining
+from a2gc_training.progress import watched
 from a2gc_training.recall import Recall
 from a2gc_training.recipe import DistillationSection, ModelSection, Recipe
 from a2gc_training.run_folder import begin, checkpoint_keepers, resumable
@@ -98,7 +99,7 @@ def initialise_head(model: PlaceModel, training: PlacesDataset, images: int, *, 
     rows = np.random.default_rng(seed).permutation(used)[:images]
 
     def batches() -> Iterator[Tensor]:
-        for first in range(0, len(rows), batch):
+        for first in watched(range(0, len(rows), batch), "Starting the head from images"):
             stacked = np.stack([training.image(int(row)) for row in rows[first : first + batch]])
             yield model.normalise(torch.from_numpy(stacked))
 
