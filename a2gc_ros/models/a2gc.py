@@ -84,7 +84,9 @@ class A2GC(ClusterTransport):
         weight = self.geo_proj.weight
         key = (rows, columns, weight.device)
         if key not in self._coordinates:
-            self._coordinates[key] = grid_coordinates(rows, columns).to(weight.device)
+            # A tensor made under inference mode could never take part in a backward pass.
+            with torch.inference_mode(False):
+                self._coordinates[key] = grid_coordinates(rows, columns).to(weight.device)
         projected = self.geo_proj(self._coordinates[key].to(weight.dtype))
         return self.geo_scale * (self.cluster_geo @ projected.T)
 

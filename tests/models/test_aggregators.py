@@ -398,3 +398,13 @@ def test_whitening_evens_out_the_descriptor() -> None:
     projected = model.linear(inner).double()
     torch.testing.assert_close(torch.cov(projected.T), torch.eye(7, dtype=torch.float64), atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(projected.mean(dim=0), torch.zeros(7, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+def test_training_may_follow_inference() -> None:
+    """What is kept of a grid under inference mode must not get in the way of a later backward pass."""
+    model = A2GC(**SMALL, **HEADS)
+    features, token = torch.randn(2, SMALL["in_channels"], 3, 4), torch.randn(2, SMALL["token_channels"])
+    with torch.inference_mode():
+        model(features, token)
+    model(features, token)[:, 0].sum().backward()
+    assert model.geo_proj.weight.grad is not None
