@@ -31,7 +31,7 @@ from a2gc_training.losses import Distillation, MetricLoss
 from a2gc_training.module import PlaceTraining
 from a2gc_training.progress import watched
 from a2gc_training.recall import Recall
-from a2gc_training.recipe import DistillationSection, ModelSection, Recipe
+from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe
 from a2gc_training.run_folder import begin, checkpoint_keepers, resumable
 
 
@@ -82,28 +82,30 @@ def build_distillation(section: DistillationSection, student: PlaceModel) -> Dis
     return Distillation(section, teacher)
 
 
-def initialise_head(model: PlaceModel, training: PlacesDataset, images: int, *, seed: int = 0, batch: int = 32) -> None:
+def initialise_head(
+    model: PlaceModel, training: PlacesDataset, section: InitialiseSection, *, seed: int = 0, batch: int = 32
+) -> None:
     """Starts the aggregator from training images, drawn evenly over the set and without augmentation.
 
     Args:
         model: The model; its aggregator is changed.
         training: The training set.
-        images: How many images.
-        seed: Seed of the draw.
+        section: How many images, and how the head starts from them.
+        seed: Seed of the draw and of the k-means start.
         batch: Images at a time.
 
     Raises:
         ModelError: The aggregator has no such start, or there are too few images for it.
     """
     used = np.unique(np.concatenate(training.places.members))
-    rows = np.random.default_rng(seed).permutation(used)[:images]
+    rows = np.random.default_rng(seed).permutation(used)[: section.images]
 
     def batches() -> Iterator[Tensor]:
         for first in watched(range(0, len(rows), batch), "Starting the head from images"):
             stacked = np.stack([training.image(int(row)) for row in rows[first : first + batch]])
             yield model.normalise(torch.from_numpy(stacked))
 
-    model.initialise_from(batches())
+    model.initialise_from(batches(), contrast=section.contrast, whitening=section.whitening, seed=seed)
     model.train()
 
 
@@ -133,7 +135,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     data = _data(recipe, training, sets)
     data.sampler()
     if recipe.initialise.images:
-        initialise_head(model, training, recipe.initialise.images, seed=recipe.seed)
+        initialise_head(model, training, recipe.initialise, seed=recipe.seed)
     module = PlaceTraining(
         model,
         MetricLoss(recipe.loss),
@@ -196,7 +198,6 @@ def _trainer(recipe: Recipe, out: Path, callbacks: list[lightning.Callback]) -> 
         log_every_n_steps=section.log_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        inference_mode=False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
         callbacks=callbacks,
