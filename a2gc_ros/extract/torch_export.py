@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,13 +25,16 @@ from a2gc_ros.extract.choose import installed_file_backends, open_extractor
 from a2gc_ros.extract.half_weights import store_weights_in_half
 from a2gc_ros.extract.onnx_file import describe
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.extract.torch_fold import fold
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.place_model import PlaceModel
 
 ExportPrecision = Literal["fp32", "fp16"]
 
-OPSET = 18
+OPSET = 20
+"""The first with a GELU of its own; TensorRT 10, OpenVINO 2024 and ONNX Runtime 1.18 read it."""
+
 LEAST_COSINE: dict[ExportPrecision, float] = {"fp32": 0.9999, "fp16": 0.999}
 """Between a file's descriptors and PyTorch's; a file below it is not written."""
 
@@ -105,14 +109,13 @@ def export_onnx(
             + ("; try precision fp16." if precision == "fp32" else ".")
         )
     preprocessing = model.preprocessing
-    deployed = Deployed(model.bake(), features=features)
-    graph = _trace(deployed, preprocessing)
+    graph = _trace(Deployed(fold(model.bake()), features=features), preprocessing)
     if precision == "fp16":
         store_weights_in_half(graph.graph)
     spec = ModelSpec(model.name, model.descriptor_dim, preprocessing, fingerprint(model), licence, precision)
     content = describe(graph.SerializeToString(), spec)
     with _written_beside(out, content) as draft:
-        cosines = _compare(deployed, draft, [*check_images(preprocessing), *images])
+        cosines = _compare(model, draft, [*check_images(preprocessing), *images])
         least = min(cosines.values())
         if not least >= LEAST_COSINE[precision]:
             raise ModelError(
@@ -153,12 +156,21 @@ def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
     if program is None:
         raise ModelError("torch.onnx gave no program; install torch 2.6 or newer.")
     model = program.model_proto
+    for node in model.graph.node:
+        node.name = _readable_name(node)
     # Traces of this machine's source files are of no use in the file, and would make it differ between machines.
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
         del part.metadata_props[:]
     for node in model.graph.node:
         node.doc_string = ""
     return model
+
+
+def _readable_name(node: onnx.NodeProto) -> str:
+    """A node's name after the module it comes from: ``backbone.blocks.0.mlp.fc1/MatMul_72``."""
+    scopes = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "")
+    modules = re.findall(r"'model\.([\w.]+)'", scopes)
+    return f"{modules[-1] if modules else 'input'}/{node.name.removeprefix('node_')}"
 
 
 @contextmanager
@@ -197,13 +209,12 @@ def _written_beside(out: Path, content: bytes) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _compare(deployed: Deployed, file: Path, images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
+def _compare(model: PlaceModel, file: Path, images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
     """Least cosine between PyTorch's descriptors and the file's, for each runtime that is installed."""
-    preprocessing = deployed.model.preprocessing
-    batch = np.stack([preprocessing.apply(image) for image in images])
+    batch = np.stack([model.preprocessing.apply(image) for image in images])
     with torch.inference_mode():
         expected = np.concatenate(
-            [deployed(torch.from_numpy(batch[i : i + 1]))[0].float().numpy() for i in range(len(batch))]
+            [model(model.normalise(torch.from_numpy(batch[i : i + 1]))).numpy() for i in range(len(batch))]
         )
     cosines: dict[str, float] = {}
     for backend in installed_file_backends():

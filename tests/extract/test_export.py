@@ -62,6 +62,14 @@ def test_nothing_is_interpolated_in_the_graph(samples):
     assert not kinds & {"Resize", "Upsample", "Loop", "If", "NonZero"}
 
 
+def test_nodes_are_named_after_the_modules_they_come_from(samples):
+    names = [node.name for node in onnx.load(samples("dinov2").file).graph.node]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(("input/", "backbone", "aggregator")) for name in names)
+    assert any(name.startswith("backbone.blocks.1.mlp.fc1/") for name in names)
+    assert any(name.startswith("aggregator.score.3/") for name in names)
+
+
 def test_no_path_of_this_machine_is_in_the_file(sample, repository):
     content = sample.file.read_bytes()
     assert str(repository).encode() not in content
