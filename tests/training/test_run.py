@@ -14,7 +14,7 @@ import torch
 import yaml
 from a2gc_training.config import from_mapping
 from a2gc_training.module import LinearDecay
-from a2gc_training.recipe import Recipe, load_recipe
+from a2gc_training.recipe import InitialiseSection, Recipe, load_recipe
 from a2gc_training.run import build_model, initialise_head, train
 from safetensors.torch import load_file
 
@@ -138,10 +138,26 @@ def test_a_head_starts_from_the_data(tiny_recipe: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = build_model(settings.model)
     start = {name: value.clone() for name, value in model.state_dict().items()}
-    initialise_head(model, load_places(settings.train, model.preprocessing), 24)
+    initialise_head(model, load_places(settings.train, model.preprocessing), InitialiseSection(images=24))
     moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, start[name])}
     assert moved == {"aggregator"}
     assert model.training
+
+
+def test_whitening_and_contrast_reach_the_head(tiny_recipe: dict[str, Any]) -> None:
+    from a2gc_training.data.places import load_places
+
+    settings = recipe(tiny_recipe)
+    heads = []
+    for section in (InitialiseSection(24), InitialiseSection(24, whitening=1.0), InitialiseSection(24, contrast=5.0)):
+        torch.manual_seed(0)
+        model = build_model(settings.model)
+        initialise_head(model, load_places(settings.train, model.preprocessing), section)
+        heads.append(model.aggregator.state_dict())
+    plain, whitened, soft = heads
+    assert not torch.equal(plain["cluster_features.0.weight"], whitened["cluster_features.0.weight"])
+    assert torch.equal(plain["cluster_features.0.weight"], soft["cluster_features.0.weight"])
+    assert not torch.equal(plain["score.0.weight"], soft["score.0.weight"])
 
 
 def test_a_set_that_is_trained_on_cannot_validate(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:

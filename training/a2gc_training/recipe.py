@@ -51,12 +51,18 @@ class InitialiseSection:
 
     Attributes:
         images: How many training images to look at, a few hundred; 0 keeps the random start.
+        contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
+        whitening: How far the scales of principal components in the heads are evened out: 0 not at all, 1 wholly.
     """
 
     images: int = 0
+    contrast: float = 100.0
+    whitening: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.images >= 0, f"images is {self.images}; use 0 for no start from data, or a count.")
+        _require(self.contrast > 1, "contrast must be above 1, or no centre is nearer than another.")
+        _require(0 <= self.whitening <= 1, "whitening lies between 0 and 1.")
 
 
 @dataclass(frozen=True)
