@@ -241,12 +241,6 @@ class Motion:
         index = int(np.searchsorted(self.path.travelled, self.travelled_at(time), side="right")) - 1
         return int(self.path.leg[index])
 
-    def twist_at(self, time: float) -> tuple[float, float]:
-        """Returns speed in m/s and yaw rate in rad/s at a time."""
-        travelled = self.travelled_at(time)
-        speed = float(np.interp(time, self.times, self.speed))
-        return speed, speed * float(np.interp(travelled, self.path.travelled, self.path.curvature))
-
 
 def plan_motion(path: Path, *, speed: float, corner_speed: float, acceleration: float) -> Motion:
     """Gives a path its speeds: slow in corners, bounded acceleration, standing at neither end.
