@@ -22,7 +22,7 @@ def shared(*patterns: str) -> list:
     return sorted(groups.items())
 
 
-ROBOT = ["numpy>=1.23", "faiss-cpu>=1.8", "rosbags>=0.11", "typer>=0.12", "rich>=13", "PyYAML>=6"]
+ROBOT = ["numpy>=1.23", "faiss-cpu>=1.13", "rosbags>=0.11", "typer>=0.12", "rich>=13", "PyYAML>=6"]
 
 EXTRAS = {
     "opencv": ["opencv-python-headless>=4.8"],
@@ -42,7 +42,7 @@ EXTRAS = {
         "onnxruntime>=1.18",
     ],
     "viz": ["matplotlib>=3.7"],
-    "sim": ["mujoco>=3.1"],
+    "sim": ["mujoco>=3.3.3"],
     "ros": [
         "ros-rclpy[fastrtps]",
         "ros-sensor-msgs",
