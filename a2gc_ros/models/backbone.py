@@ -84,7 +84,7 @@ class Backbone(nn.Module, ABC):
         """Switches to training or evaluation; frozen modules stay in evaluation mode."""
         super().train(mode)
         for module in self._frozen:
-            # Not eval(), which would also reach trainable blocks within a container.
+            # Not the recursive switch, which would also reach trainable blocks within a container.
             module.training = False
         return self
 
