@@ -37,3 +37,18 @@ def store_weights_in_half(graph: onnx.GraphProto) -> int:
     del graph.node[:]
     graph.node.extend([*casts, *nodes])
     return len(casts)
+
+
+def widen_weights(graph: onnx.GraphProto) -> None:
+    """Undoes :func:`store_weights_in_half`, but for the rounding: the graph's weights are float32 again, in place."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    kept = []
+    for node in graph.node:
+        tensor = stored.get(node.input[0]) if node.op_type == "Cast" else None
+        if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT16:
+            kept.append(node)
+            continue
+        values = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    del graph.node[:]
+    graph.node.extend(kept)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from a2gc_ros.extract.half_weights import store_weights_in_half
 from a2gc_ros.extract.onnx_file import describe
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.extract.torch_fold import fold
+from a2gc_ros.extract.written_beside import written_beside
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.place_model import PlaceModel
@@ -114,7 +113,7 @@ def export_onnx(
         store_weights_in_half(graph.graph)
     spec = ModelSpec(model.name, model.descriptor_dim, preprocessing, fingerprint(model), licence, precision)
     content = describe(graph.SerializeToString(), spec)
-    with _written_beside(out, content) as draft:
+    with written_beside(out, content) as draft:
         cosines = _compare(model, draft, [*check_images(preprocessing), *images])
         least = min(cosines.values())
         if not least >= LEAST_COSINE[precision]:
@@ -187,26 +186,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextmanager
-def _written_beside(out: Path, content: bytes) -> Iterator[Path]:
-    """A file with this content in the folder of ``out``, removed afterwards if it is still there."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{out.stem}-", suffix=".onnx", dir=out.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp's files are private; a model is like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        draft.chmod(0o666 & ~umask)
-        yield draft
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _compare(model: PlaceModel, file: Path, images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:

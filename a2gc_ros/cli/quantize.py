@@ -1,0 +1,85 @@
+"""``a2gc quantize``: an exported model in int8."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from a2gc_ros.errors import ConfigError
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("quantize")(quantize)
+
+
+def quantize(
+    model: Annotated[Path, typer.Argument(help="An ONNX file made by `a2gc export`.", show_default=False)],
+    images: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of images as the robot sees them; where it has sub-folders, each is one place.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.", show_default=False)],
+    limit: Annotated[int, typer.Option(min=2, help="Use at most this many images, evenly spread.")] = 1000,
+    allow_drop: Annotated[
+        bool, typer.Option("--allow-drop", help="Write the file even if recall falls by more than half a point.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Quantise a model to int8 on your images, and compare it with the original on them.
+
+    Descriptors of the two models are not to be mixed: the result has a fingerprint of its own, so build its maps anew.
+
+    Examples:
+    `a2gc quantize town.onnx --images places/ --out town-int8.onnx`
+
+    `a2gc quantize town.onnx --images frames/ --out town-int8.onnx --allow-drop --json`
+    """
+    from a2gc_ros.extract.quantize import quantize as run
+    from a2gc_ros.images.decode import read_image
+
+    paths = [path for path in sorted(images.rglob("*")) if path.suffix.lower() in _SUFFIXES]
+    if not paths:
+        raise ConfigError(f"--images: {images} is no folder with any of {', '.join(_SUFFIXES)}.")
+    paths = paths[:: -(-len(paths) // limit)]
+    places = [str(path.parent) for path in paths]
+    with Console(stderr=True).status(f"Quantising {model} on {len(paths)} images"):
+        done = run(
+            model,
+            out,
+            [read_image(path) for path in paths],
+            places=places if len(set(places)) > 1 else None,
+            allow_drop=allow_drop,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict(done), default=str, indent=2))
+        return
+    typer.echo(f"{done.path}: {done.size / 1e6:.1f} MB, fingerprint {done.fingerprint}")
+    table = Table()
+    for title in ("runtime", "mean cosine", "least cosine", "recall@1 before", "recall@1 after", "same nearest image"):
+        table.add_column(title)
+    for name, drift in done.drift.items():
+        table.add_row(
+            name,
+            f"{drift.mean_cosine:.4f}",
+            f"{drift.least_cosine:.4f}",
+            _share(done.recall),
+            _share(drift.recall),
+            _share(drift.ranking),
+        )
+    Console().print(table)
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
