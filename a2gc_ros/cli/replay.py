@@ -29,6 +29,9 @@ def replay(
         typer.Option("--live/--offline", help="Through the node on a ROS 2 graph, or without ROS as fast as it goes."),
     ] = False,
     rate: Annotated[float, typer.Option(min=0.01, help="With --live: times the recorded speed.")] = 1.0,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="With --live: the node answers each image before the next is played.")
+    ] = False,
     start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
     stop: Annotated[float | None, typer.Option(min=0, help="First second no longer replayed.")] = None,
     model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
@@ -77,6 +80,7 @@ def replay(
         start=start,
         stop=stop,
         rate=rate,
+        lockstep=lockstep,
     )
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -25,14 +25,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rosgraph_msgs.msg import Clock
 
+from a2gc_msgs.msg import LoopClosureCandidates
+from a2gc_ros.bags.messages import stamp_of
 from a2gc_ros.bags.recording import Recording
 from a2gc_ros.bags.storage import RawMessage, Topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
+from a2gc_ros.nodes.camera_input import stamp_of_serialized
 from a2gc_ros.nodes.conversions import time_message
 
 DEPTH = 50
 SETTLE_S = 1.0
 """A publisher knows of a subscription before that one knows of the publisher; what is sent in between is lost."""
+
+LINGER_S = 0.5
+
+ANSWER_S = 10.0
+"""In lockstep: an image that gets no answer for so long will get none."""
 
 LATE_S = 0.5
 """A player that is later than this has lost its pace, and says so at the end."""
@@ -47,6 +55,7 @@ class BagPlayer:
         topics: Names of the topics to play; empty for all.
         rate: How many times faster than recorded.
         clock_hz: How often /clock is published, in seconds of the recording; 0 for never.
+        lockstep: Hold the next image back until the place recognition node has answered the last one.
     """
 
     def __init__(
@@ -57,7 +66,9 @@ class BagPlayer:
         topics: Sequence[str] = (),
         rate: float = 1.0,
         clock_hz: float = 100.0,
+        lockstep: bool = False,
     ) -> None:
+        self._node = node
         self._recording = recording
         self._rate = rate
         self._clock_period_ns = round(1e9 / clock_hz) if clock_hz > 0 else None
@@ -76,6 +87,12 @@ class BagPlayer:
             raise BagError(f"nothing in {recording.path} can be played: no message type of it is installed")
         self._clock = node.create_publisher(Clock, "/clock", DEPTH) if self._clock_period_ns else None
         self.worst_lateness_s = 0.0
+        self.unanswered = 0
+        self._begin_s = 0.0
+        self._asked_ns = self._answered_ns = 0
+        self._lockstep = lockstep
+        if lockstep:
+            node.create_subscription(LoopClosureCandidates, "loop_closures", self._on_answer, DEPTH)
 
     @property
     def topics(self) -> list[str]:
@@ -104,34 +121,57 @@ class BagPlayer:
             The number of messages published so far, after each of them.
         """
         first_ns: int | None = None
-        begin_s = time.monotonic()
+        self._begin_s = time.monotonic()
         next_clock_ns = 0
         for count, message in enumerate(self._recording.messages(set(self._publishers), start or None, stop), 1):
             if first_ns is None:
                 first_ns = next_clock_ns = message.stamp_ns
             if self._clock is not None and self._clock_period_ns is not None:
                 while next_clock_ns <= message.stamp_ns:
-                    self._wait_until(begin_s + (next_clock_ns - first_ns) / 1e9 / self._rate)
+                    self._wait_until((next_clock_ns - first_ns) / 1e9)
                     self._clock.publish(Clock(clock=time_message(next_clock_ns)))
                     next_clock_ns += self._clock_period_ns
-            self._wait_until(begin_s + (message.stamp_ns - first_ns) / 1e9 / self._rate)
+            self._wait_until((message.stamp_ns - first_ns) / 1e9)
             self._publish(message)
             yield count
 
     def finish(self, timeout_s: float = 2.0) -> None:
-        """Waits until reliable subscribers have everything."""
+        """Waits until the last messages are with the subscribers."""
+        if self._lockstep:
+            self._wait_for_answer()
         for publisher in self._publishers.values():
             publisher.wait_for_all_acked(Duration(seconds=timeout_s))
+        # Best-effort subscribers acknowledge nothing, and what a publisher still holds ends with it.
+        time.sleep(LINGER_S)
 
     def _publish(self, message: RawMessage) -> None:
-        self._publishers[message.topic].publish(bytes(message.data))
+        data = bytes(message.data)
+        if self._lockstep and message.topic in self._image_topics:
+            # Only here, not after each image: the node waits for the odometry that follows it.
+            self._wait_for_answer()
+            self._asked_ns, self._answered_ns = stamp_of_serialized(data), 0
+        self._publishers[message.topic].publish(data)
 
-    def _wait_until(self, due_s: float) -> None:
-        wait = due_s - time.monotonic()
+    def _wait_until(self, recorded_s: float) -> None:
+        """Waits for a moment of the recording, in seconds from its begin."""
+        wait = self._begin_s + recorded_s / self._rate - time.monotonic()
         if wait > 0:
             time.sleep(wait)
         else:
             self.worst_lateness_s = max(self.worst_lateness_s, -wait)
+
+    def _wait_for_answer(self) -> None:
+        """Waits for the answer to the last image, and begins later by as much."""
+        begin = time.monotonic()
+        while self._asked_ns and self._answered_ns < self._asked_ns:
+            rclpy.spin_once(self._node, timeout_sec=0.1)
+            if time.monotonic() - begin > ANSWER_S:
+                self.unanswered += 1
+                break
+        self._begin_s += time.monotonic() - begin
+
+    def _on_answer(self, message: LoopClosureCandidates) -> None:
+        self._answered_ns = stamp_of(message.header)
 
 
 def _selected(recording: Recording, names: Sequence[str]) -> list[Topic]:
@@ -176,6 +216,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--subscribers", type=int, default=1, metavar="N", help="with --wait: wait for N of them (default 1)"
     )
+    parser.add_argument(
+        "--lockstep",
+        action="store_true",
+        help="hold each image back until the place recognition node has answered the one before: "
+        "on a slow machine, too, it then works on every image",
+    )
     return parser
 
 
@@ -192,7 +238,14 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
     _check(arguments)
     with Recording(arguments.bag) as recording:
         node = rclpy.create_node("bag_player")
-        player = BagPlayer(node, recording, topics=arguments.topics, rate=arguments.rate, clock_hz=arguments.clock)
+        player = BagPlayer(
+            node,
+            recording,
+            topics=arguments.topics,
+            rate=arguments.rate,
+            clock_hz=arguments.clock,
+            lockstep=arguments.lockstep,
+        )
         for name, kind in player.unknown_types.items():
             console.print(f"bag_player: {name} is left out, {kind} is not installed")
         console.print(f"bag_player: {recording.duration:.1f} s at {arguments.rate:g}x: {', '.join(player.topics)}")
@@ -208,6 +261,10 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             console.print(
                 f"bag_player: fell {player.worst_lateness_s:.1f} s behind; play with a lower --rate to keep the pace"
             )
+        if player.unanswered:
+            console.print(f"bag_player: {player.unanswered} images got no answer on loop_closures")
+        if player.unanswered:
+            console.print(f"bag_player: {player.unanswered} images got no answer on loop_closures")
         node.destroy_node()
 
 

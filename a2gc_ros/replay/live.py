@@ -35,6 +35,7 @@ class LiveOptions:
         start: First second of the recording.
         stop: First second no longer played.
         rate: How many times faster than recorded.
+        lockstep: Hold each image back until the node has answered the one before.
         parameters: Parameters of the node; numbers, texts and lists as in YAML.
     """
 
@@ -46,6 +47,7 @@ class LiveOptions:
     start: float = 0.0
     stop: float | None = None
     rate: float = 1.0
+    lockstep: bool = False
     parameters: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -142,6 +144,7 @@ def _player_command(options: LiveOptions) -> list[str]:
     # The node and the recorder: an image played before both listen would be missed by one of them.
     command += ["--wait", str(STARTUP_S), "--subscribers", "2"]
     command += ["--start", str(options.start), "--topics", *topics]
+    command += ["--lockstep"] if options.lockstep else []
     return command if options.stop is None else [*command, "--stop", str(options.stop)]
 
 

@@ -47,6 +47,7 @@ class ReplayOptions:
         start: First second of the recording.
         stop: First second no longer replayed.
         rate: Live only: how many times faster than recorded.
+        lockstep: Live only: the node answers each image before the next is played.
     """
 
     bag: Path
@@ -64,6 +65,7 @@ class ReplayOptions:
     start: float | None = None
     stop: float | None = None
     rate: float = 1.0
+    lockstep: bool = False
 
 
 def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda _done, _total: None) -> dict[str, Any]:
@@ -167,6 +169,7 @@ def _live(
         start=options.start or 0.0,
         stop=options.stop,
         rate=options.rate,
+        lockstep=options.lockstep,
         parameters=parameters,
     )
     run = run_live(live, options.report, model=extractor.spec.name, backend=extractor.backend)

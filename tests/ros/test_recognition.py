@@ -297,6 +297,17 @@ def test_a_replay_at_any_speed_in_simulated_time_finds_what_offline_finds(start_
     node.kill()
 
 
+def test_in_lockstep_every_image_is_answered_however_fast_they_are_played(start_node, recording, model, play):
+    node = start_node(namespace := new_namespace(), use_sim_time=True, **PARAMETERS).wait_until_active()
+    remaps = {"/drive/image": "image", "/drive/odom": "odom", "loop_closures": "loop_closures"}
+    remapping = [part for old, new in remaps.items() for part in ("-r", f"{old}:={namespace}/{new}")]
+    played = play(recording, "--rate", 100, "--lockstep", "--wait", 10, "--ros-args", *remapping)
+    assert played.returncode == 0, played.stderr
+    assert "no answer" not in played.stderr
+    wait_for(lambda: len(node.closures) == len(STEPS), "an answer to every image")
+    assert found(node.closures) == offline(model)
+
+
 def test_a_clock_that_jumps_back_begins_a_new_session(start_node, probe):
     node = start_node(live_map="live.a2gc", session_name="jumping", **PARAMETERS).wait_until_active()
     images = probe.publisher(Image, node.topic("image"))
