@@ -43,6 +43,8 @@ class OpenVinoRuntime:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            # Pinned threads of two processes meet on the same core, and each then has half of it.
+            "ENABLE_CPU_PINNING": False,
         }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
