@@ -73,7 +73,7 @@ demo: $(STAMPS)/messages ## Map from a bag, live node, loop closures, report in 
 .PHONY: test
 test: lint ## Lint, types, architecture, then every test
 	$(call say,Tests on $(JOBS) processes)
-	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(STAMPS)/test ## ruff, mypy, import-linter

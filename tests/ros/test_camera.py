@@ -156,7 +156,9 @@ def test_the_rate_is_limited_by_stamps_and_changes_while_running(node, camera):
     send_and_wait(node, camera, image_message(view(7), next_stamp()))
 
 
-def test_the_diagnostics_tell_speed_model_and_maps(node):
+def test_the_diagnostics_tell_speed_model_and_maps(node, camera):
+    send_and_wait(node, camera, image_message(view(8), next_stamp()))
+    wait_for(lambda: node.value("recogniser", "latency p95 [ms]"), "a latency")
     status = node.status("recogniser")
     values = {pair.key: pair.value for pair in status.values}
     assert values["model"].startswith("thumbnail (")

@@ -16,8 +16,8 @@ from a2gc_ros.placemap import Manifest, PlaceMap
 
 @pytest.fixture(scope="module")
 def node(start_node):
-    """A node that waits to be configured, and that was given one parameter out of range and one of a wrong type."""
-    return start_node(autostart=False, rate=-3.0, threads=1.5)
+    """A node that waits to be configured; every test leaves it so."""
+    return start_node(autostart=False)
 
 
 def make_map(path: Path, fingerprint: str, dim: int = HEIGHT * WIDTH) -> Path:
@@ -34,7 +34,8 @@ def test_the_node_is_discovered_unconfigured(node, probe):
     assert node.state() == "unconfigured"
 
 
-def test_values_given_at_the_start_are_refused_one_by_one_until_they_fit(node):
+def test_values_given_at_the_start_are_refused_one_by_one_until_they_fit(start_node):
+    node = start_node(autostart=False, rate=-3.0, threads=1.5)
     assert not node.change(CONFIGURE)
     node.wait_for_log("not configured: parameter threads must be a whole number: set it and configure again")
     assert not node.set("threads", 1)
@@ -42,6 +43,7 @@ def test_values_given_at_the_start_are_refused_one_by_one_until_they_fit(node):
     node.wait_for_log("not configured: parameter rate is -3 but must be between 0 and 1000")
     assert not node.set("rate", 0.0)
     assert node.state() == "unconfigured"
+    assert node.change(CONFIGURE)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,8 @@ def test_a_missing_model_a_missing_map_a_damaged_map_and_a_foreign_map_are_refus
     assert not node.set("live_map", "")
 
 
-def test_it_goes_up_and_down_and_up_again(node):
+def test_it_goes_up_and_down_and_up_again_and_ends_cleanly(start_node):
+    node = start_node(autostart=False)
     assert node.change(CONFIGURE)
     assert node.state() == "inactive"
     assert "takes effect when the node is configured" in node.set("model", "other")
@@ -94,14 +97,11 @@ def test_it_goes_up_and_down_and_up_again(node):
     assert node.change(DEACTIVATE)
     assert node.change(CLEANUP)
     assert node.state() == "unconfigured"
-    assert not node.set("rate", 0.0)
+    assert not node.set("threads", 1)
     assert node.change(CONFIGURE)
     assert node.change(ACTIVATE)
     assert node.change(SHUTDOWN["active"])
     assert node.state() == "finalized"
-
-
-def test_it_ends_cleanly_after_the_shutdown_transition(node):
     assert node.stop(signal.SIGINT) == 0
     assert "Traceback" not in node.log
 

@@ -209,15 +209,16 @@ def test_a_map_that_cannot_be_loaded_is_refused_and_nothing_changes(node, driven
 
 
 @pytest.fixture(scope="module")
-def second(start_node, saved):
-    """Another run, with the first one's map loaded from the start."""
-    return start_node(maps=[saved.path], **PARAMETERS).wait_until_active()
+def second(start_node, saved, probe):
+    """Another run over half a lap, with the first one's map loaded from the start."""
+    node = start_node(maps=[saved.path], **PARAMETERS).wait_until_active()
+    images = probe.publisher(Image, node.topic("image"))
+    odometry = probe.publisher(Odometry, node.topic("odom"))
+    drive(node, images, odometry, steps=range(PLACES // 2))
+    return node
 
 
-def test_another_run_is_relocalised_in_the_saved_map(second, saved, probe):
-    images = probe.publisher(Image, second.topic("image"))
-    odometry = probe.publisher(Odometry, second.topic("odom"))
-    drive(second, images, odometry, steps=range(PLACES // 2))
+def test_another_run_is_relocalised_in_the_saved_map(second):
     candidates = [c for m in second.closures for c in m.candidates]
     assert len(candidates) >= PLACES // 2 - 3
     assert {c.map_index for c in candidates} == {1}
