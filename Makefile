@@ -61,13 +61,14 @@ help: ## Lists the targets
 
 .PHONY: demo
 demo: $(STAMPS)/messages ## Map from a bag, live node, loop closures, report in demo_report/
-	$(call say,1/2 A place map from the first lap of $(DEMO_BAG))
+	$(call say,1/3 The recording is played to the node on a live ROS 2 graph)
+	@$(ENVIRONMENT) a2gc replay $(DEMO_BAG) --live --lockstep --rate $(DEMO_SPEED) --report $(DEMO_REPORT)
+	$(call say,2/3 A place map from its first lap)
 	@rm -f $(DEMO_REPORT)/first_lap.a2gc*
-	@mkdir -p $(DEMO_REPORT)
 	@$(ENVIRONMENT) a2gc map build $(DEMO_BAG) --stop $(DEMO_LAP) --out $(DEMO_REPORT)/first_lap.a2gc
-	$(call say,2/2 The rest is played to the node on a live ROS 2 graph)
-	@$(ENVIRONMENT) a2gc replay $(DEMO_BAG) --live --lockstep --rate $(DEMO_SPEED) --start $(DEMO_LAP) \
-	    --map $(DEMO_REPORT)/first_lap.a2gc --report $(DEMO_REPORT)
+	$(call say,3/3 The rest of the drive relocalises against that map)
+	@$(ENVIRONMENT) a2gc replay $(DEMO_BAG) --start $(DEMO_LAP) --map $(DEMO_REPORT)/first_lap.a2gc \
+	    --report $(DEMO_REPORT)/relocalization
 	$(call say,Open $(DEMO_REPORT)/index.html)
 
 .PHONY: test
