@@ -36,6 +36,7 @@ class Probe:
         rclpy.init(context=self.context)
         self.node = rclpy.create_node("probe", context=self.context)
         self._group = ReentrantCallbackGroup()
+        self._clients: dict[str, Any] = {}
         self._executor = MultiThreadedExecutor(2, context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin)
@@ -63,13 +64,14 @@ class Probe:
 
     def call(self, service_type: type, name: str, request: Any, timeout_s: float = TIMEOUT_S) -> Any:
         """Asks a service and returns the answer."""
-        client = self.node.create_client(service_type, name, callback_group=self._group)
-        try:
+        if name not in self._clients:
+            client = self.node.create_client(service_type, name, callback_group=self._group)
             assert client.wait_for_service(timeout_s), f"there is no service {name}"
-            answered = threading.Event()
-            future = client.call_async(request)
-            future.add_done_callback(lambda _: answered.set())
-            assert answered.wait(timeout_s), f"{name} does not answer"
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+            # Requests are matched before answers are; an answer in between would be lost.
+            time.sleep(0.3)
+            self._clients[name] = client
+        answered = threading.Event()
+        future = self._clients[name].call_async(request)
+        future.add_done_callback(lambda _: answered.set())
+        assert answered.wait(timeout_s), f"{name} does not answer"
+        return future.result()
