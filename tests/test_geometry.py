@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from a2gc_ros import geometry
 
 coordinate = st.floats(-1e3, 1e3)
-quaternions = (
-    st.tuples(*[st.floats(-1, 1)] * 4).map(np.array).filter(lambda q: float(np.linalg.norm(q)) > 1e-3)
-)
+quaternions = st.tuples(*[st.floats(-1, 1)] * 4).map(np.array).filter(lambda q: float(np.linalg.norm(q)) > 1e-3)
 poses = st.builds(geometry.pose_from_quaternion, st.tuples(*[coordinate] * 3), quaternions)
 
 
