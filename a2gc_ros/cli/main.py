@@ -20,7 +20,7 @@ VERBS: tuple[str, ...] = ("bag", "export", "extract", "map", "models", "quantize
 
 app = typer.Typer(
     name="a2gc",
-    help="Visual place recognition for robots: maps from bags, loop closures, training, evaluation.",
+    help="Visual place recognition for robots: maps from bags, loop closures, training and export of models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
