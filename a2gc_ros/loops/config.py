@@ -28,7 +28,9 @@ class LoopConfig:
     """
 
     k: int = _setting(10, "Nearest keyframes looked at in each map.", 1, 1000)
-    threshold: float = _setting(0.7, "Least similarity (cosine) of a candidate.", -1.0, 1.0)
+    threshold: float = _setting(
+        0.3, "Least similarity (cosine) of a candidate; the default is that of the model that ships.", -1.0, 1.0
+    )
     min_time_gap_s: float = _setting(
         30.0, "Keyframes of the live session nearer in time than this are never matched, in seconds.", 0.0, 1e6
     )
