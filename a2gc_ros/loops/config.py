@@ -61,7 +61,7 @@ class LoopConfig:
     features: str = _setting("sift", "Local features: sift, or orb for small computers.")
     max_features: int = _setting(1000, "Local features per image.", 50, 20000)
     min_inliers: int = _setting(30, "Least feature matches that agree with one geometry.", 8, 10000)
-    min_inlier_ratio: float = _setting(0.72, "Least share of the feature matches that agree.", 0.0, 1.0)
+    min_inlier_ratio: float = _setting(0.75, "Least share of the feature matches that agree.", 0.0, 1.0)
     min_coverage: float = _setting(0.2, "Least share of either image over which they are spread.", 0.0, 1.0)
     keyframe_distance_m: float = _setting(1.0, "Metres between keyframes of the live session.", 0.0, 1e4)
     keyframe_angle_rad: float = _setting(0.5, "Radians turned between keyframes of the live session.", 0.0, 7.0)
