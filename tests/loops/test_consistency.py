@@ -41,6 +41,11 @@ def test_a_stretch_driven_again_builds_support(way: int, odometry: bool) -> None
     assert run(pairs) == [[1], [2], [3], [4], [5]]
 
 
+def test_keyframes_of_another_spacing_support_every_match_where_none_is_off() -> None:
+    pairs = [(query(at, 300.0 + at), [located((60 + at) // 3, 3.0 * ((60 + at) // 3))]) for at in range(20)]
+    assert min(support for (support,) in run(pairs)[9:]) >= 3
+
+
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12))
 def test_keyframes_of_another_spacing_build_support_too(jitter: list[int]) -> None:
     """Keyframes every three metres in the map, every metre in the live session, matches off by one now and then."""

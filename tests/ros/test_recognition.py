@@ -276,7 +276,8 @@ def recording(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("rate", [2.5, 6.0])
+# How many images a node skips at 24 a second is the machine's affair; the lockstep test below plays faster still.
+@pytest.mark.parametrize("rate", [1.5, 3.0])
 def test_a_replay_at_any_speed_in_simulated_time_finds_what_offline_finds(start_node, recording, model, play, rate):
     node = start_node(namespace := new_namespace(), use_sim_time=True, **PARAMETERS).wait_until_active()
     remaps = [f"{old}:={namespace}/{new}" for old, new in (("/drive/image", "image"), ("/drive/odom", "odom"))]
