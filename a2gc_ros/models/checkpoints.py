@@ -211,8 +211,8 @@ def _load_strictly(
             f"{source} does not fit this model; {'; '.join(complaints)}. Use the file this model was made for, "
             "or build the model with the options the file was made with."
         )
-    module.load_state_dict({name: tensors[name] for name in expected if name in tensors}, strict=False)
     loaded = tuple(name for name in expected if name in tensors)
+    module.load_state_dict({**module.state_dict(), **{name: tensors[name] for name in loaded}})
     return LoadReport(loaded, tuple(fresh), tuple(needless))
 
 

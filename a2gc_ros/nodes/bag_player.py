@@ -263,8 +263,6 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             )
         if player.unanswered:
             console.print(f"bag_player: {player.unanswered} images got no answer on loop_closures")
-        if player.unanswered:
-            console.print(f"bag_player: {player.unanswered} images got no answer on loop_closures")
         node.destroy_node()
 
 
