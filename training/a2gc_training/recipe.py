@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from a2gc_ros.errors import ConfigError
-from a2gc_training.config import from_mapping, override, read_yaml
+from a2gc_training.config import from_mapping, override
 from a2gc_training.data.sources import Source
 from a2gc_training.data.validation import Protocol
+from a2gc_training.extending import read_extended
 
 
 def _require(condition: bool, message: str) -> None:
@@ -337,7 +338,7 @@ def load_recipe(path: Path, assignments: Sequence[str] = ()) -> Recipe:
     """Reads a recipe.
 
     Args:
-        path: The YAML file.
+        path: The YAML file; with ``extends: other.yaml`` it says only what it changes in another.
         assignments: ``key=value`` entries that replace those of the file.
 
     Returns:
@@ -346,4 +347,4 @@ def load_recipe(path: Path, assignments: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: The file cannot be read, or an entry is unknown, missing, of the wrong type or out of range.
     """
-    return from_mapping(Recipe, override(read_yaml(path), assignments))
+    return from_mapping(Recipe, override(read_extended(path), assignments))
