@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from a2gc_ros.bags.message_types import TRANSFORMS
+import numpy as np
+
+from a2gc_ros.bags.message_types import ODOMETRY, TRANSFORMS
 from a2gc_ros.bags.messages import pose_values, stamp_of, values_of
 from a2gc_ros.bags.skips import Skips
 from a2gc_ros.bags.storage import RawMessage, Storage, Topic
@@ -47,10 +49,39 @@ def trajectory_of(storage: Storage, topic: Topic, skips: Skips) -> Trajectory:
     return builder.build()
 
 
-def transforms_of(storage: Storage, skips: Skips) -> TransformTree:
-    """Reads every /tf and /tf_static message into a tree."""
+def body_frame_of(storage: Storage, topic: Topic, skips: Skips) -> str:
+    """Returns the frame whose pose an Odometry topic tells; empty where messages of its type do not say it."""
+    if topic.type != ODOMETRY:
+        return ""
+    for _, message in _readable(storage, {topic.name}, skips):
+        return str(message.child_frame_id).lstrip("/")
+    return ""
+
+
+def mounting(tree: TransformTree, base: str, camera: str) -> Pose | None:
+    """Returns ``t_base_camera`` where fixed transforms tell it.
+
+    Args:
+        tree: The tree.
+        base: Frame that the poses move; empty for the first of ``BASE_FRAMES`` from which a chain leads to the camera.
+        camera: Frame of the images.
+    """
+    camera = camera.lstrip("/")
+    if base == camera:
+        return np.eye(4)
+    for name in (base,) if base else BASE_FRAMES:
+        pose = tree.lookup(name, camera, 0)
+        if pose is not None:
+            return pose
+    return None
+
+
+def transforms_of(storage: Storage, skips: Skips, *, static_only: bool = False) -> TransformTree:
+    """Reads every /tf and /tf_static message, or the latter only, into a tree."""
     tree = TransformTree()
     topics = {topic.name for topic in storage.topics if topic.type == TRANSFORMS}
+    if static_only:
+        topics = {name for name in topics if name.endswith("tf_static")}
     for raw, message in _readable(storage, topics, skips):
         static = raw.topic.endswith("tf_static")
         for edge in message.transforms:

@@ -10,12 +10,21 @@ from pathlib import Path
 
 from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.messages import decode_image, intrinsics_of, stamp_of
-from a2gc_ros.bags.pose_source import PoseSource, trajectory_of, transform_source, transforms_of
+from a2gc_ros.bags.pose_source import (
+    PoseSource,
+    TransformSource,
+    body_frame_of,
+    mounting,
+    trajectory_of,
+    transform_source,
+    transforms_of,
+)
 from a2gc_ros.bags.skips import Skips
 from a2gc_ros.bags.storage import RawMessage, Storage, Topic
 from a2gc_ros.bags.topics import image_topic, info_topic, pose_topic
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import BagError, ImageError
+from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 
 
@@ -26,6 +35,7 @@ class _Selection:
     image: Topic
     poses: PoseSource | None
     intrinsics: CameraIntrinsics | None
+    t_base_camera: Pose | None
     start_ns: int | None
     stop_ns: int | None
     max_size: tuple[int, int] | None
@@ -118,10 +128,14 @@ class Recording:
             BagError: If a topic or frame does not exist, carries something else, or several could be meant.
         """
         image = self.image_topic(image_topic)
+        poses = trajectory if trajectory is not None else self._poses(pose_topic, image, fixed_frame, base_frame)
+        # Poses from elsewhere are taken for those of the robot's usual frame.
+        topic_of_body = "" if trajectory is not None else pose_topic
         selection = _Selection(
             image=image,
-            poses=trajectory if trajectory is not None else self._poses(pose_topic, image, fixed_frame, base_frame),
+            poses=poses,
             intrinsics=self._intrinsics(info_topic, image),
+            t_base_camera=self._mounting(poses, topic_of_body, image, base_frame),
             start_ns=self._at(start),
             stop_ns=self._at(stop),
             max_size=max_size,
@@ -184,6 +198,19 @@ class Recording:
                 f"name the fixed and the base frame among {', '.join(sorted(tree.frames))}"
             )
         return source
+
+    def _mounting(self, poses: PoseSource | None, wanted: str | None, image: Topic, base: str | None) -> Pose | None:
+        """Returns the camera's pose on the body that the poses move, as /tf_static tells it."""
+        if not any(topic.type == TRANSFORMS for topic in self.topics):
+            return None
+        body = base or ""
+        if isinstance(poses, TransformSource):
+            body = poses.moving
+        elif not body and isinstance(poses, Trajectory) and wanted != "":
+            topic = pose_topic(self.topics, wanted)
+            body = "" if topic is None else body_frame_of(self._storage, topic, self.skips)
+        tree = transforms_of(self._storage, self.skips, static_only=True)
+        return mounting(tree, body, self._frame_id(image))
 
     def _frame_id(self, image: Topic) -> str:
         for raw in self._raw({image.name}, None, None):
@@ -252,6 +279,7 @@ class Recording:
             frame_id=str(message.header.frame_id),
             intrinsics=_fitting(selection.intrinsics, width, height),
             pose=selection.poses.interpolate(stamp_ns) if selection.poses is not None else None,
+            t_base_camera=selection.t_base_camera,
         )
         return frame, bool(header_stamp)
 

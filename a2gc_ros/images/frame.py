@@ -50,6 +50,10 @@ class Frame:
         frame_id: Name of the camera's optical frame.
         intrinsics: Calibration that fits ``image``, where known.
         pose: ``t_odom_base`` at the stamp, where known.
+        t_base_camera: Pose of the camera's optical frame (x right, y down, z forward) in the robot's base, where known;
+            without it odometry says nothing about the camera's motion in metres.
+        depth: float32 (H, W), distance along the optical axis in metres of every pixel of ``image``, where a depth
+            camera measured it; zero or NaN where it did not.
     """
 
     stamp_ns: int
@@ -57,3 +61,5 @@ class Frame:
     frame_id: str = ""
     intrinsics: CameraIntrinsics | None = None
     pose: Pose | None = None
+    t_base_camera: Pose | None = None
+    depth: npt.NDArray[np.float32] | None = None

@@ -40,6 +40,9 @@ def test_frames_come_back(scene: Any, container: str, jpeg_quality: int | None, 
         assert frame.frame_id == "camera"
         assert frame.pose is not None
         np.testing.assert_allclose(frame.pose, scene.pose(i), atol=1e-9)
+        assert frame.t_base_camera is not None
+        # The mount belongs to the frame that the poses move; stamped poses do not name theirs.
+        np.testing.assert_allclose(frame.t_base_camera, scene.mounted, atol=1e-9)
         assert frame.intrinsics is not None
         np.testing.assert_array_equal(frame.intrinsics.matrix, scene.intrinsics.matrix)
         np.testing.assert_array_equal(frame.intrinsics.distortion, scene.intrinsics.distortion)
@@ -153,6 +156,8 @@ def test_transforms_reach_the_frame_that_is_named(scene: Any) -> None:
         with pytest.raises(BagError, match="no frame wheel; they hold base_link, camera, odom"):
             recording.frames(pose_topic="/tf", base_frame="wheel")
     np.testing.assert_allclose(camera.pose, scene.pose(0) @ scene.mounted, atol=1e-9)
+    np.testing.assert_array_equal(camera.t_base_camera, np.eye(4))
+    assert turned.t_base_camera is None
     np.testing.assert_allclose(turned.pose, inverse(scene.pose(0) @ scene.mounted), atol=1e-9)
 
 
