@@ -22,6 +22,7 @@ from a2gc_ros.bags.messages import decode_image, intrinsics_of, pose_of, stamp_o
 from a2gc_ros.errors import ConfigError, ImageError
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.nodes import qos
+from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import NewestSlot, Offer
 from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
 from a2gc_ros.nodes.run_statistics import Statistics
@@ -57,6 +58,7 @@ class CameraInput:
         image_transport: ``raw`` or ``compressed``.
         slot: Where images go.
         odometry: Where poses go.
+        mounting: Tells where the camera sits on the robot.
         statistics: Where everything is counted.
 
     Raises:
@@ -69,15 +71,17 @@ class CameraInput:
         image_transport: str,
         slot: NewestSlot[Arrival],
         odometry: OdometryBuffer,
+        mounting: CameraMounting,
         statistics: Statistics,
     ) -> None:
         self._node = node
         self._slot = slot
         self._odometry = odometry
+        self._mounting = mounting
         self._statistics = statistics
         self._lock = threading.Lock()
         self._intrinsics: CameraIntrinsics | None = None
-        self._odometry_frame = ""
+        self._odometry_frame = self._base_frame = ""
         self.last_arrival_s = time.monotonic()
         self.message_type = COMPRESSED_IMAGE if image_transport == "compressed" else IMAGE
         self._class: Any = CompressedImage if image_transport == "compressed" else Image
@@ -90,6 +94,7 @@ class CameraInput:
                 CameraInfo, "camera_info", self._on_camera_info, qos.sensor_stream(5), callback_group=group
             ),
             node.create_subscription(Odometry, "odom", self._on_odometry, qos.sensor_stream(), callback_group=group),
+            *mounting.subscribe(node, group, lambda problem: statistics.fail("transforms", problem)),
         ]
 
     @property
@@ -116,12 +121,16 @@ class CameraInput:
         except Exception as error:
             raise ImageError(f"a message on {self.topic} is not a valid {self.message_type}: {error}") from error
         stamp_ns = stamp_of(message.header)
+        pose = self._odometry.pose_at(stamp_ns, odometry_timeout_s)
+        with self._lock:
+            intrinsics, base_frame = self._intrinsics, self._base_frame
         return Frame(
             stamp_ns=stamp_ns,
             image=decode_image(message, self.message_type),
             frame_id=message.header.frame_id,
-            intrinsics=self._calibration(),
-            pose=self._odometry.pose_at(stamp_ns, odometry_timeout_s),
+            intrinsics=intrinsics,
+            pose=pose,
+            t_base_camera=self._mounting.pose(base_frame, message.header.frame_id),
         )
 
     def _subscribe_images(self, group: MutuallyExclusiveCallbackGroup) -> Subscription[Any]:
@@ -140,10 +149,6 @@ class CameraInput:
                 f"an override qos_overrides.{self.topic}.subscription.* does not fit ({error}): "
                 "history is keep_last or keep_all, reliability is reliable or best_effort, depth is a number"
             ) from error
-
-    def _calibration(self) -> CameraIntrinsics | None:
-        with self._lock:
-            return self._intrinsics
 
     def _on_image(self, data: bytes) -> None:
         self.last_arrival_s = time.monotonic()
@@ -169,6 +174,7 @@ class CameraInput:
             return
         with self._lock:
             self._odometry_frame = message.header.frame_id
+            self._base_frame = message.child_frame_id.lstrip("/")
         self._odometry.add(stamp_of(message.header), pose)
 
 

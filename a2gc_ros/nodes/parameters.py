@@ -112,7 +112,7 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         "camera_pose",
         (0.0, 0.0, 0.0, -1.5707963267948966, 0.0, -1.5707963267948966),
         "Camera (optical frame) in the robot's base: x, y, z in metres, roll, pitch, yaw in radians; "
-        "the default looks ahead.",
+        "used where /tf_static does not tell it; the default looks ahead.",
     ),
     Parameter(
         "silence_timeout",

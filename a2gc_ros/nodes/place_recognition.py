@@ -28,11 +28,13 @@ from a2gc_ros.nodes.camera_input import Arrival, CameraInput
 from a2gc_ros.nodes.declared_parameters import DeclaredParameters
 from a2gc_ros.nodes.diagnostics import camera_status, recogniser_status
 from a2gc_ros.nodes.map_services import MapServices
+from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import NewestSlot
 from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
 from a2gc_ros.nodes.outputs import Outputs
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
 from a2gc_ros.nodes.recogniser import Recogniser
+from a2gc_ros.nodes.relocalization import pose_from_xyz_rpy
 from a2gc_ros.nodes.run_statistics import Snapshot, Statistics
 from a2gc_ros.nodes.worker import Worker
 
@@ -118,7 +120,8 @@ class PlaceRecognition(LifecycleNode):
         odometry = OdometryBuffer()
         result = super().on_activate(state)
         try:
-            camera = CameraInput(self, settings.image_transport, slot, odometry, configured.statistics)
+            mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
+            camera = CameraInput(self, settings.image_transport, slot, odometry, mounting, configured.statistics)
         except ConfigError as error:
             self.get_logger().error(f"not activated: {error}")
             super().on_deactivate(state)
