@@ -40,7 +40,7 @@ STAMPS = $(VENV)/.stamps
 BIN = $(VENV)/bin
 PY = $(BIN)/python
 RUN_EXTRAS := opencv,openvino,onnx,viz$(ROS_EXTRAS)
-TEST_EXTRAS := $(RUN_EXTRAS),sim,train,export,test,lint
+TEST_EXTRAS := $(RUN_EXTRAS),sim,slam,train,export,test,lint
 TORCH := torch==2.13.0
 
 UV := $(shell command -v uv 2>/dev/null)

@@ -43,6 +43,7 @@ EXTRAS = {
     ],
     "viz": ["matplotlib>=3.7"],
     "sim": ["mujoco>=3.3.3"],
+    "slam": ["gtsam>=4.3a1"],
     "ros": [
         "ros-rclpy[fastrtps]",
         "ros-sensor-msgs",
