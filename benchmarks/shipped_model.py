@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from a2gc_training.recall import Recall, recall, search
 
+from a2gc_ros.evaluation.recall import Recall, recall
+from a2gc_ros.evaluation.search import search
 from a2gc_ros.extract import Extractor, open_extractor
 from a2gc_ros.extract.torch_export import export_onnx
 from a2gc_ros.images.decode import read_image
@@ -55,7 +56,7 @@ def tower(descriptors: npt.NDArray[np.float32], rows: Sequence[dict[str, str]], 
         ignored.append(np.flatnonzero(same if other_clips else same & (apart <= 1)))
         right = (area == area[i]) & ~same if other_clips else same & (apart > 1) & (apart <= 3)
         positives.append(np.flatnonzero(right))
-    return recall(search(descriptors[queries], descriptors, max(KS), ignored), positives, KS)
+    return recall(search(descriptors[queries], descriptors, max(KS), ignored).rows, positives, KS)
 
 
 def queries_of(rows: Sequence[dict[str, str]], *, other_clips: bool) -> npt.NDArray[np.int64]:
@@ -79,7 +80,7 @@ def robot(descriptors: npt.NDArray[np.float32], xy: npt.NDArray[np.float64]) -> 
     steps = np.abs(np.arange(count)[:, None] - np.arange(count)[None])
     ignored = [np.flatnonzero(steps[i] <= 1) for i in range(count)]
     positives = [np.flatnonzero((steps[i] > 1) & (away[i] <= 10)) for i in range(count)]
-    return recall(search(descriptors, descriptors, max(KS), ignored), positives, KS)
+    return recall(search(descriptors, descriptors, max(KS), ignored).rows, positives, KS)
 
 
 def gem(folder: Path) -> Extractor:

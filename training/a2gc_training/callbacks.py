@@ -10,10 +10,10 @@ import pytorch_lightning as lightning
 from numpy.typing import NDArray
 from torch import Tensor
 
+from a2gc_ros.evaluation.recall import DEFAULT_KS, Recall
 from a2gc_training.data.module import ValidationSet
 from a2gc_training.evaluate import judge
 from a2gc_training.module import gather
-from a2gc_training.recall import DEFAULT_KS, Recall
 
 MEAN = "mean"
 """Name under which the mean over all validation sets is logged."""

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from a2gc_ros.evaluation.recall import DEFAULT_KS, Recall, recall
+from a2gc_ros.evaluation.search import search
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.data.places import collate_images, make_safe_to_fork
 from a2gc_training.data.validation import RetrievalTask
 from a2gc_training.progress import watched
-from a2gc_training.recall import DEFAULT_KS, Recall, recall, search
 
 
 @torch.no_grad()
@@ -46,5 +47,5 @@ def describe(
 
 def judge(descriptors: NDArray[np.float32], task: RetrievalTask, ks: Sequence[int] = DEFAULT_KS) -> Recall:
     """Recall of a table's descriptors, float32 (rows, D), on a task over its rows."""
-    ranked = search(descriptors[task.queries], descriptors[task.database], max(ks), task.ignored)
-    return recall(ranked, task.positives, ks)
+    found = search(descriptors[task.queries], descriptors[task.database], max(ks), task.ignored)
+    return recall(found.rows, task.positives, ks)

@@ -19,6 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from a2gc_ros import models
+from a2gc_ros.evaluation.recall import Recall
 from a2gc_ros.models import checkpoints
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
@@ -30,7 +31,6 @@ from a2gc_training.evaluate import describe, judge
 from a2gc_training.losses import Distillation, MetricLoss
 from a2gc_training.module import PlaceTraining
 from a2gc_training.progress import watched
-from a2gc_training.recall import Recall
 from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe
 from a2gc_training.run_folder import begin, checkpoint_keepers, resumable
 

@@ -9,9 +9,9 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.evaluation.recall import DEFAULT_KS
 from a2gc_training.callbacks import MEAN
 from a2gc_training.config import differences, read_yaml, to_mapping
-from a2gc_training.recall import DEFAULT_KS
 from a2gc_training.recipe import Recipe
 
 RECIPE_FILE = "recipe.yaml"

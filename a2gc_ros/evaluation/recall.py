@@ -1,17 +1,19 @@
-"""Recall@K by exact search, with the spread to expect."""
+"""Recall@K, with the spread to expect."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
 
 DEFAULT_KS = (1, 5, 10)
+
+BENCHMARK_KS = (1, 5, 10, 15, 20, 25, 50, 100)
+"""What tables of benchmarks report."""
 
 
 @dataclass(frozen=True)
@@ -96,35 +98,6 @@ class Recall:
         if k not in self.ks:
             raise ConfigError(f"Recall@{k} was not computed; there are {', '.join(map(str, self.ks))}.")
         return self.ks.index(k)
-
-
-def search(
-    queries: NDArray[np.float32],
-    database: NDArray[np.float32],
-    k: int,
-    ignored: Sequence[NDArray[np.int64]] | None = None,
-) -> NDArray[np.int64]:
-    """Exact nearest neighbours by cosine.
-
-    Args:
-        queries: float32 (Q, D), L2-normalised.
-        database: float32 (N, D), L2-normalised.
-        k: How many.
-        ignored: For each query, positions in the database that do not count.
-
-    Returns:
-        int64 (Q, k), positions in the database, best first, -1 where there are no more.
-    """
-    extra = max((len(positions) for positions in ignored), default=0) if ignored is not None else 0
-    index = faiss.IndexFlatIP(database.shape[1])
-    index.add(np.ascontiguousarray(database, np.float32))
-    wanted = min(k + extra, len(database))
-    _, found = index.search(np.ascontiguousarray(queries, np.float32), wanted)
-    ranked = np.full((len(queries), k), -1, np.int64)
-    for number, row in enumerate(found):
-        kept = row if ignored is None else row[~np.isin(row, ignored[number])]
-        ranked[number, : min(k, len(kept))] = kept[:k]
-    return ranked
 
 
 def recall(ranked: NDArray[np.int64], positives: Sequence[NDArray[np.int64]], ks: Sequence[int] = DEFAULT_KS) -> Recall:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from a2gc_training.recall import recall, search
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.evaluation.recall import recall
+from a2gc_ros.evaluation.search import search
 
 
 def positions(*groups: list[int]) -> list[np.ndarray]:
@@ -30,7 +31,7 @@ def test_search_and_recall_agree_with_a_naive_loop(seed: int) -> None:
     database /= np.linalg.norm(database, axis=1, keepdims=True)
     ignored = [np.flatnonzero(rng.random(15) < 0.3) for _ in queries]
     right = [np.flatnonzero(rng.random(15) < 0.15) for _ in queries]
-    ranked = search(queries, database, 5, ignored)
+    ranked = search(queries, database, 5, ignored).rows
     outcome = recall(ranked, right, (1, 3, 5))
     for number, query in enumerate(queries):
         order = sorted(set(range(15)) - set(ignored[number].tolist()), key=lambda i: -float(query @ database[i]))
@@ -43,8 +44,8 @@ def test_search_and_recall_agree_with_a_naive_loop(seed: int) -> None:
 
 def test_search_fills_up_with_minus_one() -> None:
     one = np.ones((1, 1), np.float32)
-    assert search(one, np.ones((3, 1), np.float32), 4, positions([0, 2])).tolist() == [[1, -1, -1, -1]]
-    assert search(one, one, 2).tolist() == [[0, -1]]
+    assert search(one, np.ones((3, 1), np.float32), 4, positions([0, 2])).rows.tolist() == [[1, -1, -1, -1]]
+    assert search(one, one, 2).rows.tolist() == [[0, -1]]
 
 
 def test_the_interval_is_that_of_a_proportion() -> None:

@@ -1,0 +1,141 @@
+"""Exact nearest neighbours by cosine, in as little memory as is allowed.
+
+The database is read in blocks, each is compared with the queries by one matrix product, and the best so far are kept.
+Nothing is copied into an index, so memory does not grow with the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.evaluation.memory import Blocks, divide
+from a2gc_ros.evaluation.rows import ArrayRows, Rows
+
+WHOLE_BLOCK = 65536
+"""Database rows compared at once where memory is not limited."""
+
+Progress = Callable[[int, int], None]
+
+
+class Neighbours(NamedTuple):
+    """The nearest of each query.
+
+    Attributes:
+        rows: int64 (Q, k), rows of the database, best first, -1 where there are no more.
+        similarities: float32 (Q, k), cosines; -inf where there are no more.
+    """
+
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+
+
+def search(
+    queries: Rows | NDArray[np.float32],
+    database: Rows | NDArray[np.float32],
+    k: int,
+    ignored: Sequence[NDArray[np.int64]] | None = None,
+    *,
+    ram: int | None = None,
+    gpu: bool = False,
+    on_progress: Progress = lambda _done, _total: None,
+) -> Neighbours:
+    """Finds the exact nearest neighbours.
+
+    Args:
+        queries: (Q, D), L2-normalised.
+        database: (N, D), L2-normalised.
+        k: How many.
+        ignored: For each query, rows of the database that do not count.
+        ram: Bytes that the process may hold in memory, all told; None sets no limit.
+        gpu: Compare on a GPU, with faiss's GPU build.
+        on_progress: Called with database rows compared and in total, over all blocks of queries.
+
+    Raises:
+        ConfigError: The memory is too little, or there is no GPU that faiss could use.
+    """
+    queries, database = _as_rows(queries), _as_rows(database)
+    compare = _on_gpu() if gpu else faiss.knn
+    extra = max((len(rows) for rows in ignored), default=0) if ignored is not None else 0
+    wanted = min(k + extra, len(database))
+    blocks = _blocks(queries, database, wanted, ram)
+    found = Neighbours(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    passes = -(-len(queries) // blocks.queries)
+    for number, start in enumerate(range(0, len(queries), blocks.queries)):
+        asked = queries.read(start, min(start + blocks.queries, len(queries)))
+
+        def advance(done: int, before: int = number * len(database)) -> None:
+            on_progress(before + done, passes * len(database))
+
+        best = _best(asked, database, wanted, blocks.database, compare, advance)
+        _keep(best, found, start, ignored)
+    return found
+
+
+def _as_rows(rows: Rows | NDArray[np.float32]) -> Rows:
+    return ArrayRows(rows) if isinstance(rows, np.ndarray) else rows
+
+
+def _blocks(queries: Rows, database: Rows, k: int, ram: int | None) -> Blocks:
+    if ram is None:
+        return Blocks(len(queries), WHOLE_BLOCK)
+    return divide(
+        len(queries),
+        len(database),
+        query_bytes=4 * queries.dim + queries.cost,
+        database_bytes=4 * database.dim + database.cost,
+        k=k,
+        ram=ram,
+    )
+
+
+def _best(
+    asked: NDArray[np.float32],
+    database: Rows,
+    k: int,
+    block: int,
+    compare: Callable[..., tuple[NDArray[np.float32], NDArray[np.int64]]],
+    advance: Callable[[int], None],
+) -> Neighbours:
+    """The k best of the whole database for a block of queries."""
+    heap: Any = faiss.ResultHeap(len(asked), k, keep_max=True)
+    for start in range(0, len(database), block):
+        stop = min(start + block, len(database))
+        similarities, rows = compare(
+            asked, database.read(start, stop), min(k, stop - start), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        heap.add_result(similarities, rows + start)
+        advance(stop)
+    heap.finalize()
+    return Neighbours(heap.I, heap.D)
+
+
+def _keep(best: Neighbours, found: Neighbours, start: int, ignored: Sequence[NDArray[np.int64]] | None) -> None:
+    """Copies the best into the result, without what is ignored."""
+    k = found.rows.shape[1]
+    if ignored is None:
+        width = min(k, best.rows.shape[1])
+        found.rows[start : start + len(best.rows), :width] = best.rows[:, :width]
+        found.similarities[start : start + len(best.rows), :width] = best.similarities[:, :width]
+        return
+    for number, (rows, similarities) in enumerate(zip(best.rows, best.similarities, strict=True), start=start):
+        kept = ~np.isin(rows, ignored[number])
+        count = min(k, int(kept.sum()))
+        found.rows[number, :count] = rows[kept][:k]
+        found.similarities[number, :count] = similarities[kept][:k]
+
+
+def _on_gpu() -> Callable[..., tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    resources: Any = getattr(faiss, "StandardGpuResources", None)
+    if resources is None or faiss.get_num_gpus() == 0:
+        raise ConfigError(
+            "faiss finds no GPU here; install faiss-gpu in place of faiss-cpu on a machine that has one, or leave out "
+            "--faiss-gpu."
+        )
+    shared = resources()
+    return lambda asked, block, k, metric: faiss.knn_gpu(shared, asked, block, k, metric=metric)
