@@ -6,6 +6,7 @@ Lengths are metres, angles radians, quaternions are ordered (x, y, z, w) as in g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -72,6 +73,20 @@ def quaternion_of(pose: Pose) -> npt.NDArray[np.float64]:
 def pose_from_xy_yaw(x: float, y: float, yaw: float) -> Pose:
     """Builds a planar pose: metres and radians, rotation about +z."""
     return pose_from_quaternion((x, y, 0.0), (0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)))
+
+
+def pose_from_xyz_rpy(values: Sequence[float]) -> Pose:
+    """Builds a pose from x, y, z in metres and roll, pitch, yaw in radians: R = Rz(yaw) Ry(pitch) Rx(roll)."""
+    x, y, z, roll, pitch, yaw = values
+    cr, sr, cp, sp, cy, sy = (f(a) for a in (roll, pitch, yaw) for f in (np.cos, np.sin))
+    pose = np.eye(4)
+    pose[:3, :3] = [
+        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+        [-sp, cp * sr, cp * cr],
+    ]
+    pose[:3, 3] = (x, y, z)
+    return pose
 
 
 def yaw_of(pose: Pose) -> float:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from a2gc_ros.bags.covariances import PoseCovariances, covariances_of
 from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.messages import decode_image, intrinsics_of, stamp_of
 from a2gc_ros.bags.pose_source import (
@@ -152,6 +153,15 @@ class Recording:
         if found is None or found.type == TRANSFORMS:
             raise BagError(f"{topic} holds transforms, not the poses of one frame; name a topic of poses")
         return trajectory_of(self._storage, found, self.skips)
+
+    def covariances(self, topic: str | None = None) -> PoseCovariances:
+        """Reads how sure a topic of poses is of them; None takes the topic that ``frames`` takes.
+
+        Raises:
+            BagError: If there is no such topic, or it carries something else.
+        """
+        found = pose_topic(self.topics, topic) if topic != "" else None
+        return PoseCovariances() if found is None else covariances_of(self._storage, found, self.skips)
 
     def messages(
         self,

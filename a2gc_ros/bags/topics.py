@@ -17,7 +17,8 @@ from a2gc_ros.bags.storage import Topic
 from a2gc_ros.errors import BagError
 
 _NOT_A_VIEW = ("depth", "disparity")
-_NOT_A_PATH = ("goal", "initialpose", "ground_truth", "groundtruth")
+_TRUTH = ("ground_truth", "groundtruth", "truth")
+_NOT_A_PATH = ("goal", "initialpose", *_TRUTH)
 
 
 def image_topic(topics: Sequence[Topic], wanted: str | None = None) -> Topic:
@@ -59,6 +60,12 @@ def pose_topic(topics: Sequence[Topic], wanted: str | None = None) -> Topic | No
         if found:
             return found[0]
     return next((t for t in usable if t.type == TRANSFORMS and not t.name.endswith("tf_static")), None)
+
+
+def truth_topic(topics: Sequence[Topic]) -> Topic | None:
+    """Returns the first topic of poses whose name says that they are true, or None."""
+    named = (t for t in topics if t.count and any(word in t.name.lower() for word in _TRUTH))
+    return next((t for t in named if t.type in (ODOMETRY, POSE, POSE_WITH_COVARIANCE)), None)
 
 
 def info_topic(topics: Sequence[Topic], image: Topic, wanted: str | None = None) -> Topic | None:

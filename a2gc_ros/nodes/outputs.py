@@ -8,6 +8,7 @@ from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from a2gc_msgs.msg import LoopClosureCandidates
+from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes import qos
@@ -20,7 +21,7 @@ from a2gc_ros.nodes.debug_image import caption, image_message, side_by_side
 from a2gc_ros.nodes.markers import MarkerTrack
 from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.recogniser import Recogniser
-from a2gc_ros.nodes.relocalization import pose_from_xyz_rpy, relocalize, spacing_around
+from a2gc_ros.nodes.relocalization import relocalize, spacing_around
 from a2gc_ros.placemap.thumbnails import decode_jpeg
 
 

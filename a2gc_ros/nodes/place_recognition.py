@@ -22,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 
 from a2gc_ros.errors import A2gcError, ConfigError, ImageError
+from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.nodes import qos, watchdog
 from a2gc_ros.nodes.camera_input import Arrival, CameraInput
@@ -34,7 +35,6 @@ from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
 from a2gc_ros.nodes.outputs import Outputs
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
 from a2gc_ros.nodes.recogniser import Recogniser
-from a2gc_ros.nodes.relocalization import pose_from_xyz_rpy
 from a2gc_ros.nodes.run_statistics import Snapshot, Statistics
 from a2gc_ros.nodes.worker import Worker
 

@@ -28,20 +28,6 @@ class Relocalization:
     covariance: npt.NDArray[np.float64]
 
 
-def pose_from_xyz_rpy(values: tuple[float, ...]) -> Pose:
-    """Builds a pose from x, y, z in metres and roll, pitch, yaw in radians: R = Rz(yaw) Ry(pitch) Rx(roll)."""
-    x, y, z, roll, pitch, yaw = values
-    cr, sr, cp, sp, cy, sy = (f(a) for a in (roll, pitch, yaw) for f in (np.cos, np.sin))
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-        [-sp, cp * sr, cp * cr],
-    ]
-    pose[:3, 3] = (x, y, z)
-    return pose
-
-
 def spacing_around(place_map: PlaceMap, keyframe: Keyframe) -> float | None:
     """Returns the distance in metres from a keyframe to the farther of its neighbours along its session."""
     if keyframe.pose is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
 from a2gc_ros.bags.pose_table import read_trajectory
-from a2gc_ros.bags.topics import info_topic, pose_topic
+from a2gc_ros.bags.topics import info_topic, pose_topic, truth_topic
 from a2gc_ros.errors import A2gcError, BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
@@ -22,8 +22,6 @@ from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.report import Judged, write_report
 from a2gc_ros.replay.truth import PlaceRule, TruePath
-
-_TRUTH_WORDS = ("ground_truth", "groundtruth", "truth")
 
 
 @dataclass(frozen=True)
@@ -193,8 +191,8 @@ def _truth(recording: Recording, options: ReplayOptions) -> tuple[Trajectory | N
     """Returns true poses and, for people, where they come from."""
     if options.truth and Path(options.truth).is_file():
         return read_trajectory(Path(options.truth)), f"the poses in {Path(options.truth).name}"
-    names = [topic.name for topic in recording.topics if topic.count]
-    wanted = options.truth or next((n for n in names if any(word in n.lower() for word in _TRUTH_WORDS)), None)
+    guessed = truth_topic(recording.topics)
+    wanted = options.truth or (guessed.name if guessed else None)
     if wanted:
         return recording.trajectory(wanted), f"the true poses on {wanted}"
     odometry = pose_topic(recording.topics, options.odometry_topic) if options.odometry_topic != "" else None

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from a2gc_ros import geometry
-from a2gc_ros.geometry import pose_from_quaternion, pose_from_xy_yaw
+from a2gc_ros.geometry import pose_from_quaternion, pose_from_xy_yaw, pose_from_xyz_rpy
 from a2gc_ros.loops import Verification
-from a2gc_ros.nodes.relocalization import pose_from_xyz_rpy, relocalize, spacing_around
+from a2gc_ros.nodes.relocalization import relocalize, spacing_around
 from a2gc_ros.placemap import Manifest, PlaceMap
 
 AHEAD = pose_from_xyz_rpy((0.3, 0.0, 0.5, -np.pi / 2, 0.0, -np.pi / 2))

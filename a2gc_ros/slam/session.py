@@ -1,0 +1,197 @@
+"""One run of a robot: stamped odometry and closures in, corrected poses at any stamp out."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.bags.trajectory import MAX_GAP_NS, Trajectory
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.geometry import Pose
+from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise, adjoint, growth_of
+from a2gc_ros.slam.pose_graph import Closure, PoseGraph
+
+Matrix = npt.NDArray[np.float64]
+
+Outcome: TypeAlias = Literal["agrees", "contradicts", "no pose", "outside"]
+"""What became of a closure: it agrees with the rest, or contradicts it and has no weight for now; it had no relative
+pose, and was not used; one of its stamps lies outside this run's odometry."""
+
+NEAREST_NS: int = 250_000_000
+"""A stamp this near to the first or the last odometry belongs to it."""
+
+
+@dataclass(frozen=True)
+class SlamConfig:
+    """Settings of a :class:`SlamSession`.
+
+    Attributes:
+        distance_m: Metres between poses of the graph.
+        angle_rad: Radians turned between poses of the graph.
+        odometry: Least noise of odometry.
+        closure: Least noise of closures.
+    """
+
+    distance_m: float = 1.0
+    angle_rad: float = 0.3
+    odometry: OdometryNoise = field(default_factory=OdometryNoise)
+    closure: ClosureNoise = field(default_factory=ClosureNoise)
+
+    def __post_init__(self) -> None:
+        for name in ("distance_m", "angle_rad"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise ConfigError(f"{name} of the pose graph is {value}; it must be above zero")
+
+
+@dataclass(frozen=True)
+class StampedClosure:
+    """What two images say about the robot's motion between them.
+
+    Attributes:
+        query_stamp_ns: Stamp of the later image.
+        keyframe_stamp_ns: Stamp of the earlier one.
+        relative_pose: ``t_keyframeCamera_queryCamera``, of unit length unless ``scale_known``; None where unknown.
+        covariance: Of it, as in :class:`a2gc_ros.loops.results.Verification`.
+        scale_known: Whether its translation is in metres.
+    """
+
+    query_stamp_ns: int
+    keyframe_stamp_ns: int
+    relative_pose: Pose | None
+    covariance: Matrix | None = None
+    scale_known: bool = False
+
+
+class SlamSession:
+    """Builds the graph of one run.
+
+    Poses of the graph follow the odometry at an even spacing; an image between two of them is tied to the one before
+    by the odometry between. The map frame is the odometry's as it was at the start.
+
+    Args:
+        config: The settings.
+    """
+
+    def __init__(self, config: SlamConfig | None = None) -> None:
+        self.config = config or SlamConfig()
+        self.graph: PoseGraph | None = None
+        self.outcomes: dict[Outcome, int] = {"agrees": 0, "contradicts": 0, "no pose": 0, "outside": 0}
+        self._stamps_ns: list[int] = []
+        self._odometry: list[Pose] = []
+        self._nodes: list[int] = []
+        self._covariance_at_node: Matrix | None = None
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the newest odometry; None before the first."""
+        return self._stamps_ns[-1] if self._stamps_ns else None
+
+    def add_odometry(self, stamp_ns: int, t_odom_base: Pose, covariance: Matrix | None = None) -> bool:
+        """Takes in the next pose of the odometry.
+
+        Args:
+            stamp_ns: Its stamp; one that is not newer than the last is passed over.
+            t_odom_base: The pose.
+            covariance: (6, 6) as in nav_msgs/Odometry; None where there is none.
+
+        Returns:
+            Whether it became a pose of the graph.
+        """
+        if self._stamps_ns and stamp_ns <= self._stamps_ns[-1]:
+            return False
+        self._stamps_ns.append(stamp_ns)
+        self._odometry.append(t_odom_base)
+        if self.graph is None:
+            self.graph = PoseGraph(t_odom_base)
+        else:
+            before = self._odometry[self._nodes[-1]]
+            near = geometry.distance(before, t_odom_base) < self.config.distance_m
+            if near and geometry.rotation_angle(before, t_odom_base) < self.config.angle_rad:
+                return False
+            growth = None
+            if covariance is not None and self._covariance_at_node is not None:
+                growth = growth_of((before, self._covariance_at_node), (t_odom_base, covariance))
+            motion = geometry.relative(before, t_odom_base)
+            self.graph.add_pose(motion, self.config.odometry.covariance(motion, growth))
+        self._nodes.append(len(self._stamps_ns) - 1)
+        self._covariance_at_node = covariance
+        return True
+
+    def add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> Outcome:
+        """Takes in a closure; its odometry must have come before.
+
+        Args:
+            closure: The closure.
+            t_base_camera: Pose of the camera (optical frame) on the robot.
+        """
+        outcome = self._add_closure(closure, t_base_camera)
+        self.outcomes[outcome] += 1
+        return outcome
+
+    def _add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> Outcome:
+        if closure.relative_pose is None:
+            return "no pose"
+        ends = [self._tied(stamp) for stamp in (closure.keyframe_stamp_ns, closure.query_stamp_ns)]
+        if self.graph is None or ends[0] is None or ends[1] is None:
+            return "outside"
+        (earlier, t_earlier_base), (later, t_later_base) = ends[0], ends[1]
+        if earlier == later:
+            return "outside"
+        measured, covariance = self.config.closure.covariance(
+            closure.relative_pose, closure.covariance, scale_known=closure.scale_known
+        )
+        t_earlier_camera, t_later_camera = t_earlier_base @ t_base_camera, t_later_base @ t_base_camera
+        carry = adjoint(t_later_camera)
+        fits = self.graph.add_closure(
+            Closure(
+                earlier,
+                later,
+                t_earlier_camera @ measured @ geometry.inverse(t_later_camera),
+                carry @ covariance @ carry.T,
+            )
+        )
+        return "agrees" if fits else "contradicts"
+
+    def t_map_odom(self) -> Pose:
+        """Returns where the odometry's frame lies in the map now; the identity before any odometry."""
+        if self.graph is None:
+            return np.eye(4)
+        return self.graph.pose(len(self.graph) - 1) @ geometry.inverse(self._odometry[self._nodes[-1]])
+
+    def nodes(self) -> Trajectory:
+        """Returns the corrected poses of the graph, ``t_map_base``."""
+        poses = [] if self.graph is None else list(self.graph.poses())
+        return Trajectory.from_poses(zip((self._stamps_ns[i] for i in self._nodes), poses, strict=True))
+
+    def corrected(self, stamps_ns: list[int]) -> Trajectory:
+        """Returns ``t_map_base`` at stamps; those outside the run are left out."""
+        if self.graph is None:
+            return Trajectory.from_poses([])
+        poses = self.graph.poses()
+        tied = [(stamp, self._tied(stamp)) for stamp in stamps_ns]
+        return Trajectory.from_poses((stamp, poses[tie[0]] @ tie[1]) for stamp, tie in tied if tie is not None)
+
+    def _tied(self, stamp_ns: int) -> tuple[int, Pose] | None:
+        """Returns the pose of the graph at or before a stamp, and ``t_pose_base`` at the stamp by odometry."""
+        pose = self._odometry_at(stamp_ns)
+        if pose is None:
+            return None
+        stamp_of_node = lambda i: self._stamps_ns[i]  # noqa: E731
+        node = max(bisect_right(self._nodes, stamp_ns, key=stamp_of_node) - 1, 0)
+        return node, geometry.relative(self._odometry[self._nodes[node]], pose)
+
+    def _odometry_at(self, stamp_ns: int) -> Pose | None:
+        stamps = self._stamps_ns
+        if not stamps or not stamps[0] - NEAREST_NS <= stamp_ns <= stamps[-1] + NEAREST_NS:
+            return None
+        after = bisect_right(stamps, stamp_ns)
+        if after == 0 or after == len(stamps):
+            return self._odometry[min(after, len(stamps) - 1)]
+        around = [(stamps[i], self._odometry[i]) for i in (after - 1, after)]
+        return Trajectory.from_poses(around).interpolate(stamp_ns, MAX_GAP_NS)
