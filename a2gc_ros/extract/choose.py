@@ -22,7 +22,7 @@ BackendChoice = Literal["auto", "openvino", "onnxruntime", "torch"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 # Written by a training; only torch reads them.
-_CHECKPOINTS = (".safetensors", ".ckpt")
+CHECKPOINTS = (".safetensors", ".ckpt")
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ def open_extractor(
     _check("precision", precision, get_args(PrecisionChoice))
     if threads < 0:
         raise ConfigError(f"threads is {threads}; give a number from 1, or 0 to leave it to the runtime.")
-    path = _find_file(model)
-    if path is not None and path.suffix not in _CHECKPOINTS:
+    path = find_file(model)
+    if path is not None and path.suffix not in CHECKPOINTS:
         extractor = _open_file(path, backend, precision, threads)
     else:
         extractor = _open_in_torch(path or str(model), backend, precision, threads)
@@ -95,13 +95,13 @@ def _check(parameter: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{parameter} is {value!r}; choose one of {', '.join(allowed)}.")
 
 
-def _find_file(model: str | Path) -> Path | None:
+def find_file(model: str | Path) -> Path | None:
     """The file that is meant, or None where it is a registry's name."""
     shipped = shipped_models().get(str(model))
     if shipped is not None:
         return shipped
     path = Path(model).expanduser()
-    if isinstance(model, Path) or path.suffix in (".onnx", *_CHECKPOINTS) or path.is_file():
+    if isinstance(model, Path) or path.suffix in (".onnx", *CHECKPOINTS) or path.is_file():
         return path
     return None
 

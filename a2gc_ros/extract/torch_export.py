@@ -27,6 +27,7 @@ from a2gc_ros.extract.torch_fold import fold
 from a2gc_ros.extract.written_beside import written_beside
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.fingerprint import fingerprint
+from a2gc_ros.models.inside import look_inside
 from a2gc_ros.models.place_model import PlaceModel
 
 ExportPrecision = Literal["fp32", "fp16"]
@@ -67,11 +68,13 @@ class Deployed(nn.Module):
         self.features = features
         self.eval()
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Descriptor (B, D), and the map (B, C, H', W') where wanted, of uint8 images (B, H, W, 3)."""
-        found = self.model.backbone(self.model.normalise(images))
-        descriptor = self.model.aggregator(found.map, found.token)
-        return (descriptor, found.map) if self.features else (descriptor,)
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Descriptor (B, D), and where wanted what it was pooled from, of uint8 images (B, H, W, 3)."""
+        normalised = self.model.normalise(images)
+        if not self.features:
+            return {"descriptor": self.model(normalised)}
+        inside = look_inside(self.model, normalised)
+        return {name: value for name, value in inside._asdict().items() if value is not None}
 
 
 def export_onnx(
@@ -85,15 +88,16 @@ def export_onnx(
 ) -> Exported:
     """Exports a model for its own input size and checks the file before it gets its name.
 
-    The file takes ``images``, uint8 (batch, height, width, 3), RGB, and gives ``descriptor``, float32 (batch, D),
-    and ``features`` where wanted, float32 (batch, C, H', W').
+    The file takes ``images``, uint8 (batch, height, width, 3), RGB, and gives ``descriptor``, float32 (batch, D).
+    Where wanted it also gives ``features``, ``plan`` and ``bias``, as far as the model has them; their shapes stand at
+    :class:`a2gc_ros.models.inside.Inside`. Runtimes that are asked for the descriptor alone do not return them.
 
     Args:
         model: The model, with its weights.
         out: Path of the ONNX file.
         licence: The weights' licence.
         precision: ``fp16`` stores weights in half the bytes; runtimes widen them when they load the file.
-        features: Whether the patch features are a second output.
+        features: Whether patch features, transport plan and geometric bias are outputs too.
         images: RGB images of any size to check the file on, besides generated ones.
 
     Raises:
@@ -141,6 +145,8 @@ def check_images(preprocessing: Preprocessing) -> list[NDArray[np.uint8]]:
 def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
     # Two images: torch.export takes a batch of one for a constant.
     example = torch.zeros(2, preprocessing.height, preprocessing.width, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        outputs = list(deployed(example))
     with _quiet():
         program = torch.onnx.export(
             deployed,
@@ -148,7 +154,7 @@ def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
             dynamo=True,
             opset_version=OPSET,
             input_names=["images"],
-            output_names=["descriptor", "features"] if deployed.features else ["descriptor"],
+            output_names=outputs,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             verbose=False,
         )

@@ -1,0 +1,125 @@
+"""Which cluster takes which patch, what is left to the dustbin, and what the place of a patch adds."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from a2gc_ros.viz import style
+from a2gc_ros.viz.patch_grid import show_with_overlay
+
+Array = npt.NDArray[np.float32]
+
+DUSTBIN = "#24292F"
+MOST_CLUSTERS = 64
+"""Small pictures of more clusters than these would show nothing; the first ones are drawn then."""
+
+
+def principal_colours(features: Array) -> Array:
+    """The three strongest directions of patch features as red, green and blue, float32 (H', W', 3) in [0, 1].
+
+    Args:
+        features: float32 (H', W', C).
+    """
+    rows, columns, channels = features.shape
+    flat = features.reshape(-1, channels).astype(np.float64)
+    flat -= flat.mean(axis=0)
+    _, _, directions = np.linalg.svd(flat, full_matrices=False)
+    # The sign of a direction is arbitrary; fixed, the same image gets the same colours.
+    signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
+    shares = np.zeros((rows * columns, 3))
+    kept = min(3, len(directions))
+    shares[:, :kept] = flat @ (directions[:kept] * signs[:kept, None]).T
+    low, high = np.percentile(shares, (1, 99), axis=0)
+    scaled = np.clip((shares - low) / np.maximum(high - low, 1e-12), 0, 1)
+    return scaled.reshape(rows, columns, 3).astype(np.float32)
+
+
+def draw_features(image: npt.NDArray[np.uint8], features: Array, plan: Array | None, *, title: str) -> Figure:
+    """Draws an image, its patch features in three colours and, with a plan, who takes each patch.
+
+    Args:
+        image: uint8 (H, W, 3), RGB, as the model was given it.
+        features: float32 (H', W', C).
+        plan: float32 (m+1, H', W'), share of each patch, the dustbin last; or None.
+        title: Stands above the picture.
+    """
+    with style.styled():
+        figure = style.new_figure(12.0, 8.6)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        (seen, coloured), (taken, dustbin) = figure.subplots(2, 2)
+        seen.imshow(image)
+        seen.set_title("As the model sees it")
+        height, width = image.shape[:2]
+        extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+        coloured.imshow(principal_colours(features), extent=extent, interpolation="nearest")
+        coloured.set_title("Patch features: like colours, like features")
+        if plan is not None:
+            clusters = len(plan) - 1
+            taken.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+            winners = taken.imshow(
+                plan.argmax(axis=0),
+                extent=extent,
+                cmap=cluster_colours(clusters),
+                vmin=-0.5,
+                vmax=clusters + 0.5,
+                alpha=0.7,
+                interpolation="nearest",
+            )
+            taken.set_title("Who takes most of a patch")
+            bar = figure.colorbar(winners, ax=taken, shrink=0.8)
+            step = math.ceil(clusters / 8)
+            ticks = [*range(0, clusters, step), clusters]
+            bar.set_ticks(ticks, labels=[*(f"cluster {t}" for t in ticks[:-1]), "dustbin"])
+            shade = show_with_overlay(dustbin, image, plan[-1], limits=(0.0, 1.0))
+            dustbin.set_title("Left to the dustbin")
+            figure.colorbar(shade, ax=dustbin, label="share of the patch", shrink=0.8)
+        for axes in (seen, coloured, taken, dustbin):
+            axes.set_axis_off()
+    return figure
+
+
+def cluster_colours(clusters: int) -> ListedColormap:
+    """A colour for each cluster, and a dark one for the dustbin."""
+    shades = style.CATEGORIES if clusters <= len(style.CATEGORIES) else _spread(clusters)
+    return ListedColormap([*shades[:clusters], DUSTBIN])
+
+
+def draw_clusters(maps: Array, *, title: str, label: str, centred: bool = False) -> Figure:
+    """Draws one small map for each cluster, all with the same shades.
+
+    Args:
+        maps: float32 (m, H', W').
+        title: Stands above the picture.
+        label: What a shade means.
+        centred: Whether zero is the middle of the shades.
+    """
+    shown = maps[:MOST_CLUSTERS]
+    side = math.ceil(math.sqrt(len(shown)))
+    high = float(np.abs(shown).max()) or 1.0
+    low = -high if centred else 0.0
+    with style.styled():
+        figure = style.new_figure(10.0, 6.8)
+        note = f", the first {len(shown)} of {len(maps)}" if len(shown) < len(maps) else ""
+        figure.suptitle(title + note, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        panels = np.atleast_1d(figure.subplots(side, side)).ravel()
+        for axes in panels:
+            axes.set_axis_off()
+        for number, (axes, values) in enumerate(zip(panels, shown, strict=False)):
+            shade = axes.imshow(
+                values, cmap="PuOr" if centred else "cividis", vmin=low, vmax=high, interpolation="nearest"
+            )
+            axes.set_title(str(number), fontsize=9, pad=2)
+        figure.colorbar(shade, ax=list(panels), label=label, shrink=0.7)
+    return figure
+
+
+def _spread(count: int) -> list[tuple[float, ...]]:
+    """Colours far apart for neighbours in number: steps of the golden ratio round the hues, three lightnesses."""
+    golden = 0.618034
+    return [colorsys.hls_to_rgb((i * golden) % 1.0, (0.35, 0.55, 0.75)[i % 3], 0.65) for i in range(count)]

@@ -1,0 +1,83 @@
+"""The paths of a place map's sessions, and which of their keyframes look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from a2gc_ros.viz import style
+
+MARGIN = 0.15
+"""Between sessions side by side, as a share of the widest."""
+
+
+@dataclass(frozen=True)
+class SessionPath:
+    """The keyframes of one session.
+
+    Attributes:
+        name: Of the session.
+        positions: float64 (N, 2), x and y in metres in the session's own frame.
+    """
+
+    name: str
+    positions: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MapMatches:
+    """Pairs of keyframes that look alike.
+
+    Attributes:
+        keyframes: int64 (K, 2), rows over all sessions' positions, one after the other.
+        similarities: float32 (K,), their cosines.
+    """
+
+    keyframes: npt.NDArray[np.int64]
+    similarities: npt.NDArray[np.float32]
+
+
+def draw_map(sessions: Sequence[SessionPath], matches: MapMatches, *, title: str) -> Figure:
+    """Draws sessions side by side, because their frames are not the same, and a line for every match."""
+    placed = side_by_side(sessions)
+    points = np.concatenate(placed)
+    with style.styled():
+        figure = style.new_figure(12.0, 7.2)
+        axes = figure.add_subplot()
+        order = np.argsort(matches.similarities, kind="stable")
+        lines = LineCollection(list(points[matches.keyframes[order]]), cmap="viridis", linewidths=1.3, zorder=3)
+        lines.set_array(matches.similarities[order])
+        axes.add_collection(lines)
+        for session, path in zip(sessions, placed, strict=True):
+            axes.plot(path[:, 0], path[:, 1], color=style.PATH, linewidth=3, zorder=1)
+            axes.scatter(path[:, 0], path[:, 1], s=9, color=style.MISSED, zorder=2)
+            axes.plot(*path[0], marker="o", markersize=8, color="white", markeredgecolor=style.INK, zorder=4)
+            axes.annotate(
+                f"{session.name}: start",
+                path[0],
+                xytext=(8, 8),
+                textcoords="offset points",
+                zorder=5,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
+            )
+        axes.set(aspect="equal", xlabel="x [m]", ylabel="y [m]", title=title)
+        if len(sessions) > 1:
+            axes.set_xlabel("x [m]; each session in its own frame, side by side")
+        axes.margins(0.06)
+        figure.colorbar(lines, ax=axes, label="cosine similarity of two keyframes", shrink=0.8)
+    return figure
+
+
+def side_by_side(sessions: Sequence[SessionPath]) -> list[npt.NDArray[np.float64]]:
+    """Shifts the paths along x so that their boxes do not meet; the first stays where it is."""
+    gap = MARGIN * max(float(np.ptp(session.positions[:, 0])) for session in sessions) + 1.0
+    placed: list[npt.NDArray[np.float64]] = []
+    for session in sessions:
+        shift = 0.0 if not placed else placed[-1][:, 0].max() + gap - session.positions[:, 0].min()
+        placed.append(session.positions + np.array([shift, 0.0]))
+    return placed

@@ -1,0 +1,83 @@
+"""What was asked, what was answered, and what would have been right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from a2gc_ros.viz import style
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with a word on it.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        caption: Stands under it.
+        right: Whether it is a right answer; None where that is no question.
+    """
+
+    image: npt.NDArray[np.uint8]
+    caption: str
+    right: bool | None = None
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """One query with its answers.
+
+    Attributes:
+        query: What was asked.
+        answers: What was found, best first.
+        positives: What would be right, nearest first; empty where the data set has nothing.
+    """
+
+    query: Picture
+    answers: Sequence[Picture]
+    positives: Sequence[Picture]
+
+
+def draw_retrievals(retrievals: Sequence[Retrieval], *, rows: int, answers: int, positives: int, title: str) -> Figure:
+    """Draws a row for each query: the query, its answers framed right or wrong, and some right ones.
+
+    Args:
+        retrievals: At most ``rows`` of them are drawn.
+        rows: Rows of the picture; its size follows from these three numbers alone.
+        answers: Columns for answers.
+        positives: Columns for right ones.
+        title: Stands above the picture.
+    """
+    columns = 1 + answers + positives
+    with style.styled():
+        figure = style.new_figure(2.4 * columns, 2.15 * rows + 0.9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        panels = np.asarray(figure.subplots(rows, columns, squeeze=False))
+        for axes in panels.ravel():
+            axes.set_axis_off()
+        for panel, retrieval in zip(panels, retrievals, strict=False):
+            shown = [retrieval.query, *retrieval.answers[:answers]]
+            for axes, picture in zip(panel, shown, strict=False):
+                _draw(axes, picture)
+            for axes, picture in zip(panel[1 + answers :], retrieval.positives, strict=False):
+                _draw(axes, picture)
+        heads = ["query", *(f"answer {i + 1}" for i in range(answers)), *["right"] * positives]
+        for axes, head in zip(panels[0], heads, strict=True):
+            axes.set_title(head, fontsize=12)
+    return figure
+
+
+def _draw(axes: Axes, picture: Picture) -> None:
+    axes.set_axis_on()
+    axes.imshow(picture.image)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.set_xlabel(picture.caption, fontsize=9)
+    colour = {True: style.RIGHT, False: style.WRONG, None: style.PATH}[picture.right]
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=colour, linewidth=3)
