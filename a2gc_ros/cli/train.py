@@ -10,6 +10,7 @@ import typer
 from a2gc_ros.errors import A2gcError, ConfigError
 
 if TYPE_CHECKING:
+    from a2gc_training.recipe import Recipe
     from a2gc_training.run import Outcome
 
 _EXAMPLES = """
@@ -22,11 +23,13 @@ Examples:
 
 - `a2gc train training/recipes/smoke.yaml` (no data needed, under a minute)
 
+- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --dev` (does the recipe run? in a minute, without its data)
+
 - `a2gc train training/recipes/places.yaml --set train.0.root=~/places --out runs/places`
 
-- `a2gc train training/recipes/gsv_cities_vitb14.yaml --set trainer.devices=4 --set trainer.precision=bf16-mixed`
+- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --set trainer.devices=4 --set sampling.places_per_batch=15`
 
-- `a2gc train training/recipes/gsv_cities_vitb14.yaml --resume`
+- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --resume`
 """
 
 
@@ -44,6 +47,9 @@ def train(
         None, "--out", "-o", help="Folder for everything the run leaves. By default runs/NAME."
     ),
     resume: bool = typer.Option(False, "--resume", help="Continue from the folder's last checkpoint."),
+    dev: bool = typer.Option(
+        False, "--dev", help="Dry run: everything the recipe does, on rendered rooms, in a minute on any machine."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
     """Trains; the help text is in ``_EXAMPLES``."""
@@ -58,6 +64,9 @@ def train(
 
     loaded = load_recipe(recipe, assignments)
     _quieten()
+    if dev:
+        _rehearse(loaded, out, resume=resume, as_json=as_json)
+        return
     try:
         outcome = run(loaded, out or Path("runs") / loaded.name, resume=resume)
     except A2gcError as error:
@@ -74,6 +83,35 @@ def train(
         typer.echo((outcome.model.parent / "summary.json").read_text(encoding="utf-8"), nl=False)
     else:
         _print(outcome)
+
+
+def _rehearse(recipe: Recipe, out: Path | None, *, resume: bool, as_json: bool) -> None:
+    """Runs the recipe's rehearsal, in a folder that goes away again unless one was named."""
+    import tempfile
+    import time
+
+    from a2gc_training.rehearsal import rehearsal
+    from a2gc_training.run import train as run
+
+    if resume:
+        raise ConfigError("A dry run starts anew each time; leave out --resume or --dev.")
+    cut = rehearsal(recipe)
+    depth = cut.model.options.get("depth")
+    typer.echo(
+        f"Dry run of {recipe.name}: rendered rooms stand in for its data, weights start at random, one CPU process, "
+        f"{cut.trainer.epochs} epochs of {cut.sampling.steps_per_epoch} steps"
+        f"{f', {depth} of the transformer blocks' if depth else ''}. What the model reaches means nothing.",
+        err=True,
+    )
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = run(cut, out or Path(scratch))
+        if as_json:
+            typer.echo((outcome.model.parent / "summary.json").read_text(encoding="utf-8"), nl=False)
+    kept = f"Its results are in {out}." if out else "Nothing was kept."
+    typer.echo(
+        f"{recipe.name} trained, validated, saved and read back in {time.monotonic() - start:.0f} s. {kept}", err=True
+    )
 
 
 def _quieten() -> None:

@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import pytest
 import torch
-from a2gc_training.losses import LOSSES, MINERS, Distillation, MetricLoss, standardise
-from a2gc_training.recipe import DistillationSection, LossSection
+from a2gc_training.losses import LOSSES, MINERS, MetricLoss
+from a2gc_training.recipe import LossSection
 from torch.nn import functional
 
-from a2gc_ros import models
-from a2gc_ros.errors import ConfigError, ModelError
+from a2gc_ros.errors import ConfigError
 
 PLACES = torch.arange(6).repeat_interleave(4)
 
@@ -101,44 +97,3 @@ def test_low_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
 def test_unknown_names_and_arguments_are_refused(section: LossSection, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         MetricLoss(section)
-
-
-def small_model(**options: Any) -> models.PlaceModel:
-    settings = {"last_stage": 1, "clusters": 2, "cluster_dim": 8, "token_dim": 8, "hidden": None, **options}
-    return models.build("a2gc-resnet18", image_size=(32, 48), **settings).eval()
-
-
-def test_a_student_is_no_distance_from_itself_and_some_once_it_moves() -> None:
-    student = small_model()
-    images = torch.rand(3, 3, 32, 48)
-    ready = standardise(images, student.preprocessing.mean, student.preprocessing.std)
-    for compare in ("features", "similarities"):
-        distance = Distillation(DistillationSection(weight=1.0, compare=compare), copy.deepcopy(student))
-        with torch.no_grad():
-            features = student.backbone(ready)
-            same = student.aggregator(features.map, features.token)
-        assert float(distance(images, features.map, same)) == pytest.approx(0, abs=1e-5)
-        other = torch.randn_like(features.map)
-        apart = functional.normalize(torch.randn_like(same), dim=1)
-        expected = (
-            1 - functional.cosine_similarity(features.map, other, dim=1).mean()
-            if compare == "features"
-            else (same @ same.T - apart @ apart.T).square().mean()
-        )
-        assert float(distance(images, other, apart)) == pytest.approx(float(expected), abs=1e-5)
-
-
-def test_the_teacher_is_no_part_of_the_students_weights() -> None:
-    distance = Distillation(DistillationSection(weight=1.0), small_model())
-    assert not list(distance.parameters())
-    assert not distance.state_dict()
-    assert not any(parameter.requires_grad for parameter in distance.teacher.parameters())
-
-
-def test_a_teacher_of_another_kind_compares_by_similarities_only() -> None:
-    teacher = models.build("gem-resnet18", image_size=(64, 64)).eval()
-    images, features = torch.rand(3, 3, 32, 48), torch.rand(3, 128, 4, 6)
-    by_similarity = Distillation(DistillationSection(weight=1.0, compare="similarities"), teacher)
-    assert float(by_similarity(images, features, functional.normalize(torch.randn(3, 5), dim=1))) > 0
-    with pytest.raises(ModelError, match=r"set `distillation\.compare` to `similarities`"):
-        Distillation(DistillationSection(weight=1.0), teacher)(images, features, torch.eye(3))

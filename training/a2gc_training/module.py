@@ -12,7 +12,8 @@ from torch import Tensor
 from a2gc_ros.models.checkpoints import METADATA_KEY, metadata
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
-from a2gc_training.losses import Distillation, MetricLoss, standardise
+from a2gc_training.distillation import Distillation, standardise
+from a2gc_training.losses import MetricLoss
 from a2gc_training.recipe import OptimiserSection
 
 
@@ -69,8 +70,8 @@ class PlaceTraining(lightning.LightningModule):
             images = self.augmentation.appearance(seen)
         preprocessing = self.model.preprocessing
         ready = {**batch, "images": standardise(images, preprocessing.mean, preprocessing.std)}
-        if self.distillation is not None:
-            ready["teacher_images"] = seen if self.distillation.sees_clean else images
+        if self.distillation is not None and self.distillation.teacher_sees != "original":
+            ready["teacher_images"] = seen if self.distillation.teacher_sees == "viewpoint" else images
         return ready
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
@@ -82,7 +83,8 @@ class PlaceTraining(lightning.LightningModule):
         count = len(places)
         if self.distillation is not None:
             self.log("train/metric_loss", loss, batch_size=count)
-            distance = self.distillation(batch["teacher_images"], features.map, descriptors)
+            own = features.map if self.distillation.compare == "features" else everyone
+            distance = self.distillation(own, self._target(self.distillation, batch))
             self.log("train/distillation", distance, batch_size=count)
             loss = loss + self.distillation.weight * distance
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=count)
@@ -114,6 +116,13 @@ class PlaceTraining(lightning.LightningModule):
         section = self._optimiser
         total = section.total_iters or max(int(self.trainer.estimated_stepping_batches), 1)
         return LinearDecay(section.end_factor, total, section.warmup_iters)
+
+    def _target(self, distillation: Distillation, batch: dict[str, Tensor]) -> Tensor:
+        """What the student is compared with: the teacher's features here, or its descriptors of all processes."""
+        target = distillation.teacher.target(batch)
+        if distillation.compare == "features" or self.trainer.world_size == 1:
+            return target
+        return gather(self, target)
 
     def _gather(self, descriptors: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptors and places of all processes; the backward pass adds up what each process's loss says."""

@@ -52,16 +52,19 @@ class InitialiseSection:
 
     Attributes:
         images: How many training images to look at, a few hundred; 0 keeps the random start.
+        views: Augmented views of each of them to look at as well.
         contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
         whitening: How far the scales of principal components in the heads are evened out: 0 not at all, 1 wholly.
     """
 
     images: int = 0
+    views: int = 0
     contrast: float = 100.0
     whitening: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.images >= 0, f"images is {self.images}; use 0 for no start from data, or a count.")
+        _require(self.views >= 0, f"views is {self.views}; use 0 for the images alone, or a count.")
         _require(self.contrast > 1, "contrast must be above 1, or no centre is nearer than another.")
         _require(0 <= self.whitening <= 1, "whitening lies between 0 and 1.")
 
@@ -182,14 +185,17 @@ class DistillationSection:
 
     Attributes:
         weight: Its weight beside the metric loss; 0 is off.
-        teacher: A named model; None is the student itself as it was before the first step.
+        teacher: A named model; None is the student itself as it was before the first step. One that sees the
+            ``original`` images may also be an ONNX file of ``a2gc export`` or a model file of a training.
         teacher_weights: The teacher's checkpoint file; None loads its published weights.
         teacher_options: Further arguments of ``a2gc_ros.models.build`` for the teacher.
         teacher_layout: The layout of that file, a key of ``a2gc_ros.models.checkpoints.LAYOUTS``.
-        compare: ``features`` (cosine of each local feature; the maps must have the same shape) or
-            ``similarities`` (mean square difference of the batch's cosine matrices; any two models).
+        compare: ``features`` (cosine of each local feature; the maps must have the same shape), ``similarities``
+            (mean square difference of the batch's cosine matrices; any two models) or ``descriptors`` (cosine of each
+            descriptor with the teacher's, projected on as many principal directions as the student has dimensions).
         teacher_sees: ``augmented`` shows it the student's own images, ``viewpoint`` the same views before their
-            light, blur and occlusion were changed.
+            light, blur and occlusion were changed, ``original`` every training image once, unchanged, before the
+            first step; what it makes of them is kept on disk for later runs.
     """
 
     weight: float = 0.0
@@ -197,11 +203,16 @@ class DistillationSection:
     teacher_weights: str | None = None
     teacher_layout: str = "own"
     teacher_options: dict[str, Any] = field(default_factory=dict)
-    compare: Literal["features", "similarities"] = "features"
-    teacher_sees: Literal["augmented", "viewpoint"] = "augmented"
+    compare: Literal["features", "similarities", "descriptors"] = "features"
+    teacher_sees: Literal["augmented", "viewpoint", "original"] = "augmented"
 
     def __post_init__(self) -> None:
         _require(self.weight >= 0, "weight cannot be negative.")
+        if self.teacher_sees == "original":
+            _require(self.teacher is not None, "a teacher that sees the original images must be named in `teacher`.")
+            _require(self.compare != "features", "descriptors are what is kept of original images, not features.")
+        else:
+            _require(self.compare != "descriptors", "to compare descriptors, set `teacher_sees` to `original`.")
 
 
 @dataclass(frozen=True)

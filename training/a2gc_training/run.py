@@ -20,6 +20,8 @@ from torch import Tensor
 
 from a2gc_ros import models
 from a2gc_ros.evaluation.recall import Recall
+from a2gc_ros.extract import Extractor, open_extractor
+from a2gc_ros.extract.torch_backend import TorchRuntime, spec_of
 from a2gc_ros.models import checkpoints
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
@@ -27,12 +29,14 @@ from a2gc_training.callbacks import RecallWatch
 from a2gc_training.data.module import PlacesDataModule, ValidationSet, load_validation
 from a2gc_training.data.places import PlacesDataset, load_places
 from a2gc_training.data.validation import refuse_shared_images
+from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardise
 from a2gc_training.evaluate import describe, judge
-from a2gc_training.losses import Distillation, MetricLoss
+from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
 from a2gc_training.progress import watched
 from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe
 from a2gc_training.run_folder import begin, checkpoint_keepers, resumable
+from a2gc_training.stored_descriptors import stored_descriptors
 
 
 @dataclass(frozen=True)
@@ -64,33 +68,61 @@ def build_model(section: ModelSection) -> PlaceModel:
     return model
 
 
-def build_distillation(section: DistillationSection, student: PlaceModel) -> Distillation | None:
-    """What keeps the student near its teacher, by default itself as it is now; None when its weight is 0."""
+def build_distillation(
+    section: DistillationSection, student: PlaceModel, training: PlacesDataset
+) -> Distillation | None:
+    """What keeps the student near its teacher, by default itself as it is now; None when its weight is 0.
+
+    A teacher that sees the original images describes those that it has not described in an earlier run.
+    """
     if section.weight == 0:
         return None
-    if section.teacher is None:
-        return Distillation(section, copy.deepcopy(student))
-    teacher = build_model(
+    if section.teacher_sees == "original":
+        extractor = _open_teacher(section)
+        known = [stored_descriptors(extractor, table) for table in training.tables]
+        projected = section.compare == "descriptors" and extractor.spec.descriptor_dim != student.descriptor_dim
+        return Distillation(section, StoredTeacher(known, student.descriptor_dim if projected else None))
+    teacher = copy.deepcopy(student) if section.teacher is None else _build_teacher(section, section.teacher)
+    return Distillation(section, LiveTeacher(teacher, features=section.compare == "features"))
+
+
+def _build_teacher(section: DistillationSection, name: str) -> PlaceModel:
+    return build_model(
         ModelSection(
-            section.teacher,
+            name,
             pretrained=section.teacher_weights is None,
             weights=section.teacher_weights,
             layout=section.teacher_layout,
             options=section.teacher_options,
         )
     )
-    return Distillation(section, teacher)
+
+
+def _open_teacher(section: DistillationSection) -> Extractor:
+    """The named teacher as what runs fastest: an exported file, or PyTorch."""
+    name = section.teacher or ""
+    if section.teacher_weights is None and not section.teacher_options:
+        return open_extractor(name)
+    model = _build_teacher(section, name)
+    return Extractor(spec_of(model, "unspecified"), TorchRuntime(model, "fp32", 0))
 
 
 def initialise_head(
-    model: PlaceModel, training: PlacesDataset, section: InitialiseSection, *, seed: int = 0, batch: int = 32
+    model: PlaceModel,
+    training: PlacesDataset,
+    section: InitialiseSection,
+    augmentation: Augmentation | None = None,
+    *,
+    seed: int = 0,
+    batch: int = 32,
 ) -> None:
-    """Starts the aggregator from training images, drawn evenly over the set and without augmentation.
+    """Starts the aggregator from training images, drawn evenly over the set, and from augmented views of them.
 
     Args:
         model: The model; its aggregator is changed.
         training: The training set.
-        section: How many images, and how the head starts from them.
+        section: How many images and views, and how the head starts from them.
+        augmentation: What makes the views; without it the images alone are looked at.
         seed: Seed of the draw and of the k-means start.
         batch: Images at a time.
 
@@ -99,11 +131,15 @@ def initialise_head(
     """
     used = np.unique(np.concatenate(training.places.members))
     rows = np.random.default_rng(seed).permutation(used)[: section.images]
+    normalisation = model.preprocessing.mean, model.preprocessing.std
 
     def batches() -> Iterator[Tensor]:
         for first in watched(range(0, len(rows), batch), "Starting the head from images"):
-            stacked = np.stack([training.image(int(row)) for row in rows[first : first + batch]])
-            yield model.normalise(torch.from_numpy(stacked))
+            stacked = torch.from_numpy(np.stack([training.image(int(row)) for row in rows[first : first + batch]]))
+            yield model.normalise(stacked)
+            if augmentation is not None:
+                for _ in range(section.views):
+                    yield standardise(augmentation(stacked.permute(0, 3, 1, 2).float() / 255), *normalisation)
 
     model.initialise_from(batches(), contrast=section.contrast, whitening=section.whitening, seed=seed)
     model.train()
@@ -135,13 +171,14 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     data = _data(recipe, training, sets)
     data.sampler()
     if recipe.initialise.images:
-        initialise_head(model, training, recipe.initialise, seed=recipe.seed)
+        views = Augmentation(recipe.augmentation)
+        initialise_head(model, training, recipe.initialise, views, seed=recipe.seed)
     module = PlaceTraining(
         model,
         MetricLoss(recipe.loss),
         Augmentation(recipe.augmentation),
         recipe.optimiser,
-        build_distillation(recipe.distillation, model),
+        build_distillation(recipe.distillation, model, training),
     )
     watch = RecallWatch(sets)
     keepers = checkpoint_keepers(recipe, out)

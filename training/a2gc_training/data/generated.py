@@ -88,6 +88,10 @@ class GeneratedReader:
         """The name with everything the rendering depends on."""
         return f"{self.source}:{name}"
 
+    def version(self, name: str) -> str:  # noqa: ARG002
+        """Nothing: the identity says all."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Room:

@@ -26,10 +26,12 @@ class PlaceBatch(TypedDict):
     Attributes:
         images: uint8 (B, height, width, 3), RGB.
         places: int64 (B,), the place each shows.
+        rows: int64 (B,), their rows, numbered through over all tables.
     """
 
     images: Tensor
     places: Tensor
+    rows: Tensor
 
 
 class ImageBatch(TypedDict):
@@ -97,8 +99,8 @@ class PlacesDataset(Dataset[PlaceBatch]):
     def __getitem__(self, draws: Sequence[Draw]) -> PlaceBatch:
         """Reads a batch of (row, place) pairs; raises DatasetError for an image that cannot be read."""
         images = np.stack([self.image(row) for row, _ in draws])
-        places = torch.tensor([place for _, place in draws], dtype=torch.int64)
-        return {"images": torch.from_numpy(images), "places": places}
+        rows, places = torch.tensor(draws, dtype=torch.int64).unbind(1)
+        return {"images": torch.from_numpy(images), "places": places, "rows": rows}
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """A row's image as the model's input, uint8 (height, width, 3)."""

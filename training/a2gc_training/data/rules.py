@@ -1,4 +1,4 @@
-"""When two images show the same place: three rules, for training and for validation alike."""
+"""When two images show the same place: rules for training and for validation alike."""
 
 from __future__ import annotations
 
@@ -199,6 +199,3 @@ class CloseInSpace:
             return (distance <= metres) & (turn <= np.radians(degrees)) & (sessions == sessions[row])
 
         return near
-
-
-PlaceRule = SameColumns | CloseInTime | CloseInSpace

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from a2gc_ros.errors import DatasetError
+from a2gc_training.data.bags import BagsSource, read_bags
 from a2gc_training.data.folder import read_image_csv, read_place_folders
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.data.gsv_cities import read_gsv_cities
-from a2gc_training.data.rules import PlaceRule, Places, SameColumns
-from a2gc_training.data.tables import ImageTable
-
-Filter = dict[str, tuple[Any, ...]]
+from a2gc_training.data.paths import expanded
+from a2gc_training.data.place_rule import PlaceRule
+from a2gc_training.data.rules import Places, SameColumns
+from a2gc_training.data.tables import Filter, ImageTable
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class GsvCitiesSource:
     without: Filter = field(default_factory=dict)
 
 
-Source = FolderSource | CsvSource | GsvCitiesSource | GeneratedSource
+Source = FolderSource | CsvSource | GsvCitiesSource | BagsSource | GeneratedSource
 
 
 def load_table(source: Source) -> ImageTable:
@@ -94,38 +92,30 @@ def load_table(source: Source) -> ImageTable:
 
     Raises:
         DatasetError: The data set is damaged or incomplete, or the filters leave nothing.
+        BagError: A recording cannot be read.
         ConfigError: A filter names a value that does not occur.
     """
     if isinstance(source, GeneratedSource):
         return source.table()
     if isinstance(source, FolderSource):
-        table = read_place_folders(_expanded(source.root))
+        table = read_place_folders(expanded(source.root))
     elif isinstance(source, CsvSource):
-        root = None if source.root is None else _expanded(source.root)
-        table = read_image_csv(_expanded(source.file), root, source.path)
+        root = None if source.root is None else expanded(source.root)
+        table = read_image_csv(expanded(source.file), root, source.path)
+    elif isinstance(source, BagsSource):
+        table = read_bags(source)
     else:
-        table = read_gsv_cities(_expanded(source.root), source.cities)
+        table = read_gsv_cities(expanded(source.root), source.cities)
     return _filtered(table, source.only, source.without)
 
 
 def places_of(source: Source, table: ImageTable) -> Places:
     """The places of a source's table."""
-    if isinstance(source, CsvSource):
+    if isinstance(source, CsvSource | BagsSource):
         return source.same.places(table)
     if isinstance(source, GsvCitiesSource):
         return SameColumns(columns=("city", "place")).places(table)
     return SameColumns().places(table)
-
-
-def _expanded(path: str) -> Path:
-    expanded = os.path.expandvars(path)
-    unset = re.search(r"\$\{?(\w+)", expanded)
-    if unset:
-        raise DatasetError(
-            f"The recipe's path {path} needs the environment variable {unset[1]}, which is not set; export it, or "
-            "replace the path with --set."
-        )
-    return Path(expanded).expanduser()
 
 
 def _filtered(table: ImageTable, only: Mapping[str, Any], without: Mapping[str, Any]) -> ImageTable:

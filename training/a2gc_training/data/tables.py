@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import ConfigError, DatasetError, ImageError
 from a2gc_ros.images.decode import read_image
 
+Filter = dict[str, tuple[Any, ...]]
+"""Column to the values of which images are meant."""
+
 
 class ImageReader(Protocol):
     """Gives the image of a name."""
@@ -24,6 +27,9 @@ class ImageReader(Protocol):
 
     def identity(self, name: str) -> str:
         """A text equal for two names, of any reader, exactly when they mean the same image."""
+
+    def version(self, name: str) -> str:
+        """A text that changes when the image is replaced by another."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -47,6 +53,14 @@ class FileReader:
     def identity(self, name: str) -> str:
         """The file's absolute path."""
         return os.path.normpath(os.path.join(_real(self.root), name))  # noqa: PTH118
+
+    def version(self, name: str) -> str:
+        """The file's size and time of change; raises DatasetError when it is missing."""
+        try:
+            found = (self.root / name).stat()
+        except OSError as error:
+            raise DatasetError(f"{self.root / name} cannot be read ({error.strerror}); restore the file.") from error
+        return f"{found.st_size} {found.st_mtime_ns}"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError, DatasetError
-from a2gc_training.data.rules import PlaceRule, SameColumns
-from a2gc_training.data.sources import Filter
-from a2gc_training.data.tables import ImageTable
+from a2gc_training.data.place_rule import PlaceRule
+from a2gc_training.data.rules import SameColumns
+from a2gc_training.data.tables import Filter, ImageTable
 
 
 @dataclass(frozen=True)

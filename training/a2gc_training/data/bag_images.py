@@ -1,0 +1,178 @@
+"""Images of a recording with the poses they were taken from, taken out once and kept on disk."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from a2gc_ros.bags import Recording, open_recording
+from a2gc_ros.bags.pose_table import read_trajectory
+from a2gc_ros.errors import BagError, DatasetError
+from a2gc_ros.geometry import Pose, distance, rotation_angle, yaw_of
+from a2gc_ros.images.frame import Frame
+from a2gc_training.progress import watched
+
+LIST = "frames.csv"
+COLUMNS = ("file", "stamp_ns", "x", "y", "z", "yaw", "field_of_view")
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What is taken out of a recording.
+
+    Attributes:
+        image_topic: The camera; None takes the only one.
+        pose_topic: Poses; None takes the best topic there is.
+        trajectory: A file of poses in place of a topic.
+        metres: An image is taken when the robot has moved this far since the last one,
+        degrees: or turned this far.
+        longest_side: Longest side of a kept image, pixels.
+        field_of_view: Horizontal field of view in degrees where the recording holds no calibration.
+        camera_yaw: Degrees by which the camera looks to the left of the pose's x axis; None takes the recorded
+            transforms, and straight ahead where there are none.
+    """
+
+    image_topic: str | None
+    pose_topic: str | None
+    trajectory: str | None
+    metres: float
+    degrees: float
+    longest_side: int
+    field_of_view: float | None
+    camera_yaw: float | None
+
+
+def cache_folder() -> Path:
+    """Where images are kept: ``a2gc_ros/bag_images`` in the user's cache folder, as the XDG rules name it."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "a2gc_ros" / "bag_images"
+
+
+def taken_images(bag: Path, taking: Taking, cache: Path) -> tuple[Path, list[dict[str, str]]]:
+    """The images of a recording, taken out now or in an earlier run.
+
+    Args:
+        bag: The recording.
+        taking: What is taken out of it.
+        cache: Where images are kept. What is there belongs to the recording's size and time of change, and to
+            ``taking``; another of either is taken out anew.
+
+    Returns:
+        The folder of the images, and for each image an entry for every one of `COLUMNS`.
+
+    Raises:
+        BagError: The recording or the file of poses cannot be read, or lacks a topic.
+        DatasetError: No image has a pose, or nothing tells the field of view.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"{bag.stem}-{_key(bag, taking)}"
+    with _locked(folder):
+        if not folder.is_dir():
+            partial = folder.with_name(folder.name + ".part")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            _take(bag, taking, partial)
+            partial.rename(folder)
+    with (folder / LIST).open(newline="", encoding="utf-8") as stream:
+        return folder, list(csv.DictReader(stream))
+
+
+def _key(bag: Path, taking: Taking) -> str:
+    if not bag.exists():
+        raise BagError(f"there is no recording at {bag}; check the recipe's `bags`")
+    files = sorted(path for path in bag.rglob("*") if path.is_file()) if bag.is_dir() else [bag]
+    if taking.trajectory is not None and Path(taking.trajectory).is_file():
+        files.append(Path(taking.trajectory))
+    known = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps([known, asdict(taking)]).encode()).hexdigest()[:16]
+
+
+def _take(bag: Path, taking: Taking, folder: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    seen = 0
+    last: Pose | None = None
+    with open_recording(bag) as recording:
+        for frame in watched(_frames(recording, taking), f"Taking images out of {bag.name}"):
+            seen += 1
+            if frame.pose is None or (last is not None and not _moved(last, frame.pose, taking)):
+                continue
+            last = frame.pose
+            file = f"{frame.stamp_ns}.jpg"
+            _write(folder / file, frame.image, taking.longest_side)
+            x, y, z, yaw = _camera(frame, taking)
+            values = (file, frame.stamp_ns, x, y, z, yaw, _field_of_view(bag, frame, taking))
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+    if not rows:
+        raise DatasetError(
+            f"None of the {seen} images of {bag} has a pose; name a topic of poses that covers their stamps in "
+            "`pose_topic`, or a file in `trajectories`."
+        )
+    with (folder / LIST).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _frames(recording: Recording, taking: Taking) -> Iterator[Frame]:
+    trajectory = None if taking.trajectory is None else read_trajectory(taking.trajectory)
+    side = taking.longest_side
+    return recording.frames(
+        taking.image_topic, taking.pose_topic, trajectory=trajectory, max_size=(side, side), workers=2
+    )
+
+
+def _moved(last: Pose, pose: Pose, taking: Taking) -> bool:
+    return distance(last, pose) >= taking.metres or np.degrees(rotation_angle(last, pose)) >= taking.degrees
+
+
+def _write(file: Path, image: NDArray[np.uint8], longest_side: int) -> None:
+    height, width = image.shape[:2]
+    scale = longest_side / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    cv2.imwrite(str(file), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def _camera(frame: Frame, taking: Taking) -> tuple[float, float, float, float]:
+    """Position in metres and heading of the optical axis in radians."""
+    assert frame.pose is not None
+    if taking.camera_yaw is None and frame.t_base_camera is not None:
+        camera = frame.pose @ frame.t_base_camera
+        x, y, z = camera[:3, 3].tolist()
+        return x, y, z, float(np.arctan2(camera[1, 2], camera[0, 2]))
+    x, y, z = frame.pose[:3, 3].tolist()
+    return x, y, z, yaw_of(frame.pose) + float(np.radians(taking.camera_yaw or 0.0))
+
+
+def _field_of_view(bag: Path, frame: Frame, taking: Taking) -> float:
+    """Horizontal field of view in degrees, without distortion."""
+    if taking.field_of_view is not None:
+        return taking.field_of_view
+    if frame.intrinsics is None:
+        raise DatasetError(f"{bag} holds no calibration of its camera; give `field_of_view` in degrees in the recipe.")
+    camera = frame.intrinsics
+    focal, centre = camera.matrix[0, 0], camera.matrix[0, 2]
+    return float(np.degrees(np.arctan((centre + 0.5) / focal) + np.arctan((camera.width - 0.5 - centre) / focal)))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lets one process at a time take images out: the ranks of a training all ask for them at once."""
+    with folder.with_name(folder.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
