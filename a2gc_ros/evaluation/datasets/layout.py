@@ -1,0 +1,45 @@
+"""What a reader of a published layout offers, and the helpers they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from a2gc_ros.errors import DatasetError
+from a2gc_ros.evaluation.dataset import Dataset
+
+
+class Layout(Protocol):
+    """One way in which a data set lies on disk, below the folder that ``--data-root`` names."""
+
+    @property
+    def title(self) -> str:
+        """Whose layout this is, for people."""
+
+    def expects(self) -> Sequence[str]:
+        """Files and folders that must be there, relative to the root, for people."""
+
+    def missing(self, root: Path) -> list[str]:
+        """Those of them that are not there."""
+
+    def open(self, root: Path, name: str) -> Dataset:
+        """Reads lists, positions and ground truth; no image is opened.
+
+        Raises:
+            DatasetError: Something is missing or damaged; the sentence names the file and what to do.
+        """
+
+
+def first_folder(root: Path, choices: Sequence[str], inside: str = "") -> Path | None:
+    """The first of some folders below a root that is there and holds ``inside``."""
+    return next((root / choice for choice in choices if (root / choice / inside).exists()), None)
+
+
+def read_text(path: Path, name: str) -> str:
+    """Reads a text file; raises DatasetError that names it."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise DatasetError(f"{name} needs {path}, which cannot be read ({reason}); fetch that file again.") from None
