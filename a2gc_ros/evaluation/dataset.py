@@ -47,6 +47,7 @@ class Dataset:
         truth: For each query, the right rows of the database.
         ignored: For each query, rows of the database that its search leaves out (its own neighbours in time); None
             leaves out nothing.
+        scored: bool (Q,), queries that count; the others are only answered. None where all count.
         groups: int64 (Q,), queries that resemble each other (a clip, a drive), for intervals that draw whole groups;
             None where they stand alone.
         keys: For each image of the database and the queries, the name that a benchmark's server knows it by, for a
@@ -61,12 +62,13 @@ class Dataset:
     queries: Subset
     truth: Truth
     ignored: Sequence[NDArray[np.int64]] | None = None
+    scored: NDArray[np.bool_] | None = None
     groups: NDArray[np.int64] | None = None
     keys: tuple[Sequence[str], Sequence[str]] | None = None
     differs: str | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.database) or not len(self.queries):
+        if not len(self.database) or not self.asked:
             what = "query" if len(self.database) else "database image"
             raise DatasetError(f"{self.name} has no {what}; check its files with `a2gc datasets check {self.name}`.")
         if len(self.truth) != len(self.queries):
@@ -74,3 +76,8 @@ class Dataset:
                 f"{self.name} has {len(self.queries)} queries but ground truth for {len(self.truth)}; both must come "
                 "from the same release."
             )
+
+    @property
+    def asked(self) -> int:
+        """How many queries count."""
+        return len(self.queries) if self.scored is None else int(self.scored.sum())

@@ -116,3 +116,21 @@ class FrameTruth(Truth):
         return np.arange(
             max(0, middle - self._tolerance), min(self._database, middle + self._tolerance + 1), dtype=np.int64
         )
+
+
+class PastTruth(Truth):
+    """Another truth, of which only what a run had seen by then counts.
+
+    Args:
+        truth: What is right at any time.
+        seen: int64 (Q,), how many of the first database rows count for each query.
+    """
+
+    def __init__(self, truth: Truth, seen: NDArray[np.int64]) -> None:
+        super().__init__(len(truth))
+        self._truth, self._seen = truth, seen
+
+    def of(self, query: int) -> Positives:
+        """The right rows among those that count."""
+        rows = self._truth.of(query)
+        return rows[rows < self._seen[query]]

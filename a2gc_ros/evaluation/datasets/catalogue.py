@@ -156,4 +156,4 @@ def inspect(entry: Benchmark, root: Path) -> Inspection:
         for images in (dataset.database.images, dataset.queries.images)
         for name in images.missing()  # type: ignore[attr-defined]  # benchmarks are files
     ]
-    return Inspection(layout.title, len(dataset.queries), len(dataset.database), absent, dataset.differs)
+    return Inspection(layout.title, dataset.asked, len(dataset.database), absent, dataset.differs)

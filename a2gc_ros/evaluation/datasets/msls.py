@@ -1,7 +1,7 @@
 """Mapillary Street-Level Sequences as Mapillary publishes them.
 
-``train_val/CITY/{database,query}/`` and ``test/CITY/...`` hold ``images/KEY.jpg`` and CSV tables, row by row of the same
-images: ``seq_info.csv`` (key, sequence), ``subtask_index.csv`` (which images count), ``postprocessed.csv`` (UTM
+``train_val/CITY/{database,query}/`` and ``test/CITY/...`` hold ``images/KEY.jpg`` and CSV tables, row by row of the
+same images: ``seq_info.csv`` (key, sequence), ``subtask_index.csv`` (which images count), ``postprocessed.csv`` (UTM
 positions) and ``raw.csv`` (panoramas). As described at github.com/mapillary/mapillary_sls, whose evaluation takes
 images of the subtask ``all`` that are no panoramas, 25 m, and leaves out queries without a right image.
 """
@@ -78,20 +78,17 @@ class MslsTree:
         database = self._side(folder, "database", name)
         queries = self._side(folder, "query", name)
         truth = RadiusTruth(queries.positions, database.positions, METRES)
-        kept = np.arange(len(queries.names), dtype=np.int64)
-        if not self.long:
-            kept = np.array([row for row in kept if len(truth[row])], np.int64)
-            truth = RadiusTruth(queries.positions[kept], database.positions, METRES)
-        _, groups = np.unique([queries.sequences[row] for row in kept], return_inverse=True)
+        _, groups = np.unique(queries.sequences, return_inverse=True)
         return Dataset(
             name=name,
             protocol=self._protocol(),
             layout=self.title,
             database=Subset(FileImages(f"{name} database", folder, database.names)),
-            queries=Subset(FileImages(f"{name} queries", folder, [queries.names[row] for row in kept])),
+            queries=Subset(FileImages(f"{name} queries", folder, queries.names)),
             truth=truth,
+            scored=None if self.long else np.array([len(right) > 0 for right in truth]),
             groups=groups.astype(np.int64),
-            keys=(database.keys, [queries.keys[row] for row in kept]),
+            keys=(database.keys, queries.keys),
         )
 
     def _protocol(self) -> str:
