@@ -5,12 +5,13 @@ from a2gc_ros.placemap.exporting import export
 from a2gc_ros.placemap.live_index import IndexOptions
 from a2gc_ros.placemap.merging import merge
 from a2gc_ros.placemap.place_map import PlaceMap
-from a2gc_ros.placemap.records import Keyframe, Manifest, NewKeyframe, Session
+from a2gc_ros.placemap.records import FeatureBlob, Keyframe, Manifest, NewKeyframe, Session
 from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
 
 __all__ = [
     "BuildProgress",
     "BuildResult",
+    "FeatureBlob",
     "IndexOptions",
     "Keyframe",
     "KeyframeSelector",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.reading import Batch, BatchReader, ReadFrame
-from a2gc_ros.placemap.records import FrameLike, NewKeyframe, Session
+from a2gc_ros.placemap.records import FeatureBlob, FrameLike, NewKeyframe, Session
 from a2gc_ros.placemap.selection import ChangeGate, Spacing
 from a2gc_ros.placemap.storing import insert_keyframes
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
@@ -96,6 +96,8 @@ class MapBuilder:
         spacing: How far apart keyframes are.
         batch: Images described at once.
         read_ahead: Batches read while the extractor works on another.
+        find_features: Finds the local features that are kept with a keyframe; None keeps none, and whoever needs them
+            computes them from the kept image.
 
     Raises:
         MapError: If the map belongs to another extractor.
@@ -109,6 +111,7 @@ class MapBuilder:
         *,
         batch: int = 8,
         read_ahead: int = 2,
+        find_features: Callable[[FrameLike], FeatureBlob] | None = None,
     ) -> None:
         place_map.require(extractor.spec.fingerprint)
         self._map = place_map
@@ -116,6 +119,7 @@ class MapBuilder:
         self._spacing = spacing
         self._batch = max(1, batch)
         self._read_ahead = read_ahead
+        self._find_features = find_features
         self._settings = {"spacing": asdict(spacing), "batch": self._batch}
 
     def build(
@@ -144,7 +148,13 @@ class MapBuilder:
         change = ChangeGate(self._spacing.similarity, self._last_descriptor(position.session.id))
         read = position.frames
         with BatchReader(
-            frames, self._spacing, self._batch, self._read_ahead, position.frames, position.reader_state
+            frames,
+            self._spacing,
+            self._batch,
+            self._read_ahead,
+            position.frames,
+            position.reader_state,
+            self._find_features,
         ) as batches:
             for batch in batches:
                 kept += self._store(batch, change, source, position.session.id)
@@ -161,7 +171,7 @@ class MapBuilder:
             if len(descriptors) != len(batch.items):
                 raise MapError(f"the extractor gave {len(descriptors)} descriptors for {len(batch.items)} images")
             keyframes = [
-                _keyframe(item, descriptor)
+                self._keyframe(item, descriptor)
                 for item, descriptor in zip(batch.items, descriptors, strict=True)
                 if change.keep(item.proposal, descriptor)
             ]
@@ -199,15 +209,18 @@ class MapBuilder:
         keyframes = self._map.keyframes(session_id)
         return self._map.descriptors([keyframes[-1].id])[0] if keyframes else None
 
-
-def _keyframe(item: ReadFrame, descriptor: npt.NDArray[np.float32]) -> NewKeyframe:
-    frame = item.frame
-    return NewKeyframe(
-        stamp_ns=frame.stamp_ns,
-        descriptor=descriptor,
-        pose=frame.pose,
-        travelled=item.travelled,
-        image_jpeg=item.jpeg or encode_jpeg(frame.image),
-        intrinsics_json=intrinsics_json(frame.intrinsics),
-        frame_id=frame.frame_id,
-    )
+    def _keyframe(self, item: ReadFrame, descriptor: npt.NDArray[np.float32]) -> NewKeyframe:
+        frame, features = item.frame, item.features
+        if features is None and self._find_features is not None:
+            features = self._find_features(frame)
+        return NewKeyframe(
+            stamp_ns=frame.stamp_ns,
+            descriptor=descriptor,
+            pose=frame.pose,
+            travelled=item.travelled,
+            image_jpeg=item.jpeg or encode_jpeg(frame.image),
+            intrinsics_json=intrinsics_json(frame.intrinsics),
+            frame_id=frame.frame_id,
+            t_base_camera=frame.t_base_camera,
+            features=features,
+        )

@@ -60,13 +60,13 @@ def _copy(source: PlaceMap, merged: PlaceMap) -> None:
             out.execute("INSERT OR IGNORE INTO intrinsics (json) VALUES (?)", (text,))
             cameras[old] = out.execute("SELECT id FROM intrinsics WHERE json = ?", (text,)).fetchone()[0]
         query = (
-            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, k.intrinsics_id FROM keyframes k "
-            "ORDER BY k.id"
+            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, k.t_base_camera, "
+            "k.intrinsics_id FROM keyframes k ORDER BY k.id"
         )
         for old, session, *middle, camera in rows.execute(query):
             new = out.execute(
-                "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, intrinsics_id) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (sessions[session], *middle, cameras[camera]),
             ).lastrowid
             _copy_data(rows, out, old, new)
@@ -75,7 +75,7 @@ def _copy(source: PlaceMap, merged: PlaceMap) -> None:
 
 
 def _copy_data(rows: sqlite3.Connection, out: sqlite3.Connection, old: int, new: int | None) -> None:
-    for table, columns in (("descriptors", "crc32, data"), ("images", "jpeg")):
+    for table, columns in (("descriptors", "crc32, data"), ("images", "jpeg"), ("features", "kind, data")):
         row = rows.execute(f"SELECT {columns} FROM {table} WHERE keyframe_id = ?", (old,)).fetchone()
         if row is not None:
             places = ", ".join("?" * (1 + len(row)))

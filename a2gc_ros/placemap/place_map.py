@@ -19,7 +19,7 @@ from a2gc_ros.placemap import descriptors as coding
 from a2gc_ros.placemap import index_cache, schema
 from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.live_index import IndexOptions, LiveIndex
-from a2gc_ros.placemap.records import Keyframe, Manifest, NewKeyframe, Session
+from a2gc_ros.placemap.records import FeatureBlob, Keyframe, Manifest, NewKeyframe, Session
 from a2gc_ros.placemap.storing import insert_keyframes
 
 _NONE: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -170,13 +170,25 @@ class PlaceMap:
         image_jpeg: bytes | None = None,
         intrinsics_json: str | None = None,
         frame_id: str = "",
+        t_base_camera: Pose | None = None,
+        features: FeatureBlob | None = None,
     ) -> int:
         """Stores one keyframe and returns its id; see :class:`NewKeyframe` for the arguments.
 
         Raises:
             MapError: If the session is unknown, the descriptor does not fit, or the map cannot be written.
         """
-        new = NewKeyframe(stamp_ns, descriptor, pose, travelled, image_jpeg, intrinsics_json, frame_id)
+        new = NewKeyframe(
+            stamp_ns,
+            descriptor,
+            pose=pose,
+            travelled=travelled,
+            image_jpeg=image_jpeg,
+            intrinsics_json=intrinsics_json,
+            frame_id=frame_id,
+            t_base_camera=t_base_camera,
+            features=features,
+        )
         return self.add_many(session_id, [new])[0]
 
     def add_many(self, session_id: int, keyframes: Sequence[NewKeyframe]) -> list[int]:
@@ -210,6 +222,14 @@ class PlaceMap:
         with self.reading() as connection:
             row = connection.execute("SELECT jpeg FROM images WHERE keyframe_id = ?", (int(keyframe_id),)).fetchone()
         return bytes(row[0]) if row else None
+
+    def features(self, keyframe_id: int) -> FeatureBlob | None:
+        """Returns a keyframe's local features, or None where none were kept."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT kind, data FROM features WHERE keyframe_id = ?", (int(keyframe_id),)
+            ).fetchone()
+        return FeatureBlob(str(row[0]), bytes(row[1])) if row else None
 
     def descriptors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Returns descriptors as float32, shape (len(ids), D).
@@ -282,6 +302,18 @@ class PlaceMap:
             excluded = _NONE if exclude is None else np.unique(columns.rows_of(exclude))
             similarities, rows = self._live.index.search(queries, k, excluded)
             return np.clip(similarities, -1, 1), np.where(rows >= 0, columns.ids[rows], -1)
+
+    def compare(self, descriptor: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Returns the cosine of one descriptor, float32 (D,), with each of these keyframes, float32 (len(ids),).
+
+        Raises:
+            MapError: If the descriptor does not fit, or a stored one is damaged.
+        """
+        query = coding.checked(descriptor, self._manifest.descriptor_dim)[0]
+        with self._lock:
+            with self.reading():
+                self._live.synchronise()
+            return np.clip(self._live.index.compare(query, self._live.columns.rows_of(ids)), -1, 1)
 
     def save_copy(self, path: str | Path) -> None:
         """Writes a consistent copy of the map while it is in use; an existing file is replaced in one step.
@@ -359,15 +391,20 @@ class PlaceMap:
 
     def _keyframes(self, condition: str, values: tuple[int, ...]) -> list[Keyframe]:
         query = (
-            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, i.json FROM keyframes k "
-            f"LEFT JOIN intrinsics i ON i.id = k.intrinsics_id {condition}"
+            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, i.json, k.t_base_camera "
+            f"FROM keyframes k LEFT JOIN intrinsics i ON i.id = k.intrinsics_id {condition}"
         )
         with self.reading() as connection:
             return [_keyframe(row) for row in connection.execute(query, values)]
 
 
 def _keyframe(row: tuple[Any, ...]) -> Keyframe:
-    keyframe_id, session_id, stamp_ns, pose, travelled, frame_id, intrinsics = row
-    matrix = None if pose is None else np.frombuffer(pose, dtype="<f8").reshape(4, 4).copy()
+    keyframe_id, session_id, stamp_ns, pose, travelled, frame_id, intrinsics, mounted = row
     way = None if travelled is None else float(travelled)
-    return Keyframe(keyframe_id, int(session_id), int(stamp_ns), matrix, way, frame_id, intrinsics)
+    return Keyframe(
+        keyframe_id, int(session_id), int(stamp_ns), _matrix(pose), way, frame_id, intrinsics, _matrix(mounted)
+    )
+
+
+def _matrix(data: bytes | None) -> Pose | None:
+    return None if data is None else np.frombuffer(data, dtype="<f8").reshape(4, 4).copy()

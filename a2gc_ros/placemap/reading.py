@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from a2gc_ros.placemap.records import FrameLike
+from a2gc_ros.placemap.records import FeatureBlob, FrameLike
 from a2gc_ros.placemap.selection import MotionGate, Odometer, Proposal, Spacing
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 
@@ -24,12 +24,14 @@ class ReadFrame:
         proposal: KEEP or COMPARE.
         travelled: Metres since the source's begin, or None.
         jpeg: The image to keep, if it is certain that the frame is kept.
+        features: Local features to keep, likewise.
     """
 
     frame: FrameLike
     proposal: Proposal
     travelled: float | None
     jpeg: bytes | None
+    features: FeatureBlob | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class BatchReader:
         ahead: Batches read ahead.
         done: Frames to pass over, dealt with by an earlier run.
         state: ``Batch.state`` of the last batch of that run, or None.
+        find_features: Finds the local features that are kept with a keyframe, or None.
     """
 
     def __init__(
@@ -71,10 +74,12 @@ class BatchReader:
         ahead: int,
         done: int,
         state: dict[str, Any] | None,
+        find_features: Callable[[FrameLike], FeatureBlob] | None = None,
     ) -> None:
         self._frames = frames
         self._size = size
         self._done = done
+        self._find_features = find_features
         self._motion = MotionGate(spacing)
         self._odometer = Odometer()
         if state is not None:
@@ -143,8 +148,11 @@ class BatchReader:
             proposal = self._motion.propose(frame.stamp_ns, frame.pose)
             if proposal is Proposal.SKIP:
                 continue
-            jpeg = encode_jpeg(frame.image) if proposal is Proposal.KEEP else None
-            items.append(ReadFrame(frame, proposal, travelled, jpeg))
+            jpeg, features = None, None
+            if proposal is Proposal.KEEP:
+                jpeg = encode_jpeg(frame.image)
+                features = self._find_features(frame) if self._find_features else None
+            items.append(ReadFrame(frame, proposal, travelled, jpeg, features))
             if len(items) == self._size:
                 yield Batch(items, count, stamp_ns, self._state(), is_last=False)
                 items = []

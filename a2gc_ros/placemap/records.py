@@ -52,6 +52,7 @@ class Keyframe:
         travelled: Metres travelled since the session began, or None without odometry.
         frame_id: The camera's frame.
         intrinsics_json: Calibration of the camera as JSON, or None.
+        t_base_camera: Pose of the camera's optical frame in the robot's base, or None where it was not known.
     """
 
     id: int
@@ -61,6 +62,20 @@ class Keyframe:
     travelled: float | None
     frame_id: str = ""
     intrinsics_json: str | None = None
+    t_base_camera: Pose | None = None
+
+
+@dataclass(frozen=True)
+class FeatureBlob:
+    """Local features as bytes; what they mean is the affair of whoever compares them.
+
+    Attributes:
+        kind: Names the features and how they are written; others are never compared with them.
+        data: The bytes.
+    """
+
+    kind: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,8 @@ class NewKeyframe:
         image_jpeg: The image as :func:`a2gc_ros.placemap.thumbnails.encode_jpeg` gives it, or None.
         intrinsics_json: As :func:`a2gc_ros.placemap.thumbnails.intrinsics_json` gives it, or None.
         frame_id: The camera's frame.
+        t_base_camera: Pose of the camera's optical frame in the robot's base, or None.
+        features: Local features of the image, or None.
     """
 
     stamp_ns: int
@@ -84,6 +101,8 @@ class NewKeyframe:
     image_jpeg: bytes | None = None
     intrinsics_json: str | None = None
     frame_id: str = ""
+    t_base_camera: Pose | None = None
+    features: FeatureBlob | None = None
 
 
 class IntrinsicsLike(Protocol):
@@ -132,3 +151,11 @@ class FrameLike(Protocol):
     @property
     def pose(self) -> Pose | None:
         """``t_odom_base``, where known."""
+
+    @property
+    def t_base_camera(self) -> Pose | None:
+        """Pose of the camera in the robot's base, where known."""
+
+    @property
+    def depth(self) -> npt.NDArray[Any] | None:
+        """Metres along the optical axis of every pixel, float32 (H, W), where a depth camera measured it."""

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.placemap import migration
 from a2gc_ros.placemap.records import Manifest
 
 APPLICATION_ID: Final = 0x41324743  # "A2GC"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 PRIVATE: Final = ":memory:"
 """The name of a map that lives as long as its process."""
 
@@ -43,7 +44,8 @@ CREATE TABLE keyframes (
     pose BLOB,
     travelled REAL,
     frame_id TEXT NOT NULL,
-    intrinsics_id INTEGER REFERENCES intrinsics (id)
+    intrinsics_id INTEGER REFERENCES intrinsics (id),
+    t_base_camera BLOB
 );
 CREATE TABLE descriptors (
     keyframe_id INTEGER PRIMARY KEY REFERENCES keyframes (id),
@@ -53,6 +55,11 @@ CREATE TABLE descriptors (
 CREATE TABLE images (
     keyframe_id INTEGER PRIMARY KEY REFERENCES keyframes (id),
     jpeg BLOB NOT NULL
+);
+CREATE TABLE features (
+    keyframe_id INTEGER PRIMARY KEY REFERENCES keyframes (id),
+    kind TEXT NOT NULL,
+    data BLOB NOT NULL
 );
 CREATE TABLE progress (
     source TEXT PRIMARY KEY,
@@ -149,6 +156,9 @@ def sync_folder(folder: Path) -> None:
 def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connection, Manifest]:
     """Opens a map file and refuses what is not one.
 
+    A map of an older format is brought to the present one when it is opened for writing; opened read-only the file
+    stays as it is, and is only seen in the present form.
+
     Raises:
         MapError: If the file is missing, no place map, of a newer format, damaged, or not readable.
     """
@@ -163,6 +173,11 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
     try:
         connection = _connect(_uri(path, read_only), uri=True)
         manifest = _examine(connection, path)
+        if read_only:
+            migration.view_as_present(connection)
+        else:
+            with transaction(connection):
+                migration.migrate(connection, FORMAT_VERSION)
     # A damaged file can make SQLite's own message undecodable.
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if connection is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.geometry import Pose
 from a2gc_ros.placemap.descriptors import checked, encode
 from a2gc_ros.placemap.records import NewKeyframe
 
@@ -29,22 +30,17 @@ def _insert(connection: sqlite3.Connection, session_id: int, new: NewKeyframe, d
     descriptor = checked(new.descriptor, dim)
     if len(descriptor) != 1:
         raise MapError(f"a keyframe has one descriptor, not {len(descriptor)}")
-    pose = None
-    if new.pose is not None:
-        matrix = np.asarray(new.pose, dtype="<f8")
-        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-            raise MapError(f"the pose of the keyframe at {new.stamp_ns} ns is no finite 4x4 matrix")
-        pose = matrix.tobytes()
     cursor = connection.execute(
-        "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, intrinsics_id) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, intrinsics_id, t_base_camera) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             session_id,
             int(new.stamp_ns),
-            pose,
+            _pose_bytes(new.pose, f"the pose of the keyframe at {new.stamp_ns} ns"),
             None if new.travelled is None else float(new.travelled),
             new.frame_id,
             _intrinsics_id(connection, new.intrinsics_json),
+            _pose_bytes(new.t_base_camera, f"the camera's pose on the robot at {new.stamp_ns} ns"),
         ),
     )
     keyframe_id = int(cursor.lastrowid or 0)
@@ -54,7 +50,18 @@ def _insert(connection: sqlite3.Connection, session_id: int, new: NewKeyframe, d
     )
     if new.image_jpeg is not None:
         connection.execute("INSERT INTO images VALUES (?, ?)", (keyframe_id, new.image_jpeg))
+    if new.features is not None:
+        connection.execute("INSERT INTO features VALUES (?, ?, ?)", (keyframe_id, new.features.kind, new.features.data))
     return keyframe_id
+
+
+def _pose_bytes(pose: Pose | None, what: str) -> bytes | None:
+    if pose is None:
+        return None
+    matrix = np.asarray(pose, dtype="<f8")
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise MapError(f"{what} is no finite 4x4 matrix")
+    return matrix.tobytes()
 
 
 def _intrinsics_id(connection: sqlite3.Connection, text: str | None) -> int | None:

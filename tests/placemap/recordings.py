@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
-from a2gc_ros.placemap import BuildProgress, Manifest, MapBuilder, PlaceMap, Spacing
+from a2gc_ros.placemap import BuildProgress, FeatureBlob, Manifest, MapBuilder, PlaceMap, Spacing
+from a2gc_ros.placemap.records import FrameLike
 
 DIM = 24
+MOUNTED = pose_from_xy_yaw(0.2, 0.0, 0.1)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class MadeFrame:
     frame_id: str
     intrinsics: None
     pose: Pose | None
+    t_base_camera: Pose | None = None
+    depth: None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,12 @@ def frames(count: int, *, poses: bool, seconds_per_frame: float = 0.0) -> Iterat
         scene[fresh] = rng.integers(0, 255, int(fresh.sum()))
         time.sleep(seconds_per_frame)
         pose = pose_from_xy_yaw(0.25 * at + 0.1 * np.sin(at), 0.0, 0.05 * at) if poses else None
-        yield MadeFrame(at * 10**8, scene.astype(np.uint8), "camera", None, pose)
+        yield MadeFrame(at * 10**8, scene.astype(np.uint8), "camera", None, pose, MOUNTED)
+
+
+def few_pixels(frame: FrameLike) -> FeatureBlob:
+    """Stands for local features: what is kept must be that frame's."""
+    return FeatureBlob("pixels", frame.image[:2, :2].tobytes())
 
 
 def build(path: Path, count: int, *, poses: bool, seconds: float = 0.0, on_progress: object = None) -> PlaceMap:
@@ -76,7 +85,9 @@ def build(path: Path, count: int, *, poses: bool, seconds: float = 0.0, on_progr
         place_map = PlaceMap.open(path, fingerprint=extractor.spec.fingerprint)
     else:
         place_map = PlaceMap.create(path, Manifest(extractor.spec.fingerprint, DIM))
-    builder = MapBuilder(place_map, extractor, Spacing(similarity=0.97, min_interval_s=0.1), batch=5)
+    builder = MapBuilder(
+        place_map, extractor, Spacing(similarity=0.97, min_interval_s=0.1), batch=5, find_features=few_pixels
+    )
     builder.build(
         "made",
         frames(count, poses=poses, seconds_per_frame=seconds),
@@ -97,6 +108,8 @@ def content(place_map: PlaceMap) -> list[tuple]:
             k.travelled,
             place_map.descriptors([k.id]).tobytes(),
             place_map.image(k.id),
+            None if k.t_base_camera is None else k.t_base_camera.tobytes(),
+            place_map.features(k.id),
         )
         for k in place_map.keyframes()
     ]

@@ -37,7 +37,8 @@ recordings = _load()
 
 
 def _builder(place_map: PlaceMap, spacing: Spacing | None = None, batch: int = 5) -> MapBuilder:
-    return MapBuilder(place_map, recordings.MadeExtractor(), spacing or Spacing(), batch=batch)
+    extractor = recordings.MadeExtractor()
+    return MapBuilder(place_map, extractor, spacing or Spacing(), batch=batch, find_features=recordings.few_pixels)
 
 
 def test_keyframes_are_spaced_by_the_way(tmp_path: Path) -> None:
