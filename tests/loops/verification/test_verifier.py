@@ -10,10 +10,10 @@ from a2gc_ros import geometry
 from a2gc_ros.errors import MapError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
-from a2gc_ros.loops import LoopConfig, verification
-from a2gc_ros.loops.camera import is_usable, normalised_points, parse_intrinsics
-from a2gc_ros.loops.features import FeatureExtractor, coverage, match
-from a2gc_ros.loops.verification import GeometricVerifier
+from a2gc_ros.loops import LoopConfig
+from a2gc_ros.loops.verification import GeometricVerifier, estimators, views
+from a2gc_ros.loops.verification.camera import is_usable, normalised_points, parse_intrinsics
+from a2gc_ros.loops.verification.features import FeatureExtractor, coverage, match
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
 
@@ -151,14 +151,14 @@ def test_an_estimator_that_fails_inside_is_no_geometry(monkeypatch: pytest.Monke
         raise cv2.error("an assertion in the estimator")
 
     points = np.zeros((40, 2))
-    assert verification._fitted(broken, points, points) is None
-    assert verification._fitted(cv2.findFundamentalMat, points, points, cv2.USAC_MAGSAC, 1.0, 0.99, 100) is None
+    assert estimators.fitted(broken, points, points) is None
+    assert estimators.fitted(cv2.findFundamentalMat, points, points, cv2.USAC_MAGSAC, 1.0, 0.99, 100) is None
 
 
 def test_views_of_keyframes_come_from_the_map_and_are_kept_for_the_latest(
     town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "CACHED_IMAGES", 3)
+    monkeypatch.setattr(views, "CACHED_VIEWS", 3)
     image = town.view(town.pose(10.0) @ ROBOT_CAMERA)
     descriptor = np.eye(4, dtype=np.float32)[0]
     with PlaceMap.create(":memory:", Manifest("f" * 64, 4)) as place_map:
@@ -181,7 +181,7 @@ def test_views_of_keyframes_come_from_the_map_and_are_kept_for_the_latest(
         assert verifier.verify(view, None).reason == "the keyframe has no readable image"
         for keyframe_id in (3, 4, 5):
             verifier.view_of_keyframe(place_map, keyframe_id)
-        assert len(verifier._cache) == 3
+        assert len(verifier._keyframes._cache) == 3
         assert verifier.view_of_keyframe(place_map, 2) is not view
 
 

@@ -72,13 +72,13 @@ def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
         essential: An essential matrix near the truth, ``b^T E a = 0``.
         tolerance: Distance of an inlier from its epipolar line, in normalised units.
     """
-    rays_a, rays_b = _homogeneous(a), _homogeneous(b)
+    rays_a, rays_b = homogeneous(a), homogeneous(b)
     near = np.abs(_sampson(essential, rays_a, rays_b)) <= tolerance
     if near.sum() < MIN_POINTS:
         return Motion(None, None, near, "too few points for a pose")
     first, second, direction = (np.asarray(part, dtype=np.float64) for part in cv2.decomposeEssentialMat(essential))
     starts = [(_nearer(first, second, rays_a[near], rays_b[near]), direction.ravel())]
-    turned = _rotation_between(rays_a[near], rays_b[near])
+    turned = rotation_between(rays_a[near], rays_b[near])
     starts += [(turned, axis) for axis in np.eye(3, dtype=np.float64)]
     # Over all matches, not only those that the first guess agrees with: they would pull the result towards it.
     scale = tolerance * NOISE_SHARE
@@ -87,7 +87,7 @@ def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
         key=lambda minimum: minimum.cost,
     )
     best = minima[0]
-    inliers = np.abs(_sampson(_cross(best.direction) @ best.rotation, rays_a, rays_b)) <= tolerance
+    inliers = np.abs(_sampson(skew(best.direction) @ best.rotation, rays_a, rays_b)) <= tolerance
     if inliers.sum() < MIN_POINTS:
         return Motion(None, None, inliers, "too few points for a pose")
     if _covariance(best.rotation, best.direction, rays_a[inliers], rays_b[inliers], scale) is None:
@@ -127,18 +127,18 @@ def _minimise(rotation: Matrix, direction: Matrix, a: Points, b: Points, scale: 
 
 
 def _cost(rotation: Matrix, direction: Matrix, a: Points, b: Points, scale: float) -> float:
-    residuals = _sampson(_cross(direction) @ rotation, a, b)
+    residuals = _sampson(skew(direction) @ rotation, a, b)
     return float(np.log1p((residuals / scale) ** 2).sum())
 
 
 def _linearised(rotation: Matrix, direction: Matrix, a: Points, b: Points) -> tuple[Points, Matrix]:
     """Returns residuals (N,) and their derivatives (N, 5) by the rotation (3) and the direction (2)."""
-    cross = _cross(direction)
+    cross = skew(direction)
     essential = cross @ rotation
-    changes = [cross @ _cross(axis) @ rotation for axis in np.eye(3)]
-    changes += [_cross(tangent) @ rotation for tangent in _tangents(direction).T]
+    changes = [cross @ skew(axis) @ rotation for axis in np.eye(3)]
+    changes += [skew(tangent) @ rotation for tangent in _tangents(direction).T]
     lines_b, lines_a = a @ essential.T, b @ essential[:, :2]
-    lengths = _line_lengths(lines_b, lines_a)
+    lengths = line_lengths(lines_b, lines_a)
     residuals = (b * lines_b).sum(axis=1) / lengths
     jacobian = np.empty((len(a), 5))
     for column, change in enumerate(changes):
@@ -213,7 +213,7 @@ def _in_front(minimum: _Minimum, a: Points, b: Points, tolerance: float) -> Pose
     return pose
 
 
-def _rotation_between(a: Points, b: Points) -> Matrix:
+def rotation_between(a: Points, b: Points) -> Matrix:
     """Returns the rotation that carries directions ``a`` to ``b`` best, leaving out the worse half (Kabsch)."""
     from_a = a / np.linalg.norm(a, axis=1, keepdims=True)
     to_b = b / np.linalg.norm(b, axis=1, keepdims=True)
@@ -235,18 +235,20 @@ def _nearer(first: Matrix, second: Matrix, a: Points, b: Points) -> Matrix:
 def _sampson(essential: Matrix, a: Points, b: Points) -> Points:
     """Returns the signed Sampson error of each match, in normalised units."""
     lines_b = a @ essential.T
-    return (b * lines_b).sum(axis=1) / _line_lengths(lines_b, b @ essential[:, :2])
+    return (b * lines_b).sum(axis=1) / line_lengths(lines_b, b @ essential[:, :2])
 
 
-def _line_lengths(lines_b: Points, lines_a: Points) -> Points:
+def line_lengths(lines_b: Points, lines_a: Points) -> Points:
     """Returns the norm of the first two coordinates of both epipolar lines together."""
     squares = (lines_b[:, :2] ** 2).sum(axis=1) + (lines_a**2).sum(axis=1)
     return np.sqrt(np.maximum(squares, 1e-24))
 
 
-def _homogeneous(points: Points) -> Points:
+def homogeneous(points: Points) -> Points:
+    """Returns (x, y, 1) of points (N, 2)."""
     return np.hstack([points, np.ones((len(points), 1))])
 
 
-def _cross(v: Matrix) -> Matrix:
+def skew(v: Matrix) -> Matrix:
+    """Returns the matrix of the cross product: ``skew(v) @ w == np.cross(v, w)``."""
     return np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])

@@ -13,6 +13,9 @@ RATIO: Final = {"sift": 0.85, "orb": 0.9}
 """Largest ratio of the distances (Euclidean, of unit descriptors) to the nearest and second nearest feature that is
 trusted."""
 
+NEIGHBOUR_RATIO: Final = 0.8
+"""The same between neighbouring keyframes, whose views differ less, in one direction only."""
+
 
 @dataclass(frozen=True)
 class LocalFeatures:
@@ -23,12 +26,15 @@ class LocalFeatures:
         descriptors: float32 (N, d), L2-normalised: the cosine orders pairs as the feature's own distance does.
         width: Of the image, pixels.
         height: Of the image, pixels.
+        inverse_depths: float32 (N,), 1 / metres along the optical axis, NaN where unknown; None where there was no
+            depth image.
     """
 
     points: npt.NDArray[np.float64]
     descriptors: npt.NDArray[np.float32]
     width: int
     height: int
+    inverse_depths: npt.NDArray[np.float32] | None = None
 
 
 class FeatureExtractor:
@@ -43,15 +49,22 @@ class FeatureExtractor:
         self.kind = kind
         self._detector = cv2.SIFT.create(count) if kind == "sift" else cv2.ORB.create(count)
 
-    def extract(self, image: npt.NDArray[np.uint8]) -> LocalFeatures:
-        """Finds the features of an RGB image, uint8 (H, W, 3)."""
+    def extract(self, image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32] | None = None) -> LocalFeatures:
+        """Finds the features of an image.
+
+        Args:
+            image: RGB, uint8 (H, W, 3).
+            depth: Metres along the optical axis, float32 (H', W'), of the same view at any size; zero or NaN where
+                unknown.
+        """
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         keypoints, raw = self._detector.detectAndCompute(grey, None)
         height, width = grey.shape
         if raw is None or len(keypoints) == 0:
             return LocalFeatures(np.empty((0, 2)), np.empty((0, 1), dtype=np.float32), width, height)
         points = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float64)
-        return LocalFeatures(points, self._unit(np.asarray(raw)), width, height)
+        inverse = None if depth is None else inverse_depths(depth, points, width, height)
+        return LocalFeatures(points, self._unit(np.asarray(raw)), width, height, inverse)
 
     def _unit(self, raw: npt.NDArray) -> npt.NDArray[np.float32]:
         if self.kind == "orb":
@@ -61,6 +74,27 @@ class FeatureExtractor:
         # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): compares histograms by the Hellinger kernel.
         sums = np.maximum(raw.sum(axis=1, keepdims=True), 1e-12)
         return np.sqrt(raw / sums).astype(np.float32)
+
+
+def inverse_depths(
+    depth: npt.NDArray[np.float32], points: npt.NDArray[np.float64], width: int, height: int
+) -> npt.NDArray[np.float32]:
+    """Reads a depth image at points; NaN where it knows nothing.
+
+    Args:
+        depth: Metres, float32 (H', W').
+        points: float64 (N, 2), pixels of an image of the same view.
+        width: Of that image.
+        height: Of that image.
+
+    Returns:
+        1 / metres, float32 (N,).
+    """
+    scale = np.array([depth.shape[1] / width, depth.shape[0] / height])
+    column, row = np.round((points + 0.5) * scale - 0.5).astype(int).T
+    found = depth[np.clip(row, 0, depth.shape[0] - 1), np.clip(column, 0, depth.shape[1] - 1)]
+    known = np.isfinite(found) & (found > 0)
+    return np.where(known, 1 / np.where(known, found, 1), np.nan).astype(np.float32)
 
 
 def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.int64]:
@@ -83,6 +117,32 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.in
     good = (to_a[to_b] == rows) & trusted_ab & trusted_ba[to_b]
     pairs = np.stack([rows[good], to_b[good]], axis=1)
     return _distinct(pairs, a.points, b.points)
+
+
+def match_into(
+    a: LocalFeatures, used: npt.NDArray[np.int64], b: LocalFeatures, ratio: float = NEIGHBOUR_RATIO
+) -> npt.NDArray[np.int64]:
+    """Matches some features of one image to another that surely shows the same.
+
+    Args:
+        a: Features of one image.
+        used: Which of them are wanted, (N,).
+        b: Features of the other.
+        ratio: As for :func:`match`, in this direction alone.
+
+    Returns:
+        Pairs of positions in ``used`` and indices into ``b``, (M, 2); none of ``b`` twice.
+    """
+    if len(used) == 0 or len(b.points) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+    cosines = a.descriptors[used] @ b.descriptors.T
+    nearest, trusted = _nearest(cosines, ratio)
+    # Of those that claim one feature the most similar gets it.
+    claims = np.flatnonzero(trusted)
+    claims = claims[np.argsort(-cosines[claims, nearest[claims]], kind="stable")]
+    _, first = np.unique(nearest[claims], return_index=True)
+    kept = np.sort(claims[first])
+    return np.stack([kept, nearest[kept]], axis=1)
 
 
 def _nearest(cosines: npt.NDArray[np.float32], ratio: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

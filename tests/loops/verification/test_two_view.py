@@ -7,7 +7,7 @@ import pytest
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
-from a2gc_ros.loops.two_view import Motion, refine
+from a2gc_ros.loops.verification.two_view import Motion, refine
 
 NOISE = 0.001
 TOLERANCE = 4 * NOISE

@@ -1,0 +1,235 @@
+"""The pose of a camera among landmarks, in metres, and how sure it is.
+
+Every landmark is a direction and an inverse depth with a covariance, so near and far ones, and those of unknown depth,
+stand in one sum: the squared distances of the projected landmarks from the query's features, each weighed with the
+inverse of its own covariance (the feature's noise and the projected landmark's together). The least is found by
+Levenberg-Marquardt with Cauchy weights from several starts: the landmarks' uncertainty is included to first order, as
+eliminating them from a bundle adjustment would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.verification.landmarks import Landmarks, crosses, projected
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+ITERATIONS: Final = 25
+INLIER_SQUARED: Final = 11.8
+"""Squared errors over their variance up to this are inliers: 99.7 % of a chi-square with two degrees of freedom."""
+
+WELL_KNOWN: Final = 0.25
+"""Landmarks whose inverse depth is known to this share serve the minimal solver."""
+
+MIN_KNOWN: Final = 10
+"""Landmarks of known depth that must agree with a pose."""
+
+_RANSAC_PIXELS: Final = 6.0
+"""Tolerance of the minimal solver in units of the feature's noise: landmarks are less sure than features."""
+
+
+@dataclass(frozen=True)
+class CameraPose:
+    """A camera among landmarks.
+
+    Attributes:
+        pose: ``t_keyframe_query`` between the two cameras, metres.
+        covariance: (6, 6), translation before rotation, in the axes of the keyframe's camera.
+        inliers: bool (N,), the landmarks that agree.
+        known: How many of them have a known depth.
+        cost: What the best pose leaves.
+    """
+
+    pose: Pose
+    covariance: Array
+    inliers: npt.NDArray[np.bool_]
+    known: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class _Minimum:
+    pose: Pose
+    cost: float
+
+
+def locate(landmarks: Landmarks, rays: Array, noise: float, starts: Sequence[Pose]) -> list[CameraPose]:
+    """Finds the pose of the query's camera.
+
+    Args:
+        landmarks: Those of the keyframe that were matched.
+        rays: Their matches' directions (x/z, y/z) in the query, float64 (N, 2).
+        noise: Standard deviation of a direction.
+        starts: Guesses of ``t_keyframe_query``.
+
+    Returns:
+        The distinct minima, best first; empty where nothing can be computed.
+    """
+    guesses = [*starts, *_minimal(landmarks, rays, noise)]
+    minima = sorted((_minimise(guess, landmarks, rays, noise) for guess in guesses), key=lambda m: m.cost)
+    found = [_with_covariance(minimum, landmarks, rays, noise) for minimum in minima]
+    return [pose for pose in found if pose is not None]
+
+
+def scaled_start(landmarks: Landmarks, rays: Array, direction: Pose) -> Pose | None:
+    """Gives a motion of unit length the length that the landmarks want.
+
+    Args:
+        landmarks: Those that were matched.
+        rays: Their matches in the query.
+        direction: ``t_keyframe_query`` with a translation of unit length.
+    """
+    known = landmarks.known & (landmarks.inverse_depths > 1e-3)
+    if known.sum() < MIN_KNOWN:
+        return None
+    t_query_keyframe = geometry.inverse(direction)
+    turned = np.hstack([landmarks.rays, np.ones((len(rays), 1))])[known] @ t_query_keyframe[:3, :3].T
+    towards = t_query_keyframe[:3, 3]
+    # (x, y) z' = z (x', y') along the line, linear in the length s: p = turned + s d towards.
+    seen = rays[known]
+    slope = landmarks.inverse_depths[known, None] * (towards[:2] - seen * towards[2])
+    offset = seen * turned[:, 2:] - turned[:, :2]
+    lengths = (slope * offset).sum(axis=1) / np.maximum((slope**2).sum(axis=1), 1e-18)
+    scaled = direction.copy()
+    scaled[:3, 3] *= float(np.clip(np.median(lengths), 0.01, 50.0))
+    return scaled
+
+
+def _minimal(landmarks: Landmarks, rays: Array, noise: float) -> list[Pose]:
+    """Solves for the pose from samples of points alone, which needs neither parallax nor a guess."""
+    inverse = landmarks.inverse_depths
+    well = landmarks.known & (np.sqrt(landmarks.covariances[:, 2, 2]) < WELL_KNOWN * inverse)
+    if well.sum() < MIN_KNOWN:
+        return []
+    points = np.hstack([landmarks.rays[well], np.ones((int(well.sum()), 1))]) / inverse[well, None]
+    try:
+        done, turn, shift, _ = cv2.solvePnPRansac(
+            points,
+            rays[well],
+            np.eye(3),
+            np.zeros(4),
+            flags=cv2.SOLVEPNP_SQPNP,
+            reprojectionError=_RANSAC_PIXELS * noise,
+            iterationsCount=200,
+            confidence=0.999,
+        )
+    except cv2.error:
+        return []
+    if not done or not (np.isfinite(turn).all() and np.isfinite(shift).all()):
+        return []
+    t_query_keyframe = np.eye(4)
+    t_query_keyframe[:3, :3], t_query_keyframe[:3, 3] = cv2.Rodrigues(turn)[0], shift.ravel()
+    return [geometry.inverse(t_query_keyframe)]
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """Errors of the landmarks and how they change; the errors' covariances are factored out.
+
+    Attributes:
+        squares: (N,), squared errors over their variances.
+        errors: (N, 2), whitened.
+        by_pose: (N, 2, 6), derivative of the whitened projection by the pose.
+        by_inverse_depth: (N, 2), by the inverse depth.
+        log_determinants: (N,), of the errors' covariances.
+    """
+
+    squares: Array
+    errors: Array
+    by_pose: Array
+    by_inverse_depth: Array
+    log_determinants: Array
+
+
+def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> _Linear:
+    """Projects the landmarks: p = R^T (m - d t) for ``t_keyframe_query`` = (R, t)."""
+    rotation, translation = pose[:3, :3], pose[:3, 3]
+    inverse = landmarks.inverse_depths
+    shifted = np.hstack([landmarks.rays, np.ones((len(rays), 1))]) - inverse[:, None] * translation
+    moved, by_point = projected(shifted @ rotation)
+    by_shifted = by_point @ rotation.T
+    by_landmark = np.concatenate([by_shifted[:, :, :2], -(by_shifted @ translation)[:, :, None]], axis=2)
+    spread = by_landmark @ landmarks.covariances @ np.swapaxes(by_landmark, 1, 2)
+    spread[:, [0, 1], [0, 1]] += noise**2
+    # A turn of the camera by w about the keyframe's axes turns the point the other way.
+    by_pose = np.concatenate([-inverse[:, None, None] * by_shifted, by_shifted @ crosses(shifted)], axis=2)
+    root = np.linalg.cholesky(spread)
+    errors = np.linalg.solve(root, (rays - moved)[:, :, None])[:, :, 0]
+    # What lies behind the query cannot be seen by it.
+    errors[(shifted @ rotation)[:, 2] <= 0] = 1e3
+    return _Linear(
+        (errors**2).sum(axis=1),
+        errors,
+        np.linalg.solve(root, by_pose),
+        np.linalg.solve(root, by_landmark[:, :, 2:])[:, :, 0],
+        2 * np.log(root[:, 0, 0] * root[:, 1, 1]),
+    )
+
+
+def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> _Minimum:
+    damping = 1e-3
+    at = _linearised(pose, landmarks, rays, noise)
+    cost = _cost(at)
+    for _ in range(ITERATIONS):
+        weights = 1 / (1 + at.squares / 4)
+        normal = np.einsum("n,nij,nik->jk", weights, at.by_pose, at.by_pose)
+        gradient = np.einsum("n,nij,ni->j", weights, at.by_pose, at.errors)
+        step = np.linalg.solve(normal + np.diag(damping * np.diag(normal) + 1e-9), gradient)
+        moved = _moved(pose, step)
+        moved_at = _linearised(moved, landmarks, rays, noise)
+        moved_cost = _cost(moved_at)
+        if moved_cost < cost:
+            improvement = cost - moved_cost
+            pose, at, cost, damping = moved, moved_at, moved_cost, damping / 5
+            if improvement < 1e-6 * abs(cost):
+                break
+        else:
+            damping *= 8
+            if damping > 1e6:
+                break
+    return _Minimum(pose, cost)
+
+
+def _cost(at: _Linear) -> float:
+    """Returns minus twice the logarithm of a Cauchy likelihood; the determinants keep far guesses from paying."""
+    return float((4 * np.log1p(at.squares / 4) + at.log_determinants).sum())
+
+
+def _moved(pose: Pose, step: Array) -> Pose:
+    moved = pose.copy()
+    moved[:3, 3] += step[:3]
+    moved[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
+    return moved
+
+
+def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise: float) -> CameraPose | None:
+    """Adds the covariance: of the features' noise, and of the motions that landmarks have in common."""
+    at = _linearised(minimum.pose, landmarks, rays, noise)
+    inliers = at.squares <= INLIER_SQUARED
+    known = int((inliers & landmarks.known).sum())
+    freedom = 2 * int(inliers.sum()) - 6 - int((inliers & ~landmarks.known).sum())
+    if known < MIN_KNOWN or freedom < 1:
+        return None
+    by_pose, by_depth = at.by_pose[inliers], at.by_inverse_depth[inliers]
+    try:
+        inverse = np.linalg.inv(np.einsum("nij,nik->jk", by_pose, by_pose))
+    except np.linalg.LinAlgError:
+        return None
+    # The features' noise was assumed; what the fit leaves tells whether they are worse.
+    factor = max(1.0, float(at.squares[inliers].sum()) / freedom)
+    covariance = factor * inverse
+    pulls = np.einsum("nij,ni->nj", by_pose, by_depth)
+    for number, of_motion in enumerate(landmarks.motions):
+        here = landmarks.groups[inliers] == number
+        carried = inverse @ pulls[here].T @ landmarks.by_motion[inliers][here]
+        covariance = covariance + carried @ of_motion @ carried.T
+    return CameraPose(minimum.pose, covariance, inliers, known, minimum.cost)

@@ -1,0 +1,77 @@
+"""OpenCV's robust estimators of two-view geometry: MAGSAC (Barath, Matas, Noskova, CVPR 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.images.frame import CameraIntrinsics
+from a2gc_ros.loops.verification.two_view import Motion, refine
+
+Points: TypeAlias = npt.NDArray[np.float64]
+
+PIXEL_TOLERANCE: Final = 1.5
+"""Distance of an inlier from its epipolar line, pixels of the kept image."""
+
+CONFIDENCE: Final = 0.9999
+MAX_ITERATIONS: Final = 5000
+
+
+def focal_length(*cameras: CameraIntrinsics) -> float:
+    """Returns the mean focal length, pixels."""
+    return float(np.mean([camera.matrix[0, 0] for camera in cameras]))
+
+
+def fundamental(a: Points, b: Points) -> Motion | None:
+    """Fits a fundamental matrix to matched pixels, (N, 2) each; there is no pose."""
+    fit = fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, MAX_ITERATIONS)
+    return None if fit is None else Motion(None, None, fit[1], "a camera is not calibrated")
+
+
+def essential(rays_a: Points, rays_b: Points, tolerance: float) -> Motion | None:
+    """Fits an essential matrix to matched directions, (N, 2) each, and refines the motion ``t_b_a``."""
+    fit = fitted(
+        cv2.findEssentialMat,
+        rays_a,
+        rays_b,
+        np.eye(3),
+        method=cv2.USAC_MAGSAC,
+        prob=CONFIDENCE,
+        threshold=tolerance,
+        maxIters=MAX_ITERATIONS,
+    )
+    if fit is None or fit[0].shape != (3, 3):
+        return None
+    return refine(rays_a, rays_b, fit[0], tolerance)
+
+
+def homography_share(a: Points, b: Points) -> float:
+    """Returns the share of matched pixels, (N, 2) each, that one homography explains."""
+    fit = fitted(
+        cv2.findHomography,
+        a,
+        b,
+        cv2.USAC_MAGSAC,
+        PIXEL_TOLERANCE,
+        maxIters=MAX_ITERATIONS,
+        confidence=CONFIDENCE,
+    )
+    return 0.0 if fit is None else float(fit[1].mean())
+
+
+def fitted(
+    estimator: Callable[..., Any], *arguments: Any, **options: Any
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None:
+    """Calls an estimator; returns the model and the inliers, or None where nothing fits."""
+    try:
+        model, mask = estimator(*arguments, **options)
+    except cv2.error:
+        # Some versions fail an internal assertion, instead of returning nothing, when no sample gives a model.
+        return None
+    if model is None or mask is None:
+        return None
+    return np.asarray(model), np.asarray(mask).ravel().astype(bool)

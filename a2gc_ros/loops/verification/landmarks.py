@@ -1,0 +1,196 @@
+"""How far away the features of a keyframe are, in metres.
+
+From a depth image, or by triangulation with the keyframe's neighbours, whose distance odometry knows. A landmark is the
+direction of its feature in the keyframe and an inverse depth: what is far away has one near zero with an ordinary
+variance, where its depth would be anything (Civera, Davison, Montiel, IEEE T-RO 2008).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.loops.verification.features import match_into
+from a2gc_ros.loops.verification.neighbour_motion import refine_motion
+from a2gc_ros.loops.verification.views import View
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+DEPTH_NOISE: Final = 0.003
+"""Standard deviation of a depth camera's inverse depth, 1/metres: a tenth of a pixel of disparity at 640 pixels of
+focal length and 50 mm between the eyes, as common active stereo cameras have."""
+
+UNKNOWN_STD: Final = 1.0
+"""Standard deviation of the inverse depth of a feature of which nothing is known, 1/metres: anywhere beyond a metre."""
+
+MIN_COMMON: Final = 12
+"""Features that a neighbour must share with the keyframe for its motion to be trusted."""
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Directions and inverse depths of some features of a keyframe, in its optical frame.
+
+    Attributes:
+        rays: float64 (N, 2), (x/z, y/z).
+        inverse_depths: float64 (N,), 1/metres; 0 where unknown.
+        covariances: float64 (N, 3, 3) of (x/z, y/z, inverse depth), from the noise of the features alone.
+        known: bool (N,), where an inverse depth was measured.
+        groups: int64 (N,), which of ``motions`` an inverse depth came from; -1 for none.
+        by_motion: float64 (N, 6), derivative of the inverse depth by the error of that motion.
+        motions: Covariance of the motion to each neighbour, (6, 6) each: what landmarks of one group have in common.
+    """
+
+    rays: Array
+    inverse_depths: Array
+    covariances: Array
+    known: npt.NDArray[np.bool_]
+    groups: npt.NDArray[np.int64]
+    by_motion: Array
+    motions: tuple[Array, ...] = ()
+
+
+def measure(keyframe: View, used: npt.NDArray[np.int64], noise: float) -> Landmarks:
+    """Measures how far away features of a keyframe are.
+
+    Args:
+        keyframe: The keyframe, calibrated.
+        used: Indices of the features wanted, (N,).
+        noise: Standard deviation of a feature's place, in normalised units.
+    """
+    assert keyframe.rays is not None
+    rays = keyframe.rays[used]
+    landmarks = _unknown(rays, noise)
+    if keyframe.features.inverse_depths is not None:
+        return _from_depth(landmarks, keyframe.features.inverse_depths[used].astype(np.float64))
+    if keyframe.t_odom_camera is None:
+        return landmarks
+    for neighbour in keyframe.neighbours():
+        landmarks = _with_neighbour(landmarks, keyframe, used, neighbour, noise)
+    return landmarks
+
+
+def _unknown(rays: Array, noise: float) -> Landmarks:
+    covariances = np.zeros((len(rays), 3, 3))
+    covariances[:, [0, 1], [0, 1]] = noise**2
+    covariances[:, 2, 2] = UNKNOWN_STD**2
+    return Landmarks(
+        rays,
+        np.zeros(len(rays)),
+        covariances,
+        np.zeros(len(rays), dtype=bool),
+        np.full(len(rays), -1, dtype=np.int64),
+        np.zeros((len(rays), 6)),
+    )
+
+
+def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
+    known = np.isfinite(inverse)
+    covariances = landmarks.covariances.copy()
+    covariances[known, 2, 2] = DEPTH_NOISE**2
+    none = landmarks.groups
+    return Landmarks(landmarks.rays, np.where(known, inverse, 0), covariances, known, none, landmarks.by_motion)
+
+
+def _with_neighbour(
+    landmarks: Landmarks, keyframe: View, used: npt.NDArray[np.int64], neighbour: View, noise: float
+) -> Landmarks:
+    """Adds what one neighbour tells; where two tell of one feature, the surer one is believed."""
+    assert keyframe.t_odom_camera is not None
+    if neighbour.rays is None or neighbour.t_odom_camera is None:
+        return landmarks
+    pairs = match_into(keyframe.features, used, neighbour.features)
+    if len(pairs) < MIN_COMMON:
+        return landmarks
+    rows, rays = pairs[:, 0], neighbour.rays[pairs[:, 1]]
+    expected = np.linalg.inv(neighbour.t_odom_camera) @ keyframe.t_odom_camera
+    motion = refine_motion(landmarks.rays[rows], rays, expected, noise)
+    if motion is None or motion.inliers.sum() < MIN_COMMON:
+        return landmarks
+    rows, rays = rows[motion.inliers], rays[motion.inliers]
+    found = triangulate(landmarks.rays[rows], rays, motion.pose, noise)
+    better = found.in_front & (found.covariances[:, 2, 2] < landmarks.covariances[rows, 2, 2])
+    group = len(landmarks.motions)
+    at = rows[better]
+    out = Landmarks(
+        landmarks.rays,
+        landmarks.inverse_depths.copy(),
+        landmarks.covariances.copy(),
+        landmarks.known.copy(),
+        landmarks.groups.copy(),
+        landmarks.by_motion.copy(),
+        (*landmarks.motions, motion.covariance),
+    )
+    out.inverse_depths[at] = found.inverse_depths[better]
+    out.covariances[at] = found.covariances[better]
+    out.by_motion[at] = found.by_motion[better]
+    out.known[at], out.groups[at] = True, group
+    return out
+
+
+@dataclass(frozen=True)
+class Triangulated:
+    """Inverse depths from two views; the fields are those of :class:`Landmarks`."""
+
+    inverse_depths: Array
+    covariances: Array
+    by_motion: Array
+    in_front: npt.NDArray[np.bool_]
+
+
+def triangulate(a: Array, b: Array, t_b_a: Array, noise: float) -> Triangulated:
+    """Finds inverse depths in view ``a`` from matched directions.
+
+    A point with the direction m and the inverse depth d in ``a`` appears in ``b`` where R m + d t points to. The
+    least-squares d is found by Gauss-Newton; its derivatives follow from the normal equation, which it keeps at zero.
+
+    Args:
+        a: Directions (x/z, y/z), float64 (N, 2).
+        b: Their matches in the other view.
+        t_b_a: The motion, with a translation in metres.
+        noise: Standard deviation of a direction.
+    """
+    rotation, translation = t_b_a[:3, :3], t_b_a[:3, 3]
+    turned = np.hstack([a, np.ones((len(a), 1))]) @ rotation.T
+    inverse = np.full(len(a), 0.05)
+    for _ in range(6):
+        moved, by_point = projected(turned + inverse[:, None] * translation)
+        along = by_point @ translation
+        inverse = inverse + ((b - moved) * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-18)
+        inverse = np.clip(inverse, -0.5, 5.0)
+    point = turned + inverse[:, None] * translation
+    _, by_point = projected(point)
+    along = by_point @ translation
+    length = np.maximum((along**2).sum(axis=1), 1e-18)
+    pull = along / length[:, None]
+    by_a = -np.einsum("ni,nij->nj", pull, by_point @ rotation[:, :2])
+    by_turn = by_point @ -crosses(turned)
+    by_motion = -np.einsum("ni,nij->nj", pull, np.concatenate([inverse[:, None, None] * by_point, by_turn], axis=2))
+    covariances = np.zeros((len(a), 3, 3))
+    covariances[:, [0, 1], [0, 1]] = noise**2
+    covariances[:, 2, :2] = covariances[:, :2, 2] = noise**2 * by_a
+    covariances[:, 2, 2] = noise**2 * ((by_a**2).sum(axis=1) + 1 / length)
+    spread = np.sqrt(covariances[:, 2, 2])
+    in_front = (inverse > -3 * spread) & (inverse < 4.0) & (point[:, 2] > 0) & (spread < UNKNOWN_STD)
+    return Triangulated(inverse, covariances, by_motion, in_front)
+
+
+def projected(points: Array) -> tuple[Array, Array]:
+    """Returns (x/z, y/z) of points (N, 3) and its derivative by them, (N, 2, 3)."""
+    depth = np.where(np.abs(points[:, 2]) < 1e-6, 1e-6, points[:, 2])
+    flat = points[:, :2] / depth[:, None]
+    derivative = np.zeros((len(points), 2, 3))
+    derivative[:, 0, 0] = derivative[:, 1, 1] = 1 / depth
+    derivative[:, :, 2] = -flat / depth[:, None]
+    return flat, derivative
+
+
+def crosses(vectors: Array) -> Array:
+    """Returns the matrices of the cross product with each of some vectors, (N, 3, 3)."""
+    out = np.zeros((len(vectors), 3, 3))
+    x, y, z = vectors.T
+    out[:, 0, 1], out[:, 0, 2], out[:, 1, 2] = -z, y, -x
+    return out - np.swapaxes(out, 1, 2)

@@ -1,0 +1,108 @@
+"""From matches with a keyframe to the pose of the query's camera in metres, or to why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.verification.absolute_pose import MIN_KNOWN, CameraPose, locate, scaled_start
+from a2gc_ros.loops.verification.landmarks import Landmarks, measure
+from a2gc_ros.loops.verification.two_view import homogeneous, rotation_between
+from a2gc_ros.loops.verification.views import View
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+FEATURE_NOISE: Final = 0.5
+"""Standard deviation of a feature's place, pixels of the kept image."""
+
+MIN_SHARE: Final = 0.6
+"""Least share of the two-view inliers that must agree with one pose among the landmarks."""
+
+MAX_POSITION_STD: Final = 2.0
+"""A position less sure than this many metres is none: whatever was recognised is too far away to tell."""
+
+RIVAL_GAP: Final = 10.0
+"""Another pose whose likelihood is within this much (twice its logarithm) of the best one's makes it ambiguous."""
+
+SAME_POSITION, SAME_ROTATION = 0.5, 0.05
+"""Poses within so many metres and radians of each other, or within three standard deviations, are one."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """What the landmarks say.
+
+    Attributes:
+        pose: ``t_keyframe_query`` in metres, or None.
+        covariance: (6, 6), translation before rotation, in the axes of the keyframe's camera; None without a pose.
+        reason: Why there is no pose.
+        undecidable: Whether the views tell nothing about where the query is, so that even the place stays open.
+    """
+
+    pose: Pose | None = None
+    covariance: Array | None = None
+    reason: str = ""
+    undecidable: bool = False
+
+
+def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], direction: Pose | None) -> Located:
+    """Finds the query's camera in metres.
+
+    Args:
+        query: The query, calibrated.
+        keyframe: The keyframe, calibrated.
+        pairs: Matches that agree with one two-view geometry, (N, 2) indices of features.
+        direction: ``t_keyframe_query`` with a translation of unit length, where two views tell it.
+    """
+    assert query.rays is not None
+    assert keyframe.rays is not None
+    assert keyframe.intrinsics is not None
+    noise = FEATURE_NOISE / float(keyframe.intrinsics.matrix[0, 0])
+    landmarks = measure(keyframe, pairs[:, 1], noise)
+    if landmarks.known.sum() < MIN_KNOWN:
+        return Located(reason=_why_unknown(keyframe))
+    rays = query.rays[pairs[:, 0]]
+    found = locate(landmarks, rays, noise, _starts(landmarks, rays, direction))
+    if not found or found[0].inliers.sum() < MIN_SHARE * len(pairs):
+        return Located(reason="the matches agree with no pose among the map's landmarks")
+    best = found[0]
+    if position_std(best) > MAX_POSITION_STD:
+        return Located(reason="all that was recognised is too far away to tell the place", undecidable=True)
+    if any(_is_rival(best, other) for other in found[1:]):
+        return Located(reason="two poses explain the view alike")
+    return Located(best.pose, best.covariance)
+
+
+def position_std(pose: CameraPose) -> float:
+    """Returns the standard deviation of a position along its least sure axis, metres."""
+    return float(np.sqrt(np.linalg.eigvalsh(pose.covariance[:3, :3])[-1]))
+
+
+def _starts(landmarks: Landmarks, rays: Array, direction: Pose | None) -> list[Pose]:
+    """Returns guesses: the camera only turned, and the two views' motion at the length that fits the landmarks."""
+    turned = np.eye(4)
+    turned[:3, :3] = rotation_between(homogeneous(rays), homogeneous(landmarks.rays))
+    scaled = None if direction is None else scaled_start(landmarks, rays, direction)
+    return [turned] if scaled is None else [turned, scaled]
+
+
+def _is_rival(best: CameraPose, other: CameraPose) -> bool:
+    """Says whether another pose is a different one that explains the view about as well."""
+    if other.cost > best.cost + RIVAL_GAP:
+        return False
+    apart = geometry.distance(best.pose, other.pose)
+    turned = geometry.rotation_angle(best.pose, other.pose)
+    return apart > max(SAME_POSITION, 3 * position_std(best)) or turned > SAME_ROTATION
+
+
+def _why_unknown(keyframe: View) -> str:
+    if keyframe.mounting_missing:
+        return "the camera's pose on the robot is not known"
+    if keyframe.t_odom_camera is None:
+        return "the map has no odometry there"
+    return "too few of the features were seen from two keyframes of the map"

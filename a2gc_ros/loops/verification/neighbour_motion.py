@@ -1,0 +1,113 @@
+"""The motion of the camera between two neighbouring keyframes: odometry's, made exact by what both saw.
+
+Images know rotation and direction far better than wheels do, wheels the distance. So the motion of odometry is refined
+to the least Sampson error with odometry as the prior: five of its six degrees of freedom follow the images, the length
+stays odometry's, and so does its uncertainty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.verification.two_view import homogeneous, line_lengths, skew
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+LENGTH_STD: Final = 0.02
+"""Error of odometry over a few metres, as a share of the way and per axis: wheels that slip or are measured badly."""
+
+FIXED_STD: Final = 0.01
+"""Error of odometry whatever the way, metres: interpolation between samples, and the camera's pose on the robot."""
+
+TURN_STD: Final = 0.01
+"""Error of odometry's rotation, radians: odometry in the plane knows neither pitch nor roll."""
+
+TURN_SHARE: Final = 0.03
+"""The same as a share of the angle turned."""
+
+ITERATIONS: Final = 8
+INLIER: Final = 3.0
+"""Sampson errors beyond so many standard deviations are outliers."""
+
+MAX_SURPRISE: Final = 4.0
+"""Where images move the motion by more standard deviations of odometry than this, one of them is not to be trusted."""
+
+
+@dataclass(frozen=True)
+class NeighbourMotion:
+    """A refined motion.
+
+    Attributes:
+        pose: ``t_b_a``, metres.
+        covariance: (6, 6), translation before rotation, in the axes of ``b``.
+        inliers: bool (N,), the matches that agree.
+    """
+
+    pose: Pose
+    covariance: Array
+    inliers: npt.NDArray[np.bool_]
+
+
+def refine_motion(a: Array, b: Array, expected: Pose, noise: float) -> NeighbourMotion | None:
+    """Refines the motion between two keyframes.
+
+    Args:
+        a: Directions (x/z, y/z) in one keyframe, float64 (N, 2).
+        b: Their matches in the other.
+        expected: ``t_b_a`` by odometry.
+        noise: Standard deviation of a direction.
+
+    Returns:
+        The motion, or None where the images contradict odometry, as they do when the camera sits on the robot in
+        another way than was said.
+    """
+    rays_a, rays_b = homogeneous(a), homogeneous(b)
+    deviation = prior_std(expected)
+    pose, offset = expected.copy(), np.zeros(6)
+    normal = np.diag(1 / deviation**2)
+    for _ in range(ITERATIONS):
+        residuals, jacobian = _linearised(pose, rays_a, rays_b)
+        weights = 1 / (noise**2 * (1 + (residuals / (2 * noise)) ** 2))
+        normal = jacobian.T @ (weights[:, None] * jacobian) + np.diag(1 / deviation**2)
+        gradient = jacobian.T @ (weights * residuals) + offset / deviation**2
+        step = -np.linalg.solve(normal, gradient)
+        offset = offset + step
+        pose[:3, 3] += step[:3]
+        pose[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
+        if np.abs(step / deviation).max() < 1e-3:
+            break
+    if np.abs(offset / deviation).max() > MAX_SURPRISE:
+        return None
+    residuals, _ = _linearised(pose, rays_a, rays_b)
+    return NeighbourMotion(pose, np.linalg.inv(normal), np.abs(residuals) <= INLIER * noise)
+
+
+def prior_std(motion: Pose) -> Array:
+    """Returns how far odometry may be off, (6,): metres, then radians."""
+    way = float(np.linalg.norm(motion[:3, 3]))
+    angle = geometry.rotation_angle(np.eye(4), motion)
+    return np.repeat([FIXED_STD + LENGTH_STD * way, TURN_STD + TURN_SHARE * angle], 3)
+
+
+def _linearised(pose: Pose, a: Array, b: Array) -> tuple[Array, Array]:
+    """Returns the Sampson errors (N,) and their derivatives (N, 6) by translation and rotation."""
+    rotation, translation = pose[:3, :3], pose[:3, 3]
+    essential = skew(translation) @ rotation
+    changes = [skew(axis) @ rotation for axis in np.eye(3)]
+    changes += [skew(translation) @ skew(axis) @ rotation for axis in np.eye(3)]
+    lines_b, lines_a = a @ essential.T, b @ essential[:, :2]
+    lengths = line_lengths(lines_b, lines_a)
+    residuals = (b * lines_b).sum(axis=1) / lengths
+    jacobian = np.empty((len(a), 6))
+    for column, change in enumerate(changes):
+        moved_b, moved_a = a @ change.T, b @ change[:, :2]
+        stretch = ((lines_b * moved_b)[:, :2].sum(axis=1) + (lines_a * moved_a).sum(axis=1)) / lengths
+        jacobian[:, column] = ((b * moved_b).sum(axis=1) - residuals * stretch) / lengths
+    return residuals, jacobian

@@ -1,0 +1,176 @@
+"""What the geometric check knows of an image: of a frame, or of a keyframe that a map keeps."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.errors import ImageError, MapError
+from a2gc_ros.geometry import Pose
+from a2gc_ros.images.decode import decode_compressed
+from a2gc_ros.images.frame import CameraIntrinsics
+from a2gc_ros.loops.verification.camera import is_usable, normalised_points, parse_intrinsics
+from a2gc_ros.loops.verification.feature_coding import decode, encode
+from a2gc_ros.loops.verification.features import FeatureExtractor, LocalFeatures
+from a2gc_ros.placemap import FeatureBlob, Keyframe, PlaceMap
+from a2gc_ros.placemap.records import FrameLike
+from a2gc_ros.placemap.thumbnails import shrink
+
+CACHED_VIEWS: Final = 256
+
+BASELINES_M: Final = (0.8, 2.5)
+"""Least distances between a keyframe and the neighbours chosen on either side."""
+
+REACH: Final = 12
+"""Keyframes looked at on either side."""
+
+MAX_TURN: Final = 0.6
+"""Radians beyond which neighbours share too little of what they see."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One image, as the geometric check sees it.
+
+    Attributes:
+        features: Its local features.
+        intrinsics: Calibration at the size of the image that the features were found in; None where unknown.
+        rays: float64 (N, 2), the features' directions (x/z, y/z) in the optical frame; None without calibration.
+        t_odom_camera: Pose of the camera in the session's odometry frame; None where odometry or the camera's pose on
+            the robot is unknown.
+        mounting_missing: Whether odometry is known and only the camera's pose on the robot is not.
+        neighbours: Gives views of keyframes of the same session nearby; they are looked up when they are needed.
+    """
+
+    features: LocalFeatures
+    intrinsics: CameraIntrinsics | None = None
+    rays: npt.NDArray[np.float64] | None = None
+    t_odom_camera: Pose | None = None
+    mounting_missing: bool = False
+    neighbours: Callable[[], list[View]] = list
+
+
+def view_of(
+    features: LocalFeatures,
+    intrinsics: CameraIntrinsics | None,
+    t_odom_base: Pose | None = None,
+    t_base_camera: Pose | None = None,
+) -> View:
+    """Builds a view from features and what is known of their camera; a calibration that is none is left out."""
+    scaled, rays, t_odom_camera = None, None, None
+    if intrinsics is not None and is_usable(intrinsics):
+        scaled = intrinsics.scaled_to(features.width, features.height)
+        rays = normalised_points(features.points, scaled)
+    if t_odom_base is not None and t_base_camera is not None:
+        t_odom_camera = t_odom_base @ t_base_camera
+    return View(features, scaled, rays, t_odom_camera, t_odom_base is not None and t_base_camera is None)
+
+
+class FeatureFinder:
+    """Finds the local features of frames, at the size at which maps keep images.
+
+    Args:
+        kind: "sift" or "orb".
+        count: At most so many per image.
+    """
+
+    def __init__(self, kind: str, count: int) -> None:
+        self.kind = kind
+        self._extractor = FeatureExtractor(kind, count)
+
+    def find(self, frame: FrameLike) -> LocalFeatures:
+        """Returns the features of a frame."""
+        return self._extractor.extract(shrink(frame.image), frame.depth)
+
+    def find_encoded(self, frame: FrameLike) -> FeatureBlob:
+        """Returns the features of a frame as a map keeps them."""
+        return encode(self.find(frame), self.kind)
+
+    def of_jpeg(self, jpeg: bytes) -> LocalFeatures:
+        """Returns the features of a kept image.
+
+        Raises:
+            ImageError: If it is damaged.
+        """
+        return self._extractor.extract(decode_compressed(jpeg))
+
+
+class KeyframeViews:
+    """Views of keyframes, with their neighbours; those used lately are remembered.
+
+    Args:
+        finder: Finds features where a map keeps none of its kind.
+    """
+
+    def __init__(self, finder: FeatureFinder) -> None:
+        self._finder = finder
+        self._cache: OrderedDict[tuple[str, int], View | None] = OrderedDict()
+
+    def get(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
+        """Returns the view of a keyframe; None when there are neither features nor a readable image."""
+        key = (place_map.manifest.uuid, keyframe_id)
+        if key not in self._cache:
+            self._cache[key] = self._read(place_map, keyframe_id)
+            if len(self._cache) > CACHED_VIEWS:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(key)
+        return self._cache[key]
+
+    def _read(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
+        try:
+            features = self._features(place_map, keyframe_id)
+            keyframe = place_map.keyframe(keyframe_id)
+            intrinsics = parse_intrinsics(keyframe.intrinsics_json)
+        except (ImageError, MapError):
+            return None
+        if features is None:
+            return None
+        view = view_of(features, intrinsics, keyframe.pose, keyframe.t_base_camera)
+        return replace(view, neighbours=lambda: self._neighbours(place_map, keyframe))
+
+    def _features(self, place_map: PlaceMap, keyframe_id: int) -> LocalFeatures | None:
+        blob = place_map.features(keyframe_id)
+        features = None if blob is None else decode(blob, self._finder.kind)
+        if features is not None:
+            return features
+        jpeg = place_map.image(keyframe_id)
+        return None if jpeg is None else self._finder.of_jpeg(jpeg)
+
+    def _neighbours(self, place_map: PlaceMap, keyframe: Keyframe) -> list[View]:
+        views = (self.get(place_map, number) for number in neighbours_of(place_map, keyframe))
+        return [view for view in views if view is not None]
+
+
+def neighbours_of(place_map: PlaceMap, keyframe: Keyframe) -> list[int]:
+    """Chooses keyframes from which the surroundings of one can be triangulated.
+
+    On either side along its session the first beyond each of ``BASELINES_M``: near ones share most of what is seen,
+    farther ones know better how far away it is.
+    """
+    if keyframe.pose is None:
+        return []
+    chosen = []
+    for side in (-1, 1):
+        wanted = iter(BASELINES_M)
+        baseline = next(wanted)
+        for step in range(1, REACH + 1):
+            try:
+                other = place_map.keyframe(keyframe.id + side * step)
+            except MapError:
+                break
+            if other.session_id != keyframe.session_id or other.pose is None:
+                break
+            if geometry.rotation_angle(keyframe.pose, other.pose) > MAX_TURN:
+                break
+            if geometry.distance(keyframe.pose, other.pose) >= baseline:
+                chosen.append(other.id)
+                if (following := next(wanted, None)) is None:
+                    break
+                baseline = following
+    return chosen
