@@ -46,3 +46,26 @@ class ArrayRows:
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
         """Returns rows ``start`` to ``stop``; without a copy where they are float32."""
         return np.ascontiguousarray(self._array[start:stop], dtype=np.float32)
+
+
+class SubsetRows:
+    """Some rows of others.
+
+    Args:
+        rows: All rows.
+        chosen: int64 (n,), which of them, in the order wanted.
+    """
+
+    def __init__(self, rows: Rows, chosen: NDArray[np.int64]) -> None:
+        self._rows, self._chosen = rows, chosen
+        self.dim = rows.dim
+        self.cost = rows.cost + 4 * rows.dim
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Returns rows ``start`` to ``stop``, reading neighbours together."""
+        chosen = self._chosen[start:stop]
+        runs = np.split(chosen, np.flatnonzero(np.diff(chosen) != 1) + 1)
+        return np.concatenate([self._rows.read(int(run[0]), int(run[-1]) + 1) for run in runs])

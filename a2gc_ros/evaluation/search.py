@@ -73,7 +73,7 @@ def search(
             on_progress(before + done, passes * len(database))
 
         best = _best(asked, database, wanted, blocks.database, compare, advance)
-        _keep(best, found, start, ignored)
+        keep_best(best, found, start, ignored)
     return found
 
 
@@ -115,8 +115,17 @@ def _best(
     return Neighbours(heap.I, heap.D)
 
 
-def _keep(best: Neighbours, found: Neighbours, start: int, ignored: Sequence[NDArray[np.int64]] | None) -> None:
-    """Copies the best into the result, without what is ignored."""
+def keep_best(
+    best: Neighbours, found: Neighbours, start: int, ignored: Sequence[NDArray[np.int64]] | None = None
+) -> None:
+    """Copies neighbours of a block of queries into those of all, leaving out what is ignored.
+
+    Args:
+        best: Of the block, at least as many as ``found`` keeps and any query ignores.
+        found: Of all queries; rows from ``start`` on are written.
+        start: The first query of the block.
+        ignored: For each of all queries, rows of the database that do not count.
+    """
     k = found.rows.shape[1]
     if ignored is None:
         width = min(k, best.rows.shape[1])
