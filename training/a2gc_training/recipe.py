@@ -80,6 +80,10 @@ class SamplingSection:
             augmented differently.
         steps_per_epoch: Batches in an epoch; None shows every place about once.
         same: A column (for GSV-Cities: ``city``) all places of a batch agree in, which makes negatives harder.
+        look_alikes: For each place of a batch drawn at random, how many are put beside it that look most like it to
+            the model as it was at the end of the last epoch. Every image is described anew for that, and every place
+            compared with every other, so this is for thousands of places, not for tens of thousands.
+        across: A column (for bags: ``session``); places then look alike by images that differ in it.
     """
 
     places_per_batch: int = 60
@@ -87,8 +91,12 @@ class SamplingSection:
     min_images: int = 2
     steps_per_epoch: int | None = None
     same: str | None = None
+    look_alikes: int = 0
+    across: str | None = None
 
     def __post_init__(self) -> None:
+        _require(self.look_alikes >= 0, "look_alikes cannot be negative.")
+        _require(self.across is None or self.look_alikes > 0, "across says how to find look_alikes; ask for some.")
         _require(self.places_per_batch >= 2, "places_per_batch must be at least 2, or there are no negatives.")
         _require(self.images_per_place >= 2, "images_per_place must be at least 2, or there are no positives.")
         _require(self.min_images >= 1, "min_images must be at least 1.")

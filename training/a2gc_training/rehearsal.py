@@ -93,6 +93,7 @@ def _sampling(section: SamplingSection) -> SamplingSection:
         min_images=1,
         steps_per_epoch=STEPS,
         same=None if section.same is None else "room",
+        across=None if section.across is None else "view",
     )
 
 

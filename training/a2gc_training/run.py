@@ -31,6 +31,7 @@ from a2gc_training.data.places import PlacesDataset, load_places
 from a2gc_training.data.validation import refuse_shared_images
 from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardise
 from a2gc_training.evaluate import describe, judge
+from a2gc_training.look_alikes import LookAlikes
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
 from a2gc_training.progress import watched
@@ -182,7 +183,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     )
     watch = RecallWatch(sets)
     keepers = checkpoint_keepers(recipe, out)
-    trainer = _trainer(recipe, out, [watch, *_averaging(recipe), *keepers])
+    hard = [LookAlikes(data, recipe)] if recipe.sampling.look_alikes else []
+    trainer = _trainer(recipe, out, [watch, *hard, *_averaging(recipe), *keepers])
     before: dict[str, Recall] = {}
     if sets and last is None:
         trainer.validate(module, data, verbose=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pytorch_lightning as lightning
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
@@ -75,31 +77,44 @@ class PlacesDataModule(lightning.LightningDataModule):
         self._validation_batch = validation_batch
         self._workers = workers
         self._seed = seed
+        self._look_alikes: list[NDArray[np.int64]] = []
+        self._drawing: PlaceSampler | None = None
         if workers > 0:
             make_safe_to_fork()
 
     def sampler(self, rank: int = 0, world_size: int = 1) -> PlaceSampler:
         """The order of one process; raises ConfigError when the data cannot fill a batch."""
         section = self._sampling
-        return PlaceSampler(
+        sampler = PlaceSampler(
             self.training.places,
             places_per_batch=section.places_per_batch,
             images_per_place=section.images_per_place,
             min_images=section.min_images,
             groups=None if section.same is None else self.training.groups(section.same),
             steps=section.steps_per_epoch,
+            beside=section.look_alikes,
             seed=self._seed,
             rank=rank,
             world_size=world_size,
         )
+        sampler.look_alikes = self._look_alikes
+        return sampler
+
+    def put_together(self, look_alikes: list[NDArray[np.int64]]) -> None:
+        """From the next epoch on, puts places that look alike into the same batch, as `PlaceSampler` takes them."""
+        self._look_alikes = look_alikes
+        if self._drawing is not None:
+            self._drawing.look_alikes = look_alikes
 
     def train_dataloader(self) -> DataLoader[PlaceBatch]:
         """Batches of places; the sampler hands whole batches to the data set."""
-        rank, world_size = self._process()
+        self._drawing = self.sampler(*self._process())
+        # A resumed run asks the first batches of its readers before Lightning tells it the epoch.
+        self._drawing.set_epoch(0 if self.trainer is None else self.trainer.current_epoch)
         return DataLoader(
             self.training,
             batch_size=None,
-            sampler=self.sampler(rank, world_size),
+            sampler=self._drawing,
             num_workers=self._workers,
             persistent_workers=self._workers > 0,
             pin_memory=self._on_gpu(),

@@ -107,6 +107,16 @@ class PlacesDataset(Dataset[PlaceBatch]):
         part = int(np.searchsorted(self._first_row, row, side="right")) - 1
         return self._prepared[part].read(row - int(self._first_row[part]))
 
+    def codes(self, column: str) -> NDArray[np.int64]:
+        """Code of every row by a column, those of different tables different; 0 for a table without the column."""
+        codes: list[NDArray[np.int64]] = []
+        base = 1
+        for table in self.tables:
+            own = table.codes([column]) + base if column in table.columns else np.zeros(len(table), np.int64)
+            base = max(base, int(own.max(initial=0)) + 1)
+            codes.append(own)
+        return np.concatenate(codes)
+
     def groups(self, column: str) -> NDArray[np.int64]:
         """Group of each place by a column; a table without the column is one group of its own."""
         groups: list[int] = []

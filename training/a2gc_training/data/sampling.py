@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,19 @@ _DEALS_TRIED = 50
 class _Deck:
     """Deals hands of places: each place once before any comes again, none beside one it conflicts with."""
 
-    def __init__(self, places: NDArray[np.int64], conflicts: list[NDArray[np.int64]], hand: int) -> None:
+    def __init__(
+        self,
+        places: NDArray[np.int64],
+        conflicts: list[NDArray[np.int64]],
+        hand: int,
+        look_alikes: Sequence[NDArray[np.int64]] = (),
+        beside: int = 0,
+    ) -> None:
         self._places = places
         self._conflicts = conflicts
         self._hand = hand
+        self._look_alikes = look_alikes
+        self._beside = beside if len(look_alikes) else 0
         self._waiting: list[int] = []
 
     def deal(self, rng: np.random.Generator) -> list[int] | None:
@@ -42,16 +51,41 @@ class _Deck:
         hand: list[int] = []
         skipped: list[int] = []
         blocked: set[int] = set()
+        beside: set[int] = set()
+        waiting = set(self._waiting) if self._beside else set()
         for position, place in enumerate(self._waiting):
             if place in blocked:
                 skipped.append(place)
                 continue
-            hand.append(place)
-            blocked.add(place)
-            blocked.update(self._conflicts[place].tolist())
+            self._add(hand, blocked, place)
+            wanted = min(len(hand) + self._beside, self._hand)
+            for other in self._look_alikes[place].tolist() if self._beside else ():
+                if len(hand) < wanted and other in waiting and other not in blocked:
+                    self._add(hand, blocked, other)
+                    beside.add(other)
             if len(hand) == self._hand:
-                return hand, skipped + self._waiting[position + 1 :]
-        return hand, skipped
+                skipped += self._waiting[position + 1 :]
+                break
+        return hand, _without_one_each(skipped, beside)
+
+    def _add(self, hand: list[int], blocked: set[int], place: int) -> None:
+        hand.append(place)
+        blocked.add(place)
+        blocked.update(self._conflicts[place].tolist())
+
+
+def _without_one_each(places: list[int], taken: set[int]) -> list[int]:
+    """The list without the first occurrence of each of some places."""
+    if not taken:
+        return places
+    left = []
+    remaining = set(taken)
+    for place in places:
+        if place in remaining:
+            remaining.remove(place)
+        else:
+            left.append(place)
+    return left
 
 
 class PlaceSampler(Sampler[list[Draw]]):
@@ -67,9 +101,14 @@ class PlaceSampler(Sampler[list[Draw]]):
         min_images: A place with fewer images is never drawn.
         groups: int64 (number of places,), group of each; when given, all places of a step are of one group.
         steps: Batches in an epoch; None is as many as show every place about once.
+        beside: How many look-alikes are put beside each place that is drawn at random.
         seed: Seed.
         rank: This process, from 0.
         world_size: Number of processes.
+
+    Attributes:
+        look_alikes: For each place, others that look like it, the likest first; empty where none are known yet. It
+            may be set anew between epochs, to the same in all processes.
 
     Raises:
         ConfigError: There are too few places, or too few that do not conflict, to fill a batch.
@@ -84,6 +123,7 @@ class PlaceSampler(Sampler[list[Draw]]):
         min_images: int = 1,
         groups: NDArray[np.int64] | None = None,
         steps: int | None = None,
+        beside: int = 0,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -95,6 +135,8 @@ class PlaceSampler(Sampler[list[Draw]]):
         self._rank = rank
         self._hand = places_per_batch * world_size
         self._epoch = 0
+        self._beside = beside
+        self.look_alikes: Sequence[NDArray[np.int64]] = ()
         enough = [number for number, rows in enumerate(places.members) if len(rows) >= min_images]
         usable = np.array(enough, np.int64)
         group_of = np.zeros(len(places), np.int64) if groups is None else groups
@@ -143,7 +185,7 @@ class PlaceSampler(Sampler[list[Draw]]):
             yield [draw for draws in drawn[first : first + self._places_per_batch] for draw in draws]
 
     def _deck(self, group: NDArray[np.int64]) -> _Deck:
-        return _Deck(group, self._places.conflicts, self._hand)
+        return _Deck(group, self._places.conflicts, self._hand, self.look_alikes, self._beside)
 
     def _draw(self, place: int, rng: np.random.Generator) -> list[Draw]:
         rows = self._places.members[place]

@@ -57,7 +57,7 @@ class Views:
         angle = self.heading[views, None] + self.half_angle[views, None] * share
         direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         points = self.position[views, None, None] + distance[:, None, None] * direction[:, None]
-        return points.reshape(len(views), -1, 2)
+        return points.reshape(len(views), RINGS * SPOKES, 2)
 
     def _sees(self, views: NDArray[np.int64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each view sees points (M or 1, K, 2): bool (M, K)."""
