@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.models.aggregator import Aggregator
-from a2gc_ros.models.precision import at_least_float32, full_precision
+from a2gc_ros.models.pooling import FLOOR, generalised_mean
+from a2gc_ros.models.precision import full_precision
 
 
 class GeM(Aggregator):
@@ -20,7 +21,7 @@ class GeM(Aggregator):
         floor: Features below this count as this, so that the power is defined.
     """
 
-    def __init__(self, *, in_channels: int, token_channels: int, power: float = 3.0, floor: float = 1e-6) -> None:
+    def __init__(self, *, in_channels: int, token_channels: int, power: float = 3.0, floor: float = FLOOR) -> None:
         super().__init__(in_channels=in_channels, token_channels=token_channels)
         self.descriptor_dim = in_channels
         self.p = nn.Parameter(torch.full((1,), power))
@@ -28,11 +29,17 @@ class GeM(Aggregator):
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, C)."""
-        with full_precision(features):
-            powers = at_least_float32(features).clamp(min=self.floor).pow(self.p).flatten(2)
-            if mask is None:
-                mean = powers.mean(dim=2)
-            else:
-                kept = mask.flatten(1).to(powers.dtype)[:, None]
-                mean = (powers * kept).sum(dim=2) / kept.sum(dim=2).clamp(min=1)
-            return functional.normalize(mean.pow(1 / self.p), dim=1)
+        pooled = generalised_mean(features, self.p, floor=self.floor, mask=mask)
+        with full_precision(pooled):
+            return functional.normalize(pooled, dim=1)
+
+    def initialise_from(
+        self,
+        features: Tensor,
+        tokens: Tensor,
+        *,
+        contrast: float = 100.0,
+        whitening: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        """Leaves GeM as it is: it has no head, and a projection after it is whitened apart."""

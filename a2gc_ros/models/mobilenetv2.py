@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models.backbone import Backbone, Features
+from a2gc_ros.models.pooling import generalised_mean
 
 STAGES = (
     # expansion, channels, blocks, stride of the first block
@@ -97,11 +98,19 @@ class MobileNetV2(Backbone):
 
     Args:
         tap: Number of the convolution whose (activated, residual-added) output is the map, such as `STRIDE_16`.
-        token_tap: Number of the convolution whose output, averaged over the image, is the token; `tap` if not given.
+        token_tap: Number of the convolution whose output, pooled over the image, is the token; `tap` if not given.
+        token_power: Power of the generalised mean that pools the token; 1 is the average.
         classifier: Keep the whole network and its ImageNet classifier, for `classify`.
     """
 
-    def __init__(self, *, tap: int = STRIDE_16, token_tap: int | None = None, classifier: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        tap: int = STRIDE_16,
+        token_tap: int | None = None,
+        token_power: float = 1.0,
+        classifier: bool = False,
+    ) -> None:
         super().__init__()
         token_tap = tap if token_tap is None else token_tap
         for name, value in (("tap", tap), ("token_tap", token_tap)):
@@ -109,8 +118,11 @@ class MobileNetV2(Backbone):
                 raise ModelError(
                     f"MobileNetV2 has the convolutions 0 to {len(LAYERS) - 1}, so {name}={value} names none of them."
                 )
+        if token_power <= 0:
+            raise ModelError(f"token_power is {token_power}; a generalised mean needs a power above 0 (1 averages).")
         self.tap = tap
         self.token_tap = token_tap
+        self.token_power = token_power
         self.classifier = classifier
         self.layers = LAYERS if classifier else LAYERS[: max(tap, token_tap) + 1]
         self.convs = nn.ModuleList([layer.convolution() for layer in self.layers])
@@ -130,7 +142,7 @@ class MobileNetV2(Backbone):
     def forward(self, images: Tensor) -> Features:
         """Features of images scaled to [-1, 1], (B, 3, H, W)."""
         maps = self._run(images, {self.tap, self.token_tap})
-        return Features(maps[self.tap], maps[self.token_tap].mean(dim=(2, 3)))
+        return Features(maps[self.tap], self._token(maps[self.token_tap]))
 
     def classify(self, images: Tensor) -> Tensor:
         """ImageNet logits (B, 1001), class 0 being the background.
@@ -153,6 +165,11 @@ class MobileNetV2(Backbone):
         for layer, conv in zip(self.layers, self.convs, strict=False):
             units[layer.block].append(conv)
         return units
+
+    def _token(self, features: Tensor) -> Tensor:
+        if self.token_power == 1:
+            return features.mean(dim=(2, 3))
+        return generalised_mean(features, self.token_power)
 
     def _run(self, x: Tensor, wanted: set[int]) -> dict[int, Tensor]:
         maps: dict[int, Tensor] = {}

@@ -373,9 +373,14 @@ def test_a_narrow_hidden_layer_is_refused() -> None:
         model.initialise_from(*features(batch=20))
 
 
-def test_gem_has_no_start_from_data() -> None:
-    with pytest.raises(ModelError, match="GeM has no initialisation from data"):
-        make("gem").initialise_from(*features())
+def test_gem_has_no_head_to_start_but_its_projection_is_whitened() -> None:
+    maps, tokens = features(batch=40)
+    model = Projected(make("gem"), 4)
+    model.eval().initialise_from(maps, tokens)
+    assert model.agg.p.item() == 3.0
+    model.whiten(model.agg(maps, tokens))
+    whitened = model.linear(model.agg(maps, tokens)).detach()
+    torch.testing.assert_close(torch.cov(whitened.T), torch.eye(4), atol=1e-3, rtol=0)
 
 
 def test_netvlad_starts_at_the_centres() -> None:

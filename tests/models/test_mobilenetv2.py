@@ -181,6 +181,23 @@ def test_taps_outside_the_network_are_refused(option: str, value: int) -> None:
         MobileNetV2(**{option: value})
 
 
+@pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
+def test_the_token_is_a_generalised_mean(power: float) -> None:
+    model = MobileNetV2(tap=STRIDE_32_EXPANDED, token_power=power).eval()
+    with torch.no_grad():
+        features = model(torch.from_numpy(picture(64, 96)))
+    cells = features.map.double().clamp(min=1e-6).numpy().reshape(1280, -1)
+    np.testing.assert_allclose(
+        features.token[0].numpy(), (cells**power).mean(axis=1) ** (1 / power), rtol=1e-4, atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("power", [0, -1.0])
+def test_a_token_without_a_mean_is_refused(power: float) -> None:
+    with pytest.raises(ModelError, match="token_power is"):
+        MobileNetV2(token_power=power)
+
+
 def test_trainable_blocks_are_the_last() -> None:
     model = MobileNetV2(tap=STRIDE_16)
     model.set_trainable_blocks(2)

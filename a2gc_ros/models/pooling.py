@@ -1,0 +1,34 @@
+"""Pooling of a feature map over the image."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from a2gc_ros.models.precision import at_least_float32, full_precision
+
+FLOOR = 1e-6
+"""Features below this count as this, so that every power is defined."""
+
+
+def generalised_mean(
+    features: Tensor, power: float | Tensor, *, floor: float = FLOOR, mask: Tensor | None = None
+) -> Tensor:
+    """The p-th root of the mean p-th power of each channel (Radenović et al., arXiv 1711.02512).
+
+    Args:
+        features: Feature map (B, C, H, W).
+        power: p: 1 is the average, infinity the maximum.
+        floor: Features below this count as this.
+        mask: Boolean (B, H, W), true where a cell counts; every cell does if not given.
+
+    Returns:
+        (B, C), at least float32.
+    """
+    with full_precision(features):
+        powers = at_least_float32(features).clamp(min=floor).pow(power).flatten(2)
+        if mask is None:
+            mean = powers.mean(dim=2)
+        else:
+            kept = mask.flatten(1).to(powers.dtype)[:, None]
+            mean = (powers * kept).sum(dim=2) / kept.sum(dim=2).clamp(min=1)
+        return mean.pow(1 / power)
