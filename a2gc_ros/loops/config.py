@@ -28,9 +28,10 @@ class LoopConfig:
     """
 
     k: int = _setting(10, "Nearest keyframes looked at in each map.", 1, 1000)
-    threshold: float = _setting(
-        0.3, "Least similarity (cosine) of a candidate; the default is that of the model that ships.", -1.0, 1.0
+    max_false_positive_rate: float = _setting(
+        0.001, "Largest probability of a closure to be false; the map's own statistics tell what that takes.", 0.0, 1.0
     )
+    threshold: float = _setting(-1.0, "Least similarity (cosine) of a candidate, besides; -1 asks for none.", -1.0, 1.0)
     min_time_gap_s: float = _setting(
         30.0, "Keyframes of the live session nearer in time than this are never matched, in seconds.", 0.0, 1e6
     )
@@ -46,22 +47,18 @@ class LoopConfig:
         0.0,
         1.0,
     )
-    consistency_hits: int = _setting(
-        3, "Keyframes in a row that must match along one stretch of a map; 1 switches the check off.", 1, 50
+    min_agreeing: int = _setting(
+        3, "Closures, itself counted, that must agree by odometry before one is given out; 1 holds none back.", 1, 20
     )
-    consistency_window: int = _setting(5, "How many keyframes may pass between two of these matches.", 1, 100)
-    consistency_tolerance_m: float = _setting(
-        4.0, "How far the two ways between matches may differ, beside half their length, in metres.", 0.0, 1e4
-    )
-    consistency_max_gap_s: float = _setting(
-        30.0, "Without odometry: most seconds between two matches that support each other.", 0.0, 1e6
+    hold_keyframes: int = _setting(
+        20, "For how many keyframes a closure waits for others that agree, and can support others.", 0, 1000
     )
     verify: bool = _setting(True, "Check candidates by local features and epipolar geometry.")
     max_verifications: int = _setting(3, "Candidates per map and keyframe that are checked, best first.", 1, 100)
     features: str = _setting("sift", "Local features: sift, or orb for small computers.")
     max_features: int = _setting(1000, "Local features per image.", 50, 20000)
-    min_inliers: int = _setting(30, "Least feature matches that agree with one geometry.", 8, 10000)
-    min_inlier_ratio: float = _setting(0.75, "Least share of the feature matches that agree.", 0.0, 1.0)
+    min_inliers: int = _setting(20, "Least feature matches that agree with one geometry.", 8, 10000)
+    min_inlier_ratio: float = _setting(0.5, "Least share of the feature matches that agree.", 0.0, 1.0)
     min_coverage: float = _setting(0.2, "Least share of either image over which they are spread.", 0.0, 1.0)
     keyframe_distance_m: float = _setting(1.0, "Metres between keyframes of the live session.", 0.0, 1e4)
     keyframe_angle_rad: float = _setting(0.5, "Radians turned between keyframes of the live session.", 0.0, 7.0)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.loops.results import Match
 from a2gc_ros.placemap import PlaceMap
+
+APART_KEYFRAMES: Final = 25
+"""Without odometry: keyframes of one session that lie more than this apart show different places, or another visit."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,26 @@ def nearest(
         )
         for similarity, row in zip(similarities[0][found], rows, strict=True)
     ]
+
+
+def elsewhere(
+    place_map: PlaceMap, session_id: int, excluded: npt.NDArray[np.int64], located: Sequence[LocatedMatch]
+) -> npt.NDArray[np.int64]:
+    """Returns the ids of a session's keyframes that are far along it from its best match: most likely other places.
+
+    Args:
+        place_map: The map of the session.
+        session_id: The session.
+        excluded: Ids of keyframes that are left out besides.
+        located: Matches, best first; only the session's first one counts.
+    """
+    columns = place_map.columns
+    other = columns.sessions == session_id
+    best = next((found for found in located if found.match.session_id == session_id), None)
+    if best is not None:
+        other &= np.abs(columns.ordinals - best.ordinal) > APART_KEYFRAMES
+    other[columns.rows_of(excluded)] = False
+    return columns.ids[other]
 
 
 def best_first(located: Sequence[LocatedMatch]) -> list[LocatedMatch]:

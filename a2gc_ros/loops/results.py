@@ -45,7 +45,7 @@ class Verification:
             None where there is no pose. Without a known scale the translation's length means nothing and has no
             variance.
         scale_known: Whether the translation is in metres.
-        reason: Why it was refused, or why there is no pose; empty when neither.
+        reason: Why it was refused, or why there is no pose or no scale; empty when none of these.
     """
 
     verified: bool
@@ -64,12 +64,15 @@ class LoopClosure:
     Attributes:
         match: The query frame and the keyframe.
         verification: The geometric check, or None where it is switched off.
-        probability: That the two show the same place; None while the map is not calibrated.
+        probability: That the two show the same place, from the similarities of the latest keyframes and the geometry;
+            None where nobody asked.
+        query_keyframe_id: The keyframe that the query became in the live map; None where it was not kept.
     """
 
     match: Match
     verification: Verification | None = None
     probability: float | None = None
+    query_keyframe_id: int | None = None
 
     @property
     def is_relocalization(self) -> bool:
@@ -85,10 +88,11 @@ class Detection:
         stamp_ns: Stamp of the frame.
         keyframe_id: Its id in the live map if it became a keyframe.
         matches: The nearest keyframes of every map, best first.
-        candidates: Those that passed threshold and temporal consistency, best first.
-        closures: Accepted ones, best first; at most one per map.
+        candidates: Those whose place is likely enough for a look at the geometry, likeliest first.
+        closures: Accepted ones that agree with others, newest first; those that were held back name an earlier query.
         verifications: Each geometric check that was made, in order, with its candidate.
-        timings_ms: Wall time per stage: search, consistency, verification, store, total.
+        timings_ms: Wall time per stage: search, calibration, filter, features, verification, store, agreement,
+            total.
     """
 
     stamp_ns: int

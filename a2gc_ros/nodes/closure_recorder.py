@@ -23,7 +23,7 @@ from a2gc_msgs.msg import LoopClosureCandidates
 from a2gc_msgs.srv import SaveMap
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.nodes.qos import results, sensor_stream
-from a2gc_ros.replay.records import ClosureRecord, QueryRecord, write_queries
+from a2gc_ros.replay.records import Answer, ClosureRecord, by_query, write_queries
 
 QUIET_S = 1.5
 """The run is over when no answer came for this long after the last image was played."""
@@ -43,7 +43,7 @@ class ClosureRecorder(Node):
         self._image_topic = image_topic
         self._image_arrival_s: dict[int, float] = {}
         self._last_answer_s = time.monotonic()
-        self.queries: list[QueryRecord] = []
+        self.answers: list[Answer] = []
         self.create_subscription(CompressedImage if compressed else Image, image_topic, self._on_image, sensor_stream())
         self.create_subscription(LoopClosureCandidates, "loop_closures", self._on_answer, results(1000))
         self._save: Any = self.create_client(SaveMap, f"{node_name}/save_map")
@@ -90,16 +90,20 @@ class ClosureRecorder(Node):
         # Answer and image travel separately: an answer that overtakes its image took no measurable time.
         arrival_s = self._image_arrival_s.get(stamp_ns, self._last_answer_s)
         closures = tuple(
-            ClosureRecord(
-                keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
-                map_index=int(candidate.map_index),
-                similarity=float(candidate.similarity),
-                inliers=int(candidate.inliers),
-                verified=bool(candidate.verified),
+            (
+                _nanoseconds(candidate.query_stamp),
+                ClosureRecord(
+                    keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
+                    map_index=int(candidate.map_index),
+                    similarity=float(candidate.similarity),
+                    inliers=int(candidate.inliers),
+                    verified=bool(candidate.verified),
+                    probability=float(candidate.probability),
+                ),
             )
             for candidate in message.candidates
         )
-        self.queries.append(QueryRecord(stamp_ns, closures, (self._last_answer_s - arrival_s) * 1e3))
+        self.answers.append(Answer(stamp_ns, (self._last_answer_s - arrival_s) * 1e3, closures))
 
 
 def _nanoseconds(stamp: Any) -> int:
@@ -135,8 +139,8 @@ def _record(recorder: ClosureRecorder, arguments: argparse.Namespace) -> None:
     recorder.wait_until_quiet()
     if arguments.save_map:
         recorder.save_map(arguments.save_map.absolute())
-    write_queries(arguments.out, recorder.queries)
-    print(f"{recorder.images} images, {len(recorder.queries)} answers", flush=True)
+    write_queries(arguments.out, by_query(recorder.answers))
+    print(f"{recorder.images} images, {len(recorder.answers)} answers", flush=True)
 
 
 def main() -> None:

@@ -51,12 +51,12 @@ def pose_with_covariance_message(pose: geometry.Pose, covariance: npt.NDArray[np
     return PoseWithCovariance(pose=pose_message(pose), covariance=flat.tolist())
 
 
-def candidate_message(closure: LoopClosure, query_keyframe_id: int | None) -> LoopClosureCandidate:
+def candidate_message(closure: LoopClosure) -> LoopClosureCandidate:
     """Returns one loop closure as a message."""
     match, verification = closure.match, closure.verification
     message = LoopClosureCandidate(
         query_stamp=time_message(match.query_stamp_ns),
-        query_keyframe_id=NOT_KEPT if query_keyframe_id is None else query_keyframe_id,
+        query_keyframe_id=NOT_KEPT if closure.query_keyframe_id is None else closure.query_keyframe_id,
         map_index=match.map_index,
         session_id=match.session_id,
         keyframe_id=match.keyframe_id,
@@ -76,16 +76,11 @@ def candidate_message(closure: LoopClosure, query_keyframe_id: int | None) -> Lo
     return message
 
 
-def candidates_message(
-    header: Header, closures: Sequence[LoopClosure], query_keyframe_id: int | None
-) -> LoopClosureCandidates:
-    """Returns what was accepted for one image, best first, as a message."""
-    return LoopClosureCandidates(
-        header=header,
-        candidates=[candidate_message(closure, query_keyframe_id) for closure in closures],
-    )
+def candidates_message(header: Header, closures: Sequence[LoopClosure]) -> LoopClosureCandidates:
+    """Returns what was accepted with one image, in the same order, as a message."""
+    return LoopClosureCandidates(header=header, candidates=[candidate_message(closure) for closure in closures])
 
 
 def detection_message(detection: Detection, frame_id: str) -> LoopClosureCandidates:
     """Returns a detection as the message that is published for its image."""
-    return candidates_message(header_message(detection.stamp_ns, frame_id), detection.closures, detection.keyframe_id)
+    return candidates_message(header_message(detection.stamp_ns, frame_id), detection.closures)

@@ -73,7 +73,7 @@ class MapServices:
             return self._refuse(response, "relocalize", error)
         response.success = True
         response.header = header_message(frame.stamp_ns, frame.frame_id)
-        response.candidates = [candidate_message(closure, None) for closure in closures]
+        response.candidates = [candidate_message(closure) for closure in closures]
         response.message = f"compared with the {len(closures)} most similar keyframes"
         return response
 

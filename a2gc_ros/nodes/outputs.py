@@ -54,14 +54,14 @@ class Outputs:
     def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> None:
         """Publishes everything that follows from one image."""
         self._closures.publish(detection_message(detection, frame.frame_id))
-        self._publish_pose(frame, detection)
+        self._publish_pose(detection)
         self._note(frame, detection)
         if self._markers.get_subscription_count():
             self._markers.publish(self._track.message(odometry_frame))
         if self._debug_image.get_subscription_count():
             self._publish_debug_image(frame, detection)
 
-    def _publish_pose(self, frame: Frame, detection: Detection) -> None:
+    def _publish_pose(self, detection: Detection) -> None:
         for closure in detection.closures:
             if not closure.is_relocalization:
                 continue
@@ -76,8 +76,9 @@ class Outputs:
                 self._t_base_camera,
             )
             if found is not None:
+                # A closure may be about an earlier image, held back until others agreed.
                 message = PoseWithCovarianceStamped(
-                    header=header_message(frame.stamp_ns, self._map_frame),
+                    header=header_message(closure.match.query_stamp_ns, self._map_frame),
                     pose=pose_with_covariance_message(found.pose, found.covariance),
                 )
                 self._pose.publish(message)
@@ -89,12 +90,13 @@ class Outputs:
         if frame.pose is not None:
             self._track.add_keyframe(detection.keyframe_id, frame.pose[:3, 3])
         for closure in detection.closures:
-            if not closure.is_relocalization:
+            if not closure.is_relocalization and closure.query_keyframe_id is not None:
                 verified = closure.verification is not None and closure.verification.verified
-                self._track.add_closure(detection.keyframe_id, closure.match.keyframe_id, verified=verified)
+                self._track.add_closure(closure.query_keyframe_id, closure.match.keyframe_id, verified=verified)
 
     def _publish_debug_image(self, frame: Frame, detection: Detection) -> None:
-        shown = [closure.match for closure in detection.closures] or detection.candidates or detection.matches
+        now = [closure.match for closure in detection.closures if closure.match.query_stamp_ns == frame.stamp_ns]
+        shown = now or detection.candidates or detection.matches
         keyframe = None
         if shown:
             jpeg = self._recogniser.place_map(shown[0].map_index).image(shown[0].keyframe_id)

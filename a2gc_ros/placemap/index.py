@@ -63,6 +63,9 @@ class Index(Protocol):
             Cosines, descending, shape (N, k), and rows, -1 where there are fewer than k.
         """
 
+    def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
+        """Returns the cosine of one query, float32 (D,), with each of some rows, float32 (len(rows),)."""
+
 
 class ExactIndex:
     """Every row is compared, as the fp16 values that the map stores."""
@@ -91,6 +94,12 @@ class ExactIndex:
         with _threads_for(queries):
             similarities, rows = self._faiss.search(queries, k, params=parameters)
         return np.where(rows < 0, np.float32(-1), similarities), rows
+
+    def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
+        """Returns the cosine of a query with each of some rows; see :class:`Index`."""
+        with _threads_for(query[np.newaxis]):
+            stored = self._faiss.reconstruct_batch(rows)
+        return np.asarray(stored @ query, dtype=np.float32)
 
 
 class CompressedIndex:
@@ -139,3 +148,7 @@ class CompressedIndex:
             similarities[at, : len(order)] = exact[order]
             rows[at, : len(order)] = found[order]
         return similarities, rows
+
+    def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
+        """Returns the cosine of a query with each of some rows; see :class:`Index`."""
+        return np.asarray(self._store.take(rows) @ query, dtype=np.float32)

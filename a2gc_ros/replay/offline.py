@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopDetector
-from a2gc_ros.replay.records import ClosureRecord, QueryRecord, RunRecord
+from a2gc_ros.replay.records import Answer, ClosureRecord, RunRecord, by_query
 
 
 def run_offline(
@@ -25,24 +26,28 @@ def run_offline(
         detector: Holds the live map and the loaded ones.
         on_frame: Called after each frame, for a progress bar.
     """
-    queries = []
+    answers = []
     for frame in frames:
         begin = time.perf_counter()
         detection = detector.process(frame, extractor.extract_one(frame.image))
-        queries.append(QueryRecord(frame.stamp_ns, closure_records(detection), (time.perf_counter() - begin) * 1e3))
+        answers.append(Answer(frame.stamp_ns, (time.perf_counter() - begin) * 1e3, closure_records(detection)))
         on_frame(frame, detection)
-    return RunRecord("offline", extractor.spec.name, extractor.backend, tuple(queries))
+    return RunRecord("offline", extractor.spec.name, extractor.backend, by_query(answers))
 
 
-def closure_records(detection: Detection) -> tuple[ClosureRecord, ...]:
-    """Returns the accepted candidates of a detection, best first."""
+def closure_records(detection: Detection) -> tuple[tuple[int, ClosureRecord], ...]:
+    """Returns the closures that came with a detection, each with the stamp of the image that it is about."""
     return tuple(
-        ClosureRecord(
-            keyframe_stamp_ns=closure.match.keyframe_stamp_ns,
-            map_index=closure.match.map_index,
-            similarity=closure.match.similarity,
-            inliers=closure.verification.inliers if closure.verification else 0,
-            verified=closure.verification is not None and closure.verification.verified,
+        (
+            closure.match.query_stamp_ns,
+            ClosureRecord(
+                keyframe_stamp_ns=closure.match.keyframe_stamp_ns,
+                map_index=closure.match.map_index,
+                similarity=closure.match.similarity,
+                inliers=closure.verification.inliers if closure.verification else 0,
+                verified=closure.verification is not None and closure.verification.verified,
+                probability=math.nan if closure.probability is None else closure.probability,
+            ),
         )
         for closure in detection.closures
     )

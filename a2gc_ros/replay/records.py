@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class ClosureRecord:
         similarity: Cosine of the two descriptors.
         inliers: Local features that agree with one camera motion; 0 when no check ran.
         verified: Whether the geometric check passed.
+        probability: That it is right; NaN where unknown.
     """
 
     keyframe_stamp_ns: int
@@ -30,6 +31,7 @@ class ClosureRecord:
     similarity: float
     inliers: int
     verified: bool
+    probability: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,32 @@ class QueryRecord:
     stamp_ns: int
     closures: tuple[ClosureRecord, ...] = ()
     latency_ms: float = math.nan
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came with one image; some closures are about earlier ones, held back until others agreed.
+
+    Attributes:
+        stamp_ns: Stamp of the image, nanoseconds.
+        latency_ms: As in :class:`QueryRecord`.
+        closures: With the stamp of the image that each is about.
+    """
+
+    stamp_ns: int
+    latency_ms: float
+    closures: tuple[tuple[int, ClosureRecord], ...] = ()
+
+
+def by_query(answers: Sequence[Answer]) -> tuple[QueryRecord, ...]:
+    """Puts each closure with the image that it is about."""
+    closures: dict[int, list[ClosureRecord]] = {}
+    for answer in answers:
+        for stamp_ns, closure in answer.closures:
+            closures.setdefault(stamp_ns, []).append(closure)
+    return tuple(
+        QueryRecord(answer.stamp_ns, tuple(closures.get(answer.stamp_ns, ())), answer.latency_ms) for answer in answers
+    )
 
 
 @dataclass(frozen=True)
@@ -87,7 +115,7 @@ def read_queries(path: Path) -> tuple[QueryRecord, ...]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             entry = json.loads(line)
-            closures = tuple(ClosureRecord(**closure) for closure in entry.pop("closures"))
+            closures = tuple(_closure(closure) for closure in entry.pop("closures"))
             latency = entry.pop("latency_ms")
             queries.append(
                 QueryRecord(closures=closures, latency_ms=math.nan if latency is None else float(latency), **entry)
@@ -95,6 +123,11 @@ def read_queries(path: Path) -> tuple[QueryRecord, ...]:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2gcError(f"{path}, line {number}, is not a query record ({error}); record the run again") from error
     return tuple(queries)
+
+
+def _closure(fields: dict[str, Any]) -> ClosureRecord:
+    probability = fields.pop("probability", None)
+    return ClosureRecord(probability=math.nan if probability is None else float(probability), **fields)
 
 
 def _without_nan(value: Any) -> Any:

@@ -16,11 +16,13 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
 from a2gc_ros.placemap import Manifest, PlaceMap
 
+STAGES = ("search", "calibration", "filter", "features", "verification", "store", "agreement", "total")
+
 FIRST = 36
 """Frames of the first time along the street."""
 
 DIM = 8 * 12 * 8
-CONFIG = LoopConfig(threshold=0.35)
+CONFIG = LoopConfig()
 BLANK = np.zeros((8, 8, 3), dtype=np.uint8)
 
 Frames = Sequence[tuple[Frame, npt.NDArray[np.float32]]]
@@ -82,10 +84,10 @@ def test_the_second_time_is_recognised_and_nothing_else(detections: list[Detecti
     for detection in detections:
         for closure in detection.closures:
             assert not closure.is_relocalization
-            assert closure.probability is None
+            assert closure.probability is not None
+            assert closure.probability >= 1 - CONFIG.max_false_positive_rate
             assert closure.verification is not None
             assert closure.verification.inliers >= CONFIG.min_inliers
-            assert closure.match in detection.candidates
         assert set(detection.candidates) <= set(detection.matches)
         similarities = [m.similarity for m in detection.matches]
         assert similarities == sorted(similarities, reverse=True)
@@ -135,7 +137,7 @@ def test_a_frame_is_matched_before_it_is_added(detections: list[Detection]) -> N
             assert set(detection.timings_ms) == {"search", "total"}
             continue
         assert all(match.keyframe_id < detection.keyframe_id for match in detection.matches)
-        assert set(detection.timings_ms) == {"search", "consistency", "verification", "store", "total"}
+        assert set(detection.timings_ms) == {*STAGES}
 
 
 def test_a_loaded_map_and_the_live_session_together(drive: Callable) -> None:
@@ -179,18 +181,23 @@ def test_another_town_is_not_recognised(drive: Callable, town) -> None:
 
 
 def made(places: Sequence[float], *, rate_hz: float = 1.0, poses: bool = True, dim: int = 64) -> Frames:
-    """Makes frames without pictures: descriptors that change smoothly with the place on a line."""
+    """Makes frames without pictures: descriptors that change smoothly with the place on a line.
+
+    Where the line has a gap, the robot takes its time to cross it unseen.
+    """
     waves = np.random.default_rng(5).normal(0, 1 / 3.0, dim // 2)
+    steps = np.abs(np.diff(places, prepend=places[0]))
+    stamps = np.cumsum(np.where(steps > 5, steps / 10, 1 / rate_hz))
     frames = []
-    for at, place in enumerate(places):
+    for place, stamp in zip(places, stamps, strict=True):
         phases = place * waves
         descriptor = (np.concatenate([np.cos(phases), np.sin(phases)]) / (dim / 2) ** 0.5).astype(np.float32)
         pose = geometry.pose_from_xy_yaw(place, 0, 0) if poses else None
-        frames.append((Frame(round(at / rate_hz * 1e9), BLANK, pose=pose), descriptor))
+        frames.append((Frame(round(stamp * 1e9), BLANK, pose=pose), descriptor))
     return frames
 
 
-PLAIN = LoopConfig(verify=False, store_images=False, threshold=0.8, min_time_gap_s=20.0)
+PLAIN = LoopConfig(verify=False, store_images=False, min_time_gap_s=20.0)
 
 
 @pytest.mark.parametrize("poses", [True, False])
@@ -221,7 +228,7 @@ def test_a_robot_that_stands_in_a_known_place_does_not_confirm_itself(poses: boo
     way = [*np.arange(0, 60, 1.0), *np.arange(500, 540, 1.0), *[30.0] * 300]
     detections = detect(made(way, poses=poses), PLAIN)
     assert any(m.similarity > 0.99 for m in detections[-1].matches)
-    assert not any(d.candidates for d in detections)
+    assert not any(d.closures for d in detections)
 
 
 def test_one_look_alike_is_not_enough() -> None:
@@ -230,14 +237,7 @@ def test_one_look_alike_is_not_enough() -> None:
     places[:40] = list(np.arange(40.0))
     detections = detect(made(places, poses=False), PLAIN)
     assert sum(bool(d.matches and d.matches[0].similarity > 0.99) for d in detections) > 10
-    assert not any(d.candidates for d in detections)
-
-
-def test_without_the_consistency_check_a_single_match_is_enough() -> None:
-    way = [*np.arange(0, 60, 1.0), *np.arange(500, 540, 1.0), 30.0]
-    single = dataclasses.replace(PLAIN, consistency_hits=1)
-    assert len(detect(made(way), single)[-1].closures) == 1
-    assert not detect(made(way), PLAIN)[-1].closures
+    assert not any(d.closures for d in detections)
 
 
 def test_a_clock_that_steps_back_is_survived() -> None:

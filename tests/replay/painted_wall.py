@@ -17,7 +17,7 @@ SETTINGS = {
     "min_time_gap_s": 3.0,
     "min_travel_m": 10.0,
     "keyframe_distance_m": 0.5,
-    "consistency_hits": 2,
+    "min_agreeing": 2,
 }
 
 

@@ -1,0 +1,252 @@
+"""Do closures agree with one another, by the odometry between them?
+
+Two closures and the odometry between their queries and between their keyframes make a loop that must close, but for
+drift. False matches of look-alike places rarely close it with the true ones around them, so of all closures of the last
+stretch the largest set whose members agree pairwise is taken to be true (pairwise consistent measurement set
+maximisation: Mangelson, Dominic, Eustice, Vasudevan, ICRA 2018). A closure is held back until enough others agree.
+
+A closure without known scale says the rotation between the cameras and the direction between them, not how far they
+stand apart: any distance up to that of cameras which still share a view will do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.drift import VIEW_M
+from a2gc_ros.loops.results import LoopClosure
+
+MOST: Final = 64
+"""Closures that are compared with a new one, the newest ones."""
+
+BASE_ERROR_M: Final = 2.0
+"""How far a loop of two closures may stay open beside drift, metres: the error of a direction over a few metres."""
+
+SIGMAS: Final = 3.0
+
+
+@dataclass(frozen=True)
+class PlacedClosure:
+    """A closure and where odometry puts its two ends.
+
+    Attributes:
+        closure: The closure.
+        step: Number of the query's keyframe.
+        query: ``t_odom_base`` of the query, or None.
+        query_way: Metres travelled at the query, or None.
+        keyframe: ``t_odom_base`` of the keyframe in its session, or None.
+        keyframe_way: Metres travelled at the keyframe in its session, or None.
+        t_base_camera: Pose of the camera on the robot, or None.
+    """
+
+    closure: LoopClosure
+    step: int
+    query: Pose | None
+    query_way: float | None
+    keyframe: Pose | None
+    keyframe_way: float | None
+    t_base_camera: Pose | None
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A closure of the last stretch.
+
+    Attributes:
+        placed: The closure.
+        number: Counts all closures.
+        agrees: Numbers of the earlier closures that it agrees with.
+    """
+
+    placed: PlacedClosure
+    number: int
+    agrees: frozenset[int]
+
+
+class Agreement:
+    """Holds closures back until enough others agree with them.
+
+    Args:
+        least: How many closures, the new one counted, must agree; 1 lets every closure pass.
+        window: Keyframes for which a closure waits, and for which it can support others.
+        max_drift: Largest error of the odometry as a share of the way.
+    """
+
+    def __init__(self, least: int, window: int, max_drift: float) -> None:
+        self._least = least
+        self._window = window
+        self._max_drift = max_drift
+        self._recent: deque[_Node] = deque(maxlen=MOST)
+        self._released: deque[int] = deque(maxlen=MOST)
+        self._count = 0
+
+    def release(self, step: int, closures: Sequence[PlacedClosure]) -> list[LoopClosure]:
+        """Takes in the closures of a keyframe and returns those that now have support, the newest first.
+
+        A closure whose ends have no odometry cannot be compared with others and is returned at once.
+
+        Args:
+            step: Number of the keyframe.
+            closures: Its closures.
+        """
+        if self._least == 1:
+            return [placed.closure for placed in closures]
+        while self._recent and step - self._recent[0].placed.step > self._window:
+            self._recent.popleft()
+        out = []
+        for placed in closures:
+            if placed.query is None or placed.keyframe is None:
+                out.append(placed.closure)
+            else:
+                out += self._supported_by(placed)
+        return out
+
+    def _supported_by(self, placed: PlacedClosure) -> list[LoopClosure]:
+        """Returns the closures that a new one gives the support they lacked."""
+        group = [node for node in self._recent if _target(node.placed) == _target(placed)]
+        fresh = _Node(placed, self._count, frozenset(n.number for n in group if self.agree(n.placed, placed)))
+        self._recent.append(fresh)
+        self._count += 1
+        # The newest first: of two sets of one size the clique search keeps the first it finds.
+        group = [fresh, *reversed(group)]
+        chosen = largest_clique(len(group), lambda i, j: group[j].number in group[i].agrees)
+        if len(chosen) < self._least:
+            return []
+        ready = [group[at] for at in sorted(chosen) if group[at].number not in self._released]
+        self._released.extend(node.number for node in ready)
+        return [node.placed.closure for node in ready]
+
+    def agree(self, a: PlacedClosure, b: PlacedClosure) -> bool:
+        """Says whether two closures between the same two sessions, with odometry at all ends, can both be true."""
+        assert a.query is not None
+        assert b.query is not None
+        assert a.keyframe is not None
+        assert b.keyframe is not None
+        on_query = geometry.relative(a.query, b.query)
+        on_map = geometry.relative(a.keyframe, b.keyframe)
+        ways = abs((a.query_way or 0) - (b.query_way or 0)) + abs((a.keyframe_way or 0) - (b.keyframe_way or 0))
+        open_m = BASE_ERROR_M + self._max_drift * ways
+        first, second = _relative_base(a), _relative_base(b)
+        if first is None or second is None:
+            # Neither end is farther from the other than cameras that share a view.
+            apart = float(np.linalg.norm(on_query[:3, 3])) - float(np.linalg.norm(on_map[:3, 3]))
+            return abs(apart) <= 2 * VIEW_M + open_m
+        (pose_a, length_a, sigma_a), (pose_b, length_b, sigma_b) = first, second
+        around = pose_a[:3, :3] @ on_query[:3, :3] @ (on_map[:3, :3] @ pose_b[:3, :3]).T
+        if _angle(around) > self._max_drift + SIGMAS * (sigma_a + sigma_b):
+            return False
+        # a's keyframe to b's query, by way of a's query and by way of b's keyframe.
+        fixed = pose_a[:3, :3] @ on_query[:3, 3] - on_map[:3, 3]
+        return _least_gap(fixed, pose_a[:3, 3], length_a, on_map[:3, :3] @ pose_b[:3, 3], length_b) <= open_m
+
+
+def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
+    """Returns the largest set of nodes that are all linked with one another.
+
+    Exact: branch and bound over bit sets (Tomita and Seki's greedy colouring bound), small graphs only.
+
+    Args:
+        count: Number of nodes.
+        linked: Whether two different nodes are linked; called once for each pair, i < j.
+    """
+    neighbours = [0] * count
+    for i in range(count):
+        for j in range(i + 1, count):
+            if linked(i, j):
+                neighbours[i] |= 1 << j
+                neighbours[j] |= 1 << i
+    best = 0
+
+    def expand(chosen: int, candidates: int) -> None:
+        nonlocal best
+        if not candidates:
+            if chosen.bit_count() > best.bit_count():
+                best = chosen
+            return
+        order, colours = _coloured(candidates, neighbours)
+        for node, colour in zip(reversed(order), reversed(colours), strict=True):
+            if chosen.bit_count() + colour <= best.bit_count():
+                return
+            expand(chosen | 1 << node, candidates & neighbours[node])
+            candidates &= ~(1 << node)
+
+    expand(0, (1 << count) - 1)
+    return {node for node in range(count) if best >> node & 1}
+
+
+def _coloured(candidates: int, neighbours: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Returns the nodes in the order of their colours, no two linked ones alike: a clique has as many at most."""
+    order, colours, colour = [], [], 0
+    while candidates:
+        colour += 1
+        free = candidates
+        while free:
+            node = (free & -free).bit_length() - 1
+            order.append(node)
+            colours.append(colour)
+            candidates &= ~(1 << node)
+            free &= ~(1 << node) & ~neighbours[node]
+    return order, colours
+
+
+def _target(placed: PlacedClosure) -> tuple[int, int]:
+    match = placed.closure.match
+    return match.map_index, match.session_id
+
+
+def _relative_base(placed: PlacedClosure) -> tuple[Pose, tuple[float, float], float] | None:
+    """Returns how the robot at the query stands to the robot at the keyframe, as far as a closure tells.
+
+    Returns:
+        ``t_keyframeBase_queryBase`` with a translation of any length, the least and largest factor on that length, and
+        the standard deviation of the rotation in radians; None where the closure has no pose or the camera's place on
+        the robot is unknown.
+    """
+    verification = placed.closure.verification
+    if verification is None or verification.relative_pose is None or placed.t_base_camera is None:
+        return None
+    camera = verification.relative_pose
+    mount = placed.t_base_camera
+    sigma = 0.02 if verification.covariance is None else float(np.sqrt(np.trace(verification.covariance[3:, 3:])))
+    if verification.scale_known:
+        return mount @ camera @ geometry.inverse(mount), (1.0, 1.0), sigma
+    # The lever from the base to the camera is short against the tolerance: the rotation is turned, the direction too.
+    pose = np.eye(4)
+    pose[:3, :3] = mount[:3, :3] @ camera[:3, :3] @ mount[:3, :3].T
+    pose[:3, 3] = mount[:3, :3] @ camera[:3, 3]
+    return pose, (0.0, VIEW_M), sigma
+
+
+def _least_gap(
+    fixed: npt.NDArray[np.float64],
+    along_a: npt.NDArray[np.float64],
+    span_a: tuple[float, float],
+    along_b: npt.NDArray[np.float64],
+    span_b: tuple[float, float],
+) -> float:
+    """Returns the least ``|x along_a + fixed - y along_b|`` over x and y within their spans."""
+    matrix = np.column_stack([along_a, -along_b])
+    ends = [(x, y) for x in span_a for y in span_b]
+    tried = [np.array(end) for end in ends]
+    inner, *_ = np.linalg.lstsq(matrix, -fixed, rcond=None)
+    tried.append(np.clip(inner, [span_a[0], span_b[0]], [span_a[1], span_b[1]]))
+    # On each edge of the rectangle one unknown is left.
+    for x in span_a:
+        y = float((fixed + x * along_a) @ along_b) / max(float(along_b @ along_b), 1e-12)
+        tried.append(np.array([x, np.clip(y, *span_b)]))
+    for y in span_b:
+        x = -float((fixed - y * along_b) @ along_a) / max(float(along_a @ along_a), 1e-12)
+        tried.append(np.array([np.clip(x, *span_a), y]))
+    return float(min(np.linalg.norm(fixed + matrix @ at) for at in tried))
+
+
+def _angle(rotation: npt.NDArray[np.float64]) -> float:
+    return float(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))

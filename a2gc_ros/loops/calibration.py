@@ -1,0 +1,174 @@
+"""A map's own statistics: how alike its different places look, watched while it grows or measured in a stored one.
+
+Odometry tells which keyframes cannot show what a query shows: those farther away than it can have drifted. Without
+odometry, those far along the session from what the query resembles most are taken for others; a third visit counts as
+an impostor then, which only makes the statistics stricter. Each new keyframe is compared with a stretch of impostors,
+and the outcome is stored in the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.loops import matching
+from a2gc_ros.loops.drift import DriftGate
+from a2gc_ros.loops.impostor_tail import MIN_QUERIES, ImpostorTail, fit
+from a2gc_ros.placemap import PlaceMap, Session
+from a2gc_ros.placemap.impostors import Impostor, read_impostors, write_impostors
+
+Ids = npt.NDArray[np.int64]
+
+FEWEST: Final = 8
+MOST: Final = 512
+"""Impostors a keyframe is compared with: enough to be typical, few enough that a day's map costs no more."""
+
+BESIDE: Final = 4
+"""Keyframes on either side of the last query's impostor in which it may live on."""
+
+STRIDE: Final = 197
+"""Where the next stretch of a large map begins, keyframes after the last one; it wanders over all of the map."""
+
+REFIT: Final = 1.05
+"""The tail is fitted again when there are this many times as many queries."""
+
+UNSTORED: Final = 32
+"""Outcomes that wait to be stored together: a transaction for each would cost more than the comparison."""
+
+MEASURED: Final = 1000
+BLOCK: Final = 50
+"""Of a large stored map about this many keyframes are looked at, in blocks, so that neighbours are among them."""
+
+TIME_GAP_S: Final = 30.0
+MAX_DRIFT: Final = 0.1
+
+
+class ImpostorWatch:
+    """Compares the keyframes of one session, in their order, with impostors.
+
+    Args:
+        place_map: Where they are.
+    """
+
+    def __init__(self, place_map: PlaceMap) -> None:
+        self._map = place_map
+        self._last: int | None = None
+        self._begin = 0
+
+    def observe(self, descriptor: npt.NDArray[np.float32], impostors: Ids) -> Impostor | None:
+        """Compares the next keyframe.
+
+        Args:
+            descriptor: float32 (D,), L2-normalised.
+            impostors: Ids of keyframes that cannot show the same place, ascending.
+
+        Returns:
+            What was found, or None where there are too few to tell.
+        """
+        last, self._last = self._last, None
+        if len(impostors) < FEWEST:
+            return None
+        stretch = impostors
+        if len(impostors) > MOST:
+            self._begin = (self._begin + STRIDE) % len(impostors)
+            stretch = np.take(impostors, np.arange(self._begin, self._begin + MOST), mode="wrap")
+        near = impostors[:0] if last is None else impostors[np.abs(impostors - last) <= BESIDE]
+        similarities = self._map.compare(descriptor, np.concatenate([stretch, near]))
+        best = int(np.argmax(similarities[: len(stretch)]))
+        self._last = int(stretch[best])
+        beside = float(similarities[len(stretch) :].max()) if len(near) else None
+        return Impostor(float(similarities[best]), len(stretch), beside)
+
+
+class Calibration:
+    """The tail of a map's impostors, kept up to date as the map grows.
+
+    Args:
+        place_map: The map; what it has stored is taken over.
+    """
+
+    def __init__(self, place_map: PlaceMap) -> None:
+        self._map = place_map
+        self._impostors = read_impostors(place_map)
+        self._unstored: dict[int, Impostor] = {}
+        self._fitted = len(self._impostors)
+        self.tail: ImpostorTail = fit(self._impostors)
+
+    @classmethod
+    def of_stored(cls, place_map: PlaceMap) -> Calibration:
+        """Returns the calibration of a loaded map, measured now where nothing was stored; the map is not written to.
+
+        Raises:
+            MapError: If a descriptor is damaged.
+        """
+        calibration = cls(place_map)
+        if calibration._fitted < MIN_QUERIES:
+            calibration._impostors = list(measure(place_map).values())
+            calibration.tail = fit(calibration._impostors)
+        return calibration
+
+    def add(self, keyframe_id: int, impostor: Impostor | None) -> None:
+        """Takes in what was found for a new keyframe, and stores it before long.
+
+        Raises:
+            MapError: If the map cannot be written.
+        """
+        if impostor is None:
+            return
+        self._impostors.append(impostor)
+        self._unstored[keyframe_id] = impostor
+        if len(self._unstored) >= UNSTORED:
+            write_impostors(self._map, self._unstored)
+            self._unstored.clear()
+        if len(self._impostors) >= max(MIN_QUERIES, REFIT * self._fitted):
+            self._fitted = len(self._impostors)
+            self.tail = fit(self._impostors)
+
+
+def measure(
+    place_map: PlaceMap, on_keyframe: Callable[[int, int], None] = lambda _done, _total: None
+) -> dict[int, Impostor]:
+    """Compares the keyframes of a stored map's sessions with impostors, as live sessions do.
+
+    Args:
+        place_map: The map; nothing is written.
+        on_keyframe: Called with keyframes done and in total.
+
+    Returns:
+        By keyframe id.
+
+    Raises:
+        MapError: If a descriptor is damaged.
+    """
+    place_map.prepare()
+    found: dict[int, Impostor] = {}
+    total, done = len(place_map), 0
+    blocks = -(-total // MEASURED)
+    for session in place_map.sessions():
+        watch, gate = ImpostorWatch(place_map), DriftGate(MAX_DRIFT)
+        for ordinal, keyframe in enumerate(place_map.keyframes(session.id)):
+            if (ordinal // BLOCK) % blocks == 0:
+                descriptor = place_map.descriptors([keyframe.id])[0]
+                impostors = gate.ruled_out(keyframe.pose, keyframe.travelled)
+                if keyframe.pose is None or keyframe.travelled is None:
+                    impostors = _elsewhere(place_map, session, keyframe.stamp_ns, descriptor)
+                impostor = watch.observe(descriptor, impostors)
+                if impostor is not None:
+                    found[keyframe.id] = impostor
+            gate.add(keyframe.id, keyframe.pose, keyframe.travelled)
+            done += 1
+            on_keyframe(done, total)
+    return found
+
+
+def _elsewhere(place_map: PlaceMap, session: Session, stamp_ns: int, descriptor: npt.NDArray[np.float32]) -> Ids:
+    """Returns what must be another place in a session without odometry: its past, but for what resembles most."""
+    recent = matching.recent(place_map, session.id, stamp_ns, None, TIME_GAP_S, 0.0)
+    columns = place_map.columns
+    later = columns.ids[(columns.sessions != session.id) | (columns.stamps_ns > stamp_ns)]
+    excluded = np.union1d(recent, later)
+    best = matching.nearest(place_map, 0, stamp_ns, descriptor, 1, excluded)
+    return matching.elsewhere(place_map, session.id, excluded, best)

@@ -1,0 +1,216 @@
+"""A Bayes filter over places: what the latest keyframes say together about where the robot is in the maps.
+
+A place is a stretch of a session of a map, driven in the session's direction or against it. For each of them the filter
+holds the odds that the robot is there rather than at no known place. Odometry moves them along the session; without
+odometry, keyframes are counted. Only places that resembled one of the latest keyframes have odds of their own, all
+others are as good as none, so the cost does not grow with the map.
+
+Both explanations of a similarity are weighed. The robot is at the place: then similarities are large more often than
+not. Or it is not, and the place only looks alike: how often that happens, how alike such places are, and how often the
+next keyframe resembles the next stretch of the same wrong place too (corridors, floors, facades), is what
+:mod:`a2gc_ros.loops.impostor_tail` measured in this map. A repetition that lasts makes a sequence prove little, and the
+filter knows how little.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from a2gc_ros.loops.impostor_tail import ImpostorTail
+from a2gc_ros.loops.matching import LocatedMatch
+
+FORWARD, BACKWARD = 1, -1
+
+REVISIT: Final = 0.02
+"""Probability that a robot at no known place comes to one with the next keyframe."""
+
+LEAVE: Final = 0.02
+"""Probability that a robot at a known place is at none with the next keyframe."""
+
+FOUND, FOUND_AGAIN = 0.5, 0.8
+"""Probability that a keyframe at a known place finds it above the level of the impostors: after one that did not, and
+after one that did."""
+
+GENUINE_SCALE: Final = 2.0
+"""Mean excess over the level at the right place, in mean excesses of impostors."""
+
+REACH_M: Final = 3.0
+"""How far along its session the keyframe that resembles a query most may lie from the nearest one, metres."""
+
+SLIP: Final = 0.3
+"""Error of a way along two passes of one place, as a share of the way: lanes, corners, odometry."""
+
+REACH_KEYFRAMES: Final = 3
+KEPT: Final = 64
+FORGOTTEN: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class Step:
+    """A query that became a keyframe.
+
+    Attributes:
+        stamp_ns: Its stamp.
+        travelled: Metres from the session's begin, NaN without odometry.
+        searched: How many keyframes of each map could have been found.
+    """
+
+    stamp_ns: int
+    travelled: float
+    searched: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A hypothesis: the robot is here, going this way.
+
+    Attributes:
+        match: The last match that met it.
+        direction: ``FORWARD`` or ``BACKWARD`` along the session.
+        odds: Against being at no known place.
+        group: Which matches of the last update are here; -1 for none.
+        seen: Whether the last similarity was above the impostors' level.
+        way: Metres the query has moved since ``match``; NaN without odometry.
+        steps: Keyframes since ``match``.
+    """
+
+    match: LocatedMatch
+    direction: int
+    odds: float
+    group: int
+    seen: bool
+    way: float = 0.0
+    steps: int = 0
+
+    def reaches(self, other: LocatedMatch) -> bool:
+        """Says whether the robot can be at this match now."""
+        if not _one_session(self.match, other):
+            return False
+        on_map = self.direction * (other.travelled - self.match.travelled)
+        if not math.isnan(on_map - self.way):
+            return abs(on_map - self.way) <= REACH_M + SLIP * self.way
+        keyframes = self.direction * (other.ordinal - self.match.ordinal)
+        return -REACH_KEYFRAMES <= keyframes <= 2 * self.steps + REACH_KEYFRAMES
+
+
+class PlaceFilter:
+    """Follows the robot along the maps' sessions, one keyframe at a time."""
+
+    def __init__(self) -> None:
+        self._places: list[_Place] = []
+        self._groups: list[int] = []
+        self._last: Step | None = None
+
+    def update(self, step: Step, located: Sequence[LocatedMatch], tails: Sequence[ImpostorTail]) -> list[float]:
+        """Takes in a keyframe and its matches.
+
+        Args:
+            step: The keyframe.
+            located: Its matches, best first.
+            tails: The impostors of each map, by map index.
+
+        Returns:
+            For each match the probability that the robot is at its place, float in [0, 1].
+        """
+        moved = self._moved(step)
+        self._last, self._groups = step, _grouped(located)
+        places: list[_Place] = []
+        met: set[int] = set()
+        # Matches side by side are one place: the best of them, whose number the group has, speaks.
+        for at in sorted(set(self._groups)):
+            best = located[at]
+            tail = tails[best.match.map_index]
+            birth = REVISIT / max(1, step.searched[best.match.map_index]) / 2
+            for direction in (FORWARD, BACKWARD):
+                before = [i for i, p in enumerate(moved) if p.direction == direction and p.reaches(best)]
+                here = [moved[i] for i in before if i not in met]
+                met.update(before)
+                places.append(_meet(best, at, direction, here, birth, tail))
+        for i, place in enumerate(moved):
+            if i not in met:
+                factor = _unseen(place.seen, tails[place.match.match.map_index])
+                places.append(replace(place, odds=place.odds * factor, group=-1, seen=False))
+        total = 1 + sum(p.odds for p in places)
+        likely = sorted((p for p in places if p.odds > FORGOTTEN * total), key=lambda p: -p.odds)
+        self._places = likely[:KEPT]
+        return [self.probability(at) for at in range(len(located))]
+
+    def probability(self, at: int) -> float:
+        """Returns the probability that the robot is at the place of a match of the last update."""
+        total = 1 + sum(p.odds for p in self._places)
+        return min(1.0, sum(p.odds for p in self._places if p.group == self._groups[at]) / total)
+
+    def weigh(self, at: int, odds: float) -> float:
+        """Takes in what geometry says of a match of the last update, and returns its probability then.
+
+        Args:
+            at: Number of the match.
+            odds: How much likelier this outcome is at the right place than at another.
+        """
+        group = self._groups[at]
+        self._places = [replace(p, odds=p.odds * odds) if p.group == group else p for p in self._places]
+        return self.probability(at)
+
+    def _moved(self, step: Step) -> list[_Place]:
+        """Returns the places with their odds after the way since the last keyframe."""
+        last = self._last
+        if last is None or step.stamp_ns < last.stamp_ns:
+            return []
+        way = step.travelled - last.travelled
+        stay = (1 - LEAVE) / (1 - REVISIT + LEAVE * sum(p.odds for p in self._places))
+        return [replace(p, odds=p.odds * stay, way=p.way + way, steps=p.steps + 1) for p in self._places]
+
+
+def _grouped(located: Sequence[LocatedMatch]) -> list[int]:
+    """Returns for each match the number of the best match of its place."""
+    groups: list[int] = []
+    for at, found in enumerate(located):
+        near = [group for group in groups if _beside(located[group], found)]
+        groups.append(near[0] if near else at)
+    return groups
+
+
+def _meet(
+    best: LocatedMatch, group: int, direction: int, before: Sequence[_Place], birth: float, tail: ImpostorTail
+) -> _Place:
+    """Returns the place of a match, with the odds of those that may have moved there and of a new beginning."""
+    similarity = best.match.similarity
+    seen = similarity > tail.level
+    earlier = [(birth, False), *((p.odds, p.seen) for p in before)]
+    odds = sum(o * (_seen(again, similarity, tail) if seen else _unseen(again, tail)) for o, again in earlier)
+    return _Place(best, direction, odds, group, seen)
+
+
+def _seen(again: bool, similarity: float, tail: ImpostorTail) -> float:
+    """Returns the factor on the odds of a place that showed above the level.
+
+    Args:
+        again: Whether the last keyframe saw the place as well.
+        similarity: Cosine.
+        tail: The impostors.
+    """
+    genuine_scale = GENUINE_SCALE * tail.scale
+    genuine = math.exp(-(similarity - tail.level) / genuine_scale) / genuine_scale
+    impostor = max(tail.density(similarity), 1e-12)
+    share = FOUND_AGAIN / tail.persistence if again else FOUND / tail.rate
+    return share * genuine / impostor
+
+
+def _unseen(again: bool, tail: ImpostorTail) -> float:
+    """Returns the factor on the odds of a place that did not show above the level."""
+    return (1 - FOUND_AGAIN) / (1 - tail.persistence) if again else (1 - FOUND) / max(1e-3, 1 - tail.rate)
+
+
+def _beside(a: LocatedMatch, b: LocatedMatch) -> bool:
+    if not _one_session(a, b):
+        return False
+    if not math.isnan(a.travelled - b.travelled):
+        return abs(a.travelled - b.travelled) <= REACH_M
+    return abs(a.ordinal - b.ordinal) <= REACH_KEYFRAMES
+
+
+def _one_session(a: LocatedMatch, b: LocatedMatch) -> bool:
+    return (a.match.map_index, a.match.session_id) == (b.match.map_index, b.match.session_id)
