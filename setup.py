@@ -103,6 +103,7 @@ setup(
             "a2gc = a2gc_ros.cli.main:main",
             "place_recognition = a2gc_ros.nodes.place_recognition:main",
             "bag_player = a2gc_ros.nodes.bag_player:main",
+            "pose_graph = a2gc_ros.nodes.pose_graph:main",
         ]
     },
     zip_safe=False,

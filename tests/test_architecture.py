@@ -24,6 +24,7 @@ def tracked(repository: Path, *patterns: str) -> list[Path]:
         ("torch", ("a2gc_ros/models/", "a2gc_ros/extract/torch_", "training/")),
         ("rclpy", ("a2gc_ros/nodes/", "a2gc_ros/bridges/")),
         ("mujoco", ("a2gc_ros/simulation/",)),
+        ("gtsam", ("a2gc_ros/slam/",)),
     ],
 )
 def test_heavy_parts_are_imported_only_where_they_belong(repository: Path, module: str, rooms: tuple[str, ...]) -> None:

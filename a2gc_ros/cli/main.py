@@ -16,7 +16,20 @@ from rich.markup import escape
 from a2gc_ros import __version__
 from a2gc_ros.errors import A2gcError
 
-VERBS: tuple[str, ...] = ("bag", "export", "extract", "map", "models", "quantize", "replay", "simulate", "train", "viz")
+VERBS: tuple[str, ...] = (
+    "bag",
+    "engine",
+    "export",
+    "extract",
+    "map",
+    "models",
+    "quantize",
+    "replay",
+    "simulate",
+    "slam",
+    "train",
+    "viz",
+)
 
 app = typer.Typer(
     name="a2gc",

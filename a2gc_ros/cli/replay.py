@@ -72,7 +72,7 @@ def replay(
         backend=backend,
         threads=threads,
         maps=tuple(maps or ()),
-        loop=_settings(settings or []),
+        loop=loop_settings(settings or []),
         image_topic=topic,
         odometry_topic=odometry,
         truth=truth,
@@ -94,7 +94,7 @@ def replay(
         typer.echo(f"report: {report / 'index.html'}")
 
 
-def _settings(entries: list[str]) -> dict[str, Any]:
+def loop_settings(entries: list[str]) -> dict[str, Any]:
     """Reads ``name=value`` pairs; values are YAML, so numbers are numbers."""
     import yaml
 

@@ -7,6 +7,7 @@ are laid on each other by the rigid motion with the least squared distance, then
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +107,7 @@ def trajectory_error(estimate: Trajectory, truth: Trajectory) -> TrajectoryError
 
 def _relative_errors(estimate: list[Pose], truth: list[Pose]) -> tuple[Points, Points]:
     """Returns the errors of the motion over every piece of the way: metres (M,) and radians (M,)."""
-    steps = [geometry.distance(a, b) for a, b in zip(truth, truth[1:])]  # noqa: B905 - one shorter by design
+    steps = [geometry.distance(a, b) for a, b in itertools.pairwise(truth)]
     way = np.concatenate([[0.0], np.cumsum(steps)])
     ends = np.searchsorted(way, way + STEP_M)
     translations, rotations = [], []

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.nodes.parameters import Parameter, Settings
+from a2gc_ros.nodes.parameters import Parameter
 
 _WRITTEN = {
     "bool": "true or false",
@@ -48,15 +48,15 @@ class DeclaredParameters:
             self._declare(parameter)
         node.add_on_set_parameters_callback(self._check)
 
-    def settings(self) -> Settings:
-        """Returns the present values.
+    def values(self) -> dict[str, Any]:
+        """Returns the present values by name.
 
         Raises:
-            ConfigError: If one of them does not fit.
+            ConfigError: If one that was given at the start does not fit.
         """
         if self._problems:
             raise ConfigError(next(iter(self._problems.values())))
-        return Settings.from_values({name: self._value(name) for name in self._table})
+        return {name: self._value(name) for name in self._table}
 
     def _value(self, name: str) -> Any:
         value = self._node.get_parameter(name).value

@@ -58,7 +58,7 @@ def camera_status(node: str, topic: str, now: Snapshot, before: Snapshot, silenc
         **{f"bad messages: {reason}": count for reason, count in sorted(now.failed.items())},
         "last bad message": now.last_failure or "none",
     }
-    return _status(f"{node}: camera", topic, level, message, values)
+    return status_message(f"{node}: camera", topic, level, message, values)
 
 
 def recogniser_status(node: str, now: Snapshot, before: Snapshot, engine: Engine) -> DiagnosticStatus:
@@ -85,7 +85,7 @@ def recogniser_status(node: str, now: Snapshot, before: Snapshot, engine: Engine
         **{f"map {number}": text for number, text in sorted(engine.maps.items())},
         "resident memory [MB]": _number(resident_memory_mb()),
     }
-    return _status(f"{node}: recogniser", engine.backend, level, message, values)
+    return status_message(f"{node}: recogniser", engine.backend, level, message, values)
 
 
 def resident_memory_mb() -> float | None:
@@ -102,7 +102,10 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
 
 
-def _status(name: str, hardware: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
+def status_message(
+    name: str, hardware: str, level: bytes, message: str, values: Mapping[str, object]
+) -> DiagnosticStatus:
+    """Returns one status; values become texts."""
     return DiagnosticStatus(
         level=level,
         name=name.lstrip("/"),

@@ -47,8 +47,8 @@ class MarkerTrack:
         step = 1 + len(self._positions) // MOST_POINTS
         way = [point_message(position) for position in list(self._positions.values())[::step]]
         markers = [
-            _marker(header, 0, "way", Marker.LINE_STRIP, BLUE, way if len(way) > 1 else []),
-            _marker(header, 1, "keyframes", Marker.POINTS, BLUE, way),
+            marker(header, 0, "way", Marker.LINE_STRIP, BLUE, way if len(way) > 1 else []),
+            marker(header, 1, "keyframes", Marker.POINTS, BLUE, way),
         ]
         for number, (name, colour, verified) in enumerate(
             (("verified", GREEN, True), ("not verified", YELLOW, False)), start=2
@@ -59,14 +59,15 @@ class MarkerTrack:
                 if was_verified is verified and query in self._positions and keyframe in self._positions
                 for end in (query, keyframe)
             ]
-            markers.append(_marker(header, number, name, Marker.LINE_LIST, colour, ends))
+            markers.append(marker(header, number, name, Marker.LINE_LIST, colour, ends))
         return MarkerArray(markers=markers)
 
 
-def _marker(header: Header, number: int, name: str, kind: int, colour: ColorRGBA, points: Sequence[Point]) -> Marker:
-    marker = Marker(header=header, ns=name, id=number, type=kind, color=colour, points=list(points))
-    marker.action = Marker.ADD if points else Marker.DELETE
-    marker.scale.x = 0.08 if kind != Marker.POINTS else 0.15
-    marker.scale.y = marker.scale.x
-    marker.pose.orientation.w = 1.0
-    return marker
+def marker(header: Header, number: int, name: str, kind: int, colour: ColorRGBA, points: Sequence[Point]) -> Marker:
+    """Returns one marker of points or lines; one without points takes an earlier one away."""
+    drawn = Marker(header=header, ns=name, id=number, type=kind, color=colour, points=list(points))
+    drawn.action = Marker.ADD if points else Marker.DELETE
+    drawn.scale.x = 0.08 if kind != Marker.POINTS else 0.15
+    drawn.scale.y = drawn.scale.x
+    drawn.pose.orientation.w = 1.0
+    return drawn

@@ -89,7 +89,7 @@ class PlaceRecognition(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Opens the model and the maps; whatever does not fit is refused, and configuring can be tried again."""
         try:
-            settings = self._parameters_table.settings()
+            settings = Settings.from_values(self._parameters_table.values())
             recogniser = Recogniser(settings)
         except A2gcError as error:
             self.get_logger().error(f"not configured: {error}")

@@ -1,0 +1,152 @@
+"""``a2gc slam``: close the loops of a recording with a pose graph, and measure what it brought."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from a2gc_ros.cli.replay import loop_settings
+from a2gc_ros.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command()(slam)
+
+
+def slam(
+    bag: Annotated[Path, typer.Argument(help="A .bag, .mcap or .db3 file, or a rosbag2 folder.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="File for the corrected trajectory, in TUM's format.", show_default=False)
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder for index.html, numbers.json, a picture and TUM files.", show_default=False),
+    ] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
+    stop: Annotated[float | None, typer.Option(min=0, help="First second no longer used.")] = None,
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
+    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 takes all.")] = 0,
+    topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
+    odometry: Annotated[str | None, typer.Option(help="Topic of poses, where there are several.")] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(help="True poses: a topic, or a TUM, KITTI or CSV file. A topic that says so is found by itself."),
+    ] = None,
+    camera_pose: Annotated[
+        str | None,
+        typer.Option(
+            help="Camera (optical frame) on the robot: x,y,z in metres, roll,pitch,yaw in radians; else /tf_static "
+            "tells, else the camera looks ahead.",
+            show_default=False,
+        ),
+    ] = None,
+    translation_noise: Annotated[
+        float, typer.Option(help="Least error of odometry, metres per root metre of way.")
+    ] = 0.05,
+    rotation_noise: Annotated[
+        float, typer.Option(help="Least error of odometry, radians per root metre of way.")
+    ] = 0.01,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of loop detection, as in min_inliers=40.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Close the loops of a recording: detect them, put them into a pose graph with the odometry, compare.
+
+    Needs GTSAM: `pip install 'a2gc_ros[slam]'`.
+
+    Examples:
+    `a2gc slam run.mcap --out run.tum`
+
+    `a2gc slam run.mcap --report report`
+
+    `a2gc slam run.bag --odometry /vio/odom --truth leica.tum --json`
+    """
+    from a2gc_ros.bags.tum import write_tum
+    from a2gc_ros.slam.noise import OdometryNoise
+    from a2gc_ros.slam.pipeline import SlamOptions, run_slam
+    from a2gc_ros.slam.report import numbers_of, write_report
+    from a2gc_ros.slam.session import SlamConfig
+
+    options = SlamOptions(
+        bag=bag,
+        model=model,
+        backend=backend,
+        threads=threads,
+        loop=loop_settings(settings or []),
+        slam=SlamConfig(odometry=OdometryNoise(translation_noise, rotation_noise)),
+        image_topic=topic,
+        odometry_topic=odometry,
+        truth=truth,
+        camera_pose=None if camera_pose is None else _camera_pose(camera_pose),
+        start=start,
+        stop=stop,
+    )
+    with _progress(Console(stderr=True)) as progress:
+        task = progress.add_task("closing loops", total=None)
+        run = run_slam(options, lambda done, total: progress.update(task, completed=done, total=total))
+    numbers = numbers_of(run)
+    if out is not None:
+        write_tum(out, run.after)
+    if report is not None:
+        write_report(run, numbers, report, bag.name)
+    if as_json:
+        typer.echo(json.dumps(numbers, indent=2))
+        return
+    typer.echo(_sentence(numbers))
+    for path in (out, report / "index.html" if report else None):
+        if path is not None:
+            typer.echo(f"written: {path}")
+
+
+def _camera_pose(text: str) -> Any:
+    from a2gc_ros.geometry import pose_from_xyz_rpy
+
+    try:
+        values = [float(value) for value in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 6:
+        raise ConfigError(f"--camera-pose {text} is no pose: give six numbers with commas, x,y,z,roll,pitch,yaw")
+    return pose_from_xyz_rpy(values)
+
+
+def _sentence(numbers: dict[str, Any]) -> str:
+    text = (
+        f"{numbers['images']} images, {numbers['closures']} closures, {numbers['closures_in_graph']} with a pose, "
+        f"{numbers['closures_agreeing']} in agreement"
+    )
+    if numbers["after"] is not None:
+        text += (
+            f"; error {numbers['before']['ate_rmse_m']:.2f} m before, {numbers['after']['ate_rmse_m']:.2f} m after "
+            "(ATE RMSE, aligned)"
+        )
+    if numbers["camera_pose_assumed"]:
+        text += "; the camera was taken to look ahead, for nothing told where it sits: --camera-pose does"
+    return text
+
+
+def _progress(console: Console) -> Any:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)

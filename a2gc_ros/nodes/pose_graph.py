@@ -1,0 +1,292 @@
+"""The executable ``pose_graph``: odometry and loop closures in, the corrected path out.
+
+A lifecycle node like ``place_recognition``, and the reference for how its closures are used. *Activating* begins a new
+graph; *deactivating* keeps it for a look; odometry that steps back in time begins anew.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from nav_msgs.msg import Odometry
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
+from a2gc_ros.bags.message_types import ODOMETRY
+from a2gc_ros.bags.messages import pose_of, stamp_of
+from a2gc_ros.errors import A2gcError
+from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xyz_rpy
+from a2gc_ros.nodes import qos
+from a2gc_ros.nodes.declared_parameters import DeclaredParameters
+from a2gc_ros.nodes.diagnostics import status_message
+from a2gc_ros.nodes.graph_outputs import GraphOutputs
+from a2gc_ros.nodes.mounting import CameraMounting
+from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS
+from a2gc_ros.nodes.pose_graph_parameters import PARAMETERS, GraphSettings
+from a2gc_ros.slam.session import SlamSession, StampedClosure
+
+ODOMETRY_DEPTH = 2000
+"""A closed loop takes its time; odometry that comes meanwhile waits here."""
+
+MOST_WAITING = 1000
+WARN_EVERY_S = 5.0
+
+
+@dataclass
+class _Configured:
+    """What exists from configuring to cleaning up."""
+
+    settings: GraphSettings
+    outputs: GraphOutputs
+    mounting: CameraMounting
+    diagnostics: Timer
+
+
+@dataclass
+class _Active:
+    """What exists from activating to deactivating."""
+
+    session: SlamSession
+    subscriptions: list[Subscription[Any]] = field(default_factory=list)
+    waiting: deque[tuple[StampedClosure, str]] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    base_frame: str = ""
+    odometry: int = 0
+    bad: int = 0
+    relocalizations: int = 0
+    restarts: int = 0
+
+
+class PoseGraphNode(LifecycleNode):
+    """Corrects odometry by loop closures.
+
+    Args:
+        name: Name of the node.
+    """
+
+    def __init__(self, name: str = "pose_graph") -> None:
+        super().__init__(name)
+        self._parameters_table = DeclaredParameters(self, PARAMETERS)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.results())
+        self._configured: _Configured | None = None
+        self._active: _Active | None = None
+        self._autostart: Timer | None = None
+        if self.get_parameter("autostart").value:
+            self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self._steady)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Checks the parameters; whatever does not fit is refused, and configuring can be tried again."""
+        try:
+            settings = GraphSettings.from_values(self._parameters_table.values())
+        except A2gcError as error:
+            self.get_logger().error(f"not configured: {error}")
+            return TransitionCallbackReturn.FAILURE
+        mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
+        mounting.subscribe(self, self._group, self._warn)
+        outputs = GraphOutputs(self, settings.map_frame, publish_tf=settings.publish_tf)
+        timer = self.create_timer(settings.diagnostics_period, self._report, clock=self._steady)
+        self._configured = _Configured(settings, outputs, mounting, timer)
+        self._parameters_table.configured = True
+        if settings.publish_tf and not outputs.has_tf:
+            self.get_logger().info("this ROS has no tf2_ros: map to odom goes to the topic map_to_odom only")
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begins a new graph."""
+        assert self._configured is not None
+        result = super().on_activate(state)
+        active = _Active(SlamSession(self._configured.settings.slam))
+        self._active = active
+        for message_type, topic, callback, quality in (
+            (Odometry, "odom", self._on_odometry, qos.sensor_stream(ODOMETRY_DEPTH)),
+            (LoopClosureCandidates, "loop_closures", self._on_closures, qos.results(100)),
+        ):
+            active.subscriptions.append(
+                self.create_subscription(message_type, topic, callback, quality, callback_group=self._group)
+            )
+        topics = " and ".join(subscription.topic_name for subscription in active.subscriptions)
+        self.get_logger().info(f"active: listening to {topics}")
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets go of the topics."""
+        self._stop_working()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets go of everything."""
+        self._let_go()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops everything for good."""
+        self._stop_working()
+        self._let_go()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Goes back to unconfigured after an exception in a transition."""
+        self.get_logger().error("a transition failed: the node is unconfigured again")
+        self._stop_working()
+        self._let_go()
+        return super().on_error(state)
+
+    def _start_by_itself(self) -> None:
+        if self._autostart is not None:
+            self.destroy_timer(self._autostart)
+            self._autostart = None
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _stop_working(self) -> None:
+        active, self._active = self._active, None
+        for subscription in active.subscriptions if active is not None else ():
+            self.destroy_subscription(subscription)
+
+    def _let_go(self) -> None:
+        configured, self._configured = self._configured, None
+        self._parameters_table.configured = False
+        if configured is not None:
+            self.destroy_timer(configured.diagnostics)
+            configured.outputs.close()
+
+    def _on_odometry(self, message: Odometry) -> None:
+        active, configured = self._active, self._configured
+        if active is None or configured is None:
+            return
+        stamp_ns = stamp_of(message.header)
+        try:
+            pose = pose_of(message, ODOMETRY)
+        except ValueError as error:
+            active.bad += 1
+            self._warn(f"odometry was skipped: {error}")
+            return
+        newest = active.session.newest_ns
+        if newest is not None and stamp_ns < newest - JUMP_BACK_NS:
+            self.get_logger().warning("odometry stepped back in time: a new graph begins")
+            active.session = SlamSession(configured.settings.slam)
+            active.waiting.clear()
+            active.restarts += 1
+        active.odometry += 1
+        active.base_frame = message.child_frame_id
+        covariance = np.array(message.pose.covariance).reshape(6, 6)
+        grown = active.session.add_odometry(stamp_ns, pose, covariance if covariance.any() else None)
+        closed = self._take_waiting(active, configured)
+        odom_frame = message.header.frame_id or configured.settings.odom_frame
+        configured.outputs.publish_pose(stamp_ns, pose, active.session.t_map_odom(), odom_frame)
+        if grown or closed:
+            configured.outputs.publish_graph(active.session)
+
+    def _on_closures(self, message: LoopClosureCandidates) -> None:
+        active = self._active
+        if active is None:
+            return
+        for candidate in message.candidates:
+            if candidate.map_index:
+                # Against a loaded map: another frame, of which this graph knows nothing.
+                active.relocalizations += 1
+            else:
+                active.waiting.append((closure_of(candidate), message.header.frame_id))
+
+    def _take_waiting(self, active: _Active, configured: _Configured) -> bool:
+        """Gives the graph the closures that odometry has reached, or never will; says whether there were any."""
+        newest, closed = active.session.newest_ns, False
+        for _ in range(len(active.waiting)):
+            closure, camera_frame = active.waiting.popleft()
+            ahead_ns = 0 if newest is None else closure.query_stamp_ns - newest
+            if newest is None or 0 < ahead_ns < configured.settings.max_lag * 1e9:
+                active.waiting.append((closure, camera_frame))
+                continue
+            t_base_camera = configured.mounting.pose(active.base_frame, camera_frame)
+            active.session.add_closure(closure, t_base_camera)
+            closed = True
+        return closed
+
+    def _warn(self, sentence: str) -> None:
+        self.get_logger().warning(sentence, throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self._steady)
+
+    def _report(self) -> None:
+        active = self._active
+        level, sentence, values = DiagnosticStatus.OK, "not active", {}
+        if active is not None:
+            graph, outcomes = active.session.graph, active.session.outcomes
+            sentence = "following the odometry" if graph is not None else "no odometry yet"
+            if outcomes["contradicts"] > outcomes["agrees"]:
+                level = DiagnosticStatus.WARN
+                sentence = (
+                    "most closures contradict the odometry: is camera_pose right, and odometry noise not too small?"
+                )
+            values = {
+                "odometry messages": active.odometry,
+                "bad odometry messages": active.bad,
+                "poses": 0 if graph is None else len(graph),
+                **{f"closures: {name}": count for name, count in outcomes.items()},
+                "closures waiting": len(active.waiting),
+                "relocalizations passed over": active.relocalizations,
+                "new graphs after a step back in time": active.restarts,
+            }
+        name = f"{self.get_fully_qualified_name()}: graph"
+        message = DiagnosticArray(status=[status_message(name, "gtsam", level, sentence, values)])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def closure_of(candidate: LoopClosureCandidate) -> StampedClosure:
+    """Returns what the graph needs of a candidate."""
+    pose: Pose | None = None
+    if candidate.has_pose:
+        at, turned = candidate.relative_pose.pose.position, candidate.relative_pose.pose.orientation
+        pose = pose_from_quaternion((at.x, at.y, at.z), (turned.x, turned.y, turned.z, turned.w))
+    return StampedClosure(
+        query_stamp_ns=_nanoseconds(candidate.query_stamp),
+        keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
+        relative_pose=pose,
+        covariance=np.array(candidate.relative_pose.covariance).reshape(6, 6) if candidate.has_covariance else None,
+        scale_known=candidate.scale_known,
+    )
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def main() -> None:
+    """Runs the node until SIGINT or SIGTERM."""
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the interface of signal.signal
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    node = PoseGraphNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin, name="executor")
+    spinning.start()
+    stop.wait()
+    executor.shutdown()
+    spinning.join()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+if __name__ == "__main__":
+    main()

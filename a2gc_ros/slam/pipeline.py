@@ -1,0 +1,193 @@
+"""From a recording to a corrected trajectory: loop detection and pose graph, offline, as a robot would run them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.bags import Recording, Trajectory, open_recording
+from a2gc_ros.bags.pose_table import read_trajectory
+from a2gc_ros.bags.topics import truth_topic
+from a2gc_ros.errors import BagError
+from a2gc_ros.extract.choose import open_extractor
+from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
+from a2gc_ros.images.frame import Frame
+from a2gc_ros.loops import Detection, LoopClosure, LoopConfig, LoopDetector
+from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.replay.offline import run_offline
+from a2gc_ros.slam.session import Outcome, SlamConfig, SlamSession, StampedClosure
+
+LOOKING_AHEAD: Final = pose_from_xyz_rpy((0.0, 0.0, 0.0, -np.pi / 2, 0.0, -np.pi / 2))
+"""``t_base_camera`` where nothing tells it."""
+
+
+@dataclass(frozen=True)
+class SlamOptions:
+    """What is run.
+
+    Attributes:
+        bag: The recording.
+        model: Named model or ONNX file.
+        backend: Inference runtime.
+        threads: CPU threads for inference; 0 takes all.
+        loop: Settings of loop detection that differ from the defaults.
+        slam: Settings of the pose graph.
+        image_topic: None takes the only one.
+        odometry_topic: None takes the best there is.
+        truth: Topic, or TUM, KITTI or CSV file, of true poses; None guesses the topic.
+        camera_pose: ``t_base_camera``; None takes the recording's transforms, else a camera that looks ahead.
+        start: First second of the recording.
+        stop: First second no longer used.
+    """
+
+    bag: Path
+    model: str = "a2gc-mobilenetv2"
+    backend: str = "auto"
+    threads: int = 0
+    loop: Mapping[str, Any] = field(default_factory=dict)
+    slam: SlamConfig = field(default_factory=SlamConfig)
+    image_topic: str | None = None
+    odometry_topic: str | None = None
+    truth: str | None = None
+    camera_pose: Pose | None = None
+    start: float | None = None
+    stop: float | None = None
+
+
+@dataclass(frozen=True)
+class SlamRun:
+    """What came out.
+
+    Attributes:
+        before: ``t_odom_base`` at every image.
+        after: ``t_map_base`` at the same stamps, with all closures known.
+        truth: True poses of the recording, or None.
+        closures: int64 (C, 2), stamps of query and keyframe of each closure that was given to the graph.
+        agreeing: bool (C,), whether the graph agrees with it in the end.
+        outcomes: How many closures came to which outcome when they came.
+        keyframes: How many keyframes the detector kept.
+        graph_poses: How many poses the graph has.
+        camera_assumed: Whether nothing told where the camera sits, so that it was taken to look ahead.
+        skipped: Images that were not worked on, by reason.
+    """
+
+    before: Trajectory
+    after: Trajectory
+    truth: Trajectory | None
+    closures: npt.NDArray[np.int64]
+    agreeing: npt.NDArray[np.bool_]
+    outcomes: dict[Outcome, int]
+    keyframes: int
+    graph_poses: int
+    camera_assumed: bool
+    skipped: dict[str, int]
+
+
+def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda _done, _total: None) -> SlamRun:
+    """Runs detector and graph over a recording, image by image.
+
+    Args:
+        options: What is run.
+        on_frame: Called with images done and in total.
+
+    Raises:
+        A2gcError: If the recording, the model or a setting cannot be used, or the recording has no odometry.
+    """
+    extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
+    spec = extractor.spec
+    with contextlib.ExitStack() as stack:
+        recording = stack.enter_context(open_recording(options.bag))
+        place_map = stack.enter_context(
+            PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
+        )
+        detector = LoopDetector(LoopConfig(**options.loop), place_map, session_source=options.bag.name)
+        feed = _Feed(options, recording, on_frame)
+        frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
+        run_offline(frames, extractor, detector, feed)
+        if feed.session.graph is None:
+            raise BagError(
+                f"{options.bag} has no odometry at the stamps of its images, and a pose graph needs it: "
+                "name its topic with --odometry (a2gc bag info lists the topics)"
+            )
+        truth = _truth(recording, options.truth)
+        return feed.result(truth, len(place_map), dict(recording.skips.reasons))
+
+
+class _Feed:
+    """Hands frames and closures on to the graph."""
+
+    def __init__(self, options: SlamOptions, recording: Recording, on_frame: Callable[[int, int], None]) -> None:
+        self.session = SlamSession(options.slam)
+        self._options = options
+        self._covariances = recording.covariances(options.odometry_topic)
+        self._total = recording.image_topic(options.image_topic).count
+        self._on_frame = on_frame
+        self._done = 0
+        self._camera_assumed = False
+        self._odometry: list[tuple[int, Pose]] = []
+        self._closures: list[tuple[int, int]] = []
+
+    def __call__(self, frame: Frame, detection: Detection) -> None:
+        if frame.pose is not None:
+            self._odometry.append((frame.stamp_ns, frame.pose))
+            self.session.add_odometry(frame.stamp_ns, frame.pose, self._covariances.at(frame.stamp_ns))
+        for closure in detection.closures:
+            outcome = self.session.add_closure(stamped(closure), self._t_base_camera(frame))
+            if outcome in ("agrees", "contradicts"):
+                self._closures.append((closure.match.query_stamp_ns, closure.match.keyframe_stamp_ns))
+        self._done += 1
+        self._on_frame(self._done, self._total)
+
+    def _t_base_camera(self, frame: Frame) -> Pose:
+        if self._options.camera_pose is not None:
+            return self._options.camera_pose
+        if frame.t_base_camera is not None:
+            return frame.t_base_camera
+        self._camera_assumed = True
+        return LOOKING_AHEAD
+
+    def result(self, truth: Trajectory | None, keyframes: int, skipped: dict[str, int]) -> SlamRun:
+        graph = self.session.graph
+        assert graph is not None
+        before = Trajectory.from_poses(self._odometry)
+        return SlamRun(
+            before=before,
+            after=self.session.corrected([int(stamp) for stamp in before.stamps_ns]),
+            truth=truth,
+            closures=np.array(self._closures, dtype=np.int64).reshape(-1, 2),
+            agreeing=graph.agreeing(),
+            outcomes=dict(self.session.outcomes),
+            keyframes=keyframes,
+            graph_poses=len(graph),
+            camera_assumed=self._camera_assumed,
+            skipped=skipped,
+        )
+
+
+def stamped(closure: LoopClosure) -> StampedClosure:
+    """Returns what the graph needs of a closure."""
+    match, verification = closure.match, closure.verification
+    if verification is None:
+        return StampedClosure(match.query_stamp_ns, match.keyframe_stamp_ns, None)
+    return StampedClosure(
+        match.query_stamp_ns,
+        match.keyframe_stamp_ns,
+        verification.relative_pose,
+        verification.covariance,
+        verification.scale_known,
+    )
+
+
+def _truth(recording: Recording, wanted: str | None) -> Trajectory | None:
+    if wanted and Path(wanted).is_file():
+        return read_trajectory(wanted)
+    guessed = truth_topic(recording.topics)
+    name = wanted or (guessed.name if guessed else None)
+    return None if name is None else recording.trajectory(name)
