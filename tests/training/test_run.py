@@ -160,6 +160,25 @@ def test_whitening_and_contrast_reach_the_head(tiny_recipe: dict[str, Any]) -> N
     assert not torch.equal(plain["score.0.weight"], soft["score.0.weight"])
 
 
+def test_the_head_starts_from_augmented_views_too(tiny_recipe: dict[str, Any]) -> None:
+    from a2gc_training.augmentation import Augmentation
+    from a2gc_training.data.places import load_places
+    from a2gc_training.recipe import AugmentationSection
+
+    settings = recipe(tiny_recipe)
+    heads = []
+    for views, brightness in ((0, 0.0), (1, 0.0), (1, 0.9)):
+        torch.manual_seed(0)
+        model = build_model(settings.model)
+        images = load_places(settings.train, model.preprocessing)
+        augmentation = Augmentation(AugmentationSection(brightness=brightness))
+        initialise_head(model, images, InitialiseSection(24, views=views), augmentation)
+        heads.append(model.aggregator.state_dict()["cluster_features.0.bias"])
+    plain, repeated, brighter = heads
+    assert torch.allclose(plain.abs(), repeated.abs(), atol=1e-4)
+    assert not torch.allclose(plain.abs(), brighter.abs(), atol=1e-3)
+
+
 def test_a_set_that_is_trained_on_cannot_validate(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
     shared = {"name": "shared", "source": tiny_recipe["train"][0]}
     with pytest.raises(ConfigError, match="24 images of the validation set"):
