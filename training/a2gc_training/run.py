@@ -36,7 +36,14 @@ from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
 from a2gc_training.progress import watched
 from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe
-from a2gc_training.run_folder import begin, checkpoint_keepers, resumable
+from a2gc_training.run_folder import (
+    begin,
+    checkpoint_keepers,
+    forget_requeues,
+    has_checkpoint,
+    resumable,
+    was_requeued,
+)
 from a2gc_training.stored_descriptors import stored_descriptors
 
 
@@ -153,7 +160,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
         recipe: The recipe.
         out: Folder of everything the run leaves: the resolved recipe, logs, checkpoints, ``NAME.safetensors`` and
             ``summary.json``.
-        resume: Continue from the folder's last checkpoint.
+        resume: Continue from the folder's last checkpoint. A job that SLURM has requeued does so by itself.
 
     Returns:
         Where the model is and what it reaches.
@@ -161,8 +168,9 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     Raises:
         A2gcError: The recipe, its data or its weights are at fault.
     """
-    last = resumable(recipe, out) if resume else None
-    begin(recipe, out, resume=resume)
+    requeued = was_requeued(out)
+    last = resumable(recipe, out) if resume or (requeued and has_checkpoint(out)) else None
+    begin(recipe, out, resume=resume or requeued)
     lightning.seed_everything(recipe.seed, verbose=False)
     model = build_model(recipe.model)
     keep = recipe.trainer.keep_images
@@ -261,6 +269,7 @@ def _finish(recipe: Recipe, outcome: Outcome, kept: PlaceModel) -> None:
         "after": {name: _numbers(recall) for name, recall in outcome.after.items()},
     }
     (outcome.model.parent / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    forget_requeues(outcome.model.parent)
 
 
 def _numbers(recall: Recall) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import yaml
@@ -23,10 +24,12 @@ MAY_CHANGE_ON_RESUME = (
 
 
 def resumable(recipe: Recipe, out: Path) -> Path:
-    """The checkpoint to resume from; refuses a recipe other than the one the run was started with."""
-    last = out / "checkpoints" / "last.ckpt"
-    if not last.is_file():
-        raise ConfigError(f"There is no run to resume in {out}: {last} is missing; leave out --resume.")
+    """The newest checkpoint to resume from; refuses a recipe other than the one the run was started with."""
+    known = [path for path in (out / "checkpoints" / "last.ckpt", *_left_by_slurm(out)) if path.is_file()]
+    if not known:
+        raise ConfigError(
+            f"There is no run to resume in {out}: {out / 'checkpoints' / 'last.ckpt'} is missing; leave out --resume."
+        )
     changed = [
         name
         for name in differences(read_yaml(out / RECIPE_FILE), to_mapping(recipe))
@@ -37,7 +40,27 @@ def resumable(recipe: Recipe, out: Path) -> Path:
             f"The run in {out} was started with another `{changed[0]}`; resume it with the same recipe, or begin a new "
             "one with --out."
         )
-    return last
+    return max(known, key=lambda path: path.stat().st_mtime)
+
+
+def was_requeued(out: Path) -> bool:
+    """Whether SLURM has started this very job before, so that what is in the folder is its own."""
+    return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0 and (out / RECIPE_FILE).is_file()
+
+
+def has_checkpoint(out: Path) -> bool:
+    """Whether a run has come far enough to be resumed."""
+    return (out / "checkpoints" / "last.ckpt").is_file() or bool(_left_by_slurm(out))
+
+
+def forget_requeues(out: Path) -> None:
+    """Removes what Lightning saved when SLURM took the machine away, once the run is at its end."""
+    for path in _left_by_slurm(out):
+        path.unlink()
+
+
+def _left_by_slurm(out: Path) -> list[Path]:
+    return sorted(out.glob("hpc_ckpt_*.ckpt"))
 
 
 @rank_zero_only
