@@ -38,7 +38,7 @@ class Outputs:
         self._node = node
         self._recogniser = recogniser
         self._map_frame = settings.map_frame
-        self._t_base_camera = pose_from_xyz_rpy(settings.camera_pose)
+        self._assumed_mounting = pose_from_xyz_rpy(settings.camera_pose)
         self._track = MarkerTrack(settings.odom_frame)
         create = node.create_lifecycle_publisher
         self._closures = create(LoopClosureCandidates, "loop_closures", qos.results())
@@ -54,14 +54,15 @@ class Outputs:
     def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> None:
         """Publishes everything that follows from one image."""
         self._closures.publish(detection_message(detection, frame.frame_id))
-        self._publish_pose(detection)
+        self._publish_pose(frame, detection)
         self._note(frame, detection)
         if self._markers.get_subscription_count():
             self._markers.publish(self._track.message(odometry_frame))
         if self._debug_image.get_subscription_count():
             self._publish_debug_image(frame, detection)
 
-    def _publish_pose(self, detection: Detection) -> None:
+    def _publish_pose(self, frame: Frame, detection: Detection) -> None:
+        mounted = self._assumed_mounting if frame.t_base_camera is None else frame.t_base_camera
         for closure in detection.closures:
             if not closure.is_relocalization:
                 continue
@@ -71,9 +72,10 @@ class Outputs:
                 continue
             found = relocalize(
                 keyframe.pose,
+                mounted if keyframe.t_base_camera is None else keyframe.t_base_camera,
                 spacing_around(place_map, keyframe),
                 closure.verification,
-                self._t_base_camera,
+                mounted,
             )
             if found is not None:
                 # A closure may be about an earlier image, held back until others agreed.

@@ -44,7 +44,11 @@ def spacing_around(place_map: PlaceMap, keyframe: Keyframe) -> float | None:
 
 
 def relocalize(
-    t_map_keyframe: Pose, spacing_m: float | None, verification: Verification | None, t_base_camera: Pose
+    t_map_keyframe: Pose,
+    t_keyframe_camera: Pose,
+    spacing_m: float | None,
+    verification: Verification | None,
+    t_base_camera: Pose,
 ) -> Relocalization | None:
     """Returns the robot's pose in the map, where it and its uncertainty are known.
 
@@ -54,9 +58,10 @@ def relocalize(
 
     Args:
         t_map_keyframe: Pose of the robot's base at the keyframe.
+        t_keyframe_camera: Pose of the camera (optical frame) in the base of the robot that made the map.
         spacing_m: Distance to the keyframe's neighbours; None where unknown.
         verification: The geometric check.
-        t_base_camera: Pose of the camera (optical frame) in the robot's base.
+        t_base_camera: Pose of the camera (optical frame) in the base of the robot that asks.
 
     Returns:
         The pose, or None where nothing was verified, no relative pose with covariance is known, or the position has
@@ -66,7 +71,7 @@ def relocalize(
         return None
     if verification.relative_pose is None or verification.covariance is None:
         return None
-    t_map_keyframe_camera = t_map_keyframe @ t_base_camera
+    t_map_keyframe_camera = t_map_keyframe @ t_keyframe_camera
     t_map_base = t_map_keyframe_camera @ verification.relative_pose @ geometry.inverse(t_base_camera)
     turn = np.kron(np.eye(2), t_map_keyframe_camera[:3, :3])
     covariance = turn @ verification.covariance @ turn.T

@@ -46,8 +46,16 @@ def test_with_known_scale_the_true_pose_comes_out():
     rng = np.random.default_rng(0)
     keyframe, truth = random_pose(rng), random_pose(rng)
     relative = geometry.relative(keyframe @ AHEAD, truth @ AHEAD)
-    found = relocalize(keyframe, None, Verification(True, 50, 60, relative, np.eye(6), scale_known=True), AHEAD)
+    found = relocalize(keyframe, AHEAD, None, Verification(True, 50, 60, relative, np.eye(6), scale_known=True), AHEAD)
     np.testing.assert_allclose(found.pose, truth, atol=1e-12)
+
+
+def test_the_camera_of_the_map_may_sit_elsewhere_on_its_robot():
+    rng = np.random.default_rng(3)
+    keyframe, truth, mounted = random_pose(rng), random_pose(rng), random_pose(rng)
+    relative = geometry.relative(keyframe @ mounted, truth @ AHEAD)
+    verification = Verification(True, 50, 60, relative, np.eye(6), scale_known=True)
+    np.testing.assert_allclose(relocalize(keyframe, mounted, None, verification, AHEAD).pose, truth, atol=1e-12)
 
 
 def test_the_covariance_is_that_of_sampled_poses():
@@ -55,7 +63,7 @@ def test_the_covariance_is_that_of_sampled_poses():
     keyframe, relative = random_pose(rng), random_pose(rng)
     root = rng.normal(size=(6, 6)) * 1e-3
     covariance = root @ root.T
-    found = relocalize(keyframe, None, Verification(True, 50, 60, relative, covariance, scale_known=True), AHEAD)
+    found = relocalize(keyframe, AHEAD, None, Verification(True, 50, 60, relative, covariance, scale_known=True), AHEAD)
     errors = []
     for twist in rng.multivariate_normal(np.zeros(6), covariance, 20_000):
         noisy = relative.copy()
@@ -74,7 +82,7 @@ def test_without_scale_the_position_is_the_keyframes_and_as_uncertain_as_its_nei
     relative = np.eye(4)
     relative[:3, :3] = pose_from_xyz_rpy((0, 0, 0, 0, 0.1, 0))[:3, :3]
     covariance = np.diag([1.0, 1.0, 1.0, 1e-4, 4e-4, 9e-4])
-    found = relocalize(keyframe, 2.5, Verification(True, 50, 60, relative, covariance), AHEAD)
+    found = relocalize(keyframe, AHEAD, 2.5, Verification(True, 50, 60, relative, covariance), AHEAD)
     np.testing.assert_allclose(found.pose[:3, 3], (3, 4, 0))
     # The camera turned about its y axis, which points down, so the robot turned the other way about z.
     assert geometry.yaw_of(found.pose) == pytest.approx(0.1)
@@ -95,7 +103,7 @@ def test_without_scale_the_position_is_the_keyframes_and_as_uncertain_as_its_nei
     ids=["unchecked", "refused", "no pose", "no covariance", "lone keyframe"],
 )
 def test_nothing_is_said_where_the_uncertainty_is_not_known(verification, spacing):
-    assert relocalize(np.eye(4), spacing, verification, AHEAD) is None
+    assert relocalize(np.eye(4), AHEAD, spacing, verification, AHEAD) is None
 
 
 def test_spacing_is_the_distance_to_the_farther_neighbour_of_the_same_session():
