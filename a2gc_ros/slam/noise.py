@@ -27,7 +27,7 @@ _FLAT = 1e-9
 class OdometryNoise:
     """The least noise of odometry; errors grow as the root of the way.
 
-    The defaults are those of wheels: after 100 m half a metre and 6 degrees. Where messages are less sure, they count.
+    The defaults are those of wheels: after 100 m half a metre and 6 degrees. What messages say comes on top.
 
     Attributes:
         translation: Standard deviation along each axis, m per root m.
@@ -54,9 +54,9 @@ class OdometryNoise:
         sigmas = root * np.repeat([self.rotation, self.translation], 3)
         if abs(motion[2, 3]) < _FLAT and abs(motion[2, 2] - 1) < _FLAT:
             sigmas[[0, 1, 5]] *= self.out_of_plane
-        if growth is None:
-            return np.diag(sigmas**2)
-        return growth + np.diag(np.maximum(sigmas**2 - np.diag(growth), 0.0))
+        least = np.diag(sigmas**2)
+        # Added, not the larger of the two: what messages say may well leave a direction in which nothing grew.
+        return least if growth is None else growth + least
 
 
 @dataclass(frozen=True)
