@@ -24,14 +24,26 @@ from a2gc_ros.loops.verification.landmarks import Landmarks, crosses, projected
 Array: TypeAlias = npt.NDArray[np.float64]
 
 ITERATIONS: Final = 25
+CONVERGED: Final = 1e-3
+"""A step that gains less than this, in units of twice the logarithm of a likelihood, is the last."""
+
 INLIER_SQUARED: Final = 11.8
 """Squared errors over their variance up to this are inliers: 99.7 % of a chi-square with two degrees of freedom."""
+
+MEDIAN_SQUARE: Final = 1.386
+"""Median of a chi-square variable with two degrees of freedom."""
+
+NOISE_FACTORS: Final = (0.5, 4.0)
+"""Bounds of how far the query's noise may be from the landmarks'."""
+
+SURELY: Final = 3.0
+"""Standard deviations by which an inverse depth must exceed zero to tell about the camera's position."""
 
 WELL_KNOWN: Final = 0.25
 """Landmarks whose inverse depth is known to this share serve the minimal solver."""
 
 MIN_KNOWN: Final = 10
-"""Landmarks of known depth that must agree with a pose."""
+"""Landmarks of known depth that a position needs."""
 
 _RANSAC_PIXELS: Final = 6.0
 """Tolerance of the minimal solver in units of the feature's noise: landmarks are less sure than features."""
@@ -45,14 +57,14 @@ class CameraPose:
         pose: ``t_keyframe_query`` between the two cameras, metres.
         covariance: (6, 6), translation before rotation, in the axes of the keyframe's camera.
         inliers: bool (N,), the landmarks that agree.
-        known: How many of them have a known depth.
+        near: How many of them are surely not at infinity: only they tell the position.
         cost: What the best pose leaves.
     """
 
     pose: Pose
     covariance: Array
     inliers: npt.NDArray[np.bool_]
-    known: int
+    near: int
     cost: float
 
 
@@ -62,20 +74,26 @@ class _Minimum:
     cost: float
 
 
-def locate(landmarks: Landmarks, rays: Array, noise: float, starts: Sequence[Pose]) -> list[CameraPose]:
+def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pose]) -> list[CameraPose]:
     """Finds the pose of the query's camera.
 
     Args:
         landmarks: Those of the keyframe that were matched.
         rays: Their matches' directions (x/z, y/z) in the query, float64 (N, 2).
-        noise: Standard deviation of a direction.
+        noise: Standard deviations of the query's directions, (N,).
         starts: Guesses of ``t_keyframe_query``.
 
     Returns:
         The distinct minima, best first; empty where nothing can be computed.
     """
     guesses = [*starts, *_minimal(landmarks, rays, noise)]
-    minima = sorted((_minimise(guess, landmarks, rays, noise) for guess in guesses), key=lambda m: m.cost)
+    minima = _distinct([_minimise(guess, landmarks, rays, noise) for guess in guesses])
+    if not minima:
+        return []
+    # Another light places features less exactly than the landmarks were; what the best pose leaves tells how much.
+    squares = _linearised(minima[0].pose, landmarks, rays, noise).squares
+    noise = noise * float(np.clip(np.sqrt(np.median(squares) / MEDIAN_SQUARE), *NOISE_FACTORS))
+    minima = _distinct([_minimise(minimum.pose, landmarks, rays, noise) for minimum in minima])
     found = [_with_covariance(minimum, landmarks, rays, noise) for minimum in minima]
     return [pose for pose in found if pose is not None]
 
@@ -104,7 +122,7 @@ def scaled_start(landmarks: Landmarks, rays: Array, direction: Pose) -> Pose | N
     return scaled
 
 
-def _minimal(landmarks: Landmarks, rays: Array, noise: float) -> list[Pose]:
+def _minimal(landmarks: Landmarks, rays: Array, noise: Array) -> list[Pose]:
     """Solves for the pose from samples of points alone, which needs neither parallax nor a guess."""
     inverse = landmarks.inverse_depths
     well = landmarks.known & (np.sqrt(landmarks.covariances[:, 2, 2]) < WELL_KNOWN * inverse)
@@ -118,7 +136,7 @@ def _minimal(landmarks: Landmarks, rays: Array, noise: float) -> list[Pose]:
             np.eye(3),
             np.zeros(4),
             flags=cv2.SOLVEPNP_SQPNP,
-            reprojectionError=_RANSAC_PIXELS * noise,
+            reprojectionError=_RANSAC_PIXELS * float(np.median(noise)),
             iterationsCount=200,
             confidence=0.999,
         )
@@ -140,17 +158,17 @@ class _Linear:
         errors: (N, 2), whitened.
         by_pose: (N, 2, 6), derivative of the whitened projection by the pose.
         by_inverse_depth: (N, 2), by the inverse depth.
-        log_determinants: (N,), of the errors' covariances.
+        near: bool (N,), whether an inverse depth is surely above zero.
     """
 
     squares: Array
     errors: Array
     by_pose: Array
     by_inverse_depth: Array
-    log_determinants: Array
+    near: npt.NDArray[np.bool_]
 
 
-def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> _Linear:
+def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> _Linear:
     """Projects the landmarks: p = R^T (m - d t) for ``t_keyframe_query`` = (R, t)."""
     rotation, translation = pose[:3, :3], pose[:3, 3]
     inverse = landmarks.inverse_depths
@@ -158,12 +176,18 @@ def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> 
     moved, by_point = projected(shifted @ rotation)
     by_shifted = by_point @ rotation.T
     by_landmark = np.concatenate([by_shifted[:, :, :2], -(by_shifted @ translation)[:, :, None]], axis=2)
-    spread = by_landmark @ landmarks.covariances @ np.swapaxes(by_landmark, 1, 2)
-    spread[:, [0, 1], [0, 1]] += noise**2
-    # A turn of the camera by w about the keyframe's axes turns the point the other way.
-    by_pose = np.concatenate([-inverse[:, None, None] * by_shifted, by_shifted @ crosses(shifted)], axis=2)
+    carried = by_landmark @ landmarks.covariances
+    spread = carried @ np.swapaxes(by_landmark, 1, 2)
+    spread[:, [0, 1], [0, 1]] += noise[:, None] ** 2
     root = np.linalg.cholesky(spread)
     errors = np.linalg.solve(root, (rays - moved)[:, :, None])[:, :, 0]
+    # What the query says about the inverse depth: the derivative belongs to the depth that both together want, or
+    # noise in the landmarks would draw the camera towards the keyframe.
+    pull = np.linalg.solve(root, carried[:, :, 2:])[:, :, 0]
+    wanted = inverse + (pull * errors).sum(axis=1)
+    left = np.maximum(landmarks.covariances[:, 2, 2] - (pull**2).sum(axis=1), 0)
+    # A turn of the camera by w about the keyframe's axes turns the point the other way.
+    by_pose = np.concatenate([-wanted[:, None, None] * by_shifted, by_shifted @ crosses(shifted)], axis=2)
     # What lies behind the query cannot be seen by it.
     errors[(shifted @ rotation)[:, 2] <= 0] = 1e3
     return _Linear(
@@ -171,11 +195,11 @@ def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> 
         errors,
         np.linalg.solve(root, by_pose),
         np.linalg.solve(root, by_landmark[:, :, 2:])[:, :, 0],
-        2 * np.log(root[:, 0, 0] * root[:, 1, 1]),
+        wanted > SURELY * np.sqrt(left),
     )
 
 
-def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> _Minimum:
+def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> _Minimum:
     damping = 1e-3
     at = _linearised(pose, landmarks, rays, noise)
     cost = _cost(at)
@@ -190,7 +214,7 @@ def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> _M
         if moved_cost < cost:
             improvement = cost - moved_cost
             pose, at, cost, damping = moved, moved_at, moved_cost, damping / 5
-            if improvement < 1e-6 * abs(cost):
+            if improvement < CONVERGED:
                 break
         else:
             damping *= 8
@@ -199,9 +223,18 @@ def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: float) -> _M
     return _Minimum(pose, cost)
 
 
+def _distinct(minima: Sequence[_Minimum]) -> list[_Minimum]:
+    """Returns minima, best first, without those that another start had found already."""
+    kept: list[_Minimum] = []
+    for minimum in sorted(minima, key=lambda m: m.cost):
+        if all(geometry.distance(minimum.pose, other.pose) > 0.02 for other in kept):
+            kept.append(minimum)
+    return kept
+
+
 def _cost(at: _Linear) -> float:
-    """Returns minus twice the logarithm of a Cauchy likelihood; the determinants keep far guesses from paying."""
-    return float((4 * np.log1p(at.squares / 4) + at.log_determinants).sum())
+    """Returns minus twice the logarithm of a Cauchy likelihood."""
+    return float((4 * np.log1p(at.squares / 4)).sum())
 
 
 def _moved(pose: Pose, step: Array) -> Pose:
@@ -211,17 +244,18 @@ def _moved(pose: Pose, step: Array) -> Pose:
     return moved
 
 
-def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise: float) -> CameraPose | None:
+def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise: Array) -> CameraPose | None:
     """Adds the covariance: of the features' noise, and of the motions that landmarks have in common."""
     at = _linearised(minimum.pose, landmarks, rays, noise)
     inliers = at.squares <= INLIER_SQUARED
-    known = int((inliers & landmarks.known).sum())
     freedom = 2 * int(inliers.sum()) - 6 - int((inliers & ~landmarks.known).sum())
-    if known < MIN_KNOWN or freedom < 1:
+    if freedom < 1:
         return None
-    by_pose, by_depth = at.by_pose[inliers], at.by_inverse_depth[inliers]
+    by_pose, by_depth = at.by_pose[inliers].copy(), at.by_inverse_depth[inliers]
+    # An inverse depth that might as well be zero is nothing but squared noise in the information about the position.
+    by_pose[~at.near[inliers], :, :3] = 0
     try:
-        inverse = np.linalg.inv(np.einsum("nij,nik->jk", by_pose, by_pose))
+        inverse = np.linalg.inv(np.einsum("nij,nik->jk", by_pose, by_pose) + np.diag([1e-6] * 3 + [0.0] * 3))
     except np.linalg.LinAlgError:
         return None
     # The features' noise was assumed; what the fit leaves tells whether they are worse.
@@ -232,4 +266,5 @@ def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise
         here = landmarks.groups[inliers] == number
         carried = inverse @ pulls[here].T @ landmarks.by_motion[inliers][here]
         covariance = covariance + carried @ of_motion @ carried.T
-    return CameraPose(minimum.pose, covariance, inliers, known, minimum.cost)
+    near = int((inliers & at.near & landmarks.known).sum())
+    return CameraPose(minimum.pose, covariance, inliers, near, minimum.cost)

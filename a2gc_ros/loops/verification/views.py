@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,9 @@ from a2gc_ros.placemap.thumbnails import shrink
 
 CACHED_VIEWS: Final = 256
 
+FEATURE_NOISE: Final = 0.3
+"""Standard deviation of the place of a fine feature, pixels of the kept image, before the matches tell more."""
+
 BASELINES_M: Final = (0.8, 2.5)
 """Least distances between a keyframe and the neighbours chosen on either side."""
 
@@ -42,6 +45,7 @@ class View:
         features: Its local features.
         intrinsics: Calibration at the size of the image that the features were found in; None where unknown.
         rays: float64 (N, 2), the features' directions (x/z, y/z) in the optical frame; None without calibration.
+        noise: float64 (N,), standard deviation of each direction as expected; empty without calibration.
         t_odom_camera: Pose of the camera in the session's odometry frame; None where odometry or the camera's pose on
             the robot is unknown.
         mounting_missing: Whether odometry is known and only the camera's pose on the robot is not.
@@ -51,6 +55,7 @@ class View:
     features: LocalFeatures
     intrinsics: CameraIntrinsics | None = None
     rays: npt.NDArray[np.float64] | None = None
+    noise: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     t_odom_camera: Pose | None = None
     mounting_missing: bool = False
     neighbours: Callable[[], list[View]] = list
@@ -64,12 +69,15 @@ def view_of(
 ) -> View:
     """Builds a view from features and what is known of their camera; a calibration that is none is left out."""
     scaled, rays, t_odom_camera = None, None, None
+    noise = np.empty(0)
     if intrinsics is not None and is_usable(intrinsics):
         scaled = intrinsics.scaled_to(features.width, features.height)
         rays = normalised_points(features.points, scaled)
+        spreads = np.ones(len(rays)) if features.spreads is None else features.spreads.astype(np.float64)
+        noise = spreads * FEATURE_NOISE / float(scaled.matrix[0, 0])
     if t_odom_base is not None and t_base_camera is not None:
         t_odom_camera = t_odom_base @ t_base_camera
-    return View(features, scaled, rays, t_odom_camera, t_odom_base is not None and t_base_camera is None)
+    return View(features, scaled, rays, noise, t_odom_camera, t_odom_base is not None and t_base_camera is None)
 
 
 class FeatureFinder:
