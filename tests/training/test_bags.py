@@ -9,13 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from a2gc_training.config import from_mapping
 from a2gc_training.data.bags import BagsSource
 from a2gc_training.data.sources import load_table, places_of
 from a2gc_training.data.tables import ImageTable
 from a2gc_training.data.view_rule import SharedView
+from a2gc_training.recipe import Recipe
+from a2gc_training.run import train
+from typer.testing import CliRunner
 
 from a2gc_ros.bags import RecordingWriter, open_recording
+from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, BagError, ConfigError, DatasetError
+from a2gc_ros.extract import open_extractor
 from a2gc_ros.geometry import pose_from_quaternion
 
 TRUTH = "/ground_truth/pose"
@@ -145,3 +151,37 @@ def test_what_a_recording_lacks_is_named(
 def test_entries_without_sense_are_refused(entries: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         BagsSource(**{"bags": ("a.mcap",), **entries})
+
+
+def test_a_model_fine_tuned_on_bags_is_exported_and_makes_a_map(
+    two_rounds: list[Path], drive_round: Callable[..., Path], tiny_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    held_out = [drive_round(tmp_path / "map.mcap", seed=5), drive_round(tmp_path / "query.mcap", seed=5, light=0.7)]
+    source = {"kind": "bags", "pose_topic": TRUTH, "cache": str(tmp_path / "cache"), "metres": 0.2}
+    same = {"kind": "view", "metres": 0.6, "overlap": 0.3, "reach": 1.0}
+    values = {
+        **tiny_recipe,
+        "train": [{**source, "bags": [str(bag) for bag in two_rounds], "same": same}],
+        "validation": [
+            {
+                "name": "another_room",
+                "source": {**source, "bags": [str(bag) for bag in held_out]},
+                "protocol": {"same": same, "queries": {"session": ["query"]}},
+            }
+        ],
+        "sampling": {"places_per_batch": 2, "images_per_place": 4, "look_alikes": 1, "across": "session"},
+        "trainer": {**tiny_recipe["trainer"], "epochs": 2},
+    }
+    outcome = train(from_mapping(Recipe, values), tmp_path / "run")
+    assert len(outcome.after["another_room"].hits) == 36
+    assert outcome.after["another_room"].answerable.all()
+    commands = CliRunner()
+    onnx, place_map = tmp_path / "tuned.onnx", tmp_path / "held_out.a2gc"
+    exported = commands.invoke(app, ["export", str(outcome.model), "--out", str(onnx), "--licence", "Apache-2.0"])
+    assert exported.exit_code == 0, exported.output
+    pixels = load_table(BagsSource((str(held_out[0]),), cache=str(tmp_path / "cache"))).read(3)
+    of_checkpoint, of_file = (open_extractor(file).extract_one(pixels) for file in (outcome.model, onnx))
+    assert of_file == pytest.approx(of_checkpoint, abs=1e-4)
+    built = commands.invoke(app, ["map", "build", str(held_out[0]), "--model", str(onnx), "--out", str(place_map)])
+    assert built.exit_code == 0, built.output
+    assert place_map.is_file()

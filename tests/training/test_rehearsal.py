@@ -1,0 +1,76 @@
+"""`--dev`: every recipe runs anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from a2gc_training.recipe import load_recipe
+from a2gc_training.rehearsal import rehearsal
+from a2gc_training.run import train
+from typer.testing import CliRunner
+
+from a2gc_ros.cli.main import app
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.models import checkpoints
+
+RECIPES = sorted((Path(__file__).resolve().parents[2] / "training" / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GSV_CITIES", "IE_TOWER", "A2GC_WEIGHTS"):
+        monkeypatch.delenv(name, raising=False)
+    recipe = load_recipe(path)
+    cut = rehearsal(recipe)
+    # What the recipe is about stays as it is.
+    for section in ("name", "seed", "augmentation", "loss", "optimiser"):
+        assert getattr(cut, section) == getattr(recipe, section)
+    assert cut.model.name == recipe.model.name
+    assert [section.name for section in cut.validation] == [section.name for section in recipe.validation]
+    outcome = train(cut, tmp_path)
+    model = checkpoints.restore(outcome.model)
+    assert model.name == recipe.model.name
+    if recipe.model.image_size is not None:
+        assert (model.preprocessing.height, model.preprocessing.width) == recipe.model.image_size
+    assert set(outcome.after) == {section.name for section in recipe.validation}
+
+
+def test_what_does_not_fit_one_cpu_is_cut(tiny_recipe: dict[str, Any], repository: Path) -> None:
+    recipe = load_recipe(
+        repository / "training" / "recipes" / "gsv_cities_a2gc_vitg14.yaml",
+        [
+            *("trainer.devices=8", "trainer.nodes=4", "trainer.strategy=ddp", "sampling.same=city"),
+            "distillation={weight: 1, teacher: salad-dinov2-vitb14, teacher_sees: original, compare: descriptors}",
+            *("initialise.images=1000", "model.weights=gone.ckpt", "model.pretrained=true"),
+        ],
+    )
+    cut = rehearsal(recipe)
+    assert (cut.trainer.devices, cut.trainer.nodes, cut.trainer.strategy) == (1, 1, "auto")
+    assert (cut.trainer.accelerator, cut.trainer.precision) == ("cpu", "bf16-mixed")
+    assert cut.model.options["depth"] == 2
+    assert cut.model.trainable_blocks == 1
+    assert (cut.model.pretrained, cut.model.weights) == (False, None)
+    assert cut.distillation.teacher is None
+    assert cut.distillation.compare == "similarities"
+    assert cut.sampling.same in cut.train[0].table().columns
+    assert cut.initialise.images <= 48
+
+
+def test_the_command_says_what_it_is_and_keeps_nothing(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", str(repository / "training" / "recipes" / "smoke.yaml"), "--dev"]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    assert "Dry run of smoke: rendered rooms stand in for its data" in result.stderr
+    assert "Nothing was kept" in result.stderr
+    assert json.loads(result.stdout)["recipe"] == "smoke"
+    assert not list(tmp_path.iterdir())
+    kept = CliRunner().invoke(app, [*arguments, "--out", "dry"])
+    assert kept.exit_code == 0, kept.output
+    assert (tmp_path / "dry" / "smoke.safetensors").is_file()
+    assert isinstance(CliRunner().invoke(app, [*arguments, "--resume"]).exception, ConfigError)
