@@ -231,6 +231,44 @@ def export(
         typer.echo(f"{out}: {len(opened)} keyframes")
 
 
+@map_app.command()
+def calibrate(
+    place_map: MapArgument,
+    out: Annotated[Path | None, typer.Option(help="Draw it: a .png, .svg or .pdf file (needs matplotlib).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how alike the different places of a map look, and store it in the map.
+
+    Loop detection turns it into the probability that a match is false; maps without it are measured when they are
+    loaded.
+
+    Examples:
+    `a2gc map calibrate town.a2gc`
+
+    `a2gc map calibrate town.a2gc --out town.png`
+    """
+    from a2gc_ros.cli.map_calibrate import calibrate as run
+
+    found = run(place_map, out)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(
+        f"{found['queries']} of {found['keyframes']} keyframes were compared with keyframes of other places "
+        f"(as good as {found['independent_queries']:g} independent ones)"
+    )
+    table = Table("false match for one query in", "needs a similarity of", "uncertain from", "to")
+    for row in found["thresholds"]:
+        low, high = row["interval"]
+        table.add_row(f"{1 / row['rate']:,.0f}", f"{row['similarity']:.3f}", f"{low:.2g}", f"{high:.2g}")
+    Console().print(table)
+    typer.echo(f"look-alikes go on to the next keyframe with probability {found['persistence']:.2f}")
+    if not found["stored"]:
+        typer.echo("the map cannot be written, so this was not stored")
+    if out is not None:
+        typer.echo(f"picture: {out}")
+
+
 def _open(path: Path) -> PlaceMap:
     from a2gc_ros.placemap import PlaceMap
 

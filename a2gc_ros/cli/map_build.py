@@ -68,7 +68,9 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
     """
     from a2gc_ros.bags import open_recording
     from a2gc_ros.extract import open_extractor
+    from a2gc_ros.loops.calibration import measure
     from a2gc_ros.placemap import Spacing
+    from a2gc_ros.placemap.impostors import write_impostors
 
     spacing = Spacing(
         distance_m=options.distance_m,
@@ -83,7 +85,10 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
             recording.image_topic(options.topic)
         extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
         with _open_map(options, extractor, spacing) as place_map:
-            return [_add(recording, place_map, extractor, spacing, options) for recording in recordings]
+            summaries = [_add(recording, place_map, extractor, spacing, options) for recording in recordings]
+            # So that the map is ready to be searched wherever it is loaded.
+            write_impostors(place_map, measure(place_map))
+            return summaries
     finally:
         for recording in recordings:
             recording.close()

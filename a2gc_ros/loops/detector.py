@@ -51,6 +51,7 @@ class LoopDetector:
         maps: Loaded maps; they are only searched.
         session_name: Name of the live session in its map.
         session_source: Where the frames come from.
+        verifier: Makes the geometric checks; one of its own where none is given.
 
     Raises:
         MapError: If a loaded map was made by another extractor than the live one.
@@ -64,12 +65,13 @@ class LoopDetector:
         *,
         session_name: str = "live",
         session_source: str = "",
+        verifier: GeometricVerifier | None = None,
     ) -> None:
         self.config = config
         self._maps = [live_map]
         live_map.prepare()
         self._calibrations = [Calibration(live_map)]
-        self._verifier = GeometricVerifier(config) if config.verify else None
+        self._verifier = verifier or GeometricVerifier(config) if config.verify else None
         self.use_maps(maps)
         self.start_session(session_name, session_source)
 

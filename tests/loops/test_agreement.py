@@ -1,0 +1,121 @@
+"""Closures that agree by odometry pass, lone ones wait."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2gc_ros import geometry
+from a2gc_ros.geometry import Pose, pose_from_xy_yaw
+from a2gc_ros.loops.agreement import Agreement, PlacedClosure, largest_clique
+from a2gc_ros.loops.results import LoopClosure, Match, Verification
+
+CAMERA = np.array([[0.0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
+
+
+def closure(
+    step: int,
+    query: Pose,
+    keyframe: Pose,
+    true: Pose | None = None,
+    *,
+    metric: bool = False,
+    rotation_rad: float = 0.0,
+    posed: bool = True,
+) -> PlacedClosure:
+    """A closure between two places; `true` is where the query really is, in the odometry of the keyframe."""
+    relative = geometry.relative(keyframe @ CAMERA, (query if true is None else true) @ CAMERA)
+    relative = relative @ (np.linalg.inv(CAMERA) @ pose_from_xy_yaw(0, 0, rotation_rad) @ CAMERA)
+    if not metric:
+        relative[:3, 3] /= max(float(np.linalg.norm(relative[:3, 3])), 1e-9)
+    verification = Verification(True, 80, 90, relative if posed else None, 1e-6 * np.eye(6), scale_known=metric)
+    match = Match(step, 0, step + 1, 1, step, 0.8)
+    return PlacedClosure(
+        LoopClosure(match, verification, 0.999), step, query, 500.0 + step, keyframe, float(step), CAMERA
+    )
+
+
+def line(step: int, lateral: float = 0.0) -> Pose:
+    return pose_from_xy_yaw(float(step), lateral, 0.0)
+
+
+@pytest.mark.parametrize("metric", [True, False])
+def test_true_closures_are_given_out_once_three_agree(metric: bool) -> None:
+    agreement = Agreement(3, 20, 0.1)
+    counts = [
+        len(agreement.release(step, [closure(step, line(step, 1.0), line(step), metric=metric)])) for step in range(5)
+    ]
+    assert counts == [0, 0, 3, 1, 1]
+
+
+def test_a_lone_false_closure_among_true_ones_is_never_given_out() -> None:
+    agreement = Agreement(3, 20, 0.1)
+    given_out = []
+    for step in range(10):
+        keyframe = line(step + 25) if step == 5 else line(step)
+        relative_to = line(step + 25, 1.0) if step == 5 else None
+        given_out += agreement.release(
+            step, [closure(step, line(step, 1.0), keyframe, relative_to, rotation_rad=0.3 if step == 5 else 0.0)]
+        )
+    assert sorted(c.match.query_stamp_ns for c in given_out) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+
+
+def test_a_closure_waits_no_longer_than_it_may() -> None:
+    steps = (0, 4, 8)
+    for window, total in ((20, 3), (3, 0)):
+        agreement = Agreement(3, window, 0.1)
+        out = [agreement.release(s, [closure(s, line(s, 1.0), line(s))]) for s in steps]
+        assert sum(map(len, out)) == total
+
+
+def test_without_odometry_or_with_one_nothing_is_held_back() -> None:
+    placed = closure(0, line(0), line(0))
+    bare = PlacedClosure(placed.closure, 0, None, None, placed.keyframe, None, None)
+    assert Agreement(3, 20, 0.1).release(0, [bare]) == [bare.closure]
+    assert Agreement(1, 20, 0.1).release(0, [placed]) == [placed.closure]
+
+
+@pytest.mark.parametrize(
+    ("off", "metric", "turned", "agree"),
+    [
+        (0.0, True, 0.0, True),
+        (1.0, True, 0.0, True),
+        (8.0, True, 0.0, False),
+        (8.0, False, 0.0, False),
+        (40.0, False, 0.0, False),
+        (0.0, True, 0.3, False),
+        (0.0, False, 0.3, False),
+    ],
+)
+def test_what_agrees(off: float, metric: bool, turned: float, agree: bool) -> None:
+    """The second closure names a keyframe that lies farther along than the query can be, or turns the robot."""
+    a = closure(0, line(0, 1.0), line(0), metric=metric)
+    named = line(5) @ pose_from_xy_yaw(off, 0, 0)
+    b = closure(5, line(5, 1.0), named, named @ pose_from_xy_yaw(0, 1, 0), metric=metric, rotation_rad=turned)
+    assert Agreement(2, 20, 0.1).agree(a, b) is agree
+
+
+@pytest.mark.parametrize(("apart", "agree"), [(10.0, True), (40.0, False)])
+def test_unknown_scale_leaves_room_along_the_direction_up_to_a_shared_view(apart: float, agree: bool) -> None:
+    a = closure(0, line(0, 1.0), line(0))
+    b = closure(5, line(5, 1.0), line(5) @ pose_from_xy_yaw(-apart, 1.0, 0), line(5, 1.0))
+    assert Agreement(2, 20, 0.0).agree(a, b) is agree
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 9), st.data())
+def test_the_largest_clique_by_brute_force(count: int, data: st.DataObject) -> None:
+    edges = {pair: data.draw(st.booleans()) for pair in itertools.combinations(range(count), 2)}
+    found = largest_clique(count, lambda i, j: edges[i, j])
+    assert all(edges[pair] for pair in itertools.combinations(sorted(found), 2))
+    best = max(
+        len(some)
+        for size in range(count + 1)
+        for some in itertools.combinations(range(count), size)
+        if all(edges[pair] for pair in itertools.combinations(some, 2))
+    )
+    assert len(found) == best
