@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from a2gc_msgs.msg import LoopClosureCandidates
-from a2gc_ros.geometry import pose_from_xyz_rpy
+from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes import qos
@@ -23,6 +25,19 @@ from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.recogniser import Recogniser
 from a2gc_ros.nodes.relocalization import relocalize, spacing_around
 from a2gc_ros.placemap.thumbnails import decode_jpeg
+
+
+@dataclass(frozen=True)
+class Relocalized:
+    """A pose that was published.
+
+    Attributes:
+        message: As it went out.
+        probability: Of the closure behind it; None where nobody asked.
+    """
+
+    message: PoseWithCovarianceStamped
+    probability: float | None
 
 
 class Outputs:
@@ -51,18 +66,23 @@ class Outputs:
         for publisher in (self._closures, self._pose, self._markers, self._debug_image):
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> None:
-        """Publishes everything that follows from one image."""
+    def mounting(self, frame: Frame) -> Pose:
+        """Returns where the camera of a frame sits on the robot, assumed where nothing tells."""
+        return self._assumed_mounting if frame.t_base_camera is None else frame.t_base_camera
+
+    def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> Relocalized | None:
+        """Publishes everything that follows from one image; returns the pose in a loaded map, where it told one."""
         self._closures.publish(detection_message(detection, frame.frame_id))
-        self._publish_pose(frame, detection)
+        relocalized = self._publish_pose(frame, detection)
         self._note(frame, detection)
         if self._markers.get_subscription_count():
             self._markers.publish(self._track.message(odometry_frame))
         if self._debug_image.get_subscription_count():
             self._publish_debug_image(frame, detection)
+        return relocalized
 
-    def _publish_pose(self, frame: Frame, detection: Detection) -> None:
-        mounted = self._assumed_mounting if frame.t_base_camera is None else frame.t_base_camera
+    def _publish_pose(self, frame: Frame, detection: Detection) -> Relocalized | None:
+        mounted = self.mounting(frame)
         for closure in detection.closures:
             if not closure.is_relocalization:
                 continue
@@ -84,7 +104,8 @@ class Outputs:
                     pose=pose_with_covariance_message(found.pose, found.covariance),
                 )
                 self._pose.publish(message)
-                return
+                return Relocalized(message, closure.probability)
+        return None
 
     def _note(self, frame: Frame, detection: Detection) -> None:
         if detection.keyframe_id is None:

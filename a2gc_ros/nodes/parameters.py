@@ -115,6 +115,11 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         "used where /tf_static does not tell it; the default looks ahead.",
     ),
     Parameter(
+        "bridges",
+        (),
+        "Back ends to speak to: lio_sam, rtabmap, hydra, kimera_pgmo, initialpose; docs/slam.md tells what each needs.",
+    ),
+    Parameter(
         "silence_timeout",
         5.0,
         "Seconds without an image after which the node looks for the cause and says it.",
@@ -170,6 +175,7 @@ class Settings:
     odom_frame: str
     odometry_timeout: float
     camera_pose: tuple[float, ...]
+    bridges: tuple[str, ...]
     silence_timeout: float
     diagnostics_period: float
     loop: LoopConfig

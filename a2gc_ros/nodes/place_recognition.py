@@ -21,6 +21,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 
+from a2gc_ros.bridges.bridge import Bridge, Recognised
+from a2gc_ros.bridges.choose import open_bridges
 from a2gc_ros.errors import A2gcError, ConfigError, ImageError
 from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
@@ -51,6 +53,7 @@ class _Configured:
     settings: Settings
     recogniser: Recogniser
     outputs: Outputs
+    bridges: list[Bridge]
     services: MapServices
     diagnostics: Timer
     statistics: Statistics
@@ -91,6 +94,11 @@ class PlaceRecognition(LifecycleNode):
         try:
             settings = Settings.from_values(self._parameters_table.values())
             recogniser = Recogniser(settings)
+            try:
+                bridges = open_bridges(self, settings.bridges)
+            except A2gcError:
+                recogniser.close()
+                raise
         except A2gcError as error:
             self.get_logger().error(f"not configured: {error}")
             return TransitionCallbackReturn.FAILURE
@@ -99,6 +107,7 @@ class PlaceRecognition(LifecycleNode):
             settings,
             recogniser,
             Outputs(self, settings, recogniser),
+            bridges,
             MapServices(self, recogniser, lambda: self._newest_frame),
             self.create_timer(settings.diagnostics_period, self._report, clock=self._steady),
             statistics,
@@ -181,6 +190,8 @@ class PlaceRecognition(LifecycleNode):
         if configured is not None:
             self.destroy_timer(configured.diagnostics)
             configured.services.close()
+            for bridge in configured.bridges:
+                bridge.close()
             configured.outputs.close()
             configured.recogniser.close()
 
@@ -195,7 +206,19 @@ class PlaceRecognition(LifecycleNode):
         detection = configured.recogniser.process(frame)
         recognised = time.perf_counter()
         self._newest_frame = frame
-        configured.outputs.publish(frame, detection, active.camera.odometry_frame)
+        relocalized = configured.outputs.publish(frame, detection, active.camera.odometry_frame)
+        if configured.bridges:
+            recognised = Recognised(
+                frame.stamp_ns,
+                frame.frame_id,
+                detection,
+                configured.recogniser.newest_descriptor,
+                configured.outputs.mounting(frame),
+                relocalized.message if relocalized else None,
+                relocalized.probability if relocalized else None,
+            )
+            for bridge in configured.bridges:
+                bridge.publish(recognised)
         end = time.perf_counter()
         for closure in detection.closures:
             configured.statistics.count("relocalizations" if closure.is_relocalization else "closures")

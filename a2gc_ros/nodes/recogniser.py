@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from a2gc_ros.errors import A2gcError, ConfigError, MapError
 from a2gc_ros.extract.choose import open_extractor
@@ -59,6 +60,7 @@ class Recogniser:
         self._settings = settings
         self._lock = threading.RLock()
         self._last_stamp_ns: int | None = None
+        self.newest_descriptor: npt.NDArray[np.float32] = np.empty(0, np.float32)
         self._maps: list[PlaceMap] = []
         self.extractor: Extractor = open_extractor(
             settings.model,
@@ -95,6 +97,7 @@ class Recogniser:
             self._last_stamp_ns = frame.stamp_ns
             detection = self._detector.process(frame, descriptor)
         detection.timings_ms["extract"] = (extracted - begin) * 1e3
+        self.newest_descriptor = descriptor
         return detection
 
     def relocalise(self, frame: Frame, most: int) -> list[LoopClosure]:

@@ -1,0 +1,68 @@
+"""What every bridge is, and what it is told."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.results import Detection
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """All that came of one image.
+
+    Attributes:
+        stamp_ns: Stamp of the image.
+        frame_id: Frame of the camera.
+        detection: What was found.
+        descriptor: Of the image, float32 (D,).
+        t_base_camera: Pose of the camera on the robot.
+        pose: The robot in a loaded map, geometry_msgs/PoseWithCovarianceStamped, where it was relocalized.
+        pose_probability: Of the closure behind ``pose``; None where it was not calibrated.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    detection: Detection
+    descriptor: npt.NDArray[np.float32]
+    t_base_camera: Pose
+    pose: Any | None = None
+    pose_probability: float | None = None
+
+
+class Bridge(Protocol):
+    """Speaks to one back end."""
+
+    def publish(self, recognised: Recognised) -> None:
+        """Passes on what concerns the back end."""
+
+    def close(self) -> None:
+        """Destroys publishers, clients and services."""
+
+
+def message_package(name: str, bridge: str) -> ModuleType:
+    """Imports a back end's message package, which comes with a ROS distribution or with the back end.
+
+    Args:
+        name: Such as ``rtabmap_msgs.msg``.
+        bridge: Name of the bridge that needs it.
+
+    Raises:
+        ConfigError: If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.split(".")[0]
+        raise ConfigError(
+            f"the bridge {bridge} needs the messages of {package}, which are not installed: install that package and "
+            f"source its workspace, or take {bridge} out of the parameter bridges"
+        ) from error

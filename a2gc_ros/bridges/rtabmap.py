@@ -1,0 +1,202 @@
+"""RTAB-Map: our descriptors for its own loop detection, and our closures as links between its nodes."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zlib
+from bisect import bisect_left
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+
+from a2gc_ros import geometry
+from a2gc_ros.bridges.base_closure import BaseClosure, base_closure
+from a2gc_ros.bridges.bridge import Recognised, message_package
+
+DESCRIPTOR_TYPE: Final = 1
+"""The only type RTAB-Map compares."""
+
+USER_CLOSURE: Final = 4
+_CV_32FC1: Final = 5
+NEAR_NS: Final = 500_000_000
+"""A node this near in time to an image stands for it: RTAB-Map keeps one image a second by default."""
+
+MOST_PENDING: Final = 100
+MOST_IMAGES: Final = 10
+MOST_TRIES: Final = 3
+
+
+def compressed_row(descriptor: npt.NDArray[np.float32]) -> bytes:
+    """Packs a descriptor as RTAB-Map packs a cv::Mat: zlib of the row, then three int32, rows, columns and type."""
+    row = np.ascontiguousarray(descriptor, dtype="<f4").reshape(1, -1)
+    return zlib.compress(row.tobytes()) + struct.pack("<3i", 1, row.shape[1], _CV_32FC1)
+
+
+def unpacked_row(data: bytes) -> npt.NDArray[np.float32]:
+    """Reads what :func:`compressed_row` packed."""
+    rows, columns, kind = struct.unpack("<3i", data[-12:])
+    if kind != _CV_32FC1:
+        raise ValueError(f"the matrix has type {kind}, not 32-bit floats")
+    return np.frombuffer(zlib.decompress(data[:-12]), "<f4").reshape(rows, columns).ravel()
+
+
+def descriptor_message(types: Any, stamp_ns: int, frame_id: str, descriptor: npt.NDArray[np.float32]) -> Any:
+    """Returns a GlobalDescriptor; ``types`` is the module ``rtabmap_msgs.msg``."""
+    message = types.GlobalDescriptor()
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    message.header.frame_id = frame_id
+    message.type = DESCRIPTOR_TYPE
+    message.data = compressed_row(descriptor)
+    return message
+
+
+def link_message(types: Any, from_id: int, to_id: int, closure: BaseClosure) -> Any:
+    """Returns a user closure: from the keyframe's node to the query's, the query's base in the keyframe's."""
+    link = types.Link()
+    link.from_id, link.to_id, link.type = from_id, to_id, USER_CLOSURE
+    at, turned = link.transform.translation, link.transform.rotation
+    at.x, at.y, at.z = (float(v) for v in closure.pose[:3, 3])
+    turned.x, turned.y, turned.z, turned.w = (float(v) for v in geometry.quaternion_of(closure.pose))
+    # A direction without error would have infinite information; 1 mm and 0.05 degrees are below what a camera knows.
+    regular = closure.covariance + np.diag([1e-6] * 6)
+    link.information = np.linalg.inv(regular).reshape(36)
+    return link
+
+
+@dataclass
+class NodeIds:
+    """Which node of RTAB-Map's graph belongs to which image, learnt from ``mapData``."""
+
+    _stamps_ns: list[int] = field(default_factory=list)
+    _ids: list[int] = field(default_factory=list)
+    _links: set[tuple[int, int]] = field(default_factory=set)
+
+    def learn(self, map_data: Any) -> None:
+        """Takes in a MapData message: its nodes' stamps, and the links of its graph."""
+        known = dict(zip(self._ids, self._stamps_ns, strict=True))
+        known |= {int(node.id): round(float(node.stamp) * 1e9) for node in map_data.nodes if node.stamp > 0}
+        ordered = sorted((stamp, number) for number, stamp in known.items())
+        self._stamps_ns, self._ids = [s for s, _ in ordered], [i for _, i in ordered]
+        # The graph is sent whole each time: a link that was refused or removed is no longer in it.
+        self._links = {_pair(link.from_id, link.to_id) for link in map_data.graph.links if link.type == USER_CLOSURE}
+
+    def at(self, stamp_ns: int) -> int | None:
+        """Returns the node nearest in time, or None where none is within half a second."""
+        index = bisect_left(self._stamps_ns, stamp_ns)
+        near = [i for i in (index - 1, index) if 0 <= i < len(self._stamps_ns)]
+        best = min(near, key=lambda i: abs(self._stamps_ns[i] - stamp_ns), default=None)
+        if best is None or abs(self._stamps_ns[best] - stamp_ns) > NEAR_NS:
+            return None
+        return self._ids[best]
+
+    def has_link(self, a: int, b: int) -> bool:
+        """Whether the graph holds a user closure between two nodes."""
+        return _pair(a, b) in self._links
+
+
+@dataclass
+class _Pending:
+    closure: BaseClosure
+    tries: int = 0
+
+
+class RtabmapBridge:
+    """Sends descriptors and links.
+
+    RTAB-Map takes a descriptor with its image: what comes on ``rgbd_image`` goes on to ``rgbd_image_described`` with
+    the descriptor in it. Only described images go on, since it compares nodes by descriptors only where all have one.
+
+    A link waits until both of its nodes are in ``mapData``, is sent by ``add_link``, and is looked for in the graphs
+    that follow; one that is not there is sent again, three times in all: RTAB-Map refuses what bends its graph
+    too much.
+
+    Args:
+        node: Owns publisher, subscription and client.
+
+    Raises:
+        ConfigError: If RTAB-Map's messages are not installed.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._types = message_package("rtabmap_msgs.msg", "rtabmap")
+        self._services = message_package("rtabmap_msgs.srv", "rtabmap")
+        # Images and map data come in the executor's threads, detections in the recogniser's.
+        self._lock = threading.Lock()
+        self._ids = NodeIds()
+        self._pending: deque[_Pending] = deque(maxlen=MOST_PENDING)
+        self.confirmed = 0
+        self.refused = 0
+        quality = QoSProfile(reliability=QoSReliabilityPolicy.RELIABLE, depth=10)
+        create = node.create_lifecycle_publisher
+        self._images: OrderedDict[int, Any] = OrderedDict()
+        self._described = create(self._types.RGBDImage, "rgbd_image_described", quality)
+        newest = QoSProfile(reliability=QoSReliabilityPolicy.BEST_EFFORT, depth=5)
+        listen = node.create_subscription
+        self._subscriptions = [
+            listen(self._types.RGBDImage, "rgbd_image", self._on_image, newest),
+            listen(self._types.MapData, "rtabmap/mapData", self._on_map_data, quality),
+        ]
+        self._client: Any = node.create_client(self._services.AddLink, "rtabmap/add_link")
+
+    def publish(self, recognised: Recognised) -> None:
+        """Sends the image on with its descriptor, and keeps its closures until their nodes are known."""
+        with self._lock:
+            image = self._images.pop(recognised.stamp_ns, None)
+        if image is not None:
+            image.global_descriptor = descriptor_message(
+                self._types, recognised.stamp_ns, recognised.frame_id, recognised.descriptor
+            )
+            self._described.publish(image)
+        for closure in recognised.detection.closures:
+            found = base_closure(closure, recognised.t_base_camera)
+            if found is not None:
+                with self._lock:
+                    self._pending.append(_Pending(found))
+
+    def close(self) -> None:
+        """Destroys publisher, subscription and client."""
+        self._node.destroy_lifecycle_publisher(self._described)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._node.destroy_client(self._client)
+
+    def _on_image(self, message: Any) -> None:
+        stamp = message.header.stamp
+        with self._lock:
+            self._images[int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)] = message
+            if len(self._images) > MOST_IMAGES:
+                self._images.popitem(last=False)
+
+    def _on_map_data(self, message: Any) -> None:
+        with self._lock:
+            self._ids.learn(message)
+            self._send_pending()
+
+    def _send_pending(self) -> None:
+        for _ in range(len(self._pending)):
+            pending = self._pending.popleft()
+            ends = self._ids.at(pending.closure.keyframe_stamp_ns), self._ids.at(pending.closure.query_stamp_ns)
+            if ends[0] is not None and ends[1] is not None and ends[0] != ends[1]:
+                if self._ids.has_link(ends[0], ends[1]):
+                    self.confirmed += 1
+                    continue
+                if pending.tries >= MOST_TRIES:
+                    self.refused += 1
+                    self._node.get_logger().warning(f"RTAB-Map did not take the link {ends[0]} -> {ends[1]}")
+                    continue
+                if self._client.service_is_ready():
+                    pending.tries += 1
+                    link = link_message(self._types, ends[0], ends[1], pending.closure)
+                    self._client.call_async(self._services.AddLink.Request(link=link))
+            self._pending.append(pending)
+
+
+def _pair(a: int, b: int) -> tuple[int, int]:
+    return (int(a), int(b)) if a < b else (int(b), int(a))
