@@ -53,6 +53,9 @@ def build(
         float, typer.Option(min=-1, max=1, help="Without poses: keep a frame less similar than this to the last kept.")
     ] = 0.9,
     batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 8,
+    features: Annotated[
+        str, typer.Option(help="Local features kept for the geometric check: sift, orb, or none to find them later.")
+    ] = "sift",
     as_json: JsonOption = False,
 ) -> None:
     """Build a place map from recordings, or go on with one that was interrupted.
@@ -85,6 +88,7 @@ def build(
         time_s=time,
         similarity=similarity,
         batch=batch,
+        features=features,
     )
     summaries = run(options)
     if as_json:

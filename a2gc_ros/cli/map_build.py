@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from a2gc_ros.errors import MapError
+
 if TYPE_CHECKING:
     from a2gc_ros.bags import Recording
     from a2gc_ros.extract import Extractor
     from a2gc_ros.placemap import BuildProgress, PlaceMap, Spacing
+
+FEATURES = ("sift", "orb", "none")
 
 DECODE_SIZE = (720, 1280)
 """(height, width) beyond which pixels are of use neither to a model nor to the image that is kept."""
@@ -41,6 +45,7 @@ class BuildOptions:
         time_s: Seconds between keyframes; see :class:`a2gc_ros.placemap.Spacing`.
         similarity: Without poses: cosine to the last keyframe below which a frame is kept.
         batch: Images described at once.
+        features: Local features kept with each keyframe: sift, orb or none.
     """
 
     bags: Sequence[Path]
@@ -58,6 +63,7 @@ class BuildOptions:
     time_s: float | None
     similarity: float
     batch: int
+    features: str
 
 
 def build(options: BuildOptions) -> list[dict[str, Any]]:
@@ -72,6 +78,8 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
     from a2gc_ros.placemap import Spacing
     from a2gc_ros.placemap.impostors import write_impostors
 
+    if options.features not in FEATURES:
+        raise MapError(f"features is {options.features!r}, it must be one of {', '.join(FEATURES)}")
     spacing = Spacing(
         distance_m=options.distance_m,
         angle_rad=math.radians(options.angle_deg),
@@ -112,6 +120,8 @@ def _add(
     recording: Recording, place_map: PlaceMap, extractor: Extractor, spacing: Spacing, options: BuildOptions
 ) -> dict[str, Any]:
     from a2gc_ros.bags.pose_table import read_trajectory
+    from a2gc_ros.loops import LoopConfig
+    from a2gc_ros.loops.verification.views import FeatureFinder
     from a2gc_ros.placemap import MapBuilder
     from a2gc_ros.placemap.identity import source_identity
 
@@ -127,7 +137,10 @@ def _add(
         start=options.start,
         stop=options.stop,
     )
-    builder = MapBuilder(place_map, extractor, spacing, batch=options.batch)
+    find_features = None
+    if options.features != "none":
+        find_features = FeatureFinder(options.features, LoopConfig().max_features).find_encoded
+    builder = MapBuilder(place_map, extractor, spacing, batch=options.batch, find_features=find_features)
     begin = time.monotonic()
     first: list[BuildProgress] = []
     console = Console(stderr=True)

@@ -60,12 +60,22 @@ def town(tmp_path_factory: pytest.TempPathFactory, recording: Path, model: Path)
     return out
 
 
+def test_features_are_kept_as_asked(tmp_path: Path, recording: Path, model: Path) -> None:
+    arguments = ("--model", model, "--stop", 1, "--threads", 1)
+    a2gc("build", recording, "--out", tmp_path / "bare.a2gc", "--features", "none", *arguments)
+    with PlaceMap.open(tmp_path / "bare.a2gc", read_only=True) as place_map:
+        assert place_map.features(1) is None
+    with pytest.raises(MapError, match="features is 'surf', it must be one of sift, orb, none"):
+        a2gc("build", recording, "--out", tmp_path / "x.a2gc", "--features", "surf", *arguments)
+
+
 def test_a_built_map_holds_the_recording(town: Path) -> None:
     with PlaceMap.open(town, read_only=True) as place_map:
         keyframes = place_map.keyframes()
         assert [k.stamp_ns for k in keyframes] == [10**9 + 2 * at * 10**8 for at in range(20)]
         assert keyframes[-1].travelled == pytest.approx(19)
         assert all(place_map.image(k.id) for k in keyframes)
+        assert all((blob := place_map.features(k.id)) is not None and blob.kind == "rootsift/1" for k in keyframes)
         assert place_map.manifest.settings["spacing"]["distance_m"] == 1.0
         assert place_map.sessions()[0].name == "morning"
 

@@ -1,0 +1,279 @@
+"""How well the geometric check knows where the camera is, on simulated towns with exact truth.
+
+    python benchmarks/geometry.py TOWN.mcap ... [--every 3] [--json FILE]
+
+Every keyframe (1 m apart) of a recording of `a2gc simulate` goes into a map. Every n-th of them that comes back to a
+place (an older one by 30 s or more lies within 8 m and looks the same way within 35 degrees) is then asked for. Two
+questions are put:
+
+- closures: against the truly nearest of the older keyframes, so that recognition plays no part. How often is the place
+  verified, how often with a pose in metres, how far off is the pose, and is its covariance right: the normalised error
+  squared (NEES) of a right covariance is a chi-square variable with six degrees of freedom, of mean 6, and below 12.59
+  in 95 %;
+- relocalization: against the three most similar of all older keyframes by the model that ships; the first one that
+  gives metres counts, as in the node's service. Success within the usual classes of global localization (Sattler et
+  al., CVPR 2018): 0.25 m and 2 degrees, 0.5 m and 5 degrees, 5 m and 10 degrees.
+
+Errors are those of the query's camera in the keyframe's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros import geometry
+from a2gc_ros.bags import open_recording
+from a2gc_ros.extract import Extractor, open_extractor
+from a2gc_ros.geometry import Pose
+from a2gc_ros.images.frame import Frame
+from a2gc_ros.loops import LoopConfig, Verification
+from a2gc_ros.loops.verification import GeometricVerifier, View
+from a2gc_ros.placemap import Manifest, PlaceMap
+from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
+from a2gc_ros.placemap.thumbnails import intrinsics_json
+
+OLDER_S, NEAR_M, NEAR_RAD = 30.0, 8.0, np.deg2rad(35)
+CLASSES = ((0.25, 2.0), (0.5, 5.0), (5.0, 10.0))
+NEES_95 = 12.59
+MOST_SIMILAR = 3
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A keyframe in the map, with what only the truth knows."""
+
+    id: int
+    stamp_ns: int
+    t_world_camera: Pose
+    descriptor: npt.NDArray[np.float32]
+    view: View
+
+
+@dataclass
+class Answers:
+    """What came of the questions.
+
+    Attributes:
+        asked: How many.
+        reasons: Why there was no pose in metres.
+        verified: Places that were verified.
+        metres: Error of the position of each pose in metres.
+        degrees: Of its rotation.
+        nees: Its normalised error squared.
+    """
+
+    asked: int = 0
+    verified: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    metres: list[float] = field(default_factory=list)
+    degrees: list[float] = field(default_factory=list)
+    nees: list[float] = field(default_factory=list)
+
+    def add(self, verification: Verification, truth: Pose) -> None:
+        """Judges one answer by the true ``t_keyframe_query``."""
+        self.asked += 1
+        self.verified += verification.verified
+        if not verification.scale_known:
+            self.reasons[verification.reason] += 1
+            return
+        assert verification.relative_pose is not None
+        assert verification.covariance is not None
+        turned = verification.relative_pose[:3, :3] @ truth[:3, :3].T
+        error = np.r_[verification.relative_pose[:3, 3] - truth[:3, 3], cv2.Rodrigues(turned)[0].ravel()]
+        self.metres.append(float(np.linalg.norm(error[:3])))
+        self.degrees.append(float(np.rad2deg(np.linalg.norm(error[3:]))))
+        self.nees.append(float(error @ np.linalg.solve(verification.covariance, error)))
+
+    def within(self, metres: float, degrees: float) -> float:
+        """Returns the share of all questions that were answered that well."""
+        good = (np.array(self.metres) <= metres) & (np.array(self.degrees) <= degrees)
+        return float(good.sum()) / max(1, self.asked)
+
+
+def keep(recording: Path, extractor: Extractor, verifier: GeometricVerifier, place_map: PlaceMap) -> list[Kept]:
+    """Stores the keyframes of a recording as a new session, with their features."""
+    session = place_map.add_session(recording.stem)
+    selector = KeyframeSelector(Spacing())
+    kept = []
+    with open_recording(recording) as source:
+        truth = source.trajectory("/ground_truth/pose")
+        for frame in source.frames():
+            t_world_base = truth.interpolate(frame.stamp_ns)
+            if frame.pose is None or t_world_base is None or frame.t_base_camera is None:
+                continue
+            if not selector.select(frame.stamp_ns, frame.pose, np.zeros(1, dtype=np.float32)):
+                continue
+            kept.append(_store(frame, t_world_base @ frame.t_base_camera, extractor, verifier, place_map, session.id))
+    return kept
+
+
+def _store(
+    frame: Frame,
+    t_world_camera: Pose,
+    extractor: Extractor,
+    verifier: GeometricVerifier,
+    place_map: PlaceMap,
+    session_id: int,
+) -> Kept:
+    view = verifier.view_of_frame(frame)
+    descriptor = extractor.extract_one(frame.image)
+    keyframe_id = place_map.add(
+        session_id,
+        frame.stamp_ns,
+        descriptor,
+        pose=frame.pose,
+        intrinsics_json=intrinsics_json(frame.intrinsics),
+        t_base_camera=frame.t_base_camera,
+        features=verifier.encoded(view),
+    )
+    return Kept(keyframe_id, frame.stamp_ns, t_world_camera, descriptor, view)
+
+
+def same_view(query: Kept, older: list[Kept]) -> Kept | None:
+    """Returns the nearest older keyframe that sees the same, or None."""
+    near = [
+        other
+        for other in older
+        if geometry.distance(query.t_world_camera, other.t_world_camera) <= NEAR_M
+        and geometry.rotation_angle(query.t_world_camera, other.t_world_camera) <= NEAR_RAD
+    ]
+    return min(near, key=lambda other: geometry.distance(query.t_world_camera, other.t_world_camera), default=None)
+
+
+class Examiner:
+    """Asks about recordings, one after the other.
+
+    Args:
+        every: Every n-th keyframe is asked for.
+        config: Settings of the check.
+    """
+
+    def __init__(self, every: int, config: LoopConfig) -> None:
+        self._every = every
+        self._config = config
+        self._extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+        self.closures, self.relocalizations = Answers(), Answers()
+        self.milliseconds: dict[str, list[float]] = {"verification": []}
+        self.towns = 0
+
+    def ask(self, recording: Path) -> None:
+        """Asks about one recording."""
+        spec = self._extractor.spec
+        verifier = GeometricVerifier(self._config)
+        with PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim)) as place_map:
+            kept = keep(recording, self._extractor, verifier, place_map)
+            for query in kept[:: self._every]:
+                older = [other for other in kept if other.stamp_ns < query.stamp_ns - OLDER_S * 1e9]
+                nearest = same_view(query, older)
+                if nearest is None:
+                    continue
+                verification = self._verify(verifier, place_map, query, nearest)
+                self.closures.add(verification, geometry.relative(nearest.t_world_camera, query.t_world_camera))
+                self._relocalize(verifier, place_map, query, older, kept)
+        self.towns += 1
+
+    def _verify(self, verifier: GeometricVerifier, place_map: PlaceMap, query: Kept, keyframe: Kept) -> Verification:
+        begin = time.perf_counter()
+        verification = verifier.verify(query.view, verifier.view_of_keyframe(place_map, keyframe.id))
+        self.milliseconds["verification"].append((time.perf_counter() - begin) * 1e3)
+        return verification
+
+    def _relocalize(
+        self, verifier: GeometricVerifier, place_map: PlaceMap, query: Kept, older: list[Kept], kept: list[Kept]
+    ) -> None:
+        by_id = {other.id: other for other in older}
+        younger = np.array([other.id for other in kept if other.id not in by_id], dtype=np.int64)
+        _, ids = place_map.search(query.descriptor, MOST_SIMILAR, exclude=younger)
+        answer, truth = Verification(False, reason="nothing to compare with"), np.eye(4)
+        for keyframe_id in ids[0][ids[0] >= 0]:
+            candidate = by_id[int(keyframe_id)]
+            answer = self._verify(verifier, place_map, query, candidate)
+            truth = geometry.relative(candidate.t_world_camera, query.t_world_camera)
+            if answer.scale_known:
+                break
+        self.relocalizations.add(answer, truth)
+
+
+def time_features(examiner: Examiner, recording: Path, config: LoopConfig) -> None:
+    """Measures what finding, writing and reading features takes."""
+    verifier = GeometricVerifier(config)
+    finding, writing = [], []
+    with open_recording(recording) as source:
+        for number, frame in enumerate(source.frames(stop=30.0)):
+            begin = time.perf_counter()
+            view = verifier.view_of_frame(frame)
+            found = time.perf_counter()
+            verifier.encoded(view)
+            if number:
+                finding.append((found - begin) * 1e3)
+                writing.append((time.perf_counter() - found) * 1e3)
+    examiner.milliseconds |= {"features": finding, "writing features": writing}
+
+
+def report(examiner: Examiner) -> dict[str, Any]:
+    """Returns the figures."""
+    closures, relocalizations = examiner.closures, examiner.relocalizations
+    metres, nees = np.array(closures.metres), np.array(closures.nees)
+    found = np.array(relocalizations.metres)
+    return {
+        "towns": examiner.towns,
+        "closures": {
+            "asked": closures.asked,
+            "verified": closures.verified / max(1, closures.asked),
+            "metric": len(metres) / max(1, closures.asked),
+            "metric of verified": len(metres) / max(1, closures.verified),
+            "metres median, 95 %, max": np.percentile(metres, [50, 95, 100]).tolist(),
+            "degrees median, 95 %, max": np.percentile(closures.degrees, [50, 95, 100]).tolist(),
+            "NEES median (5.35)": float(np.median(nees)),
+            "NEES mean (6)": float(nees.mean()),
+            "NEES below 12.59 (0.95)": float((nees < NEES_95).mean()),
+            "no metres because": dict(closures.reasons.most_common()),
+        },
+        "relocalization": {
+            "asked": relocalizations.asked,
+            **{f"within {m} m, {d:g} deg": relocalizations.within(m, d) for m, d in CLASSES},
+            "answered": len(found) / max(1, relocalizations.asked),
+            "metres median, 95 %, max": np.percentile(found, [50, 95, 100]).tolist(),
+            "wrong by more than 5 m": int((found > 5).sum()),
+        },
+        "milliseconds median, 95 %": {
+            stage: np.percentile(values, [50, 95]).tolist() for stage, values in examiner.milliseconds.items()
+        },
+    }
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("towns", type=Path, nargs="+", help="recordings of a2gc simulate")
+    parser.add_argument("--every", type=int, default=3, help="every n-th keyframe is asked for")
+    parser.add_argument("--features", default="sift", choices=["sift", "orb"])
+    parser.add_argument("--json", type=Path, help="where the figures go, besides")
+    arguments = parser.parse_args()
+    # One thread, as on a computer that has other things to do.
+    cv2.setNumThreads(1)
+    config = LoopConfig(features=arguments.features)
+    examiner = Examiner(arguments.every, config)
+    for town in arguments.towns:
+        examiner.ask(town)
+        print(f"{town.name}: {examiner.closures.asked} asked so far", flush=True)
+    time_features(examiner, arguments.towns[0], config)
+    figures = {"settings": {"every": arguments.every, **asdict(config)}, **report(examiner)}
+    text = json.dumps(figures, indent=2)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
