@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
+from a2gc_ros.extract.backends import (
+    FILE_BACKENDS,
+    BackendChoice,
+    FileBackendName,
+    TorchBackendName,
+    load_backend,
+    start_backend,
+)
+from a2gc_ros.extract.engine_key import EngineOptions
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.onnx_file import read_spec
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.extract.spec import ModelSpec
 
-# In the order of preference: the first that is installed is the fastest on the CPUs that were measured.
-FileBackendName = Literal["openvino", "onnxruntime"]
-BackendChoice = Literal["auto", "openvino", "onnxruntime", "torch"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 # Written by a training; only torch reads them.
@@ -27,38 +33,27 @@ CHECKPOINTS = (".safetensors", ".ckpt")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _FileBackend:
-    """A runtime for ONNX files: the package it needs, our module and class, and the extra that installs it."""
-
-    package: str
-    module: str
-    runtime: str
-    extra: str
-
-
-_FILE_BACKENDS: dict[FileBackendName, _FileBackend] = {
-    "openvino": _FileBackend("openvino", "a2gc_ros.extract.openvino_backend", "OpenVinoRuntime", "openvino"),
-    "onnxruntime": _FileBackend("onnxruntime", "a2gc_ros.extract.onnxruntime_backend", "OnnxRuntime", "onnx"),
-}
-
-
 def open_extractor(
     model: str | Path,
     *,
     backend: BackendChoice = "auto",
     precision: PrecisionChoice = "auto",
     threads: int = 0,
+    engine: EngineOptions | None = None,
+    fallback: bool = False,
 ) -> Extractor:
     """Opens a model for extraction.
 
     Args:
         model: An ONNX file made by ``a2gc export``, or the name of a model that comes with the package; with torch
             also a checkpoint of a training, or the name of a registered model with published weights.
-        backend: Runtime; ``auto`` takes the fastest that is installed.
+        backend: Runtime; ``auto`` takes the fastest that is installed and runs here.
         precision: What to compute in. ``auto`` is float32, or int8 where the file is quantised: descriptors are then
             the same on every machine and backend, so maps can be shared. ``bf16`` is faster where the CPU has it.
-        threads: Number of threads; 0 leaves it to the runtime.
+        threads: Number of CPU threads; 0 leaves it to the runtime.
+        engine: How TensorRT's engines are built and where they are kept.
+        fallback: Whether, where the backend that was asked for cannot run the model, the next one is taken with a
+            warning, in auto precision where it lacks the one that was asked for; otherwise that is an error.
 
     Raises:
         ModelError: There is no such model, or its file is damaged or foreign.
@@ -71,23 +66,11 @@ def open_extractor(
         raise ConfigError(f"threads is {threads}; give a number from 1, or 0 to leave it to the runtime.")
     path = find_file(model)
     if path is not None and path.suffix not in CHECKPOINTS:
-        extractor = _open_file(path, backend, precision, threads)
+        extractor = _open_file(path, backend, precision, threads, engine or EngineOptions(), fallback)
     else:
         extractor = _open_in_torch(path or str(model), backend, precision, threads)
     _log.info("%r: %s", extractor, extractor.reason)
     return extractor
-
-
-def installed_file_backends() -> list[FileBackendName]:
-    """Names of the runtimes for ONNX files that work here, fastest first."""
-    names: list[FileBackendName] = []
-    for name in get_args(FileBackendName):
-        try:
-            _load(name)
-        except BackendError:
-            continue
-        names.append(name)
-    return names
 
 
 def _check(parameter: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -106,27 +89,64 @@ def find_file(model: str | Path) -> Path | None:
     return None
 
 
-def _open_file(path: Path, backend: BackendChoice, precision: PrecisionChoice, threads: int) -> Extractor:
+def _open_file(
+    path: Path,
+    backend: BackendChoice,
+    precision: PrecisionChoice,
+    threads: int,
+    engine: EngineOptions,
+    fallback: bool,
+) -> Extractor:
     spec = read_spec(path)
-    wanted = _precision_for(spec, precision)
-    if backend == "torch":
-        raise BackendError(f"{path} is an ONNX file, which torch does not run; use openvino or onnxruntime.")
-    if backend != "auto":
-        runtime = _load(backend)
-        return Extractor(spec, runtime(path, wanted, threads), reason="asked for")
-    refusals = []
-    for name in _FILE_BACKENDS:
+    wanted = precision_for(spec, precision)
+    if backend == "torch" or backend == "torch-compile":
+        raise BackendError(f"{path} is an ONNX file, which torch does not run; use openvino, onnxruntime or tensorrt.")
+    if backend != "auto" and not fallback:
+        runtime = start_backend(backend, path, spec, wanted, threads, engine)
+        return Extractor(spec, runtime, reason="asked for")
+    refusals: list[str] = []
+    for name, in_precision in _ways(backend, wanted, precision_for(spec, "auto"), refusals):
         try:
-            runtime = _load(name)(path, wanted, threads)
+            load_backend(name)
         except BackendError as error:
             refusals.append(str(error))
+            if name == backend:
+                _log.warning("%s", error)
             continue
-        reason = "the fastest runtime that is installed" if not refusals else " ".join(refusals)
-        return Extractor(spec, runtime, reason=reason)
+        try:
+            runtime = start_backend(name, path, spec, in_precision, threads, engine)
+        except BackendError as error:
+            refusals.append(str(error))
+            _log.warning("%s cannot be used, the next runtime is tried: %s", name, error)
+            continue
+        return Extractor(spec, runtime, reason=" ".join([*refusals, "The fastest runtime that is left."]))
     raise BackendError(f"No runtime can run {path}: {' '.join(refusals)}")
 
 
-def _precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
+def _ways(
+    asked: BackendChoice, wanted: Precision, usual: Precision, refusals: list[str]
+) -> Iterator[tuple[FileBackendName, Precision]]:
+    """Backends and precisions in the order in which they are tried; says in ``refusals`` what is left out."""
+    names = list(FILE_BACKENDS)
+    if asked in FILE_BACKENDS:
+        yield asked, wanted
+        names = names[names.index(asked) + 1 :]
+    if not has_gpu():
+        refusals.append("There is no NVIDIA GPU.")
+    for name in names:
+        if not FILE_BACKENDS[name].in_auto or (FILE_BACKENDS[name].gpu and not has_gpu()):
+            continue
+        yield name, wanted
+        if asked != "auto" and usual != wanted:
+            yield name, usual
+
+
+def precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
+    """The precision that is meant for a model.
+
+    Raises:
+        BackendError: The file is quantised and another was asked for, or the other way round.
+    """
     quantised = spec.precision == "int8"
     if asked == "auto":
         return "int8" if quantised else "fp32"
@@ -136,22 +156,9 @@ def _precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
     return asked
 
 
-def _load(name: FileBackendName) -> Callable[[Path, Precision, int], Any]:
-    """The class of a runtime for ONNX files."""
-    backend = _FILE_BACKENDS[name]
-    try:
-        importlib.import_module(backend.package)
-    except (ImportError, OSError) as error:
-        raise BackendError(
-            f"{name} is not usable here ({error}); install it with `pip install a2gc_ros[{backend.extra}]`."
-        ) from None
-    loaded: Callable[[Path, Precision, int], Any] = getattr(importlib.import_module(backend.module), backend.runtime)
-    return loaded
-
-
 def _open_in_torch(model: str | Path, backend: BackendChoice, precision: PrecisionChoice, threads: int) -> Extractor:
     """Opens a registry's name or a checkpoint."""
-    if backend not in ("auto", "torch"):
+    if backend not in ("auto", *get_args(TorchBackendName)):
         raise ModelError(
             f"{model} is neither an ONNX file nor a model that comes with the package, so {backend} cannot run "
             f"it; export it first with `a2gc export {model}`."
@@ -169,8 +176,9 @@ def _open_in_torch(model: str | Path, backend: BackendChoice, precision: Precisi
     from a2gc_ros.extract import torch_backend
 
     wanted: Precision = "fp32" if precision == "auto" else precision
+    compiled = backend == "torch-compile"
     if isinstance(model, Path):
-        spec, runtime = torch_backend.open_checkpoint(model, wanted, threads)
+        spec, runtime = torch_backend.open_checkpoint(model, wanted, threads, compiled=compiled)
     else:
-        spec, runtime = torch_backend.open_named(model, wanted, threads)
+        spec, runtime = torch_backend.open_named(model, wanted, threads, compiled=compiled)
     return Extractor(spec, runtime, reason="only torch runs a model that was not exported")

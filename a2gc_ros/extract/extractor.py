@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError, ImageError
-from a2gc_ros.extract.runtime import Precision, Runtime
+from a2gc_ros.extract.runtime import OnGpu, Precision, Runtime
 from a2gc_ros.extract.spec import ModelSpec
 
 BATCH = 16
@@ -39,6 +39,14 @@ class Extractor:
     def precision(self) -> Precision:
         """What the runtime computes in."""
         return self._runtime.precision
+
+    def gpu_memory_mb(self) -> tuple[float, float] | None:
+        """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None where no GPU is used.
+
+        Raises:
+            BackendError: The GPU does not answer.
+        """
+        return self._runtime.gpu_memory_mb() if isinstance(self._runtime, OnGpu) else None
 
     def __repr__(self) -> str:
         return (

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.extract.choose import installed_file_backends, open_extractor
+from a2gc_ros.extract.backends import installed_file_backends
+from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.half_weights import widen_weights
 from a2gc_ros.extract.onnx_file import describe, read_spec

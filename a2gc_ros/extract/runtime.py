@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,4 +27,13 @@ class Runtime(Protocol):
         Raises:
             BackendError: The runtime failed.
         """
+        ...
+
+
+@runtime_checkable
+class OnGpu(Protocol):
+    """A runtime that may run on a GPU and can tell how full it is."""
+
+    def gpu_memory_mb(self) -> tuple[float, float] | None:
+        """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None where it runs on a CPU."""
         ...

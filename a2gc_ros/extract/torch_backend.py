@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.runtime import Precision
@@ -26,14 +27,15 @@ class TorchRuntime:
         model: The model with its weights; it is switched to evaluation.
         precision: ``fp32``, or what autocast computes matrix products in.
         threads: Number of threads, for the whole process; 0 leaves torch's setting.
+        compiled: Whether single images run through torch.compile, on a GPU with CUDA graphs; the first then takes a
+            minute or so.
 
     Raises:
         BackendError: The device does not compute in this precision.
     """
 
-    name = "torch"
-
-    def __init__(self, model: PlaceModel, precision: Precision, threads: int) -> None:
+    def __init__(self, model: PlaceModel, precision: Precision, threads: int, *, compiled: bool = False) -> None:
+        self.name = "torch-compile" if compiled else "torch"
         self.precision = precision
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         allowed = ("fp32", "bf16", "fp16") if self._device.type == "cuda" else ("fp32", "bf16")
@@ -44,6 +46,8 @@ class TorchRuntime:
         if threads:
             torch.set_num_threads(threads)
         self._model = model.bake().to(self._device)
+        # For one image only: every other batch size would be compiled anew.
+        self._single = torch.compile(self._describe, mode="reduce-overhead", dynamic=False) if compiled else None
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) of images (N, height, width, 3)."""
@@ -51,10 +55,25 @@ class TorchRuntime:
         try:
             with torch.inference_mode(), torch.autocast(self._device.type, dtype, enabled=dtype is not None):
                 images = torch.from_numpy(batch).to(self._device)
-                descriptors = self._model(self._model.normalise(images))
-                return descriptors.float().cpu().numpy()
+                run = self._single if self._single is not None and len(batch) == 1 else self._describe
+                return run(images).float().cpu().numpy()
+        except torch.cuda.OutOfMemoryError:
+            raise BackendError(
+                "torch failed: the GPU's memory is full; end what else runs on the GPU, or use a smaller model."
+            ) from None
         except RuntimeError as error:
             raise BackendError(f"torch failed ({str(error).splitlines()[0]}).") from None
+
+    def _describe(self, images: Tensor) -> Tensor:
+        descriptors: Tensor = self._model(self._model.normalise(images))
+        return descriptors
+
+    def gpu_memory_mb(self) -> tuple[float, float] | None:
+        """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None on a CPU."""
+        if self._device.type == "cpu":
+            return None
+        free, total = torch.cuda.mem_get_info(self._device)
+        return (total - free) / 1e6, total / 1e6
 
 
 def spec_of(model: PlaceModel, licence: str) -> ModelSpec:
@@ -62,7 +81,9 @@ def spec_of(model: PlaceModel, licence: str) -> ModelSpec:
     return ModelSpec(model.name, model.descriptor_dim, model.preprocessing, fingerprint(model), licence)
 
 
-def open_named(name: str, precision: Precision, threads: int) -> tuple[ModelSpec, TorchRuntime]:
+def open_named(
+    name: str, precision: Precision, threads: int, *, compiled: bool = False
+) -> tuple[ModelSpec, TorchRuntime]:
     """A registered model with its published weights, downloaded on first use.
 
     Raises:
@@ -72,10 +93,12 @@ def open_named(name: str, precision: Precision, threads: int) -> tuple[ModelSpec
     """
     licence = named(name).licence
     model = build(name, pretrained=True)
-    return spec_of(model, licence), TorchRuntime(model, precision, threads)
+    return spec_of(model, licence), TorchRuntime(model, precision, threads, compiled=compiled)
 
 
-def open_checkpoint(path: Path, precision: Precision, threads: int) -> tuple[ModelSpec, TorchRuntime]:
+def open_checkpoint(
+    path: Path, precision: Precision, threads: int, *, compiled: bool = False
+) -> tuple[ModelSpec, TorchRuntime]:
     """A model that a training of this project wrote.
 
     Raises:
@@ -83,7 +106,7 @@ def open_checkpoint(path: Path, precision: Precision, threads: int) -> tuple[Mod
         BackendError: The device does not compute in this precision.
     """
     model = checkpoints.restore(path)
-    return spec_of(model, licence_of(path)), TorchRuntime(model, precision, threads)
+    return spec_of(model, licence_of(path)), TorchRuntime(model, precision, threads, compiled=compiled)
 
 
 def licence_of(path: Path) -> str:

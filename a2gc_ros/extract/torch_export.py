@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2gc_ros.errors import BackendError, ModelError
-from a2gc_ros.extract.choose import installed_file_backends, open_extractor
+from a2gc_ros.extract.backends import installed_file_backends
+from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.half_weights import store_weights_in_half
 from a2gc_ros.extract.onnx_file import describe
 from a2gc_ros.extract.spec import ModelSpec

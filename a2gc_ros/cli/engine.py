@@ -1,0 +1,175 @@
+"""``a2gc engine``: TensorRT engines, built ahead and listed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from a2gc_ros.errors import BackendError, ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from a2gc_ros.extract.engine_library import EngineLibrary
+
+engine_app = typer.Typer(
+    help="Build TensorRT engines ahead of time, and see which there are.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+_Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Folder of the engines; a2gc/engines in your cache folder by default."),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.add_typer(engine_app, name="engine")
+
+
+@engine_app.command()
+def build(
+    model: Annotated[str, typer.Argument(help="An ONNX file, or the name of a model that ships.", show_default=False)],
+    backend: Annotated[
+        str, typer.Option(help="tensorrt, tensorrt-rtx, or auto for the first that is installed.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="fp16, bf16 or fp32; int8 for a quantised file; auto is fp32 or int8.")
+    ] = "auto",
+    cache: _Cache = None,
+    workspace: Annotated[int, typer.Option(help="Most MiB of scratch space for a layer; 0 sets no limit.")] = 0,
+    dla_core: Annotated[int, typer.Option(help="DLA core of a Jetson to run on; -1 for the GPU.")] = -1,
+    as_json: _Json = False,
+) -> None:
+    """Build the engine of a model, so that the robot need not when it starts.
+
+    An engine that is there and fits is kept. The node finds it when its parameters are the same. TensorRT builds for
+    the GPU of this machine; TensorRT-RTX builds without one, for every RTX since Ampere.
+
+    Examples:
+    - `a2gc engine build a2gc-mobilenetv2 --precision fp16`
+
+    - `a2gc engine build town.onnx --precision fp16 --workspace 1024 --cache /opt/robot/engines`
+
+    - `a2gc engine build town-int8.onnx --backend tensorrt --precision int8 --dla-core 0`
+    """
+    from a2gc_ros.extract.choose import find_file, precision_for
+    from a2gc_ros.extract.engine_key import EngineOptions
+    from a2gc_ros.extract.onnx_file import read_spec
+
+    path = find_file(model)
+    if path is None or path.suffix != ".onnx":
+        raise ModelError(f"{model} is no ONNX file and no model that ships; make one with `a2gc export`.")
+    if precision not in ("auto", "fp32", "bf16", "fp16", "int8"):
+        raise ConfigError(f"--precision is {precision!r}; choose auto, fp32, bf16, fp16 or int8.")
+    spec = read_spec(path)
+    options = EngineOptions(cache, workspace, dla_core)
+    library = _library(backend)(spec, precision_for(spec, precision), options)  # type: ignore[arg-type]  # checked above
+    obtained = library.obtain(path, len)
+    if as_json:
+        told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(f"{obtained.path}: {obtained.engine / 1e6:.1f} MB; {obtained.reason}.")
+
+
+@engine_app.command()
+def info(
+    engine: Annotated[
+        Path | None, typer.Argument(help="One engine; all in the cache by default.", show_default=False)
+    ] = None,
+    cache: _Cache = None,
+    as_json: _Json = False,
+) -> None:
+    """Say what engines there are, what each was built of and for, and whether its file is whole.
+
+    Examples:
+    - `a2gc engine info`
+
+    - `a2gc engine info --cache /opt/robot/engines --json`
+    """
+    from a2gc_ros.extract.engine_cache import EngineCache
+
+    if engine is not None and not engine.is_file():
+        raise ConfigError(f"{engine} is no file; `a2gc engine info` lists the engines there are.")
+    folder = EngineCache(cache).folder
+    rows = [_describe(path) for path in ([engine] if engine is not None else EngineCache(cache).paths())]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        typer.echo(f"There are no engines in {folder}.")
+        return
+    table = Table()
+    columns = ("model", "precision", "runtime", "gpu", "size", "built", "state")
+    for title in columns:
+        table.add_column(title)
+    for row in rows:
+        table.add_row(*(_cell(row, column) for column in columns))
+    Console().print(table)
+
+
+def _library(backend: str) -> type[EngineLibrary]:
+    """The class of the library that is asked for, or of the first that is installed."""
+    from a2gc_ros.extract.backends import load_backend
+
+    if backend not in ("auto", "tensorrt", "tensorrt-rtx"):
+        raise ConfigError(f"--backend is {backend!r}; choose auto, tensorrt or tensorrt-rtx.")
+    refusals = []
+    if backend in ("auto", "tensorrt"):
+        try:
+            load_backend("tensorrt")
+        except BackendError as error:
+            refusals.append(str(error))
+        else:
+            from a2gc_ros.extract.tensorrt_backend import TensorRt
+
+            return TensorRt
+    if backend in ("auto", "tensorrt-rtx"):
+        try:
+            load_backend("tensorrt-rtx")
+        except BackendError as error:
+            refusals.append(str(error))
+        else:
+            from a2gc_ros.extract.tensorrt_rtx_backend import TensorRtRtx
+
+            return TensorRtRtx
+    raise BackendError(" ".join(refusals))
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    from a2gc_ros.extract.engine_file import EngineFileError, read_engine
+
+    row: dict[str, Any] = {"path": str(path), "state": "whole"}
+    try:
+        header, _ = read_engine(path)
+    except (EngineFileError, OSError) as error:
+        return {**row, "state": str(error)}
+    return {
+        **row,
+        "size": header.size,
+        "built_s": header.built_s,
+        "built_at": header.built_at,
+        **asdict(header.key),
+    }
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    if column == "model" and "model" not in row:
+        return Path(row["path"]).name
+    if column not in row and column != "built":
+        return ""
+    if column == "size":
+        return f"{row['size'] / 1e6:.1f} MB"
+    if column == "built":
+        return f"{row['built_at']} in {row['built_s']:.0f} s" if "built_at" in row else ""
+    if column == "runtime":
+        return f"{row['runtime']} {row['version']}"
+    return str(row[column])

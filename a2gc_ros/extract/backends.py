@@ -1,0 +1,128 @@
+"""The runtimes there are, in the order in which they are tried."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.engine_key import EngineOptions
+from a2gc_ros.extract.runtime import Precision, Runtime
+from a2gc_ros.extract.spec import ModelSpec
+
+FileBackendName = Literal[
+    "tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"
+]
+TorchBackendName = Literal["torch", "torch-compile"]
+BackendChoice = Literal[
+    "auto",
+    "tensorrt",
+    "tensorrt-rtx",
+    "onnxruntime-tensorrt",
+    "onnxruntime-cuda",
+    "openvino",
+    "onnxruntime",
+    "torch",
+    "torch-compile",
+]
+
+
+@dataclass(frozen=True)
+class FileBackend:
+    """A runtime for ONNX files.
+
+    Attributes:
+        packages: What it needs to import.
+        module: Ours, in this room.
+        runtime: The class in it.
+        extra: Of this package, which installs it.
+        gpu: Whether it runs on an NVIDIA GPU.
+        in_auto: Whether ``auto`` considers it.
+    """
+
+    packages: tuple[str, ...]
+    module: str
+    runtime: str
+    extra: str
+    gpu: bool = False
+    in_auto: bool = True
+
+
+# The fastest first. ONNX Runtime's TensorRT is not better than TensorRT, which it needs.
+FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
+    "tensorrt": FileBackend(
+        ("tensorrt", "cuda.bindings.runtime"), "tensorrt_backend", "TensorRtRuntime", "tensorrt", gpu=True
+    ),
+    "tensorrt-rtx": FileBackend(
+        ("tensorrt_rtx", "cuda.bindings.runtime"),
+        "tensorrt_rtx_backend",
+        "TensorRtRtxRuntime",
+        "tensorrt-rtx",
+        gpu=True,
+    ),
+    "onnxruntime-tensorrt": FileBackend(
+        ("onnxruntime", "onnx"),
+        "onnxruntime_gpu_backend",
+        "OnnxRuntimeTensorRt",
+        "onnx-gpu",
+        gpu=True,
+        in_auto=False,
+    ),
+    "onnxruntime-cuda": FileBackend(
+        ("onnxruntime", "onnx"), "onnxruntime_gpu_backend", "OnnxRuntimeCuda", "onnx-gpu", gpu=True
+    ),
+    "openvino": FileBackend(("openvino",), "openvino_backend", "OpenVinoRuntime", "openvino"),
+    "onnxruntime": FileBackend(("onnxruntime",), "onnxruntime_backend", "OnnxRuntime", "onnx"),
+}
+
+
+def load_backend(name: FileBackendName) -> Any:
+    """The class of a runtime for ONNX files.
+
+    Raises:
+        BackendError: What it needs is not installed.
+    """
+    backend = FILE_BACKENDS[name]
+    try:
+        for package in backend.packages:
+            importlib.import_module(package)
+    except (ImportError, OSError) as error:
+        raise BackendError(
+            f"{name} is not usable here ({error}); install it with `pip install a2gc_ros[{backend.extra}]`."
+        ) from None
+    return getattr(importlib.import_module(f"a2gc_ros.extract.{backend.module}"), backend.runtime)
+
+
+def start_backend(
+    name: FileBackendName, model: Path, spec: ModelSpec, precision: Precision, threads: int, engine: EngineOptions
+) -> Runtime:
+    """A model in a runtime.
+
+    Raises:
+        BackendError: The runtime is not installed, or cannot run the model in this precision here.
+    """
+    runtime = load_backend(name)
+    if FILE_BACKENDS[name].gpu:
+        started: Runtime = runtime(model, spec, precision, engine)
+    else:
+        started = runtime(model, precision, threads)
+    return started
+
+
+def installed_file_backends() -> list[FileBackendName]:
+    """Names of the runtimes for ONNX files that run on a CPU and work here, fastest first.
+
+    They are what a file is checked in when it is made: the same everywhere, and without an engine to build.
+    """
+    names: list[FileBackendName] = []
+    for name in get_args(FileBackendName):
+        if FILE_BACKENDS[name].gpu:
+            continue
+        try:
+            load_backend(name)
+        except BackendError:
+            continue
+        names.append(name)
+    return names

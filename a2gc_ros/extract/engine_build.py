@@ -1,0 +1,162 @@
+"""From a typed graph to an engine's bytes, by TensorRT or TensorRT-RTX; what they share."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from a2gc_ros.errors import BackendError
+
+_log = logging.getLogger(__name__)
+
+
+@cache
+def log_of(trt: Any) -> Any:
+    """The one logger of a library: errors are kept for our own messages, the rest goes to Python's log."""
+
+    class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the base is only known when the library is loaded
+        def __init__(self) -> None:
+            super().__init__()
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message)
+            _log.debug("%s: %s", trt.__name__, message)
+
+    return Log()
+
+
+def failure(trt: Any, what: str) -> BackendError:
+    """An error that ends in what the library said last; what it said is forgotten."""
+    said = log_of(trt).errors
+    text = next((message for message in reversed(said) if message.strip()), "it does not say why").strip()
+    full = any("out of memory" in message.lower() or "outofmemory" in message.lower() for message in said)
+    said.clear()
+    if full:
+        from a2gc_ros.extract.cuda_calls import OUT_OF_MEMORY
+
+        text = OUT_OF_MEMORY
+    return BackendError(f"{trt.__name__} {trt.__version__} {what}: {_line(text)}.")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")
+
+
+def build_engine(
+    trt: Any,
+    model: bytes,
+    *,
+    flags: int,
+    most_images: int,
+    configure: Callable[[Any], None],
+    built: Callable[[Any], None],
+    title: str,
+) -> bytes:
+    """Builds an engine; a bar on stderr shows how far it is, and Ctrl-C ends it between two steps.
+
+    Args:
+        trt: The library.
+        model: ONNX model with typed tensors, whose first dimension is free.
+        flags: Of the network.
+        most_images: Largest batch; the engine is tuned for one image.
+        configure: Sets what the caller wants in the builder's configuration.
+        built: Takes what the caller wants to keep of the configuration.
+        title: Of the bar.
+
+    Raises:
+        BackendError: The library does not take the model, or cannot build it.
+        KeyboardInterrupt: Ctrl-C was pressed; nothing is left.
+    """
+    stop = threading.Event()
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
+        ThreadPoolExecutor(1, thread_name_prefix="engine") as pool,
+    ):
+        monitor = _monitor(trt, progress, title, stop)
+        work = pool.submit(_build, trt, model, flags, most_images, configure, built, monitor)
+        try:
+            # In a thread of its own, since Python sees Ctrl-C only between two steps of this one.
+            return work.result()
+        except KeyboardInterrupt:
+            stop.set()
+            raise
+
+
+def _build(
+    trt: Any,
+    model: bytes,
+    flags: int,
+    most_images: int,
+    configure: Callable[[Any], None],
+    built: Callable[[Any], None],
+    monitor: Any,
+) -> bytes:
+    log = log_of(trt)
+    log.errors.clear()
+    builder = trt.Builder(log)
+    network = builder.create_network(flags)
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse(model):
+        first = parser.get_error(0)
+        raise BackendError(
+            f"{trt.__name__} {trt.__version__} does not take {first.node_name()}: {_line(first.desc())}."
+        )
+    config = builder.create_builder_config()
+    config.progress_monitor = monitor
+    # Otherwise float32 means ten bits of mantissa, and not what it means on a CPU.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    configure(config)
+    _add_profile(builder, network, config, most_images)
+    log.errors.clear()
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise failure(trt, "cannot build the engine")
+    built(config)
+    return bytes(plan)
+
+
+def _add_profile(builder: Any, network: Any, config: Any, most_images: int) -> None:
+    """One profile for batches from one image, for which the engine is tuned, to the most."""
+    images = network.get_input(0)
+    size = tuple(images.shape)[1:]
+    profile = builder.create_optimization_profile()
+    profile.set_shape(images.name, (1, *size), (1, *size), (most_images, *size))
+    config.add_optimization_profile(profile)
+
+
+def _monitor(trt: Any, progress: Progress, title: str, stop: threading.Event) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]  # as above
+        """Shows the phases that are under way, each below the one it is part of."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._tasks: dict[str, TaskID] = {}
+            self._depths: dict[str | None, int] = {None: 0}
+
+        def phase_start(self, name: str, parent: str | None, steps: int) -> None:
+            depth = self._depths.get(parent, 0)
+            self._depths[name] = depth + 1
+            shown = f"{title}: {name.lower()}" if depth == 0 else f"{'  ' * depth}{name.lower()}"
+            self._tasks[name] = progress.add_task(shown, total=steps)
+
+        def step_complete(self, name: str, step: int) -> bool:
+            if name in self._tasks:
+                progress.update(self._tasks[name], completed=step)
+            return not stop.is_set()
+
+        def phase_finish(self, name: str) -> None:
+            if name in self._tasks:
+                progress.remove_task(self._tasks.pop(name))
+
+    return Monitor()

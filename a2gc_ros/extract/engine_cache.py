@@ -1,0 +1,152 @@
+"""A folder of engines that several processes share.
+
+Reading needs no lock, since a file is replaced in one step. Building takes one: the second process that wants the same
+engine waits for the first and reads what it wrote.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.engine_file import SUFFIX, EngineFileError, read_engine, write_engine
+from a2gc_ros.extract.engine_key import EngineKey
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Obtained(Generic[T]):
+    """An engine from the cache.
+
+    Attributes:
+        engine: What the runtime made of the file.
+        path: The file.
+        reason: Why it was taken or built, in words.
+        built: Whether it was built now.
+    """
+
+    engine: T
+    path: Path
+    reason: str
+    built: bool
+
+
+class _UnusableError(Exception):
+    """Why the file that is there will not do."""
+
+
+def default_folder() -> Path:
+    """``a2gc/engines`` in the user's cache folder, by the XDG base directory specification."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "a2gc" / "engines"
+
+
+class EngineCache:
+    """Engines by what they were built of and for.
+
+    Args:
+        folder: Where they lie; it is made when the first is built.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or default_folder()).expanduser()
+
+    def path_of(self, key: EngineKey) -> Path:
+        """Where the engine of a key lies, whether or not it is there."""
+        return self.folder / f"{key.stem}{SUFFIX}"
+
+    def paths(self) -> list[Path]:
+        """The engines that are there, by name."""
+        # Names that begin with a dot are drafts.
+        return sorted(path for path in self.folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+    def obtain(self, key: EngineKey, build: Callable[[], bytes], load: Callable[[bytes], T | None]) -> Obtained[T]:
+        """Loads the engine of a key; builds it where there is none, or one that will not do.
+
+        Args:
+            key: What the engine must have been built of and for.
+            build: Makes the engine's bytes; called at most once, and by one process at a time.
+            load: What the runtime makes of the bytes, or None where it refuses them.
+
+        Raises:
+            BackendError: The folder cannot be used, or the runtime refuses an engine that was just built.
+        """
+        path = self.path_of(key)
+        try:
+            return Obtained(self._load(path, key, load), path, f"the engine {path.name} was in the cache", False)
+        except _UnusableError:
+            pass
+        with self._building(path):
+            try:
+                engine = self._load(path, key, load)
+            except _UnusableError as unusable:
+                reason = str(unusable)
+            else:
+                return Obtained(engine, path, f"the engine {path.name} was built by another process", False)
+            _log.warning("%s; building the engine takes seconds to minutes and is done once", reason)
+            begun = time.monotonic()
+            plan = build()
+            seconds = time.monotonic() - begun
+            now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+            try:
+                write_engine(path, key, plan, built_s=seconds, built_at=now)
+            except OSError as error:
+                raise _no_folder(self.folder, error) from None
+        loaded = load(plan)
+        if loaded is None:
+            raise BackendError(f"{key.runtime} {key.version} does not load the engine that it built for {key.model}.")
+        return Obtained(loaded, path, f"{reason}, so it was built in {seconds:.0f} s", True)
+
+    def _load(self, path: Path, key: EngineKey, load: Callable[[bytes], T | None]) -> T:
+        try:
+            header, plan = read_engine(path)
+        except FileNotFoundError:
+            raise _UnusableError(f"there was no engine {path.name} in {self.folder}") from None
+        except OSError as error:
+            raise _UnusableError(f"the engine {path.name} could not be read ({error.strerror})") from None
+        except EngineFileError as error:
+            raise _UnusableError(f"the engine {path.name} was not used, since {error}") from None
+        difference = header.key.difference(key)
+        if difference is not None:
+            raise _UnusableError(f"the engine {path.name} was not used, since {difference}")
+        engine = load(plan)
+        if engine is None:
+            raise _UnusableError(f"the engine {path.name} was not used, since {key.runtime} refuses it")
+        return engine
+
+    @contextmanager
+    def _building(self, path: Path) -> Iterator[None]:
+        """Holds the lock of a file; the system frees it when the process ends, however it ends."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / f".{path.stem}.lock").open("w", encoding="ascii")
+        except OSError as error:
+            raise _no_folder(self.folder, error) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.warning("another process is building %s; waiting for it", path.name)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            for draft in self.folder.glob(f".{path.stem}-{'?' * 8}{SUFFIX}"):
+                # Left by a process that was killed while it wrote; who writes now holds this lock.
+                draft.unlink(missing_ok=True)
+            yield
+
+
+def _no_folder(folder: Path, error: OSError) -> BackendError:
+    return BackendError(
+        f"The engine cache {folder} cannot be written ({error.strerror}); set engine_cache to a folder of yours."
+    )

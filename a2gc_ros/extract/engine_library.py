@@ -1,0 +1,156 @@
+"""Models as engines: what TensorRT and TensorRT-RTX share, and where they differ."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.engine_build import build_engine, log_of
+from a2gc_ros.extract.engine_cache import EngineCache, Obtained
+from a2gc_ros.extract.engine_key import EngineKey, EngineOptions
+from a2gc_ros.extract.runtime import Precision
+from a2gc_ros.extract.spec import ModelSpec
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class EngineLibrary(ABC):
+    """One of the two libraries, for one model.
+
+    Args:
+        spec: Description of the model.
+        precision: What to compute in.
+        options: How the engine is built, and where it is kept.
+
+    Attributes:
+        name: The backend's name.
+        trt: The library's module.
+        records: Whether single images are to be recorded as a CUDA graph.
+        key: What an engine on this machine must have been built of and for.
+        cache: Where engines are kept.
+
+    Raises:
+        BackendError: The library is too old, has no GPU where it needs one, or does not do what is asked.
+    """
+
+    name: ClassVar[str]
+    trt: ClassVar[Any]
+    records: ClassVar[bool]
+
+    def __init__(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
+        self.key = self.key_of(spec, precision, options)
+        self.cache = EngineCache(options.folder)
+
+    @abstractmethod
+    def key_of(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> EngineKey:
+        """The key on this machine."""
+
+    @abstractmethod
+    def context(self, engine: Any) -> Any:
+        """An execution context of an engine, or None where there is no memory for it."""
+
+    @property
+    def flags(self) -> int:
+        """Of the network: tensors have the types that the graph states."""
+        return 1 << int(self.trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+
+    def configure(self, config: Any) -> None:
+        """Limits the scratch space of a layer, where a limit is asked for."""
+        if self.key.workspace_mb:
+            config.set_memory_pool_limit(self.trt.MemoryPoolType.WORKSPACE, self.key.workspace_mb << 20)
+
+    def built(self, config: Any) -> None:  # noqa: B027 - one library has nothing to do here
+        """Keeps what later builds can use."""
+
+    def warmed_up(self) -> None:  # noqa: B027 - and here the other
+        """Keeps what the first run on this GPU found out."""
+
+    def obtain(self, model: Path, load: Callable[[bytes], T | None]) -> Obtained[T]:
+        """The engine of an ONNX file from the cache, built where there is none.
+
+        Args:
+            model: The file.
+            load: What becomes of the engine's bytes; None refuses them.
+
+        Raises:
+            BackendError: The engine cannot be built, or the package onnx, which that needs, is not installed.
+        """
+
+        def build() -> bytes:
+            try:
+                from a2gc_ros.extract.gpu_graph import typed_for_gpu
+            except ImportError as error:
+                raise BackendError(
+                    f"An engine of {self.key.model} cannot be built without the package onnx ({error}); "
+                    "`pip install onnx`."
+                ) from None
+            return build_engine(
+                self.trt,
+                typed_for_gpu(model, self.key.precision),
+                flags=self.flags,
+                most_images=self.key.most_images,
+                configure=self.configure,
+                built=self.built,
+                title=f"{self.key.model} in {self.key.precision}",
+            )
+
+        return self.cache.obtain(self.key, build, load)
+
+
+class EngineRuntime:
+    """A model as an engine on the GPU.
+
+    Args:
+        library: TensorRT or TensorRT-RTX, for this model.
+        model: The ONNX file.
+        spec: Its description.
+
+    Raises:
+        BackendError: There is no GPU, or the engine cannot be built or run.
+    """
+
+    def __init__(self, library: EngineLibrary, model: Path, spec: ModelSpec) -> None:
+        from a2gc_ros.extract.cuda_calls import first_gpu
+        from a2gc_ros.extract.engine_run import EngineRun
+
+        self.name = library.name
+        self.precision = library.key.precision
+        first_gpu()
+        # The library wants its runtime to outlive the engines.
+        self._runtime = library.trt.Runtime(log_of(library.trt))
+        if library.key.dla_core >= 0:
+            self._runtime.DLA_core = library.key.dla_core
+        obtained = library.obtain(model, self._runtime.deserialize_cuda_engine)
+        _log.info(obtained.reason)
+        self._engine = obtained.engine
+        size = (spec.preprocessing.height, spec.preprocessing.width, 3)
+        self._run = EngineRun(
+            library.trt,
+            lambda: library.context(obtained.engine),
+            size,
+            spec.descriptor_dim,
+            most_images=library.key.most_images,
+            record=library.records,
+        )
+        # The first run of all does what is done once; better now than at the first image.
+        self._run(np.zeros((1, *size), np.uint8))
+        library.warmed_up()
+
+    def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (N, D) of images (N, height, width, 3)."""
+        return self._run(batch)
+
+    def gpu_memory_mb(self) -> tuple[float, float]:
+        """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes."""
+        from a2gc_ros.extract.cuda_calls import memory_mb
+
+        return memory_mb()

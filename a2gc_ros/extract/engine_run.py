@@ -1,0 +1,120 @@
+"""An engine at work: pinned buffers, one stream, and one launch for an image."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.cuda_calls import Mirror, Recording, Stream
+from a2gc_ros.extract.engine_build import failure
+
+_log = logging.getLogger(__name__)
+
+
+class EngineRun:
+    """Runs an engine for batches up to its largest.
+
+    Single images, which is what a camera gives, have a context and buffers of their own: what is recorded as a CUDA
+    graph holds only as long as nobody changes the shapes of its context. Memory for batches is taken when the first
+    one comes.
+
+    Args:
+        trt: The library.
+        new_context: Makes an execution context of the engine.
+        image_shape: (height, width, 3).
+        descriptor_dim: Length D of a descriptor.
+        most_images: Largest batch of the engine.
+        record: Whether single images run as a recorded CUDA graph; not where the library does that by itself.
+
+    Raises:
+        BackendError: The GPU's memory does not suffice.
+    """
+
+    def __init__(
+        self,
+        trt: Any,
+        new_context: Callable[[], Any],
+        image_shape: tuple[int, int, int],
+        descriptor_dim: int,
+        *,
+        most_images: int,
+        record: bool,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._most = most_images
+        self._stream = Stream()
+
+        def lane(images: int, recorded: bool) -> _Lane:
+            return _Lane(trt, new_context(), self._stream, (images, *image_shape), descriptor_dim, record=recorded)
+
+        self._new_batches = lambda: lane(most_images, False)
+        self._batches: _Lane | None = None
+        self._single = lane(1, record)
+
+    def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors (N, D) of images (N, height, width, 3); any number of them."""
+        with self._lock:
+            if len(batch) == 1:
+                return self._single(batch)
+            if self._most == 1:
+                return np.concatenate([self._single(batch[i : i + 1]) for i in range(len(batch))])
+            if self._batches is None:
+                self._batches = self._new_batches()
+            run = self._batches
+            return np.concatenate([run(batch[i : i + self._most]) for i in range(0, len(batch), self._most)])
+
+
+class _Lane:
+    """A context with its buffers."""
+
+    def __init__(
+        self, trt: Any, context: Any, stream: Stream, images: tuple[int, ...], dim: int, *, record: bool
+    ) -> None:
+        if context is None:
+            raise failure(trt, "cannot run the engine")
+        self._trt, self._context, self._stream = trt, context, stream
+        self._images = Mirror(images, np.uint8)
+        self._descriptors = Mirror((images[0], dim), np.float32)
+        self._rows = 0
+        self._record = record
+        self._recording: Recording | None = None
+        for name, mirror in (("images", self._images), ("descriptor", self._descriptors)):
+            if not context.set_tensor_address(name, mirror.device):
+                raise failure(trt, f"does not know the tensor {name!r} of its engine")
+
+    def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        rows = len(batch)
+        self._images.host[:rows] = batch
+        if rows != self._rows:
+            if not self._context.set_input_shape("images", batch.shape):
+                raise failure(self._trt, f"does not take a batch of shape {batch.shape}")
+            self._rows = rows
+        if self._recording is not None:
+            self._recording.launch(self._stream)
+        else:
+            self._enqueue()
+        self._stream.wait()
+        descriptors: NDArray[np.float32] = self._descriptors.host[:rows].copy()
+        if self._record:
+            self._record_for_next_time()
+        return descriptors
+
+    def _enqueue(self) -> None:
+        self._images.upload(self._rows, self._stream)
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise failure(self._trt, "failed")
+        self._descriptors.download(self._rows, self._stream)
+
+    def _record_for_next_time(self) -> None:
+        """Records after a first run, in which the context did what it does once."""
+        self._record = False
+        try:
+            self._recording = self._stream.record(self._enqueue)
+        except BackendError as error:
+            _log.info("the engine runs without a CUDA graph: %s", error)

@@ -1,0 +1,80 @@
+"""TensorRT-RTX: engines that are built without a GPU and run on every GeForce and workstation RTX since Ampere."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import tensorrt_rtx as trt
+
+from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.engine_key import ON_GPU, EngineKey, EngineOptions
+from a2gc_ros.extract.engine_library import EngineLibrary, EngineRuntime
+from a2gc_ros.extract.runtime import Precision
+from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.extract.written_beside import written_beside
+
+
+class TensorRtRtx(EngineLibrary):
+    """TensorRT-RTX; arguments as in :class:`EngineLibrary`.
+
+    It makes an engine's kernels on the GPU when they first run; they are kept beside the engine.
+    """
+
+    name = "tensorrt-rtx"
+    trt = trt
+    # It records CUDA graphs by itself.
+    records = False
+
+    def __init__(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
+        super().__init__(spec, precision, options)
+        self._kernels: Any = None
+
+    def key_of(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> EngineKey:
+        """The key for all GPUs that engines run on by default."""
+        if options.dla_core != ON_GPU:
+            raise BackendError("TensorRT-RTX knows no DLA cores; use the backend tensorrt, or dla_core -1.")
+        return EngineKey(
+            spec.name,
+            spec.fingerprint,
+            precision,
+            self.name,
+            trt.__version__,
+            "RTX",
+            "8.0 and newer",
+            workspace_mb=options.workspace_mb,
+        )
+
+    def context(self, engine: Any) -> Any:
+        """A context with the library's own CUDA graphs, and with the kernels of earlier runs on this GPU."""
+        config = engine.create_runtime_config()
+        config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        # At the first run of a shape, instead of behind the robot's back while it drives.
+        config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        if self._kernels is None:
+            self._kernels = config.create_runtime_cache()
+            with suppress(OSError):
+                self._kernels.deserialize(self._kernel_file.read_bytes())
+        config.set_runtime_cache(self._kernels)
+        return engine.create_execution_context(config)
+
+    def warmed_up(self) -> None:
+        """Keeps the kernels that were made for this GPU."""
+        with written_beside(self._kernel_file, bytes(self._kernels.serialize())) as draft:
+            draft.replace(self._kernel_file)
+
+    @property
+    def _kernel_file(self) -> Path:
+        from a2gc_ros.extract.cuda_calls import first_gpu
+
+        gpu = re.sub("[^a-z0-9]+", "-", first_gpu().name.lower())
+        return self.cache.folder / f"{self.key.stem}-{gpu}.kernels"
+
+
+class TensorRtRtxRuntime(EngineRuntime):
+    """A model in TensorRT-RTX; arguments as in :class:`EngineLibrary`, errors as in :class:`EngineRuntime`."""
+
+    def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
+        super().__init__(TensorRtRtx(spec, precision, options), model, spec)
