@@ -14,7 +14,7 @@ from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher,
 from a2gc_training.evaluate import describe
 from a2gc_training.recipe import DistillationSection, load_recipe
 from a2gc_training.run import train
-from a2gc_training.stored_descriptors import BATCH, stored_descriptors
+from a2gc_training.stored_descriptors import stored_descriptors
 from torch.nn import functional
 
 from a2gc_ros import models
@@ -23,6 +23,7 @@ from a2gc_ros.extract import Extractor, open_extractor
 from a2gc_ros.models import checkpoints
 
 SHIPPED = "a2gc-mobilenetv2"
+WRITE_EVERY = 16
 
 
 def small_model(**options: Any) -> models.PlaceModel:
@@ -114,7 +115,7 @@ class CountingReader:
     """Generated images, counting how many were read."""
 
     def __init__(self, fails_at: int | None = None) -> None:
-        self.source = GeneratedSource(places=BATCH, views=2, height=24, width=32).table().reader
+        self.source = GeneratedSource(places=WRITE_EVERY, views=2, height=24, width=32).table().reader
         self.read_so_far = 0
         self.fails_at = fails_at
 
@@ -127,8 +128,8 @@ class CountingReader:
     def identity(self, name: str) -> str:
         return self.source.identity(name)
 
-    def version(self, name: str) -> str:
-        return self.source.version(name)
+    def mark(self, name: str) -> int:
+        return self.source.mark(name)
 
 
 @pytest.fixture(scope="module")
@@ -136,29 +137,34 @@ def teacher() -> Extractor:
     return open_extractor(SHIPPED, threads=1)
 
 
-def test_descriptors_are_described_once_and_interrupted_work_goes_on(teacher: Extractor, tmp_path: Path) -> None:
-    names = [f"{place}/{view}" for place in range(BATCH) for view in range(2)]
-    breaks = ImageTable("t", names, CountingReader(fails_at=BATCH + 5), {})
+def test_descriptors_are_described_once_and_interrupted_work_goes_on(
+    teacher: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("a2gc_ros.evaluation.describe.WRITE_EVERY", WRITE_EVERY)
+    names = [f"{place}/{view}" for place in range(WRITE_EVERY) for view in range(2)]
+    breaks = ImageTable("t", names, CountingReader(fails_at=WRITE_EVERY + 5), {})
     with pytest.raises(KeyboardInterrupt):
-        stored_descriptors(teacher, breaks, tmp_path, readers=1)
+        stored_descriptors(teacher, breaks, tmp_path)
     reader = CountingReader()
     table = ImageTable("t", names, reader, {})
     found = stored_descriptors(teacher, table, tmp_path)
-    assert reader.read_so_far == len(names) - BATCH
+    assert reader.read_so_far == len(names) - WRITE_EVERY
     assert np.array_equal(stored_descriptors(teacher, table, tmp_path), found)
-    assert reader.read_so_far == len(names) - BATCH
+    assert reader.read_so_far == len(names) - WRITE_EVERY
     assert found.dtype == np.float16
-    assert np.allclose(found[[0, BATCH]], teacher.extract([table.read(0), table.read(BATCH)]), atol=1e-3)
-    assert not list(tmp_path.glob("*.part"))
+    some = [0, WRITE_EVERY, 2 * WRITE_EVERY - 1]
+    assert np.allclose(found[some], teacher.extract([table.read(row) for row in some]), atol=1e-3)
 
 
 def test_an_image_that_was_replaced_is_described_anew(teacher: Extractor, tmp_path: Path, write_image: Any) -> None:
-    write_image(tmp_path / "a.png", 1)
-    table = ImageTable("t", ["a.png"], FileReader(tmp_path), {})
-    before = stored_descriptors(teacher, table, tmp_path / "kept")[0]
-    write_image(tmp_path / "a.png", 2)
-    assert not np.allclose(stored_descriptors(teacher, table, tmp_path / "kept")[0], before)
-    assert len(list((tmp_path / "kept").glob("*.npy"))) == 2
+    for name, seed in (("a.png", 1), ("b.png", 2)):
+        write_image(tmp_path / name, seed)
+    table = ImageTable("t", ["a.png", "b.png"], FileReader(tmp_path), {})
+    before = np.array(stored_descriptors(teacher, table, tmp_path / "kept"))
+    write_image(tmp_path / "a.png", 3)
+    after = stored_descriptors(teacher, table, tmp_path / "kept")
+    assert not np.allclose(before[0], after[0])
+    assert np.array_equal(before[1], after[1])
 
 
 @pytest.mark.parametrize("compare", ["similarities", "descriptors"])

@@ -3,85 +3,87 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from a2gc_ros.evaluation.describe import describe
+from a2gc_ros.evaluation.store import default_folder
 from a2gc_ros.extract import Extractor
 from a2gc_training.data.tables import ImageTable
-from a2gc_training.progress import watched
 
-BATCH = 32
-"""Images that are described between two notes of how far the work is."""
+_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
-def cache_folder() -> Path:
-    """Where descriptors are kept: ``a2gc_ros/descriptors`` in the user's cache folder, as the XDG rules name it."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "a2gc_ros" / "descriptors"
+class TableImages:
+    """A table as a store of descriptors takes it.
+
+    Args:
+        table: The table.
+    """
+
+    def __init__(self, table: ImageTable) -> None:
+        self._table = table
+        self.name = table.name
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What each image is."""
+        return [self._table.reader.identity(name) for name in self._table.images]
+
+    def marks(self) -> NDArray[np.int64]:
+        """A number for each image that differs once it is replaced, int64 (rows,)."""
+        return np.array([self._table.reader.mark(name) for name in self._table.images], np.int64)
+
+    def read(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        """Yields the images of some rows."""
+        return (self._table.read(int(row)) for row in rows)
 
 
-def stored_descriptors(
-    extractor: Extractor, table: ImageTable, folder: Path | None = None, *, readers: int = 2
-) -> NDArray[np.float16]:
+def stored_descriptors(extractor: Extractor, table: ImageTable, parent: Path | None = None) -> NDArray[np.float16]:
     """Descriptors of every row, described now or in an earlier run.
 
-    The file is named by the extractor's fingerprint and by the images, so another model, another image or another
-    version of a file has another one. Interrupted work goes on where it stopped. Of several processes one works and
-    the others wait.
+    Another model or another set of images has another store, and an image that was replaced is described anew.
+    Interrupted work goes on where it stopped. Of several processes one works and the others wait.
 
     Args:
         extractor: The model.
         table: The images.
-        folder: Where files are kept; None is `cache_folder`.
-        readers: Threads that read images.
+        parent: The folder that holds stores; None is that of `a2gc eval`.
 
     Returns:
         float16 (rows, D), L2-normalised but for rounding; a read-only map of the file.
 
     Raises:
-        DatasetError: An image cannot be read.
+        DatasetError: An image cannot be read, or the disk has no room.
         BackendError: The model's runtime failed.
     """
-    folder = cache_folder() if folder is None else folder
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{extractor.spec.fingerprint[:16]}-{_key(table)}.npy"
-    with _locked(file):
-        if not file.is_file():
-            _describe(extractor, table, file, readers)
+    parent = default_folder() if parent is None else parent
+    parent.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
+    with (
+        _one_at_a_time(parent),
+        Progress(*_COLUMNS, console=console, disable=not console.is_terminal, transient=True) as progress,
+    ):
+        task = progress.add_task(f"Describing images with {extractor.spec.name}", total=None)
+        with describe(
+            TableImages(table),
+            extractor,
+            parent,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        ) as store:
+            file = store.path / "descriptors.npy"
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
-def _key(table: ImageTable) -> str:
-    digest = hashlib.sha256()
-    for name in table.images:
-        digest.update(f"{table.reader.identity(name)}\n{table.reader.version(name)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _describe(extractor: Extractor, table: ImageTable, file: Path, readers: int) -> None:
-    partial, progress = file.with_suffix(".part"), file.with_suffix(".done")
-    shape = (len(table), extractor.spec.descriptor_dim)
-    done = int(progress.read_text()) if partial.is_file() and progress.is_file() else 0
-    kept = np.lib.format.open_memmap(partial, "r+" if done else "w+", np.float16, None if done else shape)
-    with ThreadPoolExecutor(readers) as pool:
-        for first in watched(range(done, len(table), BATCH), f"Describing images with {extractor.spec.name}"):
-            rows = range(first, min(first + BATCH, len(table)))
-            kept[rows.start : rows.stop] = extractor.extract(list(pool.map(table.read, rows)))
-            kept.flush()
-            progress.write_text(str(rows.stop))
-    partial.replace(file)
-    progress.unlink(missing_ok=True)
-
-
 @contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    with file.with_suffix(".lock").open("w") as lock:
+def _one_at_a_time(parent: Path) -> Iterator[None]:
+    """Lets the processes of a training, which all ask at once, wait for each other."""
+    with (parent / "training.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -96,9 +96,9 @@ class BagReader:
         session, _, file = name.rpartition("/")
         return f"{self.bags[session].resolve()} {Path(file).stem}"
 
-    def version(self, name: str) -> str:
-        """The folder, whose name changes with the recording and with what is taken out of it."""
-        return self.folders[name.rpartition("/")[0]].name
+    def mark(self, name: str) -> int:
+        """From the folder's name, which changes with the recording and with what is taken out of it."""
+        return int(self.folders[name.rpartition("/")[0]].name[-15:], 16)
 
 
 def read_bags(source: BagsSource) -> ImageTable:

@@ -28,8 +28,8 @@ class ImageReader(Protocol):
     def identity(self, name: str) -> str:
         """A text equal for two names, of any reader, exactly when they mean the same image."""
 
-    def version(self, name: str) -> str:
-        """A text that changes when the image is replaced by another."""
+    def mark(self, name: str) -> int:
+        """A number from 0, below 2^63, that differs once the image is replaced by another, and is cheap to know."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -54,13 +54,13 @@ class FileReader:
         """The file's absolute path."""
         return os.path.normpath(os.path.join(_real(self.root), name))  # noqa: PTH118
 
-    def version(self, name: str) -> str:
-        """The file's size and time of change; raises DatasetError when it is missing."""
+    def mark(self, name: str) -> int:
+        """From the file's size and time of change; raises DatasetError when it is missing."""
         try:
             found = (self.root / name).stat()
         except OSError as error:
             raise DatasetError(f"{self.root / name} cannot be read ({error.strerror}); restore the file.") from error
-        return f"{found.st_size} {found.st_mtime_ns}"
+        return (found.st_mtime_ns ^ found.st_size << 20) % 2**63
 
 
 @dataclass(frozen=True)

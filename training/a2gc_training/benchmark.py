@@ -1,0 +1,51 @@
+"""A table of images with a protocol, as recipes write it for validation, as a data set for ``a2gc eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.evaluation.dataset import Dataset, Subset
+from a2gc_ros.evaluation.images import FileImages
+from a2gc_ros.evaluation.truth import ListedTruth
+from a2gc_training.config import from_mapping, read_yaml
+from a2gc_training.data.sources import load_table
+from a2gc_training.data.tables import FileReader
+from a2gc_training.data.validation import build_task
+from a2gc_training.recipe import ValidationSection
+
+
+def read_task(path: Path, group_by: str | None = None) -> Dataset:
+    """Reads a data set from a YAML file with ``name``, ``source`` and ``protocol``.
+
+    Args:
+        path: The file; its entries are those of one of a recipe's ``validation`` sets.
+        group_by: Column of the table whose values tell which queries resemble each other (a clip, a drive).
+
+    Raises:
+        ConfigError: The file is no such mapping, or its images are not files.
+        DatasetError: The table is damaged, or leaves no query or no right image.
+    """
+    section = from_mapping(ValidationSection, read_yaml(path))
+    table = load_table(section.source)
+    if not isinstance(table.reader, FileReader):
+        raise ConfigError(f"{path}: only images in files can be evaluated; choose a source of kind csv or folder.")
+    task = build_task(table, section.protocol)
+    images = FileImages(section.name, table.reader.root, list(table.images))
+    return Dataset(
+        name=section.name,
+        protocol=f"as {path.name} says; every query counts, those without a right image as misses",
+        layout="a table of images",
+        database=Subset(images, _none_for_all(task.database, len(table))),
+        queries=Subset(images, _none_for_all(task.queries, len(table))),
+        truth=ListedTruth(task.positives),
+        ignored=task.ignored,
+        groups=None if group_by is None else table.codes([group_by])[task.queries],
+    )
+
+
+def _none_for_all(rows: NDArray[np.int64], count: int) -> NDArray[np.int64] | None:
+    return None if len(rows) == count else rows
