@@ -56,8 +56,10 @@ def extract(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        for i, path in enumerate(progress.track(paths, description="Extracting")):
-            descriptors[i] = extractor.extract_one(read_image(path))
+        size = extractor.spec.preprocessing.useful_size
+        found = extractor.stream(read_image(path, max_size=size) for path in paths)
+        for i, descriptor in enumerate(progress.track(found, total=len(paths), description="Extracting")):
+            descriptors[i] = descriptor
     with out.open("wb") as file:
         np.savez(
             file,

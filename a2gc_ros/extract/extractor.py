@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import BackendError, ImageError
 from a2gc_ros.extract.runtime import OnGpu, Precision, Runtime
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.images.ahead import one_ahead
 
 BATCH = 16
 """Images that :meth:`Extractor.extract` prepares and runs at once."""
@@ -117,16 +118,37 @@ class Extractor:
             BackendError: The runtime failed.
         """
         result = np.empty((len(images), self.spec.descriptor_dim), np.float32)
-        for start in range(0, len(images), BATCH):
-            chunk = images[start : start + BATCH]
-            batch = np.empty((len(chunk), *self._input), np.uint8)
-            for i, image in enumerate(chunk):
-                try:
-                    batch[i] = self.prepare(image)
-                except ImageError as error:
-                    raise ImageError(f"Image {start + i}: {error}") from None
-            result[start : start + len(chunk)] = self.run(batch)
+        starts = range(0, len(images), BATCH)
+        batches = (self._batch(images[start : start + BATCH], start) for start in starts)
+        for start, batch in zip(starts, one_ahead(batches) if len(starts) > 1 else batches, strict=True):
+            result[start : start + len(batch)] = self.run(batch)
         return result
+
+    def stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """Descriptors of images one by one, each read and resized while the runtime works on the one before.
+
+        Args:
+            images: uint8 (H, W, 3) each, RGB; a generator that decodes files is worked on by a second thread.
+
+        Yields:
+            float32 (D,), of length one.
+
+        Raises:
+            ImageError: One of them is no such image.
+            BackendError: The runtime failed.
+        """
+        for prepared in one_ahead(self.prepare(image) for image in images):
+            yield self.run(prepared[None])[0]
+
+    def _batch(self, images: Sequence[NDArray[np.uint8]], first: int) -> NDArray[np.uint8]:
+        """Prepared images (N, height, width, 3); an error names the image, counted from ``first``."""
+        batch = np.empty((len(images), *self._input), np.uint8)
+        for i, image in enumerate(images):
+            try:
+                batch[i] = self.prepare(image)
+            except ImageError as error:
+                raise ImageError(f"Image {first + i}: {error}") from None
+        return batch
 
     def extract_one(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptor (D,), float32, of one image, uint8 (H, W, 3); errors as in :meth:`extract`."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError, ImageError
-from a2gc_ros.images.resample import Interpolation, resize_antialiased
+from a2gc_ros.images.resample import RESIDUAL_REDUCTION, Interpolation, resize_antialiased
 
 ResizeRule = Literal["squash", "keep_aspect"]
 
@@ -63,6 +63,17 @@ class Preprocessing:
                 raise ConfigError(f"The preprocessing's {name} is {values!r}; it must be three finite numbers.")
         if min(self.std) <= 0:
             raise ConfigError(f"The preprocessing's std is {self.std!r}; all three must be above zero.")
+
+    @property
+    def useful_size(self) -> tuple[int, int] | None:
+        """(height, width) above which an image's own pixels no longer matter, as ``max_size`` of a decoder takes it.
+
+        The resize halves larger images by means before anything else, and a JPEG decoded at a fraction of its size is
+        just that. Without antialiasing every pixel that is left out would have been a pixel looked at: None.
+        """
+        if not self.antialias:
+            return None
+        return math.ceil(RESIDUAL_REDUCTION * self.height), math.ceil(RESIDUAL_REDUCTION * self.width)
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resizes an image to the model's input; normalisation is the model's own work.

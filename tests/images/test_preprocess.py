@@ -57,6 +57,11 @@ def test_an_image_of_the_right_size_passes_untouched():
     np.testing.assert_array_equal(Preprocessing(28, 42).apply(image), image)
 
 
+def test_a_decoder_is_told_how_many_pixels_matter():
+    assert Preprocessing(224, 321).useful_size == (336, 482)
+    assert Preprocessing(224, 321, antialias=False).useful_size is None
+
+
 def test_views_with_strides_are_read_as_what_they_show():
     image = noise(60, 80)
     flipped = image[::-1, ::2, ::-1]
