@@ -35,7 +35,11 @@ FOUND, FOUND_AGAIN = 0.5, 0.8
 after one that did."""
 
 GENUINE_SCALE: Final = 2.0
-"""Mean excess over the level at the right place, in mean excesses of impostors."""
+"""Mean excess over the level at the right place, in mean excesses of impostors: another season, another angle. Every
+second time it is taken for anything between the level and one instead: the same light, the same angle."""
+
+MOST: Final = 100.0
+"""One similarity never makes a place this many times likelier: beyond the impostors seen, the tail is a guess."""
 
 REACH_M: Final = 3.0
 """How far along its session the keyframe that resembles a query most may lie from the nearest one, metres."""
@@ -44,6 +48,9 @@ SLIP: Final = 0.3
 """Error of a way along two passes of one place, as a share of the way: lanes, corners, odometry."""
 
 REACH_KEYFRAMES: Final = 3
+PACE: Final = 3.0
+"""Without odometry: how many times more or fewer keyframes one pass of a stretch may have than another."""
+
 KEPT: Final = 64
 FORGOTTEN: Final = 1e-6
 
@@ -69,31 +76,45 @@ class _Place:
 
     Attributes:
         match: The last match that met it.
+        begin: The first one.
         direction: ``FORWARD`` or ``BACKWARD`` along the session.
         odds: Against being at no known place.
         group: Which matches of the last update are here; -1 for none.
         seen: Whether the last similarity was above the impostors' level.
         way: Metres the query has moved since ``match``; NaN without odometry.
         steps: Keyframes since ``match``.
+        whole_way: Metres the query has moved since ``begin``.
+        whole_steps: Keyframes since ``begin``.
     """
 
     match: LocatedMatch
+    begin: LocatedMatch
     direction: int
     odds: float
     group: int
     seen: bool
     way: float = 0.0
     steps: int = 0
+    whole_way: float = 0.0
+    whole_steps: int = 0
 
     def reaches(self, other: LocatedMatch) -> bool:
-        """Says whether the robot can be at this match now."""
-        if not _one_session(self.match, other):
-            return False
-        on_map = self.direction * (other.travelled - self.match.travelled)
-        if not math.isnan(on_map - self.way):
-            return abs(on_map - self.way) <= REACH_M + SLIP * self.way
-        keyframes = self.direction * (other.ordinal - self.match.ordinal)
-        return -REACH_KEYFRAMES <= keyframes <= 2 * self.steps + REACH_KEYFRAMES
+        """Says whether the robot can be at this match now, by the way since the last match and by the whole way.
+
+        The whole way keeps one keyframe that resembles everything from gathering evidence while the robot drives on.
+        """
+        return (
+            _one_session(self.match, other)
+            and self._fits(self.match, other, self.way, self.steps)
+            and self._fits(self.begin, other, self.whole_way, self.whole_steps)
+        )
+
+    def _fits(self, since: LocatedMatch, now: LocatedMatch, way: float, steps: int) -> bool:
+        on_map = self.direction * (now.travelled - since.travelled)
+        if not math.isnan(on_map - way):
+            return abs(on_map - way) <= REACH_M + SLIP * way
+        keyframes = self.direction * (now.ordinal - since.ordinal)
+        return steps / PACE - REACH_KEYFRAMES <= keyframes <= PACE * steps + REACH_KEYFRAMES
 
 
 class PlaceFilter:
@@ -161,7 +182,17 @@ class PlaceFilter:
             return []
         way = step.travelled - last.travelled
         stay = (1 - LEAVE) / (1 - REVISIT + LEAVE * sum(p.odds for p in self._places))
-        return [replace(p, odds=p.odds * stay, way=p.way + way, steps=p.steps + 1) for p in self._places]
+        return [
+            replace(
+                p,
+                odds=p.odds * stay,
+                way=p.way + way,
+                steps=p.steps + 1,
+                whole_way=p.whole_way + way,
+                whole_steps=p.whole_steps + 1,
+            )
+            for p in self._places
+        ]
 
 
 def _grouped(located: Sequence[LocatedMatch]) -> list[int]:
@@ -181,7 +212,10 @@ def _meet(
     seen = similarity > tail.level
     earlier = [(birth, False), *((p.odds, p.seen) for p in before)]
     odds = sum(o * (_seen(again, similarity, tail) if seen else _unseen(again, tail)) for o, again in earlier)
-    return _Place(best, direction, odds, group, seen)
+    leading = max(before, key=lambda p: p.odds, default=None)
+    if leading is None or leading.odds < birth:
+        return _Place(best, best, direction, odds, group, seen)
+    return replace(leading, match=best, odds=odds, group=group, seen=seen, way=0.0, steps=0)
 
 
 def _seen(again: bool, similarity: float, tail: ImpostorTail) -> float:
@@ -192,11 +226,11 @@ def _seen(again: bool, similarity: float, tail: ImpostorTail) -> float:
         similarity: Cosine.
         tail: The impostors.
     """
-    genuine_scale = GENUINE_SCALE * tail.scale
-    genuine = math.exp(-(similarity - tail.level) / genuine_scale) / genuine_scale
+    scale = GENUINE_SCALE * tail.scale
+    genuine = (math.exp(-(similarity - tail.level) / scale) / scale + 1 / (1.01 - tail.level)) / 2
     impostor = max(tail.density(similarity), 1e-12)
     share = FOUND_AGAIN / tail.persistence if again else FOUND / tail.rate
-    return share * genuine / impostor
+    return share * min(MOST, genuine / impostor)
 
 
 def _unseen(again: bool, tail: ImpostorTail) -> float:

@@ -197,7 +197,7 @@ def made(places: Sequence[float], *, rate_hz: float = 1.0, poses: bool = True, d
     return frames
 
 
-PLAIN = LoopConfig(verify=False, store_images=False, min_time_gap_s=20.0)
+PLAIN = LoopConfig(verify=False, store_images=False, min_time_gap_s=20.0, max_false_positive_rate=0.01)
 
 
 @pytest.mark.parametrize("poses", [True, False])
@@ -213,7 +213,8 @@ def test_the_rate_of_the_camera_makes_no_difference(rate_hz: float, poses: bool)
     # Without odometry keyframes are as far apart as the descriptor takes to change, here some two metres.
     assert len(closures) > (50 if poses else 20)
     assert all(abs(place[c.match.query_stamp_ns] - place[c.match.keyframe_stamp_ns]) < 2.5 for c in closures)
-    assert 100 < closures[0].match.query_stamp_ns / 1e9 < 110
+    third = [stamp for stamp, where in place.items() if stamp > 150e9 and where < 60]
+    assert third[0] < closures[0].match.query_stamp_ns < third[0] + 12e9
 
 
 @pytest.mark.parametrize("poses", [True, False])
@@ -231,23 +232,30 @@ def test_a_robot_that_stands_in_a_known_place_does_not_confirm_itself(poses: boo
     assert not any(d.closures for d in detections)
 
 
-def test_one_look_alike_is_not_enough() -> None:
-    """Every tenth place looks like place 5, alone; nothing of it comes through."""
-    places = [5.0 if at % 10 == 9 and at > 40 else 1000.0 + 7 * at for at in range(200)]
-    places[:40] = list(np.arange(40.0))
-    detections = detect(made(places, poses=False), PLAIN)
-    assert sum(bool(d.matches and d.matches[0].similarity > 0.99) for d in detections) > 10
+@pytest.mark.parametrize("poses", [True, False])
+def test_one_look_alike_is_not_enough(poses: bool) -> None:
+    """A single place, far on, looks exactly like place 5."""
+    way = [*np.arange(40.0), *np.arange(500.0, 600.0)]
+    frames = made(way, poses=poses)
+    frames[100] = (frames[100][0], frames[5][1])
+    detections = detect(frames, dataclasses.replace(PLAIN, max_drift=1.0, min_agreeing=1))
+    assert detections[100].matches[0].similarity > 0.99
     assert not any(d.closures for d in detections)
 
 
-def test_a_clock_that_steps_back_is_survived() -> None:
-    way = np.arange(0, 60, 1.0).tolist()
-    frames = made(way) + made(way)
-    detections = detect(frames, PLAIN)
-    assert len(detections) == 120
-    for detection in detections:
-        for match in detection.matches:
-            assert abs(detection.stamp_ns - match.keyframe_stamp_ns) >= 20e9
+def test_a_clock_that_steps_back_begins_a_session() -> None:
+    frames = made(np.arange(0, 60, 1.0).tolist())
+    with live_map(64) as place_map:
+        detector = LoopDetector(PLAIN, place_map, session_name="drive")
+        sessions = []
+        for frame, descriptor in [*frames, *frames]:
+            detection = detector.process(frame, descriptor)
+            sessions.append(detector.session.id)
+            for match in detection.matches:
+                same = match.session_id == detector.session.id
+                assert not same or detection.stamp_ns - match.keyframe_stamp_ns >= 20e9
+        assert sessions == [1] * 60 + [2] * 60
+        assert [s.name for s in place_map.sessions()] == ["drive", "drive"]
 
 
 def test_a_new_session_forgets_the_way_but_not_the_places() -> None:
