@@ -29,9 +29,10 @@ EXTRAS = {
     "onnx": ["onnxruntime>=1.18"],
     "openvino": ["openvino>=2024.4"],
     "torch": ["torch>=2.4", "safetensors>=0.4"],
-    "export": ["torch>=2.4", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.18"],
+    # torch.onnx's exporter over torch.export, with dynamic shapes, is of 2.6.
+    "export": ["torch>=2.6", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.18"],
     "train": [
-        "torch>=2.4",
+        "torch>=2.6",
         "safetensors>=0.4",
         "pytorch-lightning>=2.4",
         "pytorch-metric-learning>=2.6",
