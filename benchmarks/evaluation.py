@@ -1,13 +1,13 @@
 """Scoring a large database in bounded memory, beside the usual way.
 
     python benchmarks/evaluation.py --out benchmarks/results/evaluation
-    python benchmarks/evaluation.py --folder /data/scratch --generate-only    # then again without, to split the work
+    python benchmarks/evaluation.py --folder /data/scratch --generate-only    # then again without: in pieces
 
 Descriptors are made up: random directions, stored as the evaluation stores them; each query is a noisy copy of one of
-the first rows, so the right answer is known. Ours reads the store in blocks and compares exactly. The usual way loads all
-descriptors as float32 and adds them to an IndexFlatL2, which copies them. Every cell runs in its own process. Memory is
-that process's peak resident set (VmHWM): what it allocated or mapped. The system's page cache is not in it: the store
-is read, not mapped, and the system drops such pages when it needs the room. The files are warm: they were just written.
+the first rows, so the right answer is known. Ours reads the store in blocks and compares exactly. The usual way loads
+all descriptors as float32 and adds them to an IndexFlatL2, which copies them. Every cell runs in its own process.
+Memory is that process's peak resident set (VmHWM): what it allocated or mapped. The system's page cache is not in it:
+the store is read, not mapped, and the system drops such pages when it needs the room.
 """
 
 from __future__ import annotations
@@ -129,13 +129,13 @@ def table(cells: list[Cell], arguments: argparse.Namespace) -> str:
     lines = [
         f"{arguments.queries:,} queries of {arguments.dim:,} dimensions, {K} neighbours, `--ram {arguments.ram}`; "
         f"{os.cpu_count()} cores ({platform.machine()}), {faiss.omp_get_max_threads()} threads, faiss "
-        f"{version('faiss-cpu')}, numpy {version('numpy')}. Peak resident set of the process; page cache not counted, "
-        "files warm.",
+        f"{version('faiss-cpu')}, numpy {version('numpy')}. Times include reading from disk; memory is the peak "
+        "resident set of the process, without the system's page cache.",
         "",
         "| database | on disk | ours | peak | usual way | peak | time, usual : ours | memory, usual : ours |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for cell in (cell for cell in cells if cell.way == "ours"):
+    for cell in sorted((cell for cell in cells if cell.way == "ours"), key=lambda cell: cell.rows):
         disk = show_size(cell.rows * arguments.dim * 2)
         other = usual.get(cell.rows)
         compared = (
@@ -150,20 +150,34 @@ def table(cells: list[Cell], arguments: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+def wanted(arguments: argparse.Namespace) -> list[tuple[int, str]]:
+    """The cells to measure: rows and way."""
+    both = [(rows, way) for rows in arguments.rows for way in ("ours", "usual")]
+    return [(rows, way) for rows, way in both if way == "ours" or rows <= arguments.usual_up_to]
+
+
+def earlier(out: Path | None) -> list[Cell]:
+    """Cells that an earlier run measured."""
+    if out is None or not out.with_suffix(".json").is_file():
+        return []
+    return [Cell(**entry) for entry in json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))]
+
+
 def main() -> None:
     """Prints the table and writes it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[12_500, 25_000, 50_000, 100_000, 250_000, 500_000])
     parser.add_argument("--usual-up-to", type=int, default=100_000, help="rows up to which the usual way is run too")
+    parser.add_argument("--stored", type=int, help="rows of the store; by default the largest of --rows")
     parser.add_argument("--dim", type=int, default=8448)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--ram", default="4G", help="what the search may take")
     parser.add_argument("--folder", type=Path, help="where the store stays; by default a temporary folder")
     parser.add_argument("--generate-only", action="store_true", help="fill the store and stop")
-    parser.add_argument("--out", type=Path, help="where to write OUT.md and OUT.json")
+    parser.add_argument("--out", type=Path, help="writes OUT.md and OUT.json; cells in OUT.json are kept")
     parser.add_argument("--cell", nargs=2, metavar=("WAY", "ROWS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    total = max(arguments.rows)
+    total = arguments.stored or max(arguments.rows)
     if arguments.cell:
         way, rows = arguments.cell
         ram = parse_size(arguments.ram)
@@ -175,23 +189,23 @@ def main() -> None:
         generate(folder, total, arguments.dim)
         if arguments.generate_only:
             return
-        cells = []
-        for rows in arguments.rows:
-            for way in ("ours", "usual") if rows <= arguments.usual_up_to else ("ours",):
+        cells = earlier(arguments.out)
+        for rows, way in wanted(arguments):
+            if not any((cell.rows, cell.way) == (rows, way) for cell in cells):
                 command = [sys.executable, __file__, "--cell", way, str(rows), "--folder", str(folder)]
                 command += ["--dim", str(arguments.dim), "--queries", str(arguments.queries), "--ram", arguments.ram]
-                command += ["--rows", *map(str, arguments.rows)]
+                command += ["--stored", str(total)]
                 result = subprocess.run(command, capture_output=True, text=True, check=True)
                 cells.append(Cell(**json.loads(result.stdout)))
                 print(cells[-1], file=sys.stderr, flush=True)
+                if arguments.out:
+                    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+                    numbers = json.dumps([asdict(cell) for cell in cells], indent=2)
+                    arguments.out.with_suffix(".json").write_text(numbers, encoding="utf-8")
     text = table(cells, arguments)
     print(text)
     if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-        arguments.out.with_suffix(".json").write_text(
-            json.dumps([asdict(c) for c in cells], indent=2), encoding="utf-8"
-        )
 
 
 if __name__ == "__main__":

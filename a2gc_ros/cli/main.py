@@ -18,7 +18,9 @@ from a2gc_ros.errors import A2gcError
 
 VERBS: tuple[str, ...] = (
     "bag",
+    "datasets",
     "engine",
+    "eval",
     "export",
     "extract",
     "map",

@@ -24,6 +24,8 @@ from a2gc_ros.placemap.projection import Projection, fit
 
 SAMPLE_ROWS = 8192
 BLOCK_ROWS = 4096
+PQ_CODES = 256
+
 SMALLEST_VARIANCE = 1e-6
 """Share of the largest variance below which a direction is not blown up."""
 
@@ -165,6 +167,8 @@ def _coded(compression: Compression, database: Rows, on_progress: Progress) -> A
     dim = database.dim
     if compression.coder == "pq" and dim % compression.pq_bytes:
         raise ConfigError(f"{compression.name} cannot split {dim} dimensions into {compression.pq_bytes} equal parts.")
+    if compression.coder == "pq" and len(database) < PQ_CODES:
+        raise ConfigError(f"{compression.name} learns {PQ_CODES} codes, more than {len(database)} images can teach.")
     makers: dict[str, Any] = {
         "sq8": lambda: faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT),
         "pq": lambda: faiss.IndexPQ(dim, compression.pq_bytes, 8, faiss.METRIC_INNER_PRODUCT),

@@ -41,7 +41,7 @@ def _all() -> dict[str, list[Figure]]:
     figures: dict[str, list[Figure]] = {}
     for entry in content["figures"]:
         source = content["sources"][entry["source"]]
-        for dataset, values in entry["on"].items():
+        for dataset, values in entry["recall"].items():
             recall = {k: float(value) for k, value in zip(KS, values, strict=False) if value is not None}
             figures.setdefault(dataset, []).append(
                 Figure(

@@ -1,0 +1,118 @@
+"""``a2gc datasets``: which benchmarks are known by name, and what of them is on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+datasets_app = typer.Typer(
+    help="List the benchmarks that `a2gc eval` knows by name, and check what of them is on disk.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+SHOWN = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.add_typer(datasets_app, name="datasets")
+
+
+@datasets_app.command("list")
+def list_datasets(
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of data sets; then what is there is marked.", envvar="A2GC_DATA")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """List benchmarks by the name of their protocol.
+
+    Examples:
+    `a2gc datasets list`
+
+    `a2gc datasets list --data-root ~/data --json`
+    """
+    from a2gc_ros.evaluation.datasets.catalogue import benchmarks
+
+    rows = [
+        {
+            "name": entry.name,
+            "title": entry.title,
+            "queries": entry.queries,
+            "database": entry.database,
+            "found": None if data_root is None else (layout.title if (layout := entry.found(data_root)) else ""),
+        }
+        for entry in benchmarks().values()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("name", "what", "queries", "database", *(["found"] if data_root else []))
+    for row in rows:
+        counts = [f"{row[key]:,}" if row[key] else "–" for key in ("queries", "database")]
+        table.add_row(str(row["name"]), str(row["title"]), *counts, *([str(row["found"])] if data_root else []))
+    Console().print(table)
+
+
+@datasets_app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="Name of a benchmark, as `list` shows it.", show_default=False)],
+    data_root: Annotated[Path, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Say what is expected where, what is missing, where to get it, and under which terms.
+
+    Exits with 1 where something is missing.
+
+    Examples:
+    `a2gc datasets check pitts30k_test --data-root ~/data`
+
+    `a2gc datasets check msls_val --data-root ~/data --json`
+    """
+    from a2gc_ros.evaluation.datasets.catalogue import benchmark, inspect
+
+    entry = benchmark(name)
+    found = inspect(entry, data_root)
+    if as_json:
+        facts: dict[str, Any] = {
+            "name": entry.name,
+            "complete": found.complete,
+            "layout": found.layout,
+            "queries": found.queries,
+            "database": found.database,
+            "missing": list(found.missing),
+            "problem": found.problem,
+            "expects": {layout.title: list(layout.expects()) for layout in entry.layouts},
+            "source": entry.source,
+            "terms": entry.terms,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        for line in _report(entry, found, data_root):
+            typer.echo(line)
+    if not found.complete:
+        raise typer.Exit(1)
+
+
+def _report(entry: Any, found: Any, root: Path) -> list[str]:
+    lines = [f"{entry.name}: {entry.title}"]
+    for number, layout in enumerate(entry.layouts):
+        lines.append(f"  {'or' if number else 'expected'} below {root}, {layout.title}:")
+        expects = list(layout.expects())
+        lines += [f"    {path}" for path in expects[:SHOWN]]
+        lines += [f"    … and {len(expects) - SHOWN} more"] if len(expects) > SHOWN else []
+    if found.layout is not None:
+        lines.append(f"  found: {found.layout}")
+    if found.queries is not None:
+        lines.append(f"  {found.queries:,} queries, {found.database:,} database images")
+    if found.missing:
+        lines.append(f"  missing ({len(found.missing):,}):")
+        lines += [f"    {path}" for path in found.missing[:SHOWN]]
+    elif found.problem:
+        lines.append(f"  not as published: {found.problem}")
+    return [*lines, f"  from: {entry.source}", f"  terms: {entry.terms}"]

@@ -1,0 +1,222 @@
+"""``a2gc eval``: recall of models on benchmarks and on data of one's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from a2gc_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from a2gc_ros.evaluation.dataset import Dataset
+    from a2gc_ros.evaluation.evaluate import Outcome, Settings, Watch
+
+_EXAMPLES = """
+Measure how well models recognise places: recall@K, precision and recall, beside what others published.
+
+Benchmarks go by the name of their protocol (`a2gc datasets list`). A file ending in .yaml is a table of images with a
+protocol as in a training recipe. `--database` and `--queries` name two folders or two recordings of your own; the same
+recording twice is searched for its own loops. Descriptors are kept in `--store` and used again.
+
+Examples:
+
+- `a2gc eval --datasets pitts30k_test,msls_val --data-root ~/data --ci`
+
+- `a2gc eval --model salad.onnx --model a2gc-mobilenetv2 --datasets nordland_10f --data-root ~/data --json`
+
+- `a2gc eval --database map_photos --queries new_photos --truth positions.csv`
+
+- `a2gc eval --database monday.mcap --queries friday.mcap --radius 10`
+
+- `a2gc eval --datasets sf_xl_v1 --data-root ~/data --ram 4G --compress pca512,pcaw512,pca512+rabitq`
+"""
+
+
+@dataclass(frozen=True)
+class Own:
+    """Data of one's own.
+
+    Attributes:
+        database: Folder or recording that is searched.
+        queries: Folder or recording of queries.
+        truth: What tells which images are right; a file, or a topic of both recordings.
+        database_truth: The same for the database alone.
+        radius: Metres; None takes 25 for folders and 15 for recordings.
+        heading: Degrees.
+        spacing: Metres between images of a recording.
+        topic: Image topic.
+    """
+
+    database: Path
+    queries: Path
+    truth: str | None
+    database_truth: str | None
+    radius: float | None
+    heading: float
+    spacing: float
+    topic: str | None
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("eval", help=_EXAMPLES)(evaluate)
+
+
+def evaluate(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", help="A shipped or registered name, an ONNX file, a checkpoint.  [default: a2gc-mobilenetv2]"
+        ),
+    ] = None,
+    datasets: Annotated[str, typer.Option(help="Names of protocols or .yaml files, with commas between them.")] = "",
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)
+    ] = None,
+    database: Annotated[Path | None, typer.Option(help="Folder or recording that is searched.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Folder or recording of queries.")] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(help="Positions or right pairs (.csv, .npy); for recordings a topic or file of poses."),
+    ] = None,
+    database_truth: Annotated[
+        str | None, typer.Option(help="Poses of the database's recording, where they are not --truth.")
+    ] = None,
+    radius: Annotated[
+        float | None, typer.Option(min=0.01, help="Metres that are right: 25 for folders, 15 for recordings.")
+    ] = None,
+    heading: Annotated[float, typer.Option(min=1, max=180, help="Degrees of heading that are right.")] = 45.0,
+    spacing: Annotated[float, typer.Option(min=0, help="Metres between images of a recording.")] = 1.0,
+    topic: Annotated[str | None, typer.Option(help="Image topic, where a recording has several.")] = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="Column of a .yaml's table: queries that resemble each other, for --ci.")
+    ] = None,
+    ci: Annotated[bool, typer.Option("--ci", help="Add 95 % bootstrap intervals.")] = False,
+    compress: Annotated[
+        str, typer.Option(help="Smaller descriptors to try: pca512, pcaw512, pca512+rabitq, pq64, sq8, ...")
+    ] = "",
+    ram: Annotated[str, typer.Option(help="Memory that the search may take, the whole process counted.")] = "4G",
+    faiss_gpu: Annotated[bool, typer.Option("--faiss-gpu", help="Search on a GPU with faiss-gpu.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Images that run through the model at once.")] = 16,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder that keeps descriptors.  [default: the user's cache folder]")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
+    per_query: Annotated[Path | None, typer.Option(help="Write a CSV with a row for each query.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write the predictions that the MSLS server took.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Measures; the help text is ``_EXAMPLES``."""
+    from a2gc_ros.cli.eval_tables import show
+    from a2gc_ros.evaluation.evaluate import Settings
+    from a2gc_ros.evaluation.memory import parse_size
+    from a2gc_ros.evaluation.results import numbers, write_per_query, write_predictions
+    from a2gc_ros.evaluation.store import default_folder
+    from a2gc_ros.extract import open_extractor
+
+    settings = Settings(
+        store=store or default_folder(),
+        ram=parse_size(ram),
+        gpu=faiss_gpu,
+        batch=batch,
+        compress=tuple(name for name in compress.split(",") if name),
+    )
+    own = None
+    if database is not None and queries is not None:
+        own = Own(database, queries, truth, database_truth, radius, heading, spacing, topic)
+    elif database is not None or queries is not None:
+        raise ConfigError("--database and --queries belong together; give both.")
+    names = [name for name in datasets.split(",") if name]
+    sets = _open_all(names, data_root, own, group_by)
+    chosen = models or ["a2gc-mobilenetv2"]
+    if (per_query or predictions) and len(chosen) * len(sets) > 1:
+        raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
+    console = Console(stderr=True)
+    outcomes = []
+    for model in chosen:
+        extractor = open_extractor(model, backend=backend, precision=precision, threads=threads)  # type: ignore[arg-type]  # checked there
+        console.print(f"{extractor!r}: {extractor.reason}", highlight=False, soft_wrap=True)
+        outcomes += [_run(dataset, extractor, settings, console) for dataset in sets]
+    if per_query is not None:
+        write_per_query(outcomes[0], per_query)
+    if predictions is not None:
+        write_predictions(outcomes[0], predictions)
+    found = [numbers(outcome, intervals=ci) for outcome in outcomes]
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        show(found)
+
+
+def _open_all(names: list[str], root: Path | None, own: Own | None, group_by: str | None) -> list[Dataset]:
+    from a2gc_ros.evaluation.datasets.catalogue import benchmark
+
+    sets = []
+    for name in names:
+        if name.endswith((".yaml", ".yml")):
+            from a2gc_training.benchmark import read_task
+
+            sets.append(read_task(Path(name), group_by))
+            continue
+        entry = benchmark(name)
+        if root is None:
+            raise ConfigError(f"Say where {name} lies: --data-root, or the environment variable A2GC_DATA.")
+        sets.append(entry.open(root))
+    if own is not None:
+        sets.append(_open_own(own))
+    if not sets:
+        raise ConfigError("There is nothing to evaluate; name --datasets, or --database and --queries.")
+    return sets
+
+
+def _open_own(own: Own) -> Dataset:
+    from a2gc_ros.evaluation.datasets.own_files import open_folders
+    from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, is_recording, open_recordings
+
+    name = f"{own.database.stem} / {own.queries.stem}"
+    recorded = [is_recording(path) for path in (own.database, own.queries)]
+    if all(recorded):
+        asked = RunOptions(own.topic, own.truth, own.spacing)
+        searched = replace(asked, truth=own.database_truth or own.truth)
+        pairing = Pairing(own.radius or Pairing.metres, own.heading)
+        return open_recordings((own.database, searched), (own.queries, asked), pairing, name=name)
+    if any(recorded):
+        raise ConfigError(f"{own.database} and {own.queries} are a recording and a folder; give two of a kind.")
+    truth = None if own.truth is None else Path(own.truth)
+    return open_folders(own.database, own.queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
+
+
+def _run(dataset: Dataset, extractor: Any, settings: Settings, console: Console) -> Outcome:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from a2gc_ros.evaluation.evaluate import evaluate as run
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        return run(dataset, extractor, settings, _watch(progress))
+
+
+def _watch(progress: Any) -> Watch:
+    """One bar for each thing that is done, its rate counted from where it began."""
+    tasks: dict[str, Any] = {}
+
+    def watch(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = progress.add_task(what, total=total, completed=done, rate="")
+        task = progress.tasks[tasks[what]]
+        progress.update(task.id, completed=done, rate=f"{task.speed:,.0f}/s" if task.speed else "")
+
+    return watch

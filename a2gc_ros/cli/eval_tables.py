@@ -1,0 +1,81 @@
+"""The tables of ``a2gc eval``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+KS = (1, 5, 10, 20)
+WIDTH = 110
+OTHER = "≠"
+"""Marks a figure that was not taken under the same protocol, as far as is known."""
+
+
+def show(found: Sequence[dict[str, Any]]) -> None:
+    """Prints what was measured, a table for each data set, with published figures below our own."""
+    console = Console()
+    # A pipe has no width of its own, and a figure that was cut off is no figure.
+    console.width = max(console.width, WIDTH)
+    for name in dict.fromkeys(entry["dataset"] for entry in found):
+        _show_dataset(console, [entry for entry in found if entry["dataset"] == name])
+
+
+def _show_dataset(console: Console, entries: Sequence[dict[str, Any]]) -> None:
+    first = entries[0]
+    console.print(f"[bold]{escape(first['dataset'])}[/bold]  {escape(first['protocol'])}", highlight=False)
+    console.print(
+        f"{first['queries']:,} queries ({first['answerable']:,} with a right image), {first['database']:,} database "
+        f"images; read from {first['layout']}",
+        highlight=False,
+    )
+    if first["differs"]:
+        console.print(f"[yellow]{OTHER} {escape(first['differs'])}: not comparable with published figures[/yellow]")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for title in ("dims", "bytes", *(f"R@{k}" for k in KS)):
+        table.add_column(title, justify="right", no_wrap=True)
+    for entry in entries:
+        sizes = (f"{entry['descriptor_dim']:,}", f"{entry['descriptor_bytes']:,}")
+        table.add_row(f"[bold]{escape(entry['model'])}[/bold]", *sizes, *_recalls(entry["recall"]))
+        if "interval" in entry:
+            spreads = (entry["interval"][str(k)] for k in KS)
+            table.add_row("  95 % interval", "", "", *(f"{100 * low:.1f}–{100 * high:.1f}" for low, high in spreads))
+        for smaller in entry["compressed"]:
+            table.add_row(f"  {smaller['name']}", "", f"{smaller['descriptor_bytes']:,}", *_recalls(smaller["recall"]))
+    table.add_section()
+    notes: dict[str, None] = {}
+    for figure in first["published"]:
+        mark = f"{OTHER} " if figure["differs"] or first["differs"] else ""
+        values = [f"{figure['recall'][k]:.1f}" if k in figure["recall"] else "–" for k in KS]
+        table.add_row(f"{mark}{figure['method']} ({figure['backbone']})", f"{figure['dim']:,}", "", *values)
+        if figure["differs"]:
+            notes[f"{OTHER} {figure['method']} ({figure['backbone']}): {figure['differs']}"] = None
+    console.print(table)
+    for entry in entries:
+        console.print(_curve(entry), highlight=False)
+    for note in notes:
+        console.print(escape(note), highlight=False)
+    for url in dict.fromkeys(figure["url"] for figure in first["published"]):
+        console.print(f"published: {url}", highlight=False, soft_wrap=True)
+
+
+def _recalls(recall: dict[str, float]) -> list[str]:
+    return [_percent(recall[str(k)]) for k in KS]
+
+
+def _curve(entry: dict[str, Any]) -> str:
+    return (
+        f"{escape(entry['model'])}, best match above a threshold: average precision "
+        f"{_percent(entry['average_precision'])}, recall at 100 % precision "
+        f"{_percent(entry['recall_at_precision_100'])}, at 99 % {_percent(entry['recall_at_precision_99'])}, extended "
+        f"precision {_percent(entry['extended_precision'])}"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"

@@ -1,0 +1,184 @@
+"""The whole evaluation of one model on one data set: describe, search, judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2gc_ros.evaluation.compression import parse, search_compressed
+from a2gc_ros.evaluation.curves import Curve, precision_recall
+from a2gc_ros.evaluation.dataset import Dataset, Subset
+from a2gc_ros.evaluation.describe import describe
+from a2gc_ros.evaluation.images import ImageSet
+from a2gc_ros.evaluation.recall import BENCHMARK_KS, Recall, recall
+from a2gc_ros.evaluation.rows import Rows, SubsetRows
+from a2gc_ros.evaluation.search import Neighbours, search
+from a2gc_ros.evaluation.store import DescriptorStore
+from a2gc_ros.extract.extractor import Extractor
+
+Watch = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an evaluation runs.
+
+    Attributes:
+        store: The folder that keeps descriptors from one run to the next.
+        ram: Bytes that the process may hold in memory while it searches; None sets no limit.
+        gpu: Search on a GPU.
+        batch: Images that run through the model at once.
+        compress: Compressions to try beside the whole descriptor.
+        ks: The K of recall@K.
+    """
+
+    store: Path
+    ram: int | None = None
+    gpu: bool = False
+    batch: int = 16
+    compress: tuple[str, ...] = ()
+    ks: tuple[int, ...] = BENCHMARK_KS
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """Recall with a smaller descriptor.
+
+    Attributes:
+        name: Of the compression.
+        bytes: That a descriptor takes.
+        recall: What it reaches.
+    """
+
+    name: str
+    bytes: int
+    recall: Recall
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation found.
+
+    Attributes:
+        dataset: What was asked.
+        extractor: The model.
+        neighbours: The nearest of each query, of those too that do not count.
+        scored: int64 (n,), queries that count.
+        positives: For each of those, the right rows.
+        recall: Over those.
+        curve: Precision against recall of their best matches as a threshold on the similarity falls.
+        compressed: The same with smaller descriptors.
+        describe_s: Seconds for descriptors that an earlier run had not left.
+        search_s: Seconds for the exact search.
+    """
+
+    dataset: Dataset
+    extractor: Extractor
+    neighbours: Neighbours
+    scored: NDArray[np.int64]
+    positives: Sequence[NDArray[np.int64]]
+    recall: Recall
+    curve: Curve
+    compressed: tuple[Compressed, ...]
+    describe_s: float
+    search_s: float
+
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """Groups of the queries that count, for intervals."""
+        return None if self.dataset.groups is None else self.dataset.groups[self.scored]
+
+
+def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: Watch = lambda *_: None) -> Outcome:
+    """Evaluates a model.
+
+    Args:
+        dataset: What is asked.
+        extractor: The model.
+        settings: How it runs.
+        watch: For a progress bar.
+
+    Raises:
+        DatasetError: An image is missing or damaged, or the store cannot be used.
+        ConfigError: A setting does not fit.
+        BackendError: The model failed.
+    """
+    compressions = [parse(name) for name in settings.compress]
+    with ExitStack() as stack:
+        begin = time.monotonic()
+        stores: dict[int, DescriptorStore] = {}
+        database = _rows(dataset.database, extractor, settings, watch, stores, stack)
+        queries = _rows(dataset.queries, extractor, settings, watch, stores, stack)
+        described = time.monotonic()
+        k = max(settings.ks)
+        neighbours = search(
+            queries,
+            database,
+            k,
+            dataset.ignored,
+            ram=settings.ram,
+            gpu=settings.gpu,
+            on_progress=lambda done, total: watch("Searching", done, total),
+        )
+        searched = time.monotonic()
+        scored = np.arange(len(dataset.queries)) if dataset.scored is None else np.flatnonzero(dataset.scored)
+        positives = [dataset.truth[int(query)] for query in scored]
+        smaller = []
+        for compression in compressions:
+
+            def advance(done: int, total: int, name: str = compression.name) -> None:
+                watch(f"Searching, {name}", done, total)
+
+            found, size = search_compressed(
+                compression, queries, database, k, dataset.ignored, ram=settings.ram, on_progress=advance
+            )
+            smaller.append(Compressed(compression.name, size, recall(found.rows[scored], positives, settings.ks)))
+    return Outcome(
+        dataset=dataset,
+        extractor=extractor,
+        neighbours=neighbours,
+        scored=scored,
+        positives=positives,
+        recall=recall(neighbours.rows[scored], positives, settings.ks),
+        curve=_curve(neighbours, scored, positives),
+        compressed=tuple(smaller),
+        describe_s=described - begin,
+        search_s=searched - described,
+    )
+
+
+def _rows(
+    subset: Subset,
+    extractor: Extractor,
+    settings: Settings,
+    watch: Watch,
+    stores: dict[int, DescriptorStore],
+    stack: ExitStack,
+) -> Rows:
+    """Descriptors of a subset; a set that is both database and queries is described once."""
+    images: ImageSet = subset.images
+    if id(images) not in stores:
+
+        def advance(done: int, total: int) -> None:
+            watch(f"Describing {images.name}", done, total)
+
+        store = describe(images, extractor, settings.store, batch=settings.batch, on_progress=advance)
+        stores[id(images)] = stack.enter_context(store)
+    store = stores[id(images)]
+    return store if subset.rows is None else SubsetRows(store, subset.rows)
+
+
+def _curve(neighbours: Neighbours, scored: NDArray[np.int64], positives: Sequence[NDArray[np.int64]]) -> Curve:
+    ranked = [
+        (float(neighbours.similarities[query, 0]), bool(np.isin(neighbours.rows[query, 0], right)), len(right) > 0)
+        for query, right in zip(scored, positives, strict=True)
+        if neighbours.rows[query, 0] >= 0
+    ]
+    return precision_recall(ranked, sum(len(right) > 0 for right in positives))
