@@ -223,6 +223,8 @@ def test_two_processes_train_as_one_with_both_batches(tiny_recipe: dict[str, Any
             "options": {"depth": 2, "clusters": 2, "cluster_dim": 8, "token_dim": 8, "hidden": None},
             "trainable_blocks": 1,
         },
+        "sampling": {**tiny_recipe["sampling"], "look_alikes": 1},
+        "distillation": {"weight": 0.5, "compare": "similarities"},
         "trainer": {**tiny_recipe["trainer"], "epochs": 2},
     }
     file = tmp_path / "recipe.yaml"
