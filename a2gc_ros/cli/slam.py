@@ -52,6 +52,9 @@ def slam(
     rotation_noise: Annotated[
         float, typer.Option(help="Least error of odometry, radians per root metre of way.")
     ] = 0.01,
+    odometry_covariance: Annotated[
+        bool, typer.Option("--odometry-covariance", help="Add by how much the odometry's own covariance grows.")
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of loop detection, as in min_inliers=40.")
     ] = None,
@@ -80,7 +83,7 @@ def slam(
         backend=backend,
         threads=threads,
         loop=loop_settings(settings or []),
-        slam=SlamConfig(odometry=OdometryNoise(translation_noise, rotation_noise)),
+        slam=SlamConfig(odometry=OdometryNoise(translation_noise, rotation_noise), use_covariance=odometry_covariance),
         image_topic=topic,
         odometry_topic=odometry,
         truth=truth,

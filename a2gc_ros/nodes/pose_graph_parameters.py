@@ -27,6 +27,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("node_angle", 0.3, "Radians turned between poses of the graph.", 0.01, 7.0),
     Parameter("odometry_translation_noise", 0.05, "Least error of odometry, metres per root metre.", 1e-5, 10.0),
     Parameter("odometry_rotation_noise", 0.01, "Least error of odometry, radians per root metre.", 1e-6, 10.0),
+    Parameter(
+        "use_odometry_covariance", False, "Add to that by how much the odometry's own covariance grows over a step."
+    ),
     Parameter("closure_translation_noise", 0.1, "Least error of a closure's translation, metres.", 1e-4, 100.0),
     Parameter("closure_rotation_noise", 0.01, "Least error of a closure's rotation, radians.", 1e-5, 3.0),
     Parameter("closure_direction_noise", 0.05, "Least error of a closure's direction, radians.", 1e-5, 3.0),
@@ -82,5 +85,6 @@ class GraphSettings:
                     direction=values["closure_direction_noise"],
                     baseline=values["closure_baseline"],
                 ),
+                use_covariance=values["use_odometry_covariance"],
             ),
         )

@@ -35,12 +35,16 @@ class SlamConfig:
         angle_rad: Radians turned between poses of the graph.
         odometry: Least noise of odometry.
         closure: Least noise of closures.
+        use_covariance: Whether what odometry says of its certainty comes on top of its least noise. Off: most drivers
+            send constants, and those that do not send the sum of all errors since the start, systematic ones among
+            them, which a chain of independent steps can only hold against the latest.
     """
 
     distance_m: float = 1.0
     angle_rad: float = 0.3
     odometry: OdometryNoise = field(default_factory=OdometryNoise)
     closure: ClosureNoise = field(default_factory=ClosureNoise)
+    use_covariance: bool = False
 
     def __post_init__(self) -> None:
         for name in ("distance_m", "angle_rad"):
@@ -115,7 +119,7 @@ class SlamSession:
             if near and geometry.rotation_angle(before, t_odom_base) < self.config.angle_rad:
                 return False
             growth = None
-            if covariance is not None and self._covariance_at_node is not None:
+            if self.config.use_covariance and covariance is not None and self._covariance_at_node is not None:
                 growth = growth_of((before, self._covariance_at_node), (t_odom_base, covariance))
             motion = geometry.relative(before, t_odom_base)
             self.graph.add_pose(motion, self.config.odometry.covariance(motion, growth))
@@ -182,8 +186,7 @@ class SlamSession:
         pose = self._odometry_at(stamp_ns)
         if pose is None:
             return None
-        stamp_of_node = lambda i: self._stamps_ns[i]  # noqa: E731
-        node = max(bisect_right(self._nodes, stamp_ns, key=stamp_of_node) - 1, 0)
+        node = max(bisect_right(self._nodes, stamp_ns, key=self._stamps_ns.__getitem__) - 1, 0)
         return node, geometry.relative(self._odometry[self._nodes[node]], pose)
 
     def _odometry_at(self, stamp_ns: int) -> Pose | None:

@@ -1,4 +1,4 @@
-"""One place recognition process, as a user would start it."""
+"""One process of a node, as a user would start it."""
 
 from __future__ import annotations
 
@@ -47,17 +47,25 @@ class NodeProcess:
         folder: Gets the parameter file and the log.
         parameters: Of the node.
         namespace: Of the node.
+        executable: Which one; it is also the node's name.
     """
 
-    def __init__(self, probe: Probe, folder: Path, parameters: dict[str, object], namespace: str) -> None:
+    def __init__(
+        self,
+        probe: Probe,
+        folder: Path,
+        parameters: dict[str, object],
+        namespace: str,
+        executable: str = "place_recognition",
+    ) -> None:
         self.probe = probe
         self.namespace = namespace
-        self.name = f"{self.namespace}/place_recognition"
+        self.name = f"{self.namespace}/{executable}"
         self.folder = folder
         file = folder / "parameters.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
         self._log_path = folder / "log.txt"
-        command = [sys.executable, "-m", "a2gc_ros.nodes.place_recognition", "--ros-args"]
+        command = [sys.executable, "-m", f"a2gc_ros.nodes.{executable}", "--ros-args"]
         command += ["-r", f"__ns:={self.namespace}", "--params-file", str(file)]
         self.closures: list[LoopClosureCandidates] = probe.listen(LoopClosureCandidates, self.topic("loop_closures"))
         self._diagnostics: list[DiagnosticArray] = probe.listen(DiagnosticArray, "/diagnostics")
@@ -98,7 +106,7 @@ class NodeProcess:
         wait_for(publisher.get_subscription_count, "a subscription of the node")
 
     def status(self, part: str) -> DiagnosticStatus | None:
-        """Returns the newest status of `camera` or `recogniser`."""
+        """Returns the newest status of a part, such as `camera`."""
         wanted = f"{self.name.lstrip('/')}: {part}"
         for message in reversed(self._diagnostics):
             for status in message.status:

@@ -83,6 +83,15 @@ def test_a_robot_that_stands_still_adds_nothing(two_laps):
     assert not session.add_odometry(two_laps.stamp(0), np.eye(4))
 
 
+@pytest.mark.parametrize("use", [False, True])
+def test_odometry_that_lost_itself_is_believed_less_where_that_is_wanted(two_laps, use):
+    session = SlamSession(SlamConfig(use_covariance=use))
+    for step, pose in enumerate(two_laps.odometry[:20]):
+        session.add_odometry(two_laps.stamp(step), pose, (9.0 if step >= 10 else 0.01) * np.eye(6))
+    lost = np.sqrt(np.trace(session.graph.covariance(10)[3:, 3:]))
+    assert bool(lost > 3.0) is use
+
+
 @pytest.mark.parametrize("name", ["distance_m", "angle_rad"])
 def test_spacing_must_be_above_zero(name):
     with pytest.raises(ConfigError, match=f"{name} of the pose graph is 0"):
