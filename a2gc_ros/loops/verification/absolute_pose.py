@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.verification.clusters import shared_errors
 from a2gc_ros.loops.verification.landmarks import Landmarks, crosses, projected
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -30,8 +31,8 @@ CONVERGED: Final = 1e-3
 INLIER_SQUARED: Final = 11.8
 """Squared errors over their variance up to this are inliers: 99.7 % of a chi-square with two degrees of freedom."""
 
-MEDIAN_SQUARE: Final = 1.386
-"""Median of a chi-square variable with two degrees of freedom."""
+SQUARE_80: Final = 3.219
+"""80 % of the values of a chi-square variable with two degrees of freedom lie below; as for the neighbours' motion."""
 
 NOISE_FACTORS: Final = (0.5, 4.0)
 """Bounds of how far the query's noise may be from the landmarks'."""
@@ -92,7 +93,7 @@ def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pos
         return []
     # Another light places features less exactly than the landmarks were; what the best pose leaves tells how much.
     squares = _linearised(minima[0].pose, landmarks, rays, noise).squares
-    noise = noise * float(np.clip(np.sqrt(np.median(squares) / MEDIAN_SQUARE), *NOISE_FACTORS))
+    noise = noise * float(np.clip(np.sqrt(np.quantile(squares, 0.8) / SQUARE_80), *NOISE_FACTORS))
     minima = _distinct([_minimise(minimum.pose, landmarks, rays, noise) for minimum in minima])
     found = [_with_covariance(minimum, landmarks, rays, noise) for minimum in minima]
     return [pose for pose in found if pose is not None]
@@ -260,7 +261,8 @@ def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise
         return None
     # The features' noise was assumed; what the fit leaves tells whether they are worse.
     factor = max(1.0, float(at.squares[inliers].sum()) / freedom)
-    covariance = factor * inverse
+    pulls_on_pose = np.einsum("nij,ni->nj", by_pose, at.errors[inliers])
+    covariance = factor * inverse + shared_errors(landmarks.rays[inliers], pulls_on_pose, inverse)
     pulls = np.einsum("nij,ni->nj", by_pose, by_depth)
     for number, of_motion in enumerate(landmarks.motions):
         here = landmarks.groups[inliers] == number

@@ -29,6 +29,9 @@ UNKNOWN_STD: Final = 1.0
 KNOWN_STD: Final = 0.1
 """An inverse depth less sure than this, 1/metres, is not known: anything from 5 m to infinity."""
 
+MATCHED: Final = 800
+"""Features of a keyframe that are looked for in a neighbour."""
+
 MIN_COMMON: Final = 12
 """Features that a neighbour must share with the keyframe for its motion to be trusted."""
 
@@ -102,19 +105,21 @@ def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
 def _with_neighbour(landmarks: Landmarks, keyframe: View, used: npt.NDArray[np.int64], neighbour: View) -> Landmarks:
     """Adds what one neighbour tells; where two tell of one feature, the surer one is believed."""
     assert keyframe.t_odom_camera is not None
+    assert keyframe.rays is not None
     if neighbour.rays is None or neighbour.t_odom_camera is None:
         return landmarks
-    pairs = match_into(keyframe.features, used, neighbour.features)
+    asked = _with_others(used, len(keyframe.rays))
+    pairs = match_into(keyframe.features, asked, neighbour.features)
     if len(pairs) < MIN_COMMON:
         return landmarks
-    rows, rays = pairs[:, 0], neighbour.rays[pairs[:, 1]]
-    here, there = keyframe.noise[used][rows], neighbour.noise[pairs[:, 1]]
+    mine, rays = asked[pairs[:, 0]], neighbour.rays[pairs[:, 1]]
+    here, there = keyframe.noise[mine], neighbour.noise[pairs[:, 1]]
     expected = np.linalg.inv(neighbour.t_odom_camera) @ keyframe.t_odom_camera
-    motion = refine_motion(landmarks.rays[rows], rays, expected, np.sqrt((here**2 + there**2) / 2))
+    motion = refine_motion(keyframe.rays[mine], rays, expected, np.sqrt((here**2 + there**2) / 2))
     if motion is None or motion.inliers.sum() < MIN_COMMON:
         return landmarks
-    agreeing, factor = motion.inliers, motion.noise_factor
-    rows, rays = rows[agreeing], rays[agreeing]
+    agreeing, factor = motion.inliers & (pairs[:, 0] < len(used)), motion.noise_factor
+    rows, rays = pairs[agreeing, 0], rays[agreeing]
     found = triangulate(landmarks.rays[rows], rays, motion.pose, factor * here[agreeing], factor * there[agreeing])
     better = found.in_front & (found.covariances[:, 2, 2] < landmarks.covariances[rows, 2, 2])
     group = len(landmarks.motions)
@@ -134,6 +139,14 @@ def _with_neighbour(landmarks: Landmarks, keyframe: View, used: npt.NDArray[np.i
     out.by_motion[at] = found.by_motion[better]
     out.known[at], out.groups[at] = True, group
     return out
+
+
+def _with_others(used: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """Adds features of the keyframe that nobody asked for, evenly chosen: the motion is the better known."""
+    others = np.setdiff1d(np.arange(count), used)
+    wanted = max(0, MATCHED - len(used))
+    chosen = others[:: max(1, -(-len(others) // max(1, wanted)))] if wanted else others[:0]
+    return np.concatenate([used, chosen])
 
 
 @dataclass(frozen=True)

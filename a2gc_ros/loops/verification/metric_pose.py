@@ -17,6 +17,13 @@ from a2gc_ros.loops.verification.views import View
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
+DEPENDENCE: Final = 1.0
+"""Features are not independent: several lie on one edge, and a shadow or a car moves them together. By this factor the
+squared errors on the development towns were larger than independent features would make them."""
+
+COMMON_POSITION_STD, COMMON_TURN_STD = 0.02, 0.002
+"""What all features may have wrong in common, metres and radians, such as half a pixel of calibration or of blur."""
+
 MIN_SHARE: Final = 0.6
 """Least share of the two-view inliers that must agree with one pose among the landmarks."""
 
@@ -78,7 +85,13 @@ def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], dire
         return Located(reason="too little of what was recognised is near enough to tell the position")
     if any(_is_rival(best, other) for other in found[1:]):
         return Located(reason="two poses explain the view alike")
-    return Located(best.pose, best.covariance)
+    return Located(best.pose, realistic(best.covariance))
+
+
+def realistic(covariance: Array) -> Array:
+    """Returns the covariance that features which are not independent deserve, (6, 6)."""
+    common = np.repeat([COMMON_POSITION_STD, COMMON_TURN_STD], 3) ** 2
+    return DEPENDENCE * covariance + np.diag(common)
 
 
 def position_std(pose: CameraPose) -> float:
