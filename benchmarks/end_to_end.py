@@ -50,7 +50,18 @@ PLACES = 40
 SATURATION = 8
 """In the second run images come this many times faster than the camera's rate."""
 
-STAGES = ("decode", "extract", "search", "consistency", "verification", "store", "publish")
+STAGES = (
+    "decode",
+    "extract",
+    "search",
+    "calibration",
+    "filter",
+    "features",
+    "verification",
+    "store",
+    "agreement",
+    "publish",
+)
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -148,8 +148,9 @@ def fit(impostors: Sequence[Impostor]) -> ImpostorTail:
     independent = _independent_share(above)
     shapes, scales = (grid.ravel() for grid in np.meshgrid(SHAPES, SCALES, indexing="ij"))
     excess = maxima[above] - level
-    survivals = np.stack([_survival(e, shapes, scales) for e in excess])
-    densities = np.stack([_density(e, shapes, scales) for e in excess])
+    # Ties may leave nothing above the level.
+    survivals = np.array([_survival(e, shapes, scales) for e in excess]).reshape(-1, len(shapes))
+    densities = np.array([_density(e, shapes, scales) for e in excess]).reshape(-1, len(shapes))
     # With rate r, a maximum m has density n r g(m) exp(-n r G(m)), and none above the level probability exp(-n r): the
     # rate's posterior is a Gamma law, and integrating it out leaves the likelihood of shape and scale. Queries that
     # repeat their neighbours count for the share of them that is independent.

@@ -185,7 +185,7 @@ def _how_sure(judged: Judged, path: TruePath, result: Score, folder: Path) -> Se
     pictures.append((folder / "similarity.png", "Similarity of all keyframes beside the truth"))
     text = (
         "The curve is that of the descriptor alone: the best match of every keyframe, accepted above a falling "
-        "threshold. The star is what the whole chain accepted, after consistency and geometry."
+        "threshold. The star is what the whole chain accepted, after the place filter, geometry and agreement."
     )
     return Section("How sure", text, (), pictures)
 

@@ -61,8 +61,15 @@ def test_many_keyframes_are_remembered_in_order() -> None:
 @pytest.mark.parametrize(("max_drift", "found"), [(0.1, False), (1.0, True)])
 def test_two_places_that_look_the_same_are_told_apart_by_odometry(max_drift: float, found: bool) -> None:
     """A straight road on which the scene repeats every 100 m."""
+    # Without geometry, and with so little seen, nobody can be surer.
     config = LoopConfig(
-        min_time_gap_s=5, min_travel_m=50, verify=False, min_agreeing=1, store_images=False, max_drift=max_drift
+        min_time_gap_s=5,
+        min_travel_m=50,
+        verify=False,
+        min_agreeing=1,
+        store_images=False,
+        max_drift=max_drift,
+        max_false_positive_rate=0.05,
     )
     detector = LoopDetector(config, PlaceMap.create(":memory:", Manifest("f", 100)))
     matches = []

@@ -88,6 +88,13 @@ def test_before_anything_was_seen_the_stated_prior_speaks() -> None:
     assert prior().effective == 0
 
 
+@pytest.mark.parametrize("similarity", [-1.0, 0.0, 1.0])
+def test_impostors_that_are_all_alike_still_give_a_law(similarity: float) -> None:
+    tail = fit([Impostor(similarity, 50)] * 40)
+    assert 0 <= tail.false_match(0.9, 100) <= 1
+    assert np.isfinite([tail.rate, tail.scale, tail.density(1.0)]).all()
+
+
 def test_queries_that_repeat_their_neighbours_count_for_less() -> None:
     values = maxima(np.random.default_rng(0), 100, 200)
     once = fit([Impostor(float(m), 200) for m in values])

@@ -19,7 +19,7 @@ def test_a_scene_that_hardly_changes_matches_only_what_is_old_and_far_enough(wit
         min_travel_m=12,
         max_drift=1.0,
         verify=False,
-        consistency_hits=1,
+        min_agreeing=1,
         keyframe_similarity=1,
         store_images=False,
     )
