@@ -69,6 +69,9 @@ class PoseGraph:
         parameters = gtsam.ISAM2Params()
         parameters.relinearizeSkip = 1
         parameters.setRelinearizeThreshold(_RELINEARISE)
+        # Cholesky squares the ratio of what is known best to what is known least: a robot that stays in its plane and
+        # lost its odometry in it once has a ratio that 64 bits do not hold.
+        parameters.setFactorization("QR")
         self._isam: Any = gtsam.ISAM2(parameters)
         self._closures: list[Closure] = []
         self._count = 1
