@@ -25,11 +25,15 @@ class ImageSet(Protocol):
 
     Attributes:
         name: What they are called in messages.
+        origin: Where they lie; with the names it tells this set from all others.
         names: The name of each, unique.
     """
 
     @property
     def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def origin(self) -> str: ...  # noqa: D102
 
     @property
     def names(self) -> Sequence[str]: ...  # noqa: D102
@@ -65,6 +69,11 @@ class FileImages:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def origin(self) -> str:
+        """The folder."""
+        return str(self.root.resolve())
 
     def missing(self) -> list[str]:
         """Names of the files that are not there."""

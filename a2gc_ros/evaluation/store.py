@@ -38,7 +38,7 @@ class StoreKey:
         runtime: Backend and precision: they move a descriptor's last digits.
         dim: Length D of a descriptor.
         images: Name of the image set, for people.
-        digest: sha256 over the names of the images, in order.
+        digest: As of :func:`digest_of`.
         rows: How many there are.
     """
 
@@ -58,8 +58,8 @@ class StoreKey:
 
 
 def digest_of(images: ImageSet) -> str:
-    """Hex sha256 over the names of the images, in order."""
-    digest = hashlib.sha256()
+    """Hex sha256 over where the images lie and their names, in order."""
+    digest = hashlib.sha256(images.origin.encode() + b"\n")
     for name in images.names:
         digest.update(name.encode() + b"\n")
     return digest.hexdigest()

@@ -72,6 +72,7 @@ class RecordingImages:
 
     def __init__(self, path: Path, options: RunOptions) -> None:
         self.name = path.name
+        self.origin = f"{path.resolve()} {options.topic or ''}"
         self._path, self._topic = path, options.topic
         stamps, poses = [], []
         with open_recording(path) as recording:
@@ -89,8 +90,7 @@ class RecordingImages:
             raise DatasetError(f"{path} has no image with a known pose; name the poses with --truth.")
         self.stamps_ns = np.array(stamps, np.int64)
         self.poses = np.array(poses, np.float64)
-        # The topic is part of the name: two cameras of a robot share stamps.
-        self.names = [f"{options.topic or ''} {stamp}" for stamp in stamps]
+        self.names = [str(stamp) for stamp in stamps]
 
     def marks(self) -> NDArray[np.int64]:
         """The size of the recording, the same for every image: another recording of the same name is another."""
