@@ -3,7 +3,7 @@
     python benchmarks/closures.py TOWNS [--seeds 100 119] [--data DATA]
 
 TOWNS is a folder for recordings towns_seed_N.mcap of the simulated town; missing ones are rendered (two minutes each).
-DATA holds robot_run/ and ie_tower/. Every recording's outcome is kept in TOWNS as closures_N.json, so that an
+DATA holds robot_run/ and ie_tower/. Every recording's outcome is kept in TOWNS as closures_MODEL_N.json, so that an
 interrupted run goes on; delete them after a change of the detector.
 
 A closure is right within 15 m (tower: same floor and area). Recall is over keyframes that look the same way at a place
@@ -40,7 +40,7 @@ from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit, near, same
 RULE = PlaceRule(min_time_gap_s=30.0, min_travel_m=10.0)
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 ELSEWHERE_M = 30.0
-WALKS = 6
+WALKS = 3
 
 
 def town(path: Path, extractor: Extractor) -> Walk:
@@ -197,22 +197,26 @@ def main() -> None:
     arguments = parser.parse_args()
     extractor = open_extractor("a2gc-mobilenetv2")
     kept = arguments.towns
+    model = extractor.spec.fingerprint[:8]
     outcomes = []
     for seed in track(range(arguments.seeds[0], arguments.seeds[1] + 1), "towns", console=Console(stderr=True)):
         path = kept / f"towns_seed_{seed}.mcap"
         if not path.exists() and not arguments.no_render:
             render(path, seed)
         if path.exists():
-            outcomes.append(remembered(kept / f"closures_{seed}.json", lambda p=path: measure(town(p, extractor))))
+            outcomes.append(
+                remembered(kept / f"closures_{model}_{seed}.json", lambda p=path: measure(town(p, extractor)))
+            )
     if outcomes:
         print(show("Simulated towns", outcomes), "\n")
     if arguments.data:
         run = remembered(
-            kept / "closures_robot_run.json", lambda: measure(robot_run(arguments.data / "robot_run", extractor))
+            kept / f"closures_{model}_robot_run.json",
+            lambda: measure(robot_run(arguments.data / "robot_run", extractor)),
         )
         print(show("robot_run", [run]), "\n")
         tower = [
-            remembered(kept / f"closures_tower_{number}.json", lambda w=walk: measure(w, odometry=False))
+            remembered(kept / f"closures_{model}_tower_{number}.json", lambda w=walk: measure(w, odometry=False))
             for number, walk in enumerate(tower_walks(arguments.data / "ie_tower", extractor, WALKS))
         ]
         print(show("Tower, without odometry", tower))

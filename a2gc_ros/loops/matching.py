@@ -24,11 +24,13 @@ class LocatedMatch:
         match: The match.
         ordinal: Number of the keyframe within its session.
         travelled: Metres from the session's begin, NaN without odometry.
+        position: x, y, z in the session's odometry frame, metres, NaN without odometry.
     """
 
     match: Match
     ordinal: int
     travelled: float
+    position: tuple[float, float, float]
 
 
 def recent(
@@ -82,6 +84,7 @@ def nearest(
             ),
             ordinal=int(columns.ordinals[row]),
             travelled=float(columns.travelled[row]),
+            position=tuple(columns.positions[row].tolist()),
         )
         for similarity, row in zip(similarities[0][found], rows, strict=True)
     ]

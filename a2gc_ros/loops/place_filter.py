@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from a2gc_ros.loops.drift import VIEW_M
 from a2gc_ros.loops.impostor_tail import ImpostorTail
 from a2gc_ros.loops.matching import LocatedMatch
 
@@ -46,6 +47,9 @@ REACH_M: Final = 3.0
 
 SLIP: Final = 0.3
 """Error of a way along two passes of one place, as a share of the way: lanes, corners, odometry."""
+
+DRIFT: Final = 0.02
+"""Error of ordinary odometry as a share of the way: places nearer than this may be two visits of one."""
 
 REACH_KEYFRAMES: Final = 3
 PACE: Final = 3.0
@@ -161,8 +165,13 @@ class PlaceFilter:
 
     def probability(self, at: int) -> float:
         """Returns the probability that the robot is at the place of a match of the last update."""
-        total = 1 + sum(p.odds for p in self._places)
-        return min(1.0, sum(p.odds for p in self._places if p.group == self._groups[at]) / total)
+        group = self._groups[at]
+        own = [p for p in self._places if p.group == group]
+        if not own:
+            return 0.0
+        rivals = sum(p.odds for p in self._places if p.group != group and _rivals(own[0].match, p.match))
+        odds = sum(p.odds for p in own)
+        return odds / (1 + odds + rivals)
 
     def weigh(self, at: int, odds: float) -> float:
         """Takes in what geometry says of a match of the last update, and returns its probability then.
@@ -244,6 +253,20 @@ def _beside(a: LocatedMatch, b: LocatedMatch) -> bool:
     if not math.isnan(a.travelled - b.travelled):
         return abs(a.travelled - b.travelled) <= REACH_M
     return abs(a.ordinal - b.ordinal) <= REACH_KEYFRAMES
+
+
+def _rivals(a: LocatedMatch, b: LocatedMatch) -> bool:
+    """Says whether a robot can be at no more than one of two places.
+
+    It can be at both where they may be two visits of one place: near each other by odometry, or of different sessions,
+    which nothing ties together.
+    """
+    if not _one_session(a, b):
+        return False
+    if math.isnan(a.travelled - b.travelled):
+        return True
+    apart = math.dist(a.position, b.position)
+    return not apart <= VIEW_M + DRIFT * abs(a.travelled - b.travelled)
 
 
 def _one_session(a: LocatedMatch, b: LocatedMatch) -> bool:

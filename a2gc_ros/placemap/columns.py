@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+ColumnRow: TypeAlias = "tuple[int, int, int, float | None, bytes | None]"
+"""Id, session id, stamp in ns, travelled metres or None, pose as the map stores it or None."""
 
 
 class KeyframeColumns:
@@ -21,6 +25,7 @@ class KeyframeColumns:
         self._stamps = np.empty(64, dtype=np.int64)
         self._travelled = np.empty(64, dtype=np.float64)
         self._ordinals = np.empty(64, dtype=np.int64)
+        self._positions = np.empty((64, 3), dtype=np.float64)
         self._counts: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -52,12 +57,17 @@ class KeyframeColumns:
         return self._ordinals[: self._size]
 
     @property
+    def positions(self) -> npt.NDArray[np.float64]:
+        """x, y, z of each keyframe in its session's odometry frame, (N, 3); NaN without odometry."""
+        return self._positions[: self._size]
+
+    @property
     def last_id(self) -> int:
         """The newest keyframe's id; 0 when there is none."""
         return int(self._ids[self._size - 1]) if self._size else 0
 
-    def append(self, rows: Sequence[tuple[int, int, int, float | None]]) -> None:
-        """Adds keyframes given as (id, session id, stamp in ns, travelled metres or None)."""
+    def append(self, rows: Sequence[ColumnRow]) -> None:
+        """Adds keyframes."""
         needed = self._size + len(rows)
         if needed > len(self._ids):
             grown = max(needed, 2 * len(self._ids))
@@ -67,7 +77,8 @@ class KeyframeColumns:
             self._stamps = _enlarged(self._stamps, grown)
             self._travelled = _enlarged(self._travelled, grown)
             self._ordinals = _enlarged(self._ordinals, grown)
-        for at, (keyframe_id, session_id, stamp_ns, travelled) in enumerate(rows, self._size):
+            self._positions = _enlarged(self._positions, grown)
+        for at, (keyframe_id, session_id, stamp_ns, travelled, pose) in enumerate(rows, self._size):
             ordinal = self._counts.get(session_id, 0)
             self._counts[session_id] = ordinal + 1
             self._ids[at] = keyframe_id
@@ -75,6 +86,7 @@ class KeyframeColumns:
             self._stamps[at] = stamp_ns
             self._travelled[at] = np.nan if travelled is None else travelled
             self._ordinals[at] = ordinal
+            self._positions[at] = np.nan if pose is None else np.frombuffer(pose, dtype="<f8").reshape(4, 4)[:3, 3]
         self._size = needed
 
     def rows_of(self, ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -87,6 +99,6 @@ class KeyframeColumns:
 
 
 def _enlarged(array: npt.NDArray, size: int) -> npt.NDArray:
-    out = np.empty(size, dtype=array.dtype)
+    out = np.empty((size, *array.shape[1:]), dtype=array.dtype)
     out[: len(array)] = array
     return out

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from a2gc_ros.placemap import index_cache, projection
-from a2gc_ros.placemap.columns import KeyframeColumns
+from a2gc_ros.placemap.columns import ColumnRow, KeyframeColumns
 from a2gc_ros.placemap.descriptors import Half, decode
 from a2gc_ros.placemap.index import CompressedIndex, ExactIndex, Index
 from a2gc_ros.placemap.index_cache import CachedIndex
@@ -140,17 +140,17 @@ class LiveIndex:
             sample[at] = decode(data, crc32, self._dim, ids[row])
         return sample[: len(np.unique(chosen))]
 
-    def _read(self, after: int) -> Iterator[tuple[list[tuple[int, int, int, float | None]], Half]]:
+    def _read(self, after: int) -> Iterator[tuple[list[ColumnRow], Half]]:
         """Yields the keyframes with an id above ``after`` in order, some at a time."""
         query = (
-            "SELECT k.id, k.session_id, k.stamp_ns, k.travelled, d.data, d.crc32 FROM keyframes k "
+            "SELECT k.id, k.session_id, k.stamp_ns, k.travelled, k.pose, d.data, d.crc32 FROM keyframes k "
             "LEFT JOIN descriptors d ON d.keyframe_id = k.id WHERE k.id > ? ORDER BY k.id LIMIT ?"
         )
         while True:
             found = self._connection.execute(query, (after, READ_ROWS)).fetchall()
             if found:
-                descriptors = np.stack([decode(f[4] or b"", f[5] or 0, self._dim, f[0]) for f in found])
-                yield [f[:4] for f in found], descriptors
+                descriptors = np.stack([decode(f[5] or b"", f[6] or 0, self._dim, f[0]) for f in found])
+                yield [f[:5] for f in found], descriptors
             if len(found) < READ_ROWS:
                 return
             after = found[-1][0]

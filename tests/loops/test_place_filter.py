@@ -29,7 +29,7 @@ HIGH, LOW = 0.75, 0.45
 
 def located(ordinal: int, similarity: float = HIGH, *, odometry: bool = True, session: int = 1) -> LocatedMatch:
     way = float(ordinal) if odometry else NAN
-    return LocatedMatch(Match(0, 0, ordinal + 1, session, ordinal * SECOND, similarity), ordinal, way)
+    return LocatedMatch(Match(0, 0, ordinal + 1, session, ordinal * SECOND, similarity), ordinal, way, (way, 0.0, 0.0))
 
 
 def run(
@@ -73,6 +73,20 @@ def test_two_places_that_look_the_same_share_the_probability() -> None:
     (*_, last) = run([[located(50 + at), located(150 + at)] for at in range(8)])
     assert last[0] == pytest.approx(last[1], rel=0.05)
     assert max(last) <= 0.5
+
+
+def test_two_visits_of_one_place_do_not_compete() -> None:
+    def visits(at: int) -> list[LocatedMatch]:
+        again = located(150 + at)
+        return [located(50 + at), LocatedMatch(again.match, again.ordinal, again.travelled, (50.0 + at + 5, 2.0, 0.0))]
+
+    (*_, last) = run([visits(at) for at in range(8)])
+    assert min(last) > 0.99
+
+
+def test_places_of_different_sessions_do_not_compete() -> None:
+    (*_, last) = run([[located(50 + at), located(150 + at, session=2)] for at in range(8)])
+    assert min(last) > 0.99
 
 
 def test_where_look_alikes_last_a_sequence_proves_little() -> None:
@@ -125,5 +139,3 @@ def test_probabilities_are_probabilities(steps: list[list[tuple[int, float, int]
         probabilities = places.update(Step(at * SECOND, float(at), [200]), found, [ORDINARY])
         assert len(probabilities) == len(found)
         assert all(0 <= p <= 1 for p in probabilities)
-        # Matches side by side share one place; no two places are certain at once.
-        assert sum(set(probabilities)) <= 1 + 1e-9
