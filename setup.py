@@ -28,6 +28,10 @@ EXTRAS = {
     "opencv": ["opencv-python-headless>=4.8"],
     "onnx": ["onnxruntime>=1.18"],
     "openvino": ["openvino>=2024.4"],
+    # TensorRT itself comes with JetPack or from NVIDIA; cuda-bindings must be of the driver's CUDA or older.
+    "tensorrt": ["cuda-bindings>=12.6", "onnx>=1.17"],
+    "tensorrt-rtx": ["tensorrt-rtx>=1.4", "cuda-bindings>=12.6", "onnx>=1.17"],
+    "onnx-gpu": ["onnxruntime-gpu>=1.21", "onnx>=1.17"],
     "torch": ["torch>=2.4", "safetensors>=0.4"],
     # torch.onnx's exporter over torch.export, with dynamic shapes, is of 2.6.
     "export": ["torch>=2.6", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.18"],
@@ -74,6 +78,7 @@ EXTRAS = {
         "pytest>=8",
         "pytest-xdist>=3.5",
         "hypothesis>=6.100",
+        "cuda-bindings>=12.6",
         "transformers>=4.45",
     ],
     "lint": ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "types-PyYAML"],

@@ -71,7 +71,8 @@ def build(
         raise ConfigError(f"--precision is {precision!r}; choose auto, fp32, bf16, fp16 or int8.")
     spec = read_spec(path)
     options = EngineOptions(cache, workspace, dla_core)
-    library = _library(backend)(spec, precision_for(spec, precision), options)  # type: ignore[arg-type]  # checked above
+    wanted = precision_for(spec, precision)  # type: ignore[arg-type]  # checked above
+    library = _library(backend)(spec, wanted, options)
     obtained = library.obtain(path, len)
     if as_json:
         told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}

@@ -16,17 +16,7 @@ FileBackendName = Literal[
     "tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"
 ]
 TorchBackendName = Literal["torch", "torch-compile"]
-BackendChoice = Literal[
-    "auto",
-    "tensorrt",
-    "tensorrt-rtx",
-    "onnxruntime-tensorrt",
-    "onnxruntime-cuda",
-    "openvino",
-    "onnxruntime",
-    "torch",
-    "torch-compile",
-]
+BackendChoice = Literal["auto", FileBackendName, TorchBackendName]
 
 
 @dataclass(frozen=True)
@@ -37,7 +27,7 @@ class FileBackend:
         packages: What it needs to import.
         module: Ours, in this room.
         runtime: The class in it.
-        extra: Of this package, which installs it.
+        install: What installs it, for an error's last words.
         gpu: Whether it runs on an NVIDIA GPU.
         in_auto: Whether ``auto`` considers it.
     """
@@ -45,7 +35,7 @@ class FileBackend:
     packages: tuple[str, ...]
     module: str
     runtime: str
-    extra: str
+    install: str
     gpu: bool = False
     in_auto: bool = True
 
@@ -53,28 +43,36 @@ class FileBackend:
 # The fastest first. ONNX Runtime's TensorRT is not better than TensorRT, which it needs.
 FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
     "tensorrt": FileBackend(
-        ("tensorrt", "cuda.bindings.runtime"), "tensorrt_backend", "TensorRtRuntime", "tensorrt", gpu=True
+        ("tensorrt", "cuda.bindings.runtime"),
+        "tensorrt_backend",
+        "TensorRtRuntime",
+        "`pip install a2gc_ros[tensorrt] tensorrt`; on a Jetson TensorRT comes with JetPack",
+        gpu=True,
     ),
     "tensorrt-rtx": FileBackend(
         ("tensorrt_rtx", "cuda.bindings.runtime"),
         "tensorrt_rtx_backend",
         "TensorRtRtxRuntime",
-        "tensorrt-rtx",
+        "`pip install a2gc_ros[tensorrt-rtx]`",
         gpu=True,
     ),
     "onnxruntime-tensorrt": FileBackend(
         ("onnxruntime", "onnx"),
         "onnxruntime_gpu_backend",
         "OnnxRuntimeTensorRt",
-        "onnx-gpu",
+        "`pip install a2gc_ros[onnx-gpu]`",
         gpu=True,
         in_auto=False,
     ),
     "onnxruntime-cuda": FileBackend(
-        ("onnxruntime", "onnx"), "onnxruntime_gpu_backend", "OnnxRuntimeCuda", "onnx-gpu", gpu=True
+        ("onnxruntime", "onnx"),
+        "onnxruntime_gpu_backend",
+        "OnnxRuntimeCuda",
+        "`pip install a2gc_ros[onnx-gpu]`",
+        gpu=True,
     ),
-    "openvino": FileBackend(("openvino",), "openvino_backend", "OpenVinoRuntime", "openvino"),
-    "onnxruntime": FileBackend(("onnxruntime",), "onnxruntime_backend", "OnnxRuntime", "onnx"),
+    "openvino": FileBackend(("openvino",), "openvino_backend", "OpenVinoRuntime", "`pip install a2gc_ros[openvino]`"),
+    "onnxruntime": FileBackend(("onnxruntime",), "onnxruntime_backend", "OnnxRuntime", "`pip install a2gc_ros[onnx]`"),
 }
 
 
@@ -89,9 +87,7 @@ def load_backend(name: FileBackendName) -> Any:
         for package in backend.packages:
             importlib.import_module(package)
     except (ImportError, OSError) as error:
-        raise BackendError(
-            f"{name} is not usable here ({error}); install it with `pip install a2gc_ros[{backend.extra}]`."
-        ) from None
+        raise BackendError(f"{name} is not usable here ({error}); install it with {backend.install}.") from None
     return getattr(importlib.import_module(f"a2gc_ros.extract.{backend.module}"), backend.runtime)
 
 

@@ -17,8 +17,7 @@ from cuda.bindings import runtime as cudart
 from numpy.typing import DTypeLike, NDArray
 
 from a2gc_ros.errors import BackendError
-
-OUT_OF_MEMORY = "the GPU's memory is full; end what else runs on the GPU, or use a smaller model or half precision"
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY
 
 _NO_GPU = (
     cudart.cudaError_t.cudaErrorInsufficientDriver,

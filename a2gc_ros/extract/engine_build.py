@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +26,8 @@ def log_of(trt: Any) -> Any:
     class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the base is only known when the library is loaded
         def __init__(self) -> None:
             super().__init__()
-            self.errors: list[str] = []
+            # The last few: what an operation says that fails.
+            self.errors: deque[str] = deque(maxlen=20)
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
@@ -37,18 +40,20 @@ def log_of(trt: Any) -> Any:
 def failure(trt: Any, what: str) -> BackendError:
     """An error that ends in what the library said last; what it said is forgotten."""
     said = log_of(trt).errors
-    text = next((message for message in reversed(said) if message.strip()), "it does not say why").strip()
-    full = any("out of memory" in message.lower() or "outofmemory" in message.lower() for message in said)
-    said.clear()
-    if full:
-        from a2gc_ros.extract.cuda_calls import OUT_OF_MEMORY
-
+    text = next((message for message in reversed(said) if message.strip()), "it does not say why")
+    if ran_out_of_memory(trt):
         text = OUT_OF_MEMORY
+    said.clear()
     return BackendError(f"{trt.__name__} {trt.__version__} {what}: {_line(text)}.")
 
 
 def _line(text: str) -> str:
     return " ".join(text.split()).rstrip(".")
+
+
+def ran_out_of_memory(trt: Any) -> bool:
+    """Whether the library's last errors say that the GPU's memory was full."""
+    return any("out of memory" in said.lower() or "outofmemory" in said.lower() for said in log_of(trt).errors)
 
 
 def build_engine(

@@ -72,6 +72,18 @@ class EngineCache:
         # Names that begin with a dot are drafts.
         return sorted(path for path in self.folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
 
+    def subfolder(self, name: str) -> Path:
+        """A folder beside the engines, for a runtime that keeps its own.
+
+        Raises:
+            BackendError: It cannot be made.
+        """
+        try:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_folder(self.folder, error) from None
+        return self.folder / name
+
     def obtain(self, key: EngineKey, build: Callable[[], bytes], load: Callable[[bytes], T | None]) -> Obtained[T]:
         """Loads the engine of a key; builds it where there is none, or one that will not do.
 

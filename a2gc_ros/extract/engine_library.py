@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.engine_build import build_engine, log_of
+from a2gc_ros.extract.engine_build import build_engine, failure, log_of, ran_out_of_memory
 from a2gc_ros.extract.engine_cache import EngineCache, Obtained
 from a2gc_ros.extract.engine_key import EngineKey, EngineOptions
 from a2gc_ros.extract.runtime import Precision
@@ -129,7 +129,7 @@ class EngineRuntime:
         self._runtime = library.trt.Runtime(log_of(library.trt))
         if library.key.dla_core >= 0:
             self._runtime.DLA_core = library.key.dla_core
-        obtained = library.obtain(model, self._runtime.deserialize_cuda_engine)
+        obtained = library.obtain(model, lambda plan: self._load(library.trt, plan))
         _log.info(obtained.reason)
         self._engine = obtained.engine
         size = (spec.preprocessing.height, spec.preprocessing.width, 3)
@@ -148,6 +148,13 @@ class EngineRuntime:
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) of images (N, height, width, 3)."""
         return self._run(batch)
+
+    def _load(self, trt: Any, plan: bytes) -> Any:
+        engine = self._runtime.deserialize_cuda_engine(plan)
+        # A full memory is no reason to build the engine again.
+        if engine is None and ran_out_of_memory(trt):
+            raise failure(trt, "cannot load the engine")
+        return engine
 
     def gpu_memory_mb(self) -> tuple[float, float]:
         """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
+OUT_OF_MEMORY = "the GPU's memory is full; end what else runs on the GPU, or use a smaller model or half precision"
+
 
 @cache
 def has_gpu() -> bool:

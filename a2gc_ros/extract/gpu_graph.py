@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from a2gc_ros.errors import BackendError
@@ -44,10 +45,15 @@ def typed_for_gpu(model: Path, precision: Precision) -> bytes:
         description: it lives between a file and a runtime.
 
     Raises:
-        BackendError: The model is larger than one ONNX message.
+        BackendError: The file is none of ours, or larger than one ONNX message.
     """
-    loaded = onnx.load(model)
+    try:
+        loaded = onnx.load(model)
+    except DecodeError as error:
+        raise BackendError(f"onnx cannot load {model} ({error}); export it again.") from None
     graph = loaded.graph
+    if "descriptor" not in {output.name for output in graph.output}:
+        raise BackendError(f"onnx cannot load {model} (it has no descriptor); export it again.")
     del loaded.metadata_props[:]
     for extra in [output for output in graph.output if output.name != "descriptor"]:
         graph.output.remove(extra)

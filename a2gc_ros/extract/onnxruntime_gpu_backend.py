@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engine_cache import EngineCache
 from a2gc_ros.extract.engine_key import MOST_IMAGES, ON_GPU, EngineOptions
+from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 
@@ -45,6 +46,8 @@ class _GpuSession(ABC):
                 f"The onnxruntime that is installed has no {self.provider} (it has {', '.join(offered)}); put "
                 "onnxruntime-gpu in its place."
             )
+        if not has_gpu():
+            raise BackendError(f"{self.name} finds no NVIDIA GPU here; use a CPU backend.")
         self.precision = precision
         if hasattr(onnxruntime, "preload_dlls"):
             # CUDA and cuDNN may lie in packages of NVIDIA's instead of in the system.
@@ -56,11 +59,11 @@ class _GpuSession(ABC):
             session = onnxruntime.InferenceSession(self._content(model), sess_options=settings, providers=providers)
         except Exception as error:  # onnxruntime raises classes of its own that share only Exception
             raise BackendError(f"{self.name} cannot load {model} ({_short(error)}).") from None
-        # It goes on on the CPU without a word where it finds no GPU.
+        # Where the provider does not start, it goes on on the CPU.
         if session.get_providers()[0] != self.provider:
             raise BackendError(
-                f"ONNX Runtime's {self.provider} does not start here: there is no NVIDIA GPU, or CUDA, cuDNN or "
-                "TensorRT of the version it was built for is missing."
+                f"ONNX Runtime's {self.provider} does not start here: CUDA, cuDNN or TensorRT of the version it was "
+                "built for is missing; docs/install.md says how to install them."
             )
         self._session = session
         self(np.zeros((1, spec.preprocessing.height, spec.preprocessing.width, 3), np.uint8))
@@ -106,7 +109,7 @@ class OnnxRuntimeTensorRt(_GpuSession):
     precisions = ("fp32", "fp16", "bf16", "int8")
 
     def _settings(self, spec: ModelSpec, options: EngineOptions) -> dict[str, Any]:
-        folder = EngineCache(options.folder).folder / f"{self.name}-{spec.fingerprint[:12]}-{self.precision}"
+        folder = EngineCache(options.folder).subfolder(f"{self.name}-{spec.fingerprint[:12]}-{self.precision}")
         size = f"{spec.preprocessing.height}x{spec.preprocessing.width}x3"
         settings = {
             "trt_engine_cache_enable": "1",

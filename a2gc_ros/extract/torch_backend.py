@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.models import checkpoints
@@ -58,9 +59,7 @@ class TorchRuntime:
                 run = self._single if self._single is not None and len(batch) == 1 else self._describe
                 return run(images).float().cpu().numpy()
         except torch.cuda.OutOfMemoryError:
-            raise BackendError(
-                "torch failed: the GPU's memory is full; end what else runs on the GPU, or use a smaller model."
-            ) from None
+            raise BackendError(f"torch failed: {OUT_OF_MEMORY}.") from None
         except RuntimeError as error:
             raise BackendError(f"torch failed ({str(error).splitlines()[0]}).") from None
 

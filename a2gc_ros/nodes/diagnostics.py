@@ -23,12 +23,14 @@ class Engine:
         backend: Inference runtime and precision.
         live_map: Path of the live map and the keyframes in it.
         maps: The same for every loaded map, by its number.
+        gpu_memory_mb: Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None without a GPU.
     """
 
     model: str
     backend: str
     live_map: str
     maps: Mapping[int, str]
+    gpu_memory_mb: tuple[float, float] | None = None
 
 
 def camera_status(node: str, topic: str, now: Snapshot, before: Snapshot, silence: str | None) -> DiagnosticStatus:
@@ -84,6 +86,7 @@ def recogniser_status(node: str, now: Snapshot, before: Snapshot, engine: Engine
         "live map": engine.live_map,
         **{f"map {number}": text for number, text in sorted(engine.maps.items())},
         "resident memory [MB]": _number(resident_memory_mb()),
+        **_gpu_memory(engine.gpu_memory_mb),
     }
     return status_message(f"{node}: recogniser", engine.backend, level, message, values)
 
@@ -96,6 +99,13 @@ def resident_memory_mb() -> float | None:
         return None
     line = next((line for line in text.splitlines() if line.startswith("VmRSS:")), None)
     return int(line.split()[1]) * 1024 / 1e6 if line else None
+
+
+def _gpu_memory(used_and_total: tuple[float, float] | None) -> dict[str, str]:
+    if used_and_total is None:
+        return {}
+    used, total = used_and_total
+    return {"GPU memory in use [MB]": _number(used), "GPU memory [MB]": _number(total)}
 
 
 def _number(value: float | None) -> str:

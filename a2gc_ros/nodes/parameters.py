@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.extract.choose import BackendChoice, PrecisionChoice
+from a2gc_ros.extract.backends import BackendChoice
+from a2gc_ros.extract.choose import PrecisionChoice
+from a2gc_ros.extract.engine_key import EngineOptions
 from a2gc_ros.loops.config import FEATURES, LoopConfig
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
@@ -71,16 +73,24 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "backend",
         "auto",
-        "Inference runtime; auto takes the fastest that is installed.",
+        "Inference runtime; auto takes the fastest that is installed and runs here.",
         choices=get_args(BackendChoice),
+    ),
+    Parameter(
+        "fallback",
+        False,
+        "Where the backend that was asked for cannot run, take the next with a warning instead of refusing.",
     ),
     Parameter(
         "precision",
         "auto",
-        "Arithmetic of the runtime; auto leaves it to the backend.",
+        "Arithmetic of the runtime; auto is fp32, or int8 for a quantised model.",
         choices=get_args(PrecisionChoice),
     ),
     Parameter("threads", 0, "CPU threads for inference; 0 takes all cores.", 0, 256),
+    Parameter("engine_cache", "", "Folder of TensorRT's engines; empty takes a2gc/engines in the user's cache folder."),
+    Parameter("engine_workspace", 0, "Scratch memory for building an engine, in MiB; 0 sets no limit.", 0, 1000000),
+    Parameter("dla_core", -1, "DLA core of a Jetson to run TensorRT on; -1 is the GPU.", -1, 7),
     Parameter(
         "image_transport",
         "raw",
@@ -163,8 +173,12 @@ class Settings:
     autostart: bool
     model: str
     backend: str
+    fallback: bool
     precision: str
     threads: int
+    engine_cache: str
+    engine_workspace: int
+    dla_core: int
     image_transport: str
     rate: float
     maps: tuple[str, ...]
@@ -196,6 +210,12 @@ class Settings:
             if isinstance(value, (list, array)):
                 own[name] = tuple(value)
         return cls(loop=LoopConfig(**detection), **own)
+
+    @property
+    def engine(self) -> EngineOptions:
+        """How TensorRT's engines are built, and where they are kept."""
+        folder = Path(self.engine_cache).expanduser() if self.engine_cache else None
+        return EngineOptions(folder, self.engine_workspace, self.dla_core)
 
     def map_path(self, path: str) -> Path:
         """Returns where a map lies; relative paths lie in ``map_directory``."""

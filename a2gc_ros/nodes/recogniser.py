@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.errors import A2gcError, ConfigError, MapError
+from a2gc_ros.errors import A2gcError, BackendError, ConfigError, MapError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.frame import Frame
@@ -67,6 +67,8 @@ class Recogniser:
             backend=settings.backend,  # type: ignore[arg-type]
             precision=settings.precision,  # type: ignore[arg-type]
             threads=settings.threads,
+            engine=settings.engine,
+            fallback=settings.fallback,
         )
         self._live: PlaceMap | None = None
         try:
@@ -197,12 +199,20 @@ class Recogniser:
             return Engine(
                 model=f"{spec.name} ({spec.fingerprint[:12]})",
                 backend=f"{self.extractor.backend} {self.extractor.precision}",
+                gpu_memory_mb=self._gpu_memory_mb(),
                 live_map=f"{where}, {len(live)} keyframes",
                 maps={
                     number: f"{place_map.path}, {len(place_map)} keyframes"
                     for number, place_map in enumerate(self._maps, 1)
                 },
             )
+
+    def _gpu_memory_mb(self) -> tuple[float, float] | None:
+        try:
+            return self.extractor.gpu_memory_mb()
+        except BackendError:
+            # A GPU that does not answer is told by the recognition that fails, not by the report on it.
+            return None
 
     def close(self) -> None:
         """Closes every map."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -125,6 +127,15 @@ def test_a_recogniser_that_is_too_slow_says_so(processed, skipped, level):
     values = {pair.key: pair.value for pair in status.values}
     assert values["map 1"] == "town.a2gc, 9 keyframes"
     assert values["rate [Hz]"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("memory", "told"),
+    [(None, {}), ((1234.5, 8000.0), {"GPU memory in use [MB]": "1234.50", "GPU memory [MB]": "8000.00"})],
+)
+def test_a_gpus_memory_is_reported_where_one_is_used(memory, told):
+    status = recogniser_status("/node", Snapshot(), Snapshot(), replace(ENGINE, gpu_memory_mb=memory))
+    assert {pair.key: pair.value for pair in status.values if pair.key.startswith("GPU")} == told
 
 
 def test_markers_thin_out_long_ways_and_ignore_what_has_no_place():

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.extract.engine_key import EngineOptions
 from a2gc_ros.loops import LoopConfig
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
 
@@ -37,6 +38,7 @@ def test_every_setting_of_loop_detection_is_a_parameter():
         ("rate", -1.0, "parameter rate is -1 but must be between 0 and 1000"),
         ("rate", float("nan"), "parameter rate is nan"),
         ("backend", "tpu", "parameter backend is 'tpu' but must be one of auto, "),
+        ("dla_core", -2, "parameter dla_core is -2 but must be between -1 and 7"),
         ("camera_pose", (1.0,), "parameter camera_pose needs 6 numbers"),
         ("loop.k", 0, "parameter loop.k is 0 but must be between 1 and 1000"),
         ("loop.features", "surf", "parameter loop.features is 'surf' but must be one of sift, orb"),
@@ -59,6 +61,12 @@ def test_settings_that_contradict_each_other_are_refused():
 def test_relative_maps_lie_in_the_map_directory(directory, path, whole):
     settings = Settings.from_values({**DEFAULTS, "map_directory": directory})
     assert str(settings.map_path(path)) == whole
+
+
+def test_the_engine_cache_may_be_named_from_home():
+    assert Settings.from_values(DEFAULTS).engine == EngineOptions()
+    chosen = {"engine_cache": "~/engines", "engine_workspace": 512, "dla_core": 1}
+    assert Settings.from_values({**DEFAULTS, **chosen}).engine == EngineOptions(Path.home() / "engines", 512, 1)
 
 
 def flat(tree: dict, prefix: str = "") -> dict:
