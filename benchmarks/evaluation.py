@@ -82,11 +82,11 @@ def open_store(folder: Path, rows: int, dim: int) -> DescriptorStore:
 def generate(folder: Path, rows: int, dim: int) -> None:
     """Fills the store with random directions, where it is not filled yet."""
     with open_store(folder, rows, dim) as store:
-        rng = np.random.default_rng(SEED)
         for start in range(0, rows, BLOCK):
-            block = rng.standard_normal((min(BLOCK, rows - start), dim), dtype=np.float32)
             if store.marks[start] >= 0:
                 continue
+            rng = np.random.default_rng((SEED, start))
+            block = rng.standard_normal((min(BLOCK, rows - start), dim), dtype=np.float32)
             block /= np.linalg.norm(block, axis=1, keepdims=True)
             store.write(np.arange(start, start + len(block)), block, np.zeros(len(block), np.int64))
 

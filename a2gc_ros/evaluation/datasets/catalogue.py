@@ -74,7 +74,7 @@ class Benchmark:
     def _difference(self, dataset: Dataset) -> str | None:
         """What is not as published, or None."""
         counts = (
-            ("queries", len(dataset.queries), self.queries),
+            ("queries", dataset.asked, self.queries),
             ("database images", len(dataset.database), self.database),
         )
         other = [f"{have} {what} where {want} are published" for what, have, want in counts if want not in (None, have)]
