@@ -14,10 +14,11 @@ STEPS = 24
 START_NS = 1_700_000_000_000_000_000
 SETTINGS = {
     "threshold": 0.8,
+    "max_false_positive_rate": 0.05,
     "min_time_gap_s": 3.0,
     "min_travel_m": 10.0,
     "keyframe_distance_m": 0.5,
-    "min_agreeing": 2,
+    "min_agreeing": 1,
 }
 
 

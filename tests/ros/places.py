@@ -16,6 +16,8 @@ RADIUS_M = PLACES / (2 * np.pi)
 """Places lie 1 m apart along a circle."""
 
 LOOP_PARAMETERS: dict[str, object] = {
+    "loop.max_false_positive_rate": 0.05,
+    "loop.min_agreeing": 1,
     "loop.min_time_gap_s": 2.0,
     "loop.min_travel_m": 3.0,
     "loop.keyframe_distance_m": 0.4,
