@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
 from a2gc_ros.bags.pose_table import read_trajectory
-from a2gc_ros.bags.topics import truth_topic
+from a2gc_ros.bags.topics import pose_topic, truth_topic
 from a2gc_ros.errors import BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
@@ -104,6 +104,7 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
     spec = extractor.spec
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(options.bag))
+        _require_odometry(recording, options.odometry_topic)
         place_map = stack.enter_context(
             PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
         )
@@ -112,10 +113,7 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
         frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
         run_offline(frames, extractor, detector, feed)
         if feed.session.graph is None:
-            raise BagError(
-                f"{options.bag} has no odometry at the stamps of its images, and a pose graph needs it: "
-                "name its topic with --odometry (a2gc bag info lists the topics)"
-            )
+            raise BagError(f"{options.bag} has no odometry at the stamps of its images: are both on the same clock?")
         truth = _truth(recording, options.truth)
         return feed.result(truth, len(place_map), dict(recording.skips.reasons))
 
@@ -183,6 +181,15 @@ def stamped(closure: LoopClosure) -> StampedClosure:
         verification.covariance,
         verification.scale_known,
     )
+
+
+def _require_odometry(recording: Recording, wanted: str | None) -> None:
+    """Says at once that there is none, and not after the last image."""
+    if wanted == "" or pose_topic(recording.topics, wanted) is None:
+        raise BagError(
+            f"{recording.path} has no odometry, and a pose graph needs it: name a topic of poses with --odometry "
+            "(a2gc bag info lists the topics)"
+        )
 
 
 def _truth(recording: Recording, wanted: str | None) -> Trajectory | None:

@@ -92,7 +92,7 @@ def table(path, name: str) -> list | dict:
     raise AssertionError(f"{path.name} has no {name}")
 
 
-@pytest.mark.parametrize("name", ["place_recognition", "replay"])
+@pytest.mark.parametrize("name", ["place_recognition", "pose_graph", "replay"])
 def test_launch_arguments_are_declared_with_descriptions(repository, name):
     tree = ast.parse((repository / "launch" / f"{name}.launch.py").read_text(encoding="utf-8"))
     calls = [
