@@ -17,9 +17,9 @@ from a2gc_ros.loops.verification.views import View
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-DEPENDENCE: Final = 1.0
-"""Features are not independent: several lie on one edge, and a shadow or a car moves them together. By this factor the
-squared errors on the development towns were larger than independent features would make them."""
+DEPENDENCE: Final = 2.0
+"""By this factor squared errors on the development towns were larger still than the fit, with the errors that features
+near each other share, makes them: where a scene is nearly flat, likelihoods are no parabolas."""
 
 COMMON_POSITION_STD, COMMON_TURN_STD = 0.02, 0.002
 """What all features may have wrong in common, metres and radians, such as half a pixel of calibration or of blur."""
@@ -36,6 +36,9 @@ FAR_INVERSE_DEPTH: Final = 0.04
 FAR_SHARE: Final = 0.5
 """Share of the matches that must be known to be far before a place is refused for it."""
 
+MAX_DISTANCE_M: Final = 12.0
+"""Cameras farther apart than this do not stand at one place, whatever both see."""
+
 RIVAL_GAP: Final = 10.0
 """Another pose whose likelihood is within this much (twice its logarithm) of the best one's makes it ambiguous."""
 
@@ -51,13 +54,13 @@ class Located:
         pose: ``t_keyframe_query`` in metres, or None.
         covariance: (6, 6), translation before rotation, in the axes of the keyframe's camera; None without a pose.
         reason: Why there is no pose.
-        undecidable: Whether the views tell nothing about where the query is, so that even the place stays open.
+        elsewhere: Whether the place must be refused: the query stands too far off, or nobody can tell where.
     """
 
     pose: Pose | None = None
     covariance: Array | None = None
     reason: str = ""
-    undecidable: bool = False
+    elsewhere: bool = False
 
 
 def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], direction: Pose | None) -> Located:
@@ -81,10 +84,13 @@ def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], dire
     best = found[0]
     if best.near < MIN_KNOWN or position_std(best) > MAX_POSITION_STD:
         if _far(landmarks).sum() >= FAR_SHARE * len(pairs):
-            return Located(reason="all that was recognised is too far away to tell the place", undecidable=True)
+            return Located(reason="all that was recognised is too far away to tell the place", elsewhere=True)
         return Located(reason="too little of what was recognised is near enough to tell the position")
     if any(_is_rival(best, other) for other in found[1:]):
         return Located(reason="two poses explain the view alike")
+    distance = float(np.linalg.norm(best.pose[:3, 3]))
+    if distance - 2 * position_std(best) > MAX_DISTANCE_M:
+        return Located(reason=f"the same things are seen, but from {distance:.0f} m away", elsewhere=True)
     return Located(best.pose, realistic(best.covariance))
 
 

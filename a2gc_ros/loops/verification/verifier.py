@@ -77,7 +77,7 @@ class GeometricVerifier:
         if query.rays is None or keyframe.rays is None:
             return replace(place, reason=f"no pose: {fit.reason}")
         located = locate_query(query, keyframe, agreeing, fit.pose)
-        if located.undecidable:
+        if located.elsewhere:
             return replace(place, verified=False, reason=located.reason)
         if located.pose is not None:
             return replace(

@@ -115,8 +115,19 @@ def test_where_all_is_far_away_the_place_is_not_decided(query: np.ndarray) -> No
     cloud = cloud_of(direction * rng.uniform(1500, 4000, (150, 1)), rng)
     located = locate_query(cloud.view(query, rng), keyframe_of(cloud, rng), pairs_of(cloud), None)
     assert located.pose is None
-    assert located.undecidable
+    assert located.elsewhere
     assert "too far away" in located.reason
+
+
+def test_the_same_things_from_far_away_are_another_place(street) -> None:
+    rng = np.random.default_rng(9)
+    cloud = street(rng, 400)
+    ahead = cloud_of(cloud.points + np.array([0, 0, 25]), rng)
+    truth = moved((0.3, 0.0, 18.0))
+    located = locate_query(ahead.view(truth, rng), keyframe_of(ahead, rng), pairs_of(ahead), None)
+    assert located.pose is None
+    assert located.elsewhere
+    assert "m away" in located.reason
 
 
 def test_repeated_texture_gives_no_confident_pose() -> None:
@@ -150,7 +161,7 @@ def test_what_is_missing_is_said(street, options: dict, neighbours: list, said: 
     located = locate_query(cloud.view(moved((0.5, 0, 0.5)), rng), keyframe, pairs_of(cloud), None)
     assert located.pose is None
     assert said in located.reason
-    assert not located.undecidable
+    assert not located.elsewhere
 
 
 def test_a_camera_mounted_otherwise_than_said_gets_no_metres(street) -> None:
