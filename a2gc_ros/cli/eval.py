@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from a2gc_ros.errors import ConfigError
-
-if TYPE_CHECKING:
-    from a2gc_ros.evaluation.dataset import Dataset
-    from a2gc_ros.evaluation.evaluate import Outcome, Settings, Watch
 
 _EXAMPLES = """
 Measure how well models recognise places: recall@K, precision and recall, beside what others published.
@@ -35,31 +30,6 @@ Examples:
 
 - `a2gc eval --datasets sf_xl_v1 --data-root ~/data --ram 4G --compress pca512,pcaw512,pca512+rabitq`
 """
-
-
-@dataclass(frozen=True)
-class Own:
-    """Data of one's own.
-
-    Attributes:
-        database: Folder or recording that is searched.
-        queries: Folder or recording of queries.
-        truth: What tells which images are right; a file, or a topic of both recordings.
-        database_truth: The same for the database alone.
-        radius: Metres; None takes 25 for folders and 15 for recordings.
-        heading: Degrees.
-        spacing: Metres between images of a recording.
-        topic: Image topic.
-    """
-
-    database: Path
-    queries: Path
-    truth: str | None
-    database_truth: str | None
-    radius: float | None
-    heading: float
-    spacing: float
-    topic: str | None
 
 
 def register(app: typer.Typer) -> None:
@@ -114,6 +84,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
     """Measures; the help text is ``_EXAMPLES``."""
+    from a2gc_ros.cli.eval_data import Own, open_all, run_with_bars
     from a2gc_ros.cli.eval_tables import show
     from a2gc_ros.evaluation.evaluate import Settings
     from a2gc_ros.evaluation.memory import parse_size
@@ -128,13 +99,9 @@ def evaluate(
         batch=batch,
         compress=tuple(name for name in compress.split(",") if name),
     )
-    own = None
-    if database is not None and queries is not None:
-        own = Own(database, queries, truth, database_truth, radius, heading, spacing, topic)
-    elif database is not None or queries is not None:
-        raise ConfigError("--database and --queries belong together; give both.")
+    own = Own.of(database, queries, truth, database_truth, radius, heading, spacing, topic)
     names = [name for name in datasets.split(",") if name]
-    sets = _open_all(names, data_root, own, group_by)
+    sets = open_all(names, data_root, own, group_by)
     chosen = models or ["a2gc-mobilenetv2"]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
         raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
@@ -143,7 +110,7 @@ def evaluate(
     for model in chosen:
         extractor = open_extractor(model, backend=backend, precision=precision, threads=threads)  # type: ignore[arg-type]  # checked there
         console.print(f"{extractor!r}: {extractor.reason}", highlight=False, soft_wrap=True)
-        outcomes += [_run(dataset, extractor, settings, console) for dataset in sets]
+        outcomes += [run_with_bars(dataset, extractor, settings, console) for dataset in sets]
     if per_query is not None:
         write_per_query(outcomes[0], per_query)
     if predictions is not None:
@@ -153,70 +120,3 @@ def evaluate(
         typer.echo(json.dumps(found, indent=2))
     else:
         show(found)
-
-
-def _open_all(names: list[str], root: Path | None, own: Own | None, group_by: str | None) -> list[Dataset]:
-    from a2gc_ros.evaluation.datasets.catalogue import benchmark
-
-    sets = []
-    for name in names:
-        if name.endswith((".yaml", ".yml")):
-            from a2gc_training.benchmark import read_task
-
-            sets.append(read_task(Path(name), group_by))
-            continue
-        entry = benchmark(name)
-        if root is None:
-            raise ConfigError(f"Say where {name} lies: --data-root, or the environment variable A2GC_DATA.")
-        sets.append(entry.open(root))
-    if own is not None:
-        sets.append(_open_own(own))
-    if not sets:
-        raise ConfigError("There is nothing to evaluate; name --datasets, or --database and --queries.")
-    return sets
-
-
-def _open_own(own: Own) -> Dataset:
-    from a2gc_ros.evaluation.datasets.own_files import open_folders
-    from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, is_recording, open_recordings
-
-    name = f"{own.database.stem} / {own.queries.stem}"
-    recorded = [is_recording(path) for path in (own.database, own.queries)]
-    if all(recorded):
-        asked = RunOptions(own.topic, own.truth, own.spacing)
-        searched = replace(asked, truth=own.database_truth or own.truth)
-        pairing = Pairing(own.radius or Pairing.metres, own.heading)
-        return open_recordings((own.database, searched), (own.queries, asked), pairing, name=name)
-    if any(recorded):
-        raise ConfigError(f"{own.database} and {own.queries} are a recording and a folder; give two of a kind.")
-    truth = None if own.truth is None else Path(own.truth)
-    return open_folders(own.database, own.queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
-
-
-def _run(dataset: Dataset, extractor: Any, settings: Settings, console: Console) -> Outcome:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from a2gc_ros.evaluation.evaluate import evaluate as run
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        return run(dataset, extractor, settings, _watch(progress))
-
-
-def _watch(progress: Any) -> Watch:
-    """One bar for each thing that is done, its rate counted from where it began."""
-    tasks: dict[str, Any] = {}
-
-    def watch(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = progress.add_task(what, total=total, completed=done, rate="")
-        task = progress.tasks[tasks[what]]
-        progress.update(task.id, completed=done, rate=f"{task.speed:,.0f}/s" if task.speed else "")
-
-    return watch

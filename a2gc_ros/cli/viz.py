@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2gc_ros.errors import ConfigError
+from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
+from a2gc_ros.cli.viz_retrieval import retrieval
 
 if TYPE_CHECKING:
     from a2gc_ros.extract.inspection import Inspection, Inspector
@@ -34,6 +34,7 @@ OutOption = Annotated[Path, typer.Option(help="Folder for the pictures; made if 
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
+    viz_app.command()(retrieval)
     app.add_typer(viz_app, name="viz")
 
 
@@ -57,7 +58,7 @@ def match(
 
     `a2gc viz match --query a.jpg --ref b.jpg --model town.onnx --top-k 50 --threshold 0.5 --out pictures`
     """
-    _need_matplotlib()
+    need_matplotlib()
     from a2gc_ros.viz import style
     from a2gc_ros.viz.patch_matches import draw_heatmaps, draw_lines, draw_patch_similarity, match_patches
 
@@ -66,7 +67,7 @@ def match(
     descriptors = float(seen.descriptor @ other.descriptor)
     left, right = _compared(seen, query.name), _compared(other, ref.name)
     title = f"{inspector.spec.name}: {len(matches.query)} patches match, descriptors {descriptors:.3f}"
-    _make(out)
+    make_folder(out)
     style.save(draw_lines(left, right, matches, title=title), out / "feature_matching_lines.png")
     style.save(draw_patch_similarity(matches, title="Patches of both images"), out / "similarity_matrix.png")
     style.save(draw_heatmaps(left, right, matches, title=title), out / "feature_heatmap_comparison.png")
@@ -105,13 +106,13 @@ def features(
 
     `a2gc viz features --image a.jpg --model runs/town/last.ckpt --out pictures`
     """
-    _need_matplotlib()
+    need_matplotlib()
     from a2gc_ros.viz import style
     from a2gc_ros.viz.clusters import draw_clusters, draw_features
 
     inspector, (seen,) = _inspected(model, [image])
     name = inspector.spec.name
-    _make(out)
+    make_folder(out)
     style.save(draw_features(seen.image, seen.features, seen.plan, title=f"{name}: {image.name}"), out / "features.png")
     written = ["features.png"]
     if seen.plan is not None:
@@ -151,7 +152,7 @@ def draw_place_map(
 
     `a2gc viz map town.a2gc --threshold 0.8 --gap 60 --out town.png`
     """
-    _need_matplotlib()
+    need_matplotlib()
     from a2gc_ros.placemap import PlaceMap
     from a2gc_ros.viz import style
     from a2gc_ros.viz.map_matches import draw_map
@@ -161,7 +162,7 @@ def draw_place_map(
         keyframes, sessions = session_paths(opened)
         matches = best_matches(opened, keyframes, threshold=threshold, gap_s=gap)
     title = f"{place_map.name}: {len(keyframes)} keyframes, {len(matches.keyframes)} matches from {threshold:g}"
-    _make(out.parent)
+    make_folder(out.parent)
     style.save(draw_map(sessions, matches, title=title), out)
     typer.echo(f"{title}; {out}")
 
@@ -181,15 +182,3 @@ def _compared(found: Inspection, label: str) -> ComparedImage:
     rows, columns = found.features.shape[:2]
     used = None if found.plan is None else 1 - found.plan[-1]
     return ComparedImage(found.image, (rows, columns), label, used)
-
-
-def _need_matplotlib() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError("Pictures need matplotlib, which is not installed; `pip install 'a2gc_ros[viz]'`.")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The folder {folder} cannot be made ({error.strerror}); name another with --out.") from None

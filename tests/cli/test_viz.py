@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,9 @@ from typer.testing import CliRunner
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.models import build, checkpoints
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "evaluation"), str(TESTS / "ros")]
 
 
 def run(*arguments: object):
@@ -86,3 +90,29 @@ def test_a_missing_image_is_named(arguments: tuple[str, ...], sentence: str, tmp
     with pytest.raises(A2gcError, match=sentence):
         run(*arguments, "--out", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> tuple[object, ...]:
+    """Options for a miniature Pitts30k and a model that needs no training."""
+    from miniature import utm_folders
+    from thumbnail_model import write_thumbnail_model
+
+    utm_folders(tmp_path / "data", "pitts30k/images/test/database", "pitts30k/images/test/queries")
+    write_thumbnail_model(tmp_path / "thumbnail.onnx")
+    where = ("--data-root", tmp_path / "data", "--store", tmp_path / "store")
+    return ("--dataset", "pitts30k_test", "--model", tmp_path / "thumbnail.onnx", *where)
+
+
+@pytest.mark.parametrize(("options", "queries"), [((), 4), (("--count", 2), 2), (("--wrong-only",), 1)])
+def test_retrieval_shows_queries_with_their_answers(
+    benchmark: tuple[object, ...], options: tuple[object, ...], queries: int, tmp_path: Path
+) -> None:
+    shown = run("retrieval", *benchmark, *options, "--out", tmp_path / "pictures")
+    assert f"recall@1 0.500; {queries} queries on 1 pictures" in shown.stdout
+    assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["retrieval_1.png"]
+
+
+def test_retrieval_needs_something_to_show(tmp_path: Path) -> None:
+    with pytest.raises(A2gcError, match="--datasets"):
+        run("retrieval", "--out", tmp_path)

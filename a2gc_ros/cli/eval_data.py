@@ -1,0 +1,138 @@
+"""What ``a2gc eval`` and ``a2gc viz retrieval`` share: opening data sets and running a model on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from a2gc_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from a2gc_ros.evaluation.dataset import Dataset
+    from a2gc_ros.evaluation.evaluate import Outcome, Settings, Watch
+    from a2gc_ros.extract.extractor import Extractor
+
+
+@dataclass(frozen=True)
+class Own:
+    """Data of one's own.
+
+    Attributes:
+        database: Folder or recording that is searched.
+        queries: Folder or recording of queries.
+        truth: What tells which images are right; a file, or a topic of both recordings.
+        database_truth: The same for the database alone.
+        radius: Metres; None takes 25 for folders and 15 for recordings.
+        heading: Degrees.
+        spacing: Metres between images of a recording.
+        topic: Image topic.
+    """
+
+    database: Path
+    queries: Path
+    truth: str | None
+    database_truth: str | None
+    radius: float | None
+    heading: float
+    spacing: float
+    topic: str | None
+
+    @classmethod
+    def of(
+        cls,
+        database: Path | None,
+        queries: Path | None,
+        truth: str | None,
+        database_truth: str | None,
+        radius: float | None,
+        heading: float,
+        spacing: float,
+        topic: str | None,
+    ) -> Own | None:
+        """What the options name, or None where they name nothing.
+
+        Raises:
+            ConfigError: Only one of the two folders or recordings is named.
+        """
+        if database is None and queries is None:
+            return None
+        if database is None or queries is None:
+            raise ConfigError("--database and --queries belong together; give both.")
+        return cls(database, queries, truth, database_truth, radius, heading, spacing, topic)
+
+
+def open_all(names: list[str], root: Path | None, own: Own | None, group_by: str | None) -> list[Dataset]:
+    """Opens benchmarks by name, tasks by file, and the user's own data.
+
+    Raises:
+        ConfigError: There is none, or benchmarks have no root.
+        DatasetError: One is incomplete or damaged.
+    """
+    from a2gc_ros.evaluation.datasets.catalogue import benchmark
+
+    sets = []
+    for name in names:
+        if name.endswith((".yaml", ".yml")):
+            from a2gc_training.benchmark import read_task
+
+            sets.append(read_task(Path(name), group_by))
+            continue
+        entry = benchmark(name)
+        if root is None:
+            raise ConfigError(f"Say where {name} lies: --data-root, or the environment variable A2GC_DATA.")
+        sets.append(entry.open(root))
+    if own is not None:
+        sets.append(_open_own(own))
+    if not sets:
+        raise ConfigError("There is nothing to evaluate; name --datasets, or --database and --queries.")
+    return sets
+
+
+def _open_own(own: Own) -> Dataset:
+    from a2gc_ros.evaluation.datasets.own_files import open_folders
+    from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, is_recording, open_recordings
+
+    name = f"{own.database.stem} / {own.queries.stem}"
+    recorded = [is_recording(path) for path in (own.database, own.queries)]
+    if all(recorded):
+        asked = RunOptions(own.topic, own.truth, own.spacing)
+        searched = replace(asked, truth=own.database_truth or own.truth)
+        pairing = Pairing(own.radius or Pairing.metres, own.heading)
+        return open_recordings((own.database, searched), (own.queries, asked), pairing, name=name)
+    if any(recorded):
+        raise ConfigError(f"{own.database} and {own.queries} are a recording and a folder; give two of a kind.")
+    truth = None if own.truth is None else Path(own.truth)
+    return open_folders(own.database, own.queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
+
+
+def run_with_bars(dataset: Dataset, extractor: Extractor, settings: Settings, console: Console) -> Outcome:
+    """Evaluates one model on one data set, with a progress bar for each thing that is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from a2gc_ros.evaluation.evaluate import evaluate as run
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        return run(dataset, extractor, settings, _watch(progress))
+
+
+def _watch(progress: Any) -> Watch:
+    """One bar for each thing that is done, its rate counted from where it began."""
+    tasks: dict[str, Any] = {}
+
+    def watch(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = progress.add_task(what, total=total, completed=done, rate="")
+        task = progress.tasks[tasks[what]]
+        progress.update(task.id, completed=done, rate=f"{task.speed:,.0f}/s" if task.speed else "")
+
+    return watch

@@ -1,0 +1,83 @@
+"""``a2gc viz retrieval``: queries of a data set with their answers, right and wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
+from a2gc_ros.errors import ConfigError
+
+ROWS = 6
+"""Queries in one picture."""
+
+
+def retrieval(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if absent.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(help="A shipped or registered name, an ONNX file, a checkpoint.")
+    ] = "a2gc-mobilenetv2",
+    dataset: Annotated[str | None, typer.Option(help="Name of a protocol, or a .yaml file.")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)
+    ] = None,
+    database: Annotated[Path | None, typer.Option(help="Folder or recording that is searched.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Folder or recording of queries.")] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(help="Positions or right pairs (.csv, .npy); for recordings a topic or file of poses."),
+    ] = None,
+    radius: Annotated[
+        float | None, typer.Option(min=0.01, help="Metres that are right: 25 for folders, 15 for recordings.")
+    ] = None,
+    heading: Annotated[float, typer.Option(min=1, max=180, help="Degrees of heading that are right.")] = 45.0,
+    spacing: Annotated[float, typer.Option(min=0, help="Metres between images of a recording.")] = 1.0,
+    topic: Annotated[str | None, typer.Option(help="Image topic, where a recording has several.")] = None,
+    top_k: Annotated[int, typer.Option(min=1, max=10, help="Answers shown for each query.")] = 4,
+    positives: Annotated[int, typer.Option(min=0, max=5, help="Right images shown beside them.")] = 1,
+    count: Annotated[int, typer.Option(min=1, help="Most queries shown.")] = 12,
+    wrong_only: Annotated[
+        bool, typer.Option("--wrong-only", help="Only queries whose first answer is wrong, the surest first.")
+    ] = False,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder that keeps descriptors.  [default: the user's cache folder]")
+    ] = None,
+) -> None:
+    """Show queries of a data set with what a model answered and what is right.
+
+    Answers have a frame of their own colour for right and for wrong. Descriptors are those of `a2gc eval`,
+    kept and used again. Writes retrieval_1.png and so on, six queries each, spread over the data set.
+
+    Examples:
+    `a2gc viz retrieval --dataset pitts30k_test --data-root ~/data --wrong-only --out pictures`
+
+    `a2gc viz retrieval --database monday.mcap --queries friday.mcap --out pictures`
+    """
+    need_matplotlib()
+    from a2gc_ros.cli.eval_data import Own, open_all, run_with_bars
+    from a2gc_ros.cli.retrieval_pages import choose, gather
+    from a2gc_ros.evaluation.evaluate import Settings
+    from a2gc_ros.evaluation.store import default_folder
+    from a2gc_ros.extract import open_extractor
+    from a2gc_ros.viz import style
+    from a2gc_ros.viz.retrieval import draw_retrievals
+
+    own = Own.of(database, queries, truth, None, radius, heading, spacing, topic)
+    opened = open_all([] if dataset is None else [dataset], data_root, own, None)
+    if len(opened) > 1:
+        raise ConfigError("Both --dataset and --database are given; pictures are of one.")
+    settings = Settings(store=store or default_folder(), ks=(1, top_k) if top_k > 1 else (1,))
+    outcome = run_with_bars(opened[0], open_extractor(model), settings, Console(stderr=True))
+    chosen = choose(outcome, count, wrong_only)
+    make_folder(out)
+    shown = gather(outcome, chosen, top_k, positives)
+    what = "wrong first answers" if wrong_only else "answers"
+    title = f"{outcome.extractor.spec.name} on {outcome.dataset.name}: {what}, recall@1 {outcome.recall.at(1):.3f}"
+    pages = [shown[start : start + ROWS] for start in range(0, len(shown), ROWS)]
+    for number, page in enumerate(pages, start=1):
+        figure = draw_retrievals(page, rows=ROWS, answers=top_k, positives=positives, title=title)
+        style.save(figure, out / f"retrieval_{number}.png")
+    typer.echo(f"{title}; {len(shown)} queries on {len(pages)} pictures in {out}")
