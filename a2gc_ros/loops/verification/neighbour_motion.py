@@ -17,7 +17,7 @@ import numpy.typing as npt
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.clusters import shared_errors
-from a2gc_ros.loops.verification.two_view import homogeneous, line_lengths, skew
+from a2gc_ros.loops.verification.two_view import TURNS, homogeneous, line_lengths, skew
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -33,7 +33,7 @@ TURN_STD: Final = 0.01
 TURN_SHARE: Final = 0.03
 """The same as a share of the angle turned."""
 
-ITERATIONS: Final = 20
+ITERATIONS: Final = 12
 PASSES: Final = 3
 """With the noise as expected, and again as it turned out."""
 
@@ -121,7 +121,7 @@ def _minimised(
         offset = offset + step
         pose[:3, 3] += step[:3]
         pose[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
-        if np.abs(step / deviation).max() < 1e-3:
+        if np.abs(step / deviation).max() < 3e-3:
             break
     return pose, offset, normal
 
@@ -136,9 +136,9 @@ def prior_std(motion: Pose) -> Array:
 def _linearised(pose: Pose, a: Array, b: Array) -> tuple[Array, Array]:
     """Returns the Sampson errors (N,) and their derivatives (N, 6) by translation and rotation."""
     rotation, translation = pose[:3, :3], pose[:3, 3]
-    essential = skew(translation) @ rotation
-    changes = [skew(axis) @ rotation for axis in np.eye(3)]
-    changes += [skew(translation) @ skew(axis) @ rotation for axis in np.eye(3)]
+    cross = skew(translation)
+    changes = [turn @ rotation for turn in TURNS] + [cross @ turn @ rotation for turn in TURNS]
+    essential = cross @ rotation
     lines_b, lines_a = a @ essential.T, b @ essential[:, :2]
     lengths = line_lengths(lines_b, lines_a)
     residuals = (b * lines_b).sum(axis=1) / lengths

@@ -117,7 +117,7 @@ def _minimise(rotation: Matrix, direction: Matrix, a: Points, b: Points, scale: 
         if moved_cost < cost:
             improvement = cost - moved_cost
             (rotation, direction), cost, damping = moved, moved_cost, damping / 5
-            if improvement < 1e-6 * cost:
+            if improvement < 1e-5 * cost:
                 break
         else:
             damping *= 8
@@ -135,7 +135,7 @@ def _linearised(rotation: Matrix, direction: Matrix, a: Points, b: Points) -> tu
     """Returns residuals (N,) and their derivatives (N, 5) by the rotation (3) and the direction (2)."""
     cross = skew(direction)
     essential = cross @ rotation
-    changes = [cross @ skew(axis) @ rotation for axis in np.eye(3)]
+    changes = [cross @ turn @ rotation for turn in TURNS]
     changes += [skew(tangent) @ rotation for tangent in _tangents(direction).T]
     lines_b, lines_a = a @ essential.T, b @ essential[:, :2]
     lengths = line_lengths(lines_b, lines_a)
@@ -156,10 +156,10 @@ def _moved(rotation: Matrix, direction: Matrix, step: Matrix) -> tuple[Matrix, M
 
 def _tangents(direction: Matrix) -> Matrix:
     """Returns two unit vectors across a direction, (3, 2)."""
-    axis = np.eye(3)[int(np.argmin(np.abs(direction)))]
-    first = np.cross(direction, axis)
-    first /= np.linalg.norm(first)
-    return np.stack([first, np.cross(direction, first)], axis=1)
+    cross = skew(direction)
+    first = cross[:, int(np.argmin(np.abs(direction)))]
+    first = first / np.linalg.norm(first)
+    return np.stack([first, cross @ first], axis=1)
 
 
 def _covariance(rotation: Matrix, direction: Matrix, a: Points, b: Points, scale: float) -> Matrix | None:
@@ -252,3 +252,7 @@ def homogeneous(points: Points) -> Points:
 def skew(v: Matrix) -> Matrix:
     """Returns the matrix of the cross product: ``skew(v) @ w == np.cross(v, w)``."""
     return np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+
+
+TURNS: Final = tuple(skew(axis) for axis in np.eye(3, dtype=np.float64))
+"""Derivatives of a rotation by small turns about the axes."""
