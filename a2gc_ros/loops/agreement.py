@@ -32,6 +32,11 @@ BASE_ERROR_M: Final = 2.0
 
 SIGMAS: Final = 3.0
 
+ROTATION_RAD: Final = 0.02
+"""Error of a rotation whose covariance is not known."""
+
+METRES, RADIANS = slice(0, 3), slice(3, 6)
+
 
 @dataclass(frozen=True)
 class PlacedClosure:
@@ -139,7 +144,8 @@ class Agreement:
             # Neither end is farther from the other than cameras that share a view.
             apart = float(np.linalg.norm(on_query[:3, 3])) - float(np.linalg.norm(on_map[:3, 3]))
             return abs(apart) <= 2 * VIEW_M + open_m
-        (pose_a, length_a, sigma_a), (pose_b, length_b, sigma_b) = first, second
+        (pose_a, length_a, sigma_a, error_a), (pose_b, length_b, sigma_b, error_b) = first, second
+        open_m += SIGMAS * (error_a + error_b)
         around = pose_a[:3, :3] @ on_query[:3, :3] @ (on_map[:3, :3] @ pose_b[:3, :3]).T
         if _angle(around) > self._max_drift + SIGMAS * (sigma_a + sigma_b):
             return False
@@ -202,27 +208,29 @@ def _target(placed: PlacedClosure) -> tuple[int, int]:
     return match.map_index, match.session_id
 
 
-def _relative_base(placed: PlacedClosure) -> tuple[Pose, tuple[float, float], float] | None:
+def _relative_base(placed: PlacedClosure) -> tuple[Pose, tuple[float, float], float, float] | None:
     """Returns how the robot at the query stands to the robot at the keyframe, as far as a closure tells.
 
     Returns:
         ``t_keyframeBase_queryBase`` with a translation of any length, the least and largest factor on that length, and
-        the standard deviation of the rotation in radians; None where the closure has no pose or the camera's place on
-        the robot is unknown.
+        the standard deviations of the rotation in radians and of a known translation in metres; None where the closure
+        has no pose or the camera's place on the robot is unknown.
     """
     verification = placed.closure.verification
     if verification is None or verification.relative_pose is None or placed.t_base_camera is None:
         return None
     camera = verification.relative_pose
     mount = placed.t_base_camera
-    sigma = 0.02 if verification.covariance is None else float(np.sqrt(np.trace(verification.covariance[3:, 3:])))
+    sigma, error = ROTATION_RAD, 0.0
+    if verification.covariance is not None:
+        error, sigma = (float(np.sqrt(np.trace(verification.covariance[part, part]))) for part in (METRES, RADIANS))
     if verification.scale_known:
-        return mount @ camera @ geometry.inverse(mount), (1.0, 1.0), sigma
+        return mount @ camera @ geometry.inverse(mount), (1.0, 1.0), sigma, error
     # The lever from the base to the camera is short against the tolerance: the rotation is turned, the direction too.
     pose = np.eye(4)
     pose[:3, :3] = mount[:3, :3] @ camera[:3, :3] @ mount[:3, :3].T
     pose[:3, 3] = mount[:3, :3] @ camera[:3, 3]
-    return pose, (0.0, VIEW_M), sigma
+    return pose, (0.0, VIEW_M), sigma, 0.0
 
 
 def _least_gap(

@@ -8,6 +8,7 @@ and the outcome is stored in the map.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -31,6 +32,9 @@ BESIDE: Final = 4
 
 STRIDE: Final = 197
 """Where the next stretch of a large map begins, keyframes after the last one; it wanders over all of the map."""
+
+LATEST: Final = 2000
+"""Queries that a fit rests on: a law of the scenes of the last kilometres, at a cost that does not grow."""
 
 REFIT: Final = 1.05
 """The tail is fitted again when there are this many times as many queries."""
@@ -92,9 +96,9 @@ class Calibration:
 
     def __init__(self, place_map: PlaceMap) -> None:
         self._map = place_map
-        self._impostors = read_impostors(place_map)
+        self._impostors = deque(read_impostors(place_map), maxlen=LATEST)
         self._unstored: dict[int, Impostor] = {}
-        self._fitted = len(self._impostors)
+        self._count = self._fitted = len(self._impostors)
         self.tail: ImpostorTail = fit(self._impostors)
 
     @classmethod
@@ -106,7 +110,7 @@ class Calibration:
         """
         calibration = cls(place_map)
         if calibration._fitted < MIN_QUERIES:
-            calibration._impostors = list(measure(place_map).values())
+            calibration._impostors = deque(measure(place_map).values(), maxlen=LATEST)
             calibration.tail = fit(calibration._impostors)
         return calibration
 
@@ -119,12 +123,13 @@ class Calibration:
         if impostor is None:
             return
         self._impostors.append(impostor)
+        self._count += 1
         self._unstored[keyframe_id] = impostor
         if len(self._unstored) >= UNSTORED:
             write_impostors(self._map, self._unstored)
             self._unstored.clear()
-        if len(self._impostors) >= max(MIN_QUERIES, REFIT * self._fitted):
-            self._fitted = len(self._impostors)
+        if self._count >= max(MIN_QUERIES, REFIT * self._fitted):
+            self._fitted = self._count
             self.tail = fit(self._impostors)
 
 
