@@ -14,7 +14,7 @@ LARGEST_BLOCK = 16384
 """Database rows beyond which a larger block gains no speed."""
 
 RESERVE = 96 << 20
-"""Bytes for what the matrix product and faiss keep for themselves, whatever the block."""
+"""Bytes for the similarities of a slice of queries and what the matrix product keeps for itself."""
 
 NEIGHBOUR_BYTES = 3 * 12
 """A neighbour is four bytes of similarity and eight of row; the running best, the block's, and a sorted copy."""
