@@ -62,6 +62,7 @@ def rehearsal(recipe: Recipe) -> Recipe:
             nodes=1,
             strategy="auto",
             workers=0,
+            keep_images=True,
             log_every=1,
         ),
     )
