@@ -1,0 +1,80 @@
+"""Features come back from bytes as they were, nearly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2gc_ros.errors import MapError
+from a2gc_ros.loops.verification.feature_coding import decode, encode
+from a2gc_ros.loops.verification.features import FeatureExtractor, LocalFeatures, match
+from a2gc_ros.placemap import FeatureBlob
+
+ROBOT_CAMERA = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize(("kind", "bytes_each"), [("sift", 135), ("orb", 39)])
+def test_what_is_read_back_matches_as_before(town, kind: str, bytes_each: int) -> None:
+    extractor = FeatureExtractor(kind, 500)
+    a, b = (extractor.extract(town.view(town.pose(way) @ ROBOT_CAMERA)) for way in (10.0, 10.5))
+    blob = encode(a, kind)
+    assert len(blob.data) == 6 + bytes_each * len(a.points)
+    again = decode(blob, kind)
+    assert again is not None
+    assert (again.width, again.height) == (400, 300)
+    np.testing.assert_allclose(again.points, a.points, atol=1 / 128)
+    np.testing.assert_allclose(again.spreads, a.spreads, atol=1 / 16)
+    np.testing.assert_allclose(np.linalg.norm(again.descriptors, axis=1), 1, atol=1e-5)
+    assert (again.descriptors * a.descriptors).sum(axis=1).min() > 0.995
+    assert again.inverse_depths is None
+    before, after = ({tuple(pair) for pair in match(view, b, 0.85)} for view in (a, again))
+    assert len(before & after) > 0.95 * len(before | after)
+
+
+@settings(max_examples=30, deadline=None)
+@given(depths=st.lists(st.one_of(st.just(float("nan")), st.floats(0.005, 5.0)), max_size=20))
+def test_depths_are_kept_to_a_thousandth_and_gaps_stay_gaps(depths: list[float]) -> None:
+    count = len(depths)
+    inverse = np.array(depths, dtype=np.float32)
+    descriptors = np.zeros((count, 128), dtype=np.float32)
+    descriptors[:, 0] = 1
+    features = LocalFeatures(np.zeros((count, 2)), descriptors, 640, 480, np.ones(count, np.float32), inverse)
+    again = decode(encode(features, "sift"), "sift")
+    assert again is not None
+    if not np.isfinite(inverse).any():
+        assert again.inverse_depths is None
+    else:
+        np.testing.assert_allclose(again.inverse_depths, inverse, rtol=1e-3)
+
+
+def test_an_image_without_features_is_kept_too() -> None:
+    nothing = FeatureExtractor("sift", 100).extract(np.zeros((40, 60, 3), np.uint8))
+    again = decode(encode(nothing, "sift"), "sift")
+    assert again is not None
+    assert len(again.points) == 0
+
+
+def test_features_of_another_kind_are_not_compared() -> None:
+    blob = encode(FeatureExtractor("orb", 100).extract(np.zeros((40, 60, 3), np.uint8)), "orb")
+    assert decode(blob, "sift") is None
+    assert decode(FeatureBlob("superpoint/1", b"whatever"), "sift") is None
+
+
+@pytest.mark.parametrize("data", [b"", b"123", b"\x05\x00\x80\x02\xe0\x01", b"\x01\x00\x80\x02\xe0\x01" + bytes(134)])
+def test_damaged_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(MapError, match="features in the map are damaged"):
+        decode(FeatureBlob("rootsift/1", data), "sift")
+
+
+def test_depth_is_read_at_the_features_whatever_its_size() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
+    depth = np.zeros((60, 80), dtype=np.float32)
+    depth[:, 40:] = 4.0
+    features = FeatureExtractor("sift", 200).extract(image, depth)
+    assert features.inverse_depths is not None
+    right = features.points[:, 0] > 82
+    left = features.points[:, 0] < 78
+    np.testing.assert_allclose(features.inverse_depths[right], 0.25)
+    assert np.isnan(features.inverse_depths[left]).all()
