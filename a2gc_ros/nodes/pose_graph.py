@@ -65,6 +65,7 @@ class _Active:
     subscriptions: list[Subscription[Any]] = field(default_factory=list)
     waiting: deque[tuple[StampedClosure, str]] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     base_frame: str = ""
+    changed: bool = False
     odometry: int = 0
     bad: int = 0
     relocalizations: int = 0
@@ -186,12 +187,22 @@ class PoseGraphNode(LifecycleNode):
         active.odometry += 1
         active.base_frame = message.child_frame_id
         covariance = np.array(message.pose.covariance).reshape(6, 6)
-        grown = active.session.add_odometry(stamp_ns, pose, covariance if covariance.any() else None)
-        closed = self._take_waiting(active, configured)
+        try:
+            active.changed |= active.session.add_odometry(stamp_ns, pose, covariance if covariance.any() else None)
+            closed = self._take_waiting(active, configured)
+        except A2gcError as error:
+            self.get_logger().error(f"a new graph begins: {error}")
+            active.session = SlamSession(configured.settings.slam)
+            active.restarts += 1
+            return
         odom_frame = message.header.frame_id or configured.settings.odom_frame
         configured.outputs.publish_pose(stamp_ns, pose, active.session.t_map_odom(), odom_frame)
-        if grown or closed:
-            configured.outputs.publish_graph(active.session)
+        if closed:
+            self._publish_graph(active, configured)
+
+    def _publish_graph(self, active: _Active, configured: _Configured) -> None:
+        configured.outputs.publish_graph(active.session)
+        active.changed = False
 
     def _on_closures(self, message: LoopClosureCandidates) -> None:
         active = self._active
@@ -201,8 +212,11 @@ class PoseGraphNode(LifecycleNode):
             if candidate.map_index:
                 # Against a loaded map: another frame, of which this graph knows nothing.
                 active.relocalizations += 1
-            else:
+                continue
+            try:
                 active.waiting.append((closure_of(candidate), message.header.frame_id))
+            except ValueError as error:
+                self._warn(f"a closure was skipped: {error}")
 
     def _take_waiting(self, active: _Active, configured: _Configured) -> bool:
         """Gives the graph the closures that odometry has reached, or never will; says whether there were any."""
@@ -222,9 +236,12 @@ class PoseGraphNode(LifecycleNode):
         self.get_logger().warning(sentence, throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self._steady)
 
     def _report(self) -> None:
-        active = self._active
+        active, configured = self._active, self._configured
         level, sentence, values = DiagnosticStatus.OK, "not active", {}
         if active is not None:
+            # A path of thousands of poses with every metre would keep the node from its work.
+            if configured is not None and active.changed:
+                self._publish_graph(active, configured)
             graph, outcomes = active.session.graph, active.session.outcomes
             sentence = "following the odometry" if graph is not None else "no odometry yet"
             if outcomes["contradicts"] > outcomes["agrees"]:
@@ -239,7 +256,7 @@ class PoseGraphNode(LifecycleNode):
                 **{f"closures: {name}": count for name, count in outcomes.items()},
                 "closures waiting": len(active.waiting),
                 "relocalizations passed over": active.relocalizations,
-                "new graphs after a step back in time": active.restarts,
+                "new graphs begun": active.restarts,
             }
         name = f"{self.get_fully_qualified_name()}: graph"
         message = DiagnosticArray(status=[status_message(name, "gtsam", level, sentence, values)])

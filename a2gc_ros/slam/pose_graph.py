@@ -153,7 +153,11 @@ class PoseGraph:
             graph.add(factor)
         for number, pose in (poses or {}).items():
             values.insert(number, gtsam.Pose3(pose))
-        result = self._isam.update(graph, values, remove or [])
+        try:
+            result = self._isam.update(graph, values, remove or [])
+        except RuntimeError as error:
+            said = " ".join(str(error).split())
+            raise BackendError(f"GTSAM could not solve the pose graph, begin a new one: {said[:120]}") from error
         return int(result.getNewFactorsIndices()[-1])
 
     def _settle(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,11 @@ Outcome: TypeAlias = Literal["agrees", "contradicts", "no pose", "outside"]
 """What became of a closure: it agrees with the rest, or contradicts it and has no weight for now; it had no relative
 pose, and was not used; one of its stamps lies outside this run's odometry."""
 
-NEAREST_NS: int = 250_000_000
+NEAREST_NS: Final = 250_000_000
 """A stamp this near to the first or the last odometry belongs to it."""
+
+KEPT_EVERY_NS: Final = 50_000_000
+"""Odometry is kept 20 times a second, however often it comes: a day of it fits into memory."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ class SlamSession:
         """
         if self._stamps_ns and stamp_ns <= self._stamps_ns[-1]:
             return False
+        if self._is_dispensable(stamp_ns):
+            self._stamps_ns.pop()
+            self._odometry.pop()
         self._stamps_ns.append(stamp_ns)
         self._odometry.append(t_odom_base)
         if self.graph is None:
@@ -126,6 +132,16 @@ class SlamSession:
         self._nodes.append(len(self._stamps_ns) - 1)
         self._covariance_at_node = covariance
         return True
+
+    def __len__(self) -> int:
+        """Returns how many poses of the odometry are kept."""
+        return len(self._stamps_ns)
+
+    def _is_dispensable(self, stamp_ns: int) -> bool:
+        """Whether the last odometry may go, since those around it are close in time and the graph does not need it."""
+        if len(self._stamps_ns) < 2 or self._nodes[-1] == len(self._stamps_ns) - 1:
+            return False
+        return stamp_ns - self._stamps_ns[-2] < KEPT_EVERY_NS
 
     def add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> Outcome:
         """Takes in a closure; its odometry must have come before.

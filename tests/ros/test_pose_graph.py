@@ -165,7 +165,7 @@ def test_a_step_back_in_time_begins_a_new_graph(ran):
     node, _, odometry = ran
     for step in range(3):
         odometry.publish(odometry_message(step))
-    wait_for(lambda: node.count("graph", "new graphs after a step back in time") == 1, "a new graph")
+    wait_for(lambda: node.count("graph", "new graphs begun") == 1, "a new graph")
     wait_for(lambda: node.count("graph", "poses") == 3, "its poses")
     assert node.stop() == 0
 

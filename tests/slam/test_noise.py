@@ -67,6 +67,7 @@ def test_messages_that_grow_less_certain_are_believed_and_constant_ones_are_not(
 def test_what_a_driver_does_not_measure_does_not_count():
     covariance = np.diag([0.01, 0.01, 1e6, 1e6, 1e6, 0.01])
     later = np.diag([0.05, 0.01, 1e6, 1e6, 1e6, 0.01])
+    later[0, 1] = later[1, 0] = np.nan
     growth = growth_of((np.eye(4), covariance), (np.eye(4), later))
     np.testing.assert_allclose(np.diag(growth), [0, 0, 0, 0.04, 0, 0], atol=1e-12)
 

@@ -76,6 +76,17 @@ def test_images_between_poses_of_the_graph_follow_the_odometry(two_laps):
     np.testing.assert_allclose(halfway, (two_laps.odometry[3] + two_laps.odometry[4])[:3, 3] / 2, atol=1e-6)
 
 
+def test_fast_odometry_is_thinned_and_says_the_same(two_laps):
+    fine, times = SlamSession(), range(0, 20_000, 5)
+    dense = two_laps.trajectory(two_laps.odometry)
+    for ms in times:
+        fine.add_odometry(two_laps.stamp(0) + ms * 10**6, dense.interpolate(two_laps.stamp(0) + ms * 10**6))
+    assert len(fine) < 25 * 20 + len(fine.graph) < len(times) / 5
+    asked = [two_laps.stamp(0) + ms * 10**6 for ms in range(0, 19_990, 137)]
+    expected = np.stack([dense.interpolate(stamp)[:3, 3] for stamp in asked])
+    np.testing.assert_allclose(fine.corrected(asked).positions, expected, atol=0.002)
+
+
 def test_a_robot_that_stands_still_adds_nothing(two_laps):
     session = SlamSession()
     grown = [session.add_odometry(two_laps.stamp(step), np.eye(4)) for step in range(20)]
