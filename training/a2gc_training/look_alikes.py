@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -15,6 +15,7 @@ from a2gc_training.data.module import PlacesDataModule
 from a2gc_training.data.places import PlacesDataset
 from a2gc_training.data.rules import Places
 from a2gc_training.evaluate import describe
+from a2gc_training.module import PlaceTraining
 from a2gc_training.recipe import Recipe
 
 SPARE = 4
@@ -47,9 +48,10 @@ class LookAlikes(lightning.Callback):
             self._find(trainer, pl_module)
 
     def _find(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        found = None
+        found: list[NDArray[np.int64]] = []
         if trainer.is_global_zero:
-            section, model = self._recipe.sampling, pl_module.model
+            section = self._recipe.sampling
+            model = cast(PlaceTraining, pl_module).model
             training = self._data.training
             rows = _looked_at(training.places)
             descriptors = describe(

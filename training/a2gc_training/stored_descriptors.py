@@ -32,6 +32,11 @@ class TableImages:
         self.name = table.name
 
     @property
+    def origin(self) -> str:
+        """Nothing: the names are absolute."""
+        return ""
+
+    @property
     def names(self) -> Sequence[str]:
         """What each image is."""
         return [self._table.reader.identity(name) for name in self._table.images]
