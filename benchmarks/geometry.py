@@ -10,8 +10,8 @@ questions are put:
   verified, how often with a pose in metres, how far off is the pose, and is its covariance right: the normalised error
   squared (NEES) of a right covariance is a chi-square variable with six degrees of freedom, of mean 6, and below 12.59
   in 95 %;
-- relocalization: against the three most similar of all older keyframes by the model that ships; the first one that
-  gives metres counts, as in the node's service. Success within the usual classes of global localization (Sattler et
+- relocalization: against the ten most similar of all older keyframes by the model that ships; the first one that
+  gives metres counts; one image alone, no sequence. Success within the usual classes of global localization (Sattler et
   al., CVPR 2018): 0.25 m and 2 degrees, 0.5 m and 5 degrees, 5 m and 10 degrees.
 
 Errors are those of the query's camera in the keyframe's.
@@ -45,7 +45,7 @@ from a2gc_ros.placemap.thumbnails import intrinsics_json
 OLDER_S, NEAR_M, NEAR_RAD = 30.0, 8.0, np.deg2rad(35)
 CLASSES = ((0.25, 2.0), (0.5, 5.0), (5.0, 10.0))
 NEES_95 = 12.59
-MOST_SIMILAR = 3
+MOST_SIMILAR = 10
 
 
 @dataclass(frozen=True)

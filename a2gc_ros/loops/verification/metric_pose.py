@@ -21,8 +21,8 @@ DEPENDENCE: Final = 2.0
 """By this factor squared errors on the development towns were larger still than the fit, with the errors that features
 near each other share, makes them: where a scene is nearly flat, likelihoods are no parabolas."""
 
-COMMON_POSITION_STD, COMMON_TURN_STD = 0.02, 0.002
-"""What all features may have wrong in common, metres and radians, such as half a pixel of calibration or of blur."""
+COMMON_POSITION_STD, COMMON_TURN_STD = 0.01, 0.001
+"""What all features may have wrong in common, metres and radians, such as a third of a pixel of calibration or of blur."""
 
 MIN_SHARE: Final = 0.6
 """Least share of the two-view inliers that must agree with one pose among the landmarks."""
