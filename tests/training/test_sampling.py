@@ -2,16 +2,23 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from a2gc_training.data.generated import GeneratedSource
+from a2gc_training.data.module import PlacesDataModule
+from a2gc_training.data.places import load_places
 from a2gc_training.data.rules import Places
 from a2gc_training.data.sampling import PlaceSampler
+from a2gc_training.recipe import SamplingSection
 from hypothesis import given
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.images.preprocess import Preprocessing
 
 
 def places(sizes: list[int], near: list[list[int]] | None = None) -> Places:
@@ -109,3 +116,17 @@ def test_small_places_are_left_out() -> None:
 def test_too_little_data_is_refused(of: Places, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         sampler(of, **options)
+
+
+def test_a_resumed_run_begins_with_the_order_of_its_epoch() -> None:
+    source = GeneratedSource(places=8, views=2, height=24, width=32)
+    training = load_places([source], Preprocessing(height=24, width=32))
+    data = PlacesDataModule(training, [], SamplingSection(places_per_batch=2, images_per_place=2))
+    trainer: Any = SimpleNamespace(
+        current_epoch=2, global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=torch.device("cpu"))
+    )
+    data.trainer = trainer
+    third = data.sampler()
+    third.set_epoch(2)
+    # Reading processes are handed their first batches before Lightning announces the epoch.
+    assert list(data.train_dataloader().sampler) == list(third)

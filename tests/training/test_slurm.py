@@ -29,7 +29,7 @@ JOB = {
 }
 
 
-EPOCHS = 14
+EPOCHS = 6
 
 
 @pytest.fixture
