@@ -80,7 +80,7 @@ def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], dire
     rays, noise = query.rays[pairs[:, 0]], landmarks.noise_factor * query.noise[pairs[:, 0]]
     found = locate(landmarks, rays, noise, _starts(landmarks, rays, direction))
     if not found or found[0].inliers.sum() < MIN_SHARE * len(pairs):
-        return Located(reason="the matches agree with no pose among the map's landmarks")
+        return Located(reason="the matches agree with no pose among the map's landmarks", elsewhere=True)
     best = found[0]
     if best.near < MIN_KNOWN or position_std(best) > MAX_POSITION_STD:
         if _far(landmarks).sum() >= FAR_SHARE * len(pairs):
