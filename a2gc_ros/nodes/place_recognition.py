@@ -26,6 +26,7 @@ from a2gc_ros.bridges.choose import open_bridges
 from a2gc_ros.errors import A2gcError, ConfigError, ImageError
 from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
+from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes import qos, watchdog
 from a2gc_ros.nodes.camera_input import Arrival, CameraInput
 from a2gc_ros.nodes.declared_parameters import DeclaredParameters
@@ -34,7 +35,7 @@ from a2gc_ros.nodes.map_services import MapServices
 from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import NewestSlot
 from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
-from a2gc_ros.nodes.outputs import Outputs
+from a2gc_ros.nodes.outputs import Outputs, Relocalized
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
 from a2gc_ros.nodes.recogniser import Recogniser
 from a2gc_ros.nodes.run_statistics import Snapshot, Statistics
@@ -208,17 +209,7 @@ class PlaceRecognition(LifecycleNode):
         self._newest_frame = frame
         relocalized = configured.outputs.publish(frame, detection, active.camera.odometry_frame)
         if configured.bridges:
-            recognised = Recognised(
-                frame.stamp_ns,
-                frame.frame_id,
-                detection,
-                configured.recogniser.newest_descriptor,
-                configured.outputs.mounting(frame),
-                relocalized.message if relocalized else None,
-                relocalized.probability if relocalized else None,
-            )
-            for bridge in configured.bridges:
-                bridge.publish(recognised)
+            self._tell_bridges(configured, frame, detection, relocalized)
         end = time.perf_counter()
         for closure in detection.closures:
             configured.statistics.count("relocalizations" if closure.is_relocalization else "closures")
@@ -228,6 +219,21 @@ class PlaceRecognition(LifecycleNode):
         configured.statistics.finish(
             finished_s, (finished_s - arrival.at_s) * 1e3, self._age_ms(frame.stamp_ns), stages
         )
+
+    def _tell_bridges(
+        self, configured: _Configured, frame: Frame, detection: Detection, relocalized: Relocalized | None
+    ) -> None:
+        recognised = Recognised(
+            frame.stamp_ns,
+            frame.frame_id,
+            detection,
+            configured.recogniser.newest_descriptor,
+            configured.outputs.mounting(frame),
+            relocalized.message if relocalized else None,
+            relocalized.probability if relocalized else None,
+        )
+        for bridge in configured.bridges:
+            bridge.publish(recognised)
 
     def _age_ms(self, stamp_ns: int) -> float | None:
         now_ns = self.get_clock().now().nanoseconds

@@ -143,7 +143,7 @@ def growth_of(before: tuple[Pose, Matrix], after: tuple[Pose, Matrix]) -> Matrix
 
 def _measured(covariance: Matrix) -> Matrix:
     known = np.isfinite(np.diag(covariance)) & (np.diag(covariance) < UNMEASURED)
-    return np.where(np.outer(known, known) & np.isfinite(covariance), covariance, 0.0)
+    return np.asarray(np.where(np.outer(known, known) & np.isfinite(covariance), covariance, 0.0), dtype=np.float64)
 
 
 def _require_positive(noise: OdometryNoise | ClosureNoise) -> None:

@@ -175,7 +175,7 @@ class PoseGraph:
 
 
 def _factor(closure: Closure, *, robust: bool) -> Any:
-    noise = gtsam.noiseModel.Gaussian.Covariance(closure.covariance)
+    noise: Any = gtsam.noiseModel.Gaussian.Covariance(closure.covariance)
     if robust:
         noise = gtsam.noiseModel.Robust.Create(gtsam.noiseModel.mEstimator.Cauchy.Create(KERNEL), noise)
     return gtsam.BetweenFactorPose3(closure.earlier, closure.later, gtsam.Pose3(closure.measured), noise)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.bags.tum import write_tum
@@ -90,7 +91,7 @@ def draw(run: SlamRun) -> Any:
     )
 
 
-def _links(run: SlamRun, path: Trajectory) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _links(run: SlamRun, path: Trajectory) -> npt.NDArray[np.int64]:
     """Returns the rows of the path that agreeing closures join."""
     rows = {int(stamp): row for row, stamp in enumerate(path.stamps_ns)}
     pairs = [
@@ -124,8 +125,8 @@ def _table(numbers: dict[str, Any]) -> list[tuple[str, str, str]]:
     }
     rows = [("", "before", "after")]
     for key, name in names.items():
-        values = (numbers[when][key] for when in ("before", "after"))
-        rows.append((name, *("–" if value is None else f"{value:.3f}" for value in values)))
+        before, after = ("–" if (v := numbers[when][key]) is None else f"{v:.3f}" for when in ("before", "after"))
+        rows.append((name, before, after))
     return rows
 
 

@@ -13,7 +13,7 @@ Points = npt.NDArray[np.float64]
 
 
 def draw_correction(
-    before: Points, after: Points, links: Points, *, truth: Points | None = None, titles: tuple[str, str]
+    before: Points, after: Points, links: npt.NDArray[np.int64], *, truth: Points | None = None, titles: tuple[str, str]
 ) -> Figure:
     """Draws both paths from above, side by side, at one scale.
 

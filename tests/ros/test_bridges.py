@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from node_process import new_namespace
+from places import image_message, stamp, view
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from ros_probe import wait_for
+from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
@@ -104,6 +106,17 @@ def test_a_bridge_that_cannot_be_is_refused(start_node, bridges, said):
 def test_the_node_opens_the_bridges_it_is_told(start_node, probe):
     node = start_node(bridges=["lio_sam", "initialpose"]).wait_until_active()
     wait_for(lambda: probe.node.count_publishers(node.topic("lio_loop/loop_closure_detection")), "the bridge's topic")
+    images = probe.publisher(Image, node.topic("image"), best_effort=True)
+    node.wait_until_heard(images)
+    sent = iter(range(10**6))
+
+    def worked() -> bool:
+        images.publish(image_message(view(0), stamp(next(sent))))
+        time.sleep(0.1)
+        return node.count("recogniser", "processed") > 2
+
+    wait_for(worked, "images worked on, bridges told")
+    assert "an image was skipped" not in node.log
     answer = probe.call(Trigger, f"{node.name}/publish_initial_pose", Trigger.Request())
     assert "told on initialpose, once" in answer.message
     assert node.stop() == 0
