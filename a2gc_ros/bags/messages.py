@@ -12,6 +12,7 @@ from a2gc_ros.bags.trajectory import Quaternion, Vector
 from a2gc_ros.geometry import Pose, pose_from_quaternion
 from a2gc_ros.images.convert import to_rgb
 from a2gc_ros.images.decode import decode_compressed
+from a2gc_ros.images.depth import to_metres
 from a2gc_ros.images.frame import CameraIntrinsics
 
 Message = Any
@@ -37,6 +38,22 @@ def decode_image(message: Message, msgtype: str, max_size: tuple[int, int] | Non
     if msgtype == COMPRESSED_IMAGE:
         return decode_compressed(message.data, format=message.format, max_size=max_size)
     return to_rgb(
+        message.data,
+        height=message.height,
+        width=message.width,
+        encoding=message.encoding,
+        step=message.step,
+        is_bigendian=message.is_bigendian,
+    )
+
+
+def decode_depth(message: Message) -> npt.NDArray[np.float32]:
+    """Returns the pixels of a depth Image message in metres, float32 (H, W).
+
+    Raises:
+        ImageError: If it is no depth image, or damaged.
+    """
+    return to_metres(
         message.data,
         height=message.height,
         width=message.width,

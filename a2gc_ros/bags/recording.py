@@ -8,9 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from a2gc_ros.bags.covariances import PoseCovariances, covariances_of
+from a2gc_ros.bags.depth_pairing import with_depth
 from a2gc_ros.bags.message_types import TRANSFORMS
-from a2gc_ros.bags.messages import decode_image, intrinsics_of, stamp_of
+from a2gc_ros.bags.messages import decode_depth, decode_image, intrinsics_of, stamp_of
 from a2gc_ros.bags.pose_source import (
     PoseSource,
     TransformSource,
@@ -22,6 +26,7 @@ from a2gc_ros.bags.pose_source import (
 )
 from a2gc_ros.bags.skips import Skips
 from a2gc_ros.bags.storage import RawMessage, Storage, Topic
+from a2gc_ros.bags.topics import depth_topic as find_depth_topic
 from a2gc_ros.bags.topics import image_topic, info_topic, pose_topic
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import BagError, ImageError
@@ -37,6 +42,7 @@ class _Selection:
     poses: PoseSource | None
     intrinsics: CameraIntrinsics | None
     t_base_camera: Pose | None
+    depth: str | None
     start_ns: int | None
     stop_ns: int | None
     max_size: tuple[int, int] | None
@@ -98,6 +104,7 @@ class Recording:
         start: float | None = None,
         stop: float | None = None,
         *,
+        depth_topic: str | None = None,
         fixed_frame: str | None = None,
         base_frame: str | None = None,
         max_size: tuple[int, int] | None = None,
@@ -114,6 +121,7 @@ class Recording:
                 there is, an empty name takes no poses.
             trajectory: Poses from elsewhere, in place of a topic.
             info_topic: Calibration topic; None takes the one beside the images, an empty name takes none.
+            depth_topic: Topic of depth images registered to the camera (16UC1 or 32FC1); None takes none.
             start: First second wanted, counted from the start of the recording.
             stop: First second no longer wanted.
             fixed_frame: For transforms: the frame that stands still; None tries odom, map and world.
@@ -137,6 +145,7 @@ class Recording:
             poses=poses,
             intrinsics=self._intrinsics(info_topic, image),
             t_base_camera=self._mounting(poses, topic_of_body, image, base_frame),
+            depth=None if depth_topic is None else find_depth_topic(self.topics, depth_topic).name,
             start_ns=self._at(start),
             stop_ns=self._at(stop),
             max_size=max_size,
@@ -244,9 +253,9 @@ class Recording:
         return None
 
     def _decode(self, selection: _Selection) -> Iterator[Frame]:
-        for raw in self._raw({selection.image.name}, selection.start_ns, selection.stop_ns):
+        for raw, depth in self._images(selection):
             try:
-                frame, stamped = self._frame(raw, selection)
+                frame, stamped = self._frame(raw, depth, selection)
             except (BagError, ImageError) as error:
                 self.skips.add(raw.topic, error)
                 continue
@@ -268,15 +277,36 @@ class Recording:
             return frame
 
         with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-            for raw in self._raw({selection.image.name}, selection.start_ns, selection.stop_ns):
-                ahead.append((raw.topic, pool.submit(self._frame, raw, selection)))
+            for raw, depth in self._images(selection):
+                ahead.append((raw.topic, pool.submit(self._frame, raw, depth, selection)))
                 if len(ahead) > 2 * workers and (frame := next_done()) is not None:
                     yield frame
             while ahead:
                 if (frame := next_done()) is not None:
                     yield frame
 
-    def _frame(self, raw: RawMessage, selection: _Selection) -> tuple[Frame, bool]:
+    def _images(self, selection: _Selection) -> Iterator[tuple[RawMessage, RawMessage | None]]:
+        """Streams the camera's messages, each with its depth image where those were asked for."""
+        topics = {selection.image.name} | ({selection.depth} if selection.depth else set())
+        return with_depth(self._raw(topics, selection.start_ns, selection.stop_ns), selection.depth, self._stamp)
+
+    def _stamp(self, raw: RawMessage) -> int | None:
+        try:
+            return stamp_of(self._storage.deserialize(raw).header) or raw.stamp_ns
+        except BagError:
+            return None
+
+    def _depth(self, raw: RawMessage | None) -> npt.NDArray[np.float32] | None:
+        """Decodes a depth image; a damaged one is counted, and the frame goes without."""
+        if raw is None:
+            return None
+        try:
+            return decode_depth(self._storage.deserialize(raw))
+        except (BagError, ImageError) as error:
+            self.skips.add(raw.topic, error)
+            return None
+
+    def _frame(self, raw: RawMessage, depth: RawMessage | None, selection: _Selection) -> tuple[Frame, bool]:
         """Returns a frame and whether its header carried a stamp."""
         message = self._storage.deserialize(raw)
         image = decode_image(message, raw.type, selection.max_size)
@@ -290,6 +320,7 @@ class Recording:
             intrinsics=_fitting(selection.intrinsics, width, height),
             pose=selection.poses.interpolate(stamp_ns) if selection.poses is not None else None,
             t_base_camera=selection.t_base_camera,
+            depth=self._depth(depth),
         )
         return frame, bool(header_stamp)
 

@@ -87,6 +87,15 @@ def info_topic(topics: Sequence[Topic], image: Topic, wanted: str | None = None)
     return infos[0] if len(infos) == 1 and infos[0].name not in taken else None
 
 
+def depth_topic(topics: Sequence[Topic], wanted: str) -> Topic:
+    """Returns the topic of depth images that was named.
+
+    Raises:
+        BagError: If it does not exist or carries something else.
+    """
+    return _named(topics, wanted, (IMAGE,), "a topic of depth images")
+
+
 def _info_names(image: Topic) -> tuple[str, str]:
     """Returns where the calibration of a camera is published by convention, and where some drivers put it."""
     base = image.name.removesuffix("/compressed")

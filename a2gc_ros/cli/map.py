@@ -56,6 +56,9 @@ def build(
     features: Annotated[
         str, typer.Option(help="Local features kept for the geometric check: sift, orb, or none to find them later.")
     ] = "sift",
+    depth: Annotated[
+        str | None, typer.Option(help="Topic of depth images registered to the camera, for poses in metres.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build a place map from recordings, or go on with one that was interrupted.
@@ -89,6 +92,7 @@ def build(
         similarity=similarity,
         batch=batch,
         features=features,
+        depth=depth,
     )
     summaries = run(options)
     if as_json:

@@ -46,6 +46,7 @@ class BuildOptions:
         similarity: Without poses: cosine to the last keyframe below which a frame is kept.
         batch: Images described at once.
         features: Local features kept with each keyframe: sift, orb or none.
+        depth: Topic of depth images registered to the camera; None takes none.
     """
 
     bags: Sequence[Path]
@@ -64,6 +65,7 @@ class BuildOptions:
     similarity: float
     batch: int
     features: str
+    depth: str | None
 
 
 def build(options: BuildOptions) -> list[dict[str, Any]]:
@@ -127,7 +129,13 @@ def _add(
 
     trajectory = None if options.trajectory is None else read_trajectory(options.trajectory)
     frames = recording.frames(
-        options.topic, options.pose_topic, trajectory, start=options.start, stop=options.stop, max_size=DECODE_SIZE
+        options.topic,
+        options.pose_topic,
+        trajectory,
+        depth_topic=options.depth,
+        start=options.start,
+        stop=options.stop,
+        max_size=DECODE_SIZE,
     )
     source = source_identity(
         recording.path,
