@@ -126,6 +126,19 @@ class Recording:
         call(cudart.cudaGraphLaunch, self._executable, stream.handle)
 
 
+class Memory:
+    """Memory on the GPU.
+
+    Args:
+        size: In bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.address = int(call(cudart.cudaMalloc, size))
+        weakref.finalize(self, cudart.cudaFree, self.address)
+
+
 class Mirror:
     """An array in pinned host memory, which the GPU copies without a detour, and its place on the GPU.
 
@@ -138,18 +151,21 @@ class Mirror:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         pinned = int(call(cudart.cudaHostAlloc, size, cudart.cudaHostAllocDefault))
         weakref.finalize(self, cudart.cudaFreeHost, pinned)
-        self.device = int(call(cudart.cudaMalloc, size))
-        weakref.finalize(self, cudart.cudaFree, self.device)
+        self.device = Memory(size)
         raw = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(pinned))
         self.host: NDArray[Any] = raw.view(dtype).reshape(shape)
 
     def upload(self, rows: int, stream: Stream) -> None:
         """Copies the first rows to the GPU."""
-        self._copy(self.device, self.host.ctypes.data, rows, cudart.cudaMemcpyKind.cudaMemcpyHostToDevice, stream)
+        self._copy(
+            self.device.address, self.host.ctypes.data, rows, cudart.cudaMemcpyKind.cudaMemcpyHostToDevice, stream
+        )
 
     def download(self, rows: int, stream: Stream) -> None:
         """Copies the first rows from the GPU."""
-        self._copy(self.host.ctypes.data, self.device, rows, cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream)
+        self._copy(
+            self.host.ctypes.data, self.device.address, rows, cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream
+        )
 
     def _copy(self, target: int, source: int, rows: int, kind: Any, stream: Stream) -> None:
         call(cudart.cudaMemcpyAsync, target, source, self.host[:rows].nbytes, kind, stream.handle)

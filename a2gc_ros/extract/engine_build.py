@@ -65,6 +65,7 @@ def build_engine(
     configure: Callable[[Any], None],
     built: Callable[[Any], None],
     title: str,
+    workspace_mb: int = 0,
 ) -> bytes:
     """Builds an engine; a bar on stderr shows how far it is, and Ctrl-C ends it between two steps.
 
@@ -76,6 +77,7 @@ def build_engine(
         configure: Sets what the caller wants in the builder's configuration.
         built: Takes what the caller wants to keep of the configuration.
         title: Of the bar.
+        workspace_mb: The limit that ``configure`` sets on scratch space, for the error's words; 0 for none.
 
     Raises:
         BackendError: The library does not take the model, or cannot build it.
@@ -92,10 +94,19 @@ def build_engine(
         work = pool.submit(_build, trt, model, flags, most_images, configure, built, monitor)
         try:
             # In a thread of its own, since Python sees Ctrl-C only between two steps of this one.
-            return work.result()
+            plan = work.result()
         except KeyboardInterrupt:
             stop.set()
             raise
+    if plan is not None:
+        return plan
+    if workspace_mb and ran_out_of_memory(trt):
+        said = _line(log_of(trt).errors[-1])
+        raise BackendError(
+            f"{trt.__name__} {trt.__version__} cannot build the engine with {workspace_mb} MiB of workspace ({said}); "
+            "raise that limit, or give 0 for none."
+        )
+    raise failure(trt, "cannot build the engine")
 
 
 def _build(
@@ -106,7 +117,7 @@ def _build(
     configure: Callable[[Any], None],
     built: Callable[[Any], None],
     monitor: Any,
-) -> bytes:
+) -> bytes | None:
     log = log_of(trt)
     log.errors.clear()
     builder = trt.Builder(log)
@@ -126,7 +137,7 @@ def _build(
     log.errors.clear()
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise failure(trt, "cannot build the engine")
+        return None
     built(config)
     return bytes(plan)
 

@@ -55,8 +55,13 @@ class EngineLibrary(ABC):
         """The key on this machine."""
 
     @abstractmethod
-    def context(self, engine: Any) -> Any:
-        """An execution context of an engine, or None where there is no memory for it."""
+    def context(self, engine: Any, memory: Any) -> Any:
+        """An execution context of an engine, or None where there is no memory for it.
+
+        Args:
+            engine: The engine.
+            memory: The library's strategy for the context's memory.
+        """
 
     @property
     def flags(self) -> int:
@@ -101,6 +106,7 @@ class EngineLibrary(ABC):
                 configure=self.configure,
                 built=self.built,
                 title=f"{self.key.model} in {self.key.precision}",
+                workspace_mb=self.key.workspace_mb,
             )
 
         return self.cache.obtain(self.key, build, load)
@@ -135,7 +141,7 @@ class EngineRuntime:
         size = (spec.preprocessing.height, spec.preprocessing.width, 3)
         self._run = EngineRun(
             library.trt,
-            lambda: library.context(obtained.engine),
+            lambda memory: library.context(obtained.engine, memory),
             size,
             spec.descriptor_dim,
             most_images=library.key.most_images,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.cuda_calls import Mirror, Recording, Stream
+from a2gc_ros.extract.cuda_calls import Memory, Mirror, Recording, Stream
 from a2gc_ros.extract.engine_build import failure
 
 _log = logging.getLogger(__name__)
@@ -21,12 +21,12 @@ class EngineRun:
     """Runs an engine for batches up to its largest.
 
     Single images, which is what a camera gives, have a context and buffers of their own: what is recorded as a CUDA
-    graph holds only as long as nobody changes the shapes of its context. Memory for batches is taken when the first
-    one comes.
+    graph holds only as long as nobody changes the shapes of its context. Its memory is what one image needs; that for
+    batches is taken when the first one comes.
 
     Args:
         trt: The library.
-        new_context: Makes an execution context of the engine.
+        new_context: Makes an execution context of the engine, with memory for its largest batch or without any.
         image_shape: (height, width, 3).
         descriptor_dim: Length D of a descriptor.
         most_images: Largest batch of the engine.
@@ -39,7 +39,7 @@ class EngineRun:
     def __init__(
         self,
         trt: Any,
-        new_context: Callable[[], Any],
+        new_context: Callable[[Any], Any],
         image_shape: tuple[int, int, int],
         descriptor_dim: int,
         *,
@@ -50,12 +50,15 @@ class EngineRun:
         self._most = most_images
         self._stream = Stream()
 
-        def lane(images: int, recorded: bool) -> _Lane:
-            return _Lane(trt, new_context(), self._stream, (images, *image_shape), descriptor_dim, record=recorded)
+        strategy = trt.ExecutionContextAllocationStrategy
 
-        self._new_batches = lambda: lane(most_images, False)
+        def lane(images: int, memory: Any) -> _Lane:
+            return _Lane(trt, new_context(memory), self._stream, (images, *image_shape), descriptor_dim)
+
+        self._new_batches = lambda: lane(most_images, strategy.STATIC)
         self._batches: _Lane | None = None
-        self._single = lane(1, record)
+        self._single = lane(1, strategy.USER_MANAGED)
+        self._single.keep_shape(record=record)
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) of images (N, height, width, 3); any number of them."""
@@ -73,28 +76,36 @@ class EngineRun:
 class _Lane:
     """A context with its buffers."""
 
-    def __init__(
-        self, trt: Any, context: Any, stream: Stream, images: tuple[int, ...], dim: int, *, record: bool
-    ) -> None:
+    def __init__(self, trt: Any, context: Any, stream: Stream, images: tuple[int, ...], dim: int) -> None:
         if context is None:
             raise failure(trt, "cannot run the engine")
         self._trt, self._context, self._stream = trt, context, stream
         self._images = Mirror(images, np.uint8)
         self._descriptors = Mirror((images[0], dim), np.float32)
         self._rows = 0
-        self._record = record
+        self._scratch: Memory | None = None
+        self._record = False
         self._recording: Recording | None = None
         for name, mirror in (("images", self._images), ("descriptor", self._descriptors)):
-            if not context.set_tensor_address(name, mirror.device):
+            if not context.set_tensor_address(name, mirror.device.address):
                 raise failure(trt, f"does not know the tensor {name!r} of its engine")
+
+    def keep_shape(self, *, record: bool) -> None:
+        """Gives the context the memory it needs for full batches, which are then the only ones.
+
+        Args:
+            record: Whether the first run is recorded for the next ones.
+        """
+        self._set_rows(len(self._images.host))
+        self._scratch = Memory(self._context.update_device_memory_size_for_shapes())
+        self._context.set_device_memory(self._scratch.address, self._scratch.size)
+        self._record = record
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows = len(batch)
         self._images.host[:rows] = batch
         if rows != self._rows:
-            if not self._context.set_input_shape("images", batch.shape):
-                raise failure(self._trt, f"does not take a batch of shape {batch.shape}")
-            self._rows = rows
+            self._set_rows(rows)
         if self._recording is not None:
             self._recording.launch(self._stream)
         else:
@@ -104,6 +115,12 @@ class _Lane:
         if self._record:
             self._record_for_next_time()
         return descriptors
+
+    def _set_rows(self, rows: int) -> None:
+        shape = (rows, *self._images.host.shape[1:])
+        if not self._context.set_input_shape("images", shape):
+            raise failure(self._trt, f"does not take a batch of shape {shape}")
+        self._rows = rows
 
     def _enqueue(self) -> None:
         self._images.upload(self._rows, self._stream)

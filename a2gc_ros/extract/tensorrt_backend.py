@@ -82,9 +82,9 @@ class TensorRt(EngineLibrary):
             with written_beside(self._timings, bytes(timings.serialize())) as draft:
                 draft.replace(self._timings)
 
-    def context(self, engine: Any) -> Any:
+    def context(self, engine: Any, memory: Any) -> Any:
         """An ordinary context."""
-        return engine.create_execution_context()
+        return engine.create_execution_context(memory)
 
     @property
     def _flags_in_place_of_types(self) -> bool:

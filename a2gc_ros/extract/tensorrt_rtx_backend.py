@@ -47,9 +47,10 @@ class TensorRtRtx(EngineLibrary):
             workspace_mb=options.workspace_mb,
         )
 
-    def context(self, engine: Any) -> Any:
+    def context(self, engine: Any, memory: Any) -> Any:
         """A context with the library's own CUDA graphs, and with the kernels of earlier runs on this GPU."""
         config = engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(memory)
         config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         # At the first run of a shape, instead of behind the robot's back while it drives.
         config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER

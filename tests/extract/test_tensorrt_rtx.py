@@ -69,8 +69,13 @@ def test_the_builder_takes_quantised_files(samples, key, tmp_path):
 def test_a_limit_on_the_workspace_is_part_of_what_an_engine_is(tmp_path, caplog):
     obtain(SHIPPED, "fp16", tmp_path)
     caplog.clear()
-    assert obtain(SHIPPED, "fp16", tmp_path, workspace_mb=64).built
-    assert "built with a workspace in MiB of 0 and not 64" in caplog.text
+    assert obtain(SHIPPED, "fp16", tmp_path, workspace_mb=256).built
+    assert "built with a workspace in MiB of 0 and not 256" in caplog.text
+
+
+def test_a_workspace_that_is_too_small_is_named(tmp_path):
+    with pytest.raises(BackendError, match=r"with 8 MiB of workspace \(.*\); raise that limit"):
+        obtain(SHIPPED, "fp16", tmp_path, workspace_mb=8)
 
 
 def test_a_graph_that_the_builder_does_not_take_is_refused_with_its_reason(small, tmp_path):
