@@ -146,11 +146,12 @@ class LoopDetector:
                 with _timed(detection, "calibration"):
                     impostor = self._watch.observe(descriptor, self._impostors(travelled, excluded, impostors, located))
                 with _timed(detection, "filter"):
-                    self._choose_candidates(detection, travelled, located, len(excluded))
+                    likely = self._likely(detection.stamp_ns, travelled, located, len(excluded))
+                    detection.candidates = [located[at].match for at in likely]
                 with _timed(detection, "features"):
                     view = None if self._verifier is None else self._verifier.view_of_frame(frame)
                 with _timed(detection, "verification"):
-                    accepted = self._verify(detection, view, located)
+                    accepted = self._verify(detection, view, located, likely)
                 with _timed(detection, "store"):
                     detection.keyframe_id = self._store(frame, descriptor, travelled, view)
                     self._calibrations[0].add(detection.keyframe_id, impostor)
@@ -184,31 +185,32 @@ class LoopDetector:
         live = [found for found in located if found.match.map_index == 0]
         return matching.elsewhere(self._maps[0], self._session.id, excluded, live)
 
-    def _choose_candidates(
-        self, detection: Detection, travelled: float | None, located: Sequence[LocatedMatch], excluded: int
-    ) -> None:
+    def _likely(
+        self, stamp_ns: int, travelled: float | None, located: Sequence[LocatedMatch], excluded: int
+    ) -> list[int]:
+        """Returns the numbers of the matches that are worth a look at the geometry, likeliest first."""
         way = float("nan") if travelled is None else travelled
         searched = [len(place_map.columns) for place_map in self._maps]
         searched[0] -= excluded
         tails = [calibration.tail for calibration in self._calibrations]
-        probabilities = self._filter.update(Step(detection.stamp_ns, way, searched), located, tails)
+        probabilities = self._filter.update(Step(stamp_ns, way, searched), located, tails)
         likely = [
-            (probability, found.match)
-            for probability, found in zip(probabilities, located, strict=True)
-            if probability >= LIKELY and found.match.similarity >= self.config.threshold
+            at
+            for at, found in enumerate(located)
+            if probabilities[at] >= LIKELY and found.match.similarity >= self.config.threshold
         ]
         # Stable: matches of one place stay in the order of their similarity.
-        detection.candidates = [match for _, match in sorted(likely, key=lambda entry: -entry[0])]
+        return sorted(likely, key=lambda at: -probabilities[at])
 
-    def _verify(self, detection: Detection, view: View | None, located: Sequence[LocatedMatch]) -> list[LoopClosure]:
+    def _verify(
+        self, detection: Detection, view: View | None, located: Sequence[LocatedMatch], likely: Sequence[int]
+    ) -> list[LoopClosure]:
         """Accepts at most one candidate per map: neighbours of one place say the same thing again."""
         accepted = []
-        numbers = {id(found.match): at for at, found in enumerate(located)}
         for index, place_map in enumerate(self._maps):
-            candidates = [match for match in detection.candidates if match.map_index == index]
-            for match in candidates[: self.config.max_verifications]:
-                at = numbers[id(match)]
-                verification = None
+            here = [at for at in likely if located[at].match.map_index == index]
+            for at in here[: self.config.max_verifications]:
+                match, verification = located[at].match, None
                 if self._verifier is not None and view is not None:
                     keyframe = self._verifier.view_of_keyframe(place_map, match.keyframe_id)
                     verification = self._verifier.verify(view, keyframe)
