@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -18,10 +20,11 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, ODOMETRY
-from a2gc_ros.bags.messages import decode_image, intrinsics_of, pose_of, stamp_of
+from a2gc_ros.bags.messages import decode_depth, decode_image, intrinsics_of, pose_of, stamp_of
 from a2gc_ros.errors import ConfigError, ImageError
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.nodes import qos
+from a2gc_ros.nodes.depth_buffer import DepthBuffer
 from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import NewestSlot, Offer
 from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
@@ -60,6 +63,7 @@ class CameraInput:
         odometry: Where poses go.
         mounting: Tells where the camera sits on the robot.
         statistics: Where everything is counted.
+        depth: Where depth images go; None to leave them alone.
 
     Raises:
         ConfigError: If an override of the quality of service is no such value.
@@ -73,12 +77,14 @@ class CameraInput:
         odometry: OdometryBuffer,
         mounting: CameraMounting,
         statistics: Statistics,
+        depth: DepthBuffer | None = None,
     ) -> None:
         self._node = node
         self._slot = slot
         self._odometry = odometry
         self._mounting = mounting
         self._statistics = statistics
+        self._depth = depth
         self._lock = threading.Lock()
         self._intrinsics: CameraIntrinsics | None = None
         self._odometry_frame = self._base_frame = ""
@@ -94,6 +100,7 @@ class CameraInput:
                 CameraInfo, "camera_info", self._on_camera_info, qos.sensor_stream(5), callback_group=group
             ),
             node.create_subscription(Odometry, "odom", self._on_odometry, qos.sensor_stream(), callback_group=group),
+            *self._subscribe_depth(),
             *mounting.subscribe(node, group, lambda problem: statistics.fail("transforms", problem)),
         ]
 
@@ -105,6 +112,8 @@ class CameraInput:
 
     def close(self) -> None:
         """Ends the subscriptions."""
+        if self._depth is not None:
+            self._depth.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
@@ -131,7 +140,38 @@ class CameraInput:
             intrinsics=intrinsics,
             pose=pose,
             t_base_camera=self._mounting.pose(base_frame, message.header.frame_id),
+            depth=self._depth_at(stamp_ns, odometry_timeout_s),
         )
+
+    def _subscribe_depth(self) -> list[Subscription[Any]]:
+        if self._depth is None:
+            return []
+        # A group of its own: images are not to wait for depth images.
+        group = MutuallyExclusiveCallbackGroup()
+        return [
+            self._node.create_subscription(
+                Image, "depth", self._on_depth, qos.sensor_stream(8), callback_group=group, raw=True
+            )
+        ]
+
+    def _on_depth(self, data: bytes) -> None:
+        assert self._depth is not None
+        try:
+            self._depth.add(stamp_of_serialized(data), data)
+        except ImageError as error:
+            self._statistics.fail("depth", str(error))
+
+    def _depth_at(self, stamp_ns: int, timeout_s: float) -> npt.NDArray[np.float32] | None:
+        """Returns the depth image of a moment; a damaged one is counted, and the frame goes without."""
+        data = None if self._depth is None else self._depth.message_at(stamp_ns, timeout_s)
+        if data is None:
+            return None
+        try:
+            return decode_depth(deserialize_message(data, Image))
+        # rclpy raises exceptions of its C library, which have no public common class.
+        except Exception as error:
+            self._statistics.fail("depth", f"a depth image cannot be used: {error}")
+            return None
 
     def _subscribe_images(self, group: MutuallyExclusiveCallbackGroup) -> Subscription[Any]:
         try:

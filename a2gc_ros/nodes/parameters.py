@@ -105,6 +105,7 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         1000.0,
         change="anytime",
     ),
+    Parameter("depth", False, "Subscribe to `depth`: depth images registered to the camera, for poses in metres."),
     Parameter("maps", (), "Place maps to relocalise against, .a2gc files, opened read only."),
     Parameter("live_map", "", "File in which this run's keyframes are kept; empty keeps them in memory."),
     Parameter("session_name", "", "Name of this run in the live map; empty takes the UTC time of the start."),
@@ -181,6 +182,7 @@ class Settings:
     dla_core: int
     image_transport: str
     rate: float
+    depth: bool
     maps: tuple[str, ...]
     live_map: str
     session_name: str

@@ -30,6 +30,7 @@ from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes import qos, watchdog
 from a2gc_ros.nodes.camera_input import Arrival, CameraInput
 from a2gc_ros.nodes.declared_parameters import DeclaredParameters
+from a2gc_ros.nodes.depth_buffer import DepthBuffer
 from a2gc_ros.nodes.diagnostics import camera_status, recogniser_status
 from a2gc_ros.nodes.map_services import MapServices
 from a2gc_ros.nodes.mounting import CameraMounting
@@ -131,7 +132,8 @@ class PlaceRecognition(LifecycleNode):
         result = super().on_activate(state)
         try:
             mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
-            camera = CameraInput(self, settings.image_transport, slot, odometry, mounting, configured.statistics)
+            depth = DepthBuffer() if settings.depth else None
+            camera = CameraInput(self, settings.image_transport, slot, odometry, mounting, configured.statistics, depth)
         except ConfigError as error:
             self.get_logger().error(f"not activated: {error}")
             super().on_deactivate(state)
