@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from a2gc_ros.viz import style
 
@@ -28,18 +29,24 @@ def draw_correction(
     low, high = everything.min(axis=0), everything.max(axis=0)
     margin = 0.05 * float((high - low).max()) + 0.5
     with style.styled():
-        figure = style.new_figure(13.0, 6.2)
+        figure = style.new_figure(13.0, 5.6)
         for axes, path, title, colour in zip(
             figure.subplots(1, 2), (before, after), titles, (style.SECOND, style.ACCENT), strict=True
         ):
             if truth is not None:
-                axes.plot(truth[:, 0], truth[:, 1], color=style.PATH, linewidth=6, label="true path")
+                axes.plot(truth[:, 0], truth[:, 1], color=style.PATH, linewidth=6)
             segments = list(path[links]) if len(links) else []
-            axes.add_collection(LineCollection(segments, colors=style.RIGHT, linewidths=0.9, label="closures"))
-            axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=1.6, label="estimate")
+            axes.add_collection(LineCollection(segments, colors=style.RIGHT, linewidths=0.9))
+            axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=1.6)
             axes.plot(*path[0], marker="o", markersize=9, color="white", markeredgecolor=style.INK)
             axes.set(title=title, xlabel="x [m]", ylabel="y [m]", aspect="equal")
             axes.set_xlim(low[0] - margin, high[0] + margin)
             axes.set_ylim(low[1] - margin, high[1] + margin)
-            axes.legend(loc="upper right")
+        entries = [Line2D([], [], color=style.PATH, linewidth=6, label="true path")] if truth is not None else []
+        entries += [
+            Line2D([], [], color=style.SECOND, label="odometry"),
+            Line2D([], [], color=style.ACCENT, label="corrected"),
+            Line2D([], [], color=style.RIGHT, linewidth=0.9, label="closures"),
+        ]
+        figure.legend(handles=entries, loc="outside lower center", ncols=4)
     return figure
