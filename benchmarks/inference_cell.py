@@ -47,7 +47,9 @@ def extractor_cell(job: dict[str, Any]) -> dict[str, Any]:
     # One by one, as a robot's images come: a runtime's memory follows the largest batch.
     np.save(job["descriptors"], np.concatenate([extractor.run(images[i : i + 1]) for i in range(len(images))]))
     times = milliseconds(lambda: extractor.run(images[:1]), repeats=job["repeats"], seconds=job["seconds"])
-    return {"load_s": loaded, "times_ms": times, "resident_mb": resident_mb()}
+    memory = extractor.gpu_memory_mb()
+    gpu_mb = None if memory is None else memory[0]
+    return {"load_s": loaded, "times_ms": times, "resident_mb": resident_mb(), "gpu_mb": gpu_mb}
 
 
 class _Instant:
@@ -163,7 +165,33 @@ def gemm_cell(job: dict[str, Any]) -> dict[str, Any]:
     return {"gflop_per_s": 2 * rows * inner * columns / best / 1e6}
 
 
-CELLS = {"extractor": extractor_cell, "around": around_cell, "aggregator": aggregator_cell, "gemm": gemm_cell}
+def gpu_gemm_cell(_job: dict[str, Any]) -> dict[str, Any]:
+    """G(FL)OP/s of cuBLAS's large matrix products by precision: the roofline of a GPU."""
+    import torch
+
+    side, repeats = 8192, 20
+    peaks: dict[str, float] = {}
+    for precision, dtype in (("fp32", torch.float32), ("fp16", torch.float16), ("bf16", torch.bfloat16)):
+        a, b = (torch.randn(side, side, device="cuda", dtype=dtype) for _ in range(2))
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        for _ in range(3):
+            a @ b
+        start.record()
+        for _ in range(repeats):
+            a @ b
+        end.record()
+        end.synchronize()
+        peaks[precision] = 2 * side**3 * repeats / start.elapsed_time(end) / 1e6
+    return peaks
+
+
+CELLS = {
+    "extractor": extractor_cell,
+    "around": around_cell,
+    "aggregator": aggregator_cell,
+    "gemm": gemm_cell,
+    "gpu_gemm": gpu_gemm_cell,
+}
 
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
