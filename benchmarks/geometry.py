@@ -1,6 +1,7 @@
 """How well the geometric check knows where the camera is, on simulated towns with exact truth.
 
-    python benchmarks/geometry.py TOWN.mcap ... [--every 3] [--json FILE]
+    python benchmarks/geometry.py TOWN.mcap ... [--every 3] [--raw FILE.json]
+    python benchmarks/geometry.py --join FILE.json ... [--json FILE.json]
 
 Every keyframe (1 m apart) of a recording of `a2gc simulate` goes into a map. Every n-th of them that comes back to a
 place (an older one by 30 s or more lies within 8 m and looks the same way within 35 degrees) is then asked for. Two
@@ -220,13 +221,37 @@ def time_features(examiner: Examiner, recording: Path, config: LoopConfig) -> No
     examiner.milliseconds |= {"features": finding, "writing features": writing}
 
 
-def report(examiner: Examiner) -> dict[str, Any]:
+@dataclass
+class Raw:
+    """Everything that was measured, before it is summed up."""
+
+    towns: int
+    closures: Answers
+    relocalizations: Answers
+    milliseconds: dict[str, list[float]]
+
+    def join(self, path: Path) -> None:
+        """Adds what another run wrote."""
+        other = json.loads(path.read_text())
+        self.towns += other["towns"]
+        for mine, theirs in ((self.closures, other["closures"]), (self.relocalizations, other["relocalizations"])):
+            mine.asked += theirs["asked"]
+            mine.verified += theirs["verified"]
+            mine.reasons.update(theirs["reasons"])
+            mine.metres += theirs["metres"]
+            mine.degrees += theirs["degrees"]
+            mine.nees += theirs["nees"]
+        for stage, values in other["milliseconds"].items():
+            self.milliseconds[stage] = self.milliseconds.get(stage, []) + values
+
+
+def report(raw: Raw) -> dict[str, Any]:
     """Returns the figures."""
-    closures, relocalizations = examiner.closures, examiner.relocalizations
+    closures, relocalizations = raw.closures, raw.relocalizations
     metres, nees = np.array(closures.metres), np.array(closures.nees)
     found = np.array(relocalizations.metres)
     return {
-        "towns": examiner.towns,
+        "towns": raw.towns,
         "closures": {
             "asked": closures.asked,
             "verified": closures.verified / max(1, closures.asked),
@@ -247,7 +272,7 @@ def report(examiner: Examiner) -> dict[str, Any]:
             "wrong by more than 5 m": int((found > 5).sum()),
         },
         "milliseconds median, 95 %": {
-            stage: np.percentile(values, [50, 95]).tolist() for stage, values in examiner.milliseconds.items()
+            stage: np.percentile(values, [50, 95]).tolist() for stage, values in raw.milliseconds.items()
         },
     }
 
@@ -255,9 +280,11 @@ def report(examiner: Examiner) -> dict[str, Any]:
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("towns", type=Path, nargs="+", help="recordings of a2gc simulate")
+    parser.add_argument("towns", type=Path, nargs="*", help="recordings of a2gc simulate")
     parser.add_argument("--every", type=int, default=3, help="every n-th keyframe is asked for")
     parser.add_argument("--features", default="sift", choices=["sift", "orb"])
+    parser.add_argument("--raw", type=Path, help="where everything measured goes, for --join")
+    parser.add_argument("--join", type=Path, nargs="*", default=[], help="what other runs measured")
     parser.add_argument("--json", type=Path, help="where the figures go, besides")
     arguments = parser.parse_args()
     # One thread, as on a computer that has other things to do.
@@ -267,8 +294,14 @@ def main() -> None:
     for town in arguments.towns:
         examiner.ask(town)
         print(f"{town.name}: {examiner.closures.asked} asked so far", flush=True)
-    time_features(examiner, arguments.towns[0], config)
-    figures = {"settings": {"every": arguments.every, **asdict(config)}, **report(examiner)}
+    if arguments.towns:
+        time_features(examiner, arguments.towns[0], config)
+    raw = Raw(examiner.towns, examiner.closures, examiner.relocalizations, examiner.milliseconds)
+    for path in arguments.join:
+        raw.join(path)
+    if arguments.raw:
+        arguments.raw.write_text(json.dumps(asdict(raw)))
+    figures = {"settings": {"every": arguments.every, **asdict(config)}, **report(raw)}
     text = json.dumps(figures, indent=2)
     print(text)
     if arguments.json:

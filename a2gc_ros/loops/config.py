@@ -68,7 +68,9 @@ class LoopConfig:
     keyframe_min_interval_s: float = _setting(
         0.2, "Without odometry: least seconds between frames considered as keyframes.", 0.0, 1e4
     )
-    store_images: bool = _setting(True, "Keep an image with each live keyframe; the geometric check needs it.")
+    store_images: bool = _setting(
+        True, "Keep an image with each live keyframe, to look at and to find other features in."
+    )
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -82,8 +84,6 @@ class LoopConfig:
                 raise ConfigError(f"{entry.name} is {value}, it must lie between {low:g} and {high:g}")
         if self.features not in FEATURES:
             raise ConfigError(f"features is {self.features!r}, it must be one of {', '.join(FEATURES)}")
-        if self.verify and not self.store_images:
-            raise ConfigError("verify needs store_images: without images live keyframes cannot be checked")
 
     @property
     def spacing(self) -> Spacing:

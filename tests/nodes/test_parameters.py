@@ -49,11 +49,6 @@ def test_values_out_of_range_are_refused_with_their_range(name, value, said):
         Settings.from_values({**DEFAULTS, name: value})
 
 
-def test_settings_that_contradict_each_other_are_refused():
-    with pytest.raises(ConfigError, match="verify needs store_images"):
-        Settings.from_values({**DEFAULTS, "loop.store_images": False})
-
-
 @pytest.mark.parametrize(
     ("directory", "path", "whole"),
     [("/maps", "a.a2gc", "/maps/a.a2gc"), ("/maps", "/b.a2gc", "/b.a2gc"), ("~/m", "a", str(Path.home() / "m/a"))],
