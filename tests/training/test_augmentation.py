@@ -25,6 +25,7 @@ def test_all_strengths_at_zero_change_nothing() -> None:
         AugmentationSection(pitch_deg=10),
         AugmentationSection(roll_deg=10),
         AugmentationSection(zoom=0.3),
+        AugmentationSection(crop=0.4),
         AugmentationSection(perspective=0.2),
         AugmentationSection(brightness=0.5, contrast=0.5, saturation=0.5, hue=0.2),
         AugmentationSection(gamma=0.8),
@@ -77,7 +78,8 @@ def test_what_comes_into_view_is_no_black_border() -> None:
         ({"gray": 1.5}, "gray is a probability"),
         ({"yaw_deg": -1.0}, "yaw_deg is a strength"),
         ({"hue": 0.7}, "hue"),
-        ({"zoom": 1.0}, "zoom must stay below 1"),
+        ({"zoom": 1.0}, "zoom and crop must stay below 1"),
+        ({"crop": 1.0}, "zoom and crop must stay below 1"),
         ({"erase_area": (0.5, 0.2)}, "erase_area"),
         ({"rand_augment": 99}, "from 0 to 15"),
         ({"rand_augment_strength": 30}, "between 0 and 30"),
@@ -87,3 +89,14 @@ def test_what_comes_into_view_is_no_black_border() -> None:
 def test_strengths_without_sense_are_refused(options: dict[str, float], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         AugmentationSection(**options)
+
+
+def test_a_crop_enlarges_the_middle_and_shows_nothing_from_beyond_the_border() -> None:
+    torch.manual_seed(0)
+    warp = Augmentation(AugmentationSection(crop=0.5)).viewpoint.homographies(200, 48, 64)
+    scales = warp[:, 0, 0]
+    assert torch.allclose(warp[:, 1, 1], scales)
+    assert 1 <= scales.min() < 1.05
+    assert 1.9 < scales.max() <= 2
+    middle = torch.tensor([31.5, 23.5, 1.0], dtype=torch.float64)
+    assert torch.allclose(warp @ middle, middle.expand(200, 3))

@@ -51,7 +51,8 @@ class Viewpoint(nn.Module):
         if section.flip > 0:
             mirrored = torch.rand(len(images), device=images.device) < section.flip
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-        if not any((section.yaw_deg, section.pitch_deg, section.roll_deg, section.zoom, section.perspective)):
+        turns = section.yaw_deg, section.pitch_deg, section.roll_deg
+        if not any((*turns, section.zoom, section.crop, section.perspective)):
             return images
         height, width = images.shape[-2:]
         warp = self.homographies(len(images), height, width).to(images)
@@ -68,6 +69,8 @@ class Viewpoint(nn.Module):
         turn = _rotations(_symmetric(count, 3) * strengths)
         scale = torch.eye(3, dtype=torch.float64).repeat(count, 1, 1)
         scale[:, :2, :2] *= (1 + section.zoom * _symmetric(count, 1))[..., None]
+        if section.crop > 0:
+            scale[:, :2, :2] /= (1 - section.crop * torch.rand(count, 1, dtype=torch.float64))[..., None]
         # In rays of unit focal length, corners lie about one away, so displacing them by a share of the image's size
         # is a perspective row of about that share.
         tilt = torch.eye(3, dtype=torch.float64).repeat(count, 1, 1)

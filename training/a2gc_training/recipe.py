@@ -112,6 +112,7 @@ class AugmentationSection:
         pitch_deg: Camera turned up or down by up to this.
         roll_deg: Camera rolled by up to this.
         zoom: Scale drawn from [1 - zoom, 1 + zoom].
+        crop: Share of the sides that is cut away at most; the rest fills the image.
         perspective: Corners displaced by up to this share of the image's size.
         field_of_view_deg: Horizontal field of view that the turns assume.
         flip: Probability of a mirror image, the same for all images of a place.
@@ -135,6 +136,7 @@ class AugmentationSection:
     pitch_deg: float = 0.0
     roll_deg: float = 0.0
     zoom: float = 0.0
+    crop: float = 0.0
     perspective: float = 0.0
     field_of_view_deg: float = 70.0
     flip: float = 0.0
@@ -157,12 +159,15 @@ class AugmentationSection:
         for name in ("flip", "gray", "blur", "motion_blur", "shadow", "erase"):
             _require(0 <= getattr(self, name) <= 1, f"{name} is a probability; keep it between 0 and 1.")
         for name in (
-            *("yaw_deg", "pitch_deg", "roll_deg", "zoom", "perspective"),
+            *("yaw_deg", "pitch_deg", "roll_deg", "zoom", "crop", "perspective"),
             *("brightness", "contrast", "saturation", "hue", "gamma", "noise"),
         ):
             _require(getattr(self, name) >= 0, f"{name} is a strength; it cannot be negative.")
         _require(self.hue <= 0.5, "hue turns the colour circle by at most half, so keep it at 0.5 or below.")
-        _require(self.zoom < 1 and self.perspective < 0.5, "zoom must stay below 1, perspective below 0.5.")
+        _require(
+            max(self.zoom, self.crop) < 1 and self.perspective < 0.5,
+            "zoom and crop must stay below 1, perspective below 0.5.",
+        )
         _require(0 < self.field_of_view_deg < 180, "field_of_view_deg must lie between 0 and 180.")
         low, high = self.erase_area
         _require(0 < low <= high < 1, "erase_area is (smallest, largest), both between 0 and 1.")
