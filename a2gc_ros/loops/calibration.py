@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from a2gc_ros.loops import matching
 from a2gc_ros.loops.drift import DriftGate
-from a2gc_ros.loops.impostor_tail import MIN_QUERIES, ImpostorTail, fit
+from a2gc_ros.loops.impostor_tail import LEVEL_QUANTILE, MIN_QUERIES, ImpostorTail, fit
 from a2gc_ros.placemap import PlaceMap, Session
 from a2gc_ros.placemap.impostors import Impostor, read_impostors, write_impostors
 
@@ -36,8 +36,11 @@ STRIDE: Final = 197
 LATEST: Final = 2000
 """Queries that a fit rests on: a law of the scenes of the last kilometres, at a cost that does not grow."""
 
-REFIT: Final = 1.05
+REFIT: Final = 1.15
 """The tail is fitted again when there are this many times as many queries."""
+
+QUANTILES: Final = (0.2, 0.4, 0.6, LEVEL_QUANTILE)
+"""Of the impostors' maxima, where a tail may begin."""
 
 UNSTORED: Final = 32
 """Outcomes that wait to be stored together: a transaction for each would cost more than the comparison."""
@@ -99,7 +102,7 @@ class Calibration:
         self._impostors = deque(read_impostors(place_map), maxlen=LATEST)
         self._unstored: dict[int, Impostor] = {}
         self._count = self._fitted = len(self._impostors)
-        self.tail: ImpostorTail = fit(self._impostors)
+        self._tails: dict[float, ImpostorTail] = {}
 
     @classmethod
     def of_stored(cls, place_map: PlaceMap) -> Calibration:
@@ -111,7 +114,7 @@ class Calibration:
         calibration = cls(place_map)
         if calibration._fitted < MIN_QUERIES:
             calibration._impostors = deque(measure(place_map).values(), maxlen=LATEST)
-            calibration.tail = fit(calibration._impostors)
+            calibration._tails = {}
         return calibration
 
     def add(self, keyframe_id: int, impostor: Impostor | None) -> None:
@@ -130,7 +133,26 @@ class Calibration:
             self._unstored.clear()
         if self._count >= max(MIN_QUERIES, REFIT * self._fitted):
             self._fitted = self._count
-            self.tail = fit(self._impostors)
+            self._tails = {}
+
+    @property
+    def tail(self) -> ImpostorTail:
+        """The tail of the impostors, from the level at which its law holds best."""
+        return self._tail(QUANTILES[-1])
+
+    def tail_for(self, searched: int) -> ImpostorTail:
+        """Returns the tail from the level that an impostor among so many keyframes passes once in five queries.
+
+        Where few keyframes can be the place at all, a similarity tells more than the same one among all of a map.
+        """
+        compared = self.tail.compared
+        wanted = QUANTILES[-1] ** (compared / max(1, searched))
+        return self._tail(max((q for q in QUANTILES if q <= wanted), default=QUANTILES[0]))
+
+    def _tail(self, quantile: float) -> ImpostorTail:
+        if quantile not in self._tails:
+            self._tails[quantile] = fit(self._impostors, quantile)
+        return self._tails[quantile]
 
 
 def measure(

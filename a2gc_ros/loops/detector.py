@@ -192,7 +192,7 @@ class LoopDetector:
         way = float("nan") if travelled is None else travelled
         searched = [len(place_map.columns) for place_map in self._maps]
         searched[0] -= excluded
-        tails = [calibration.tail for calibration in self._calibrations]
+        tails = [calibration.tail_for(count) for calibration, count in zip(self._calibrations, searched, strict=True)]
         probabilities = self._filter.update(Step(stamp_ns, way, searched), located, tails)
         likely = [
             at

@@ -137,13 +137,18 @@ def prior() -> ImpostorTail:
     )
 
 
-def fit(impostors: Sequence[Impostor]) -> ImpostorTail:
-    """Fits the tail to the impostors of a map's queries, in the order of the queries; few give the :func:`prior`."""
+def fit(impostors: Sequence[Impostor], quantile: float = LEVEL_QUANTILE) -> ImpostorTail:
+    """Fits the tail to the impostors of a map's queries; few give the :func:`prior`.
+
+    Args:
+        impostors: In the order of the queries.
+        quantile: Of the maxima, where the tail begins. The law is that of a tail: it holds best where this is high.
+    """
     if len(impostors) < MIN_QUERIES:
         return prior()
     table = np.array([(i.similarity, i.compared, np.nan if i.beside is None else i.beside) for i in impostors])
     maxima, compared, beside = table.T
-    level = float(np.quantile(maxima, LEVEL_QUANTILE))
+    level = float(np.quantile(maxima, quantile))
     above = maxima > level
     independent = _independent_share(above)
     shapes, scales = (grid.ravel() for grid in np.meshgrid(SHAPES, SCALES, indexing="ij"))

@@ -47,6 +47,9 @@ def normalised_points(points: npt.NDArray[np.float64], intrinsics: CameraIntrins
     Returns:
         (x/z, y/z) in the optical frame, float64 (N, 2).
     """
+    if len(points) == 0:
+        # An image without any feature, as behind a lens cap; OpenCV refuses to undistort nothing.
+        return np.empty((0, 2))
     source = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 1, 2)
     if intrinsics.model == "equidistant":
         undistorted = cv2.fisheye.undistortPoints(source, intrinsics.matrix, intrinsics.distortion[:4])
