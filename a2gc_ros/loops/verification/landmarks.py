@@ -72,7 +72,7 @@ def measure(keyframe: View, used: npt.NDArray[np.int64]) -> Landmarks:
     noise = keyframe.noise[used]
     landmarks = _unknown(keyframe.rays[used], noise)
     if keyframe.features.inverse_depths is not None:
-        return _from_depth(landmarks, keyframe.features.inverse_depths[used].astype(np.float64))
+        landmarks = _from_depth(landmarks, keyframe.features.inverse_depths[used].astype(np.float64))
     if keyframe.t_odom_camera is None:
         return landmarks
     for neighbour in keyframe.neighbours():
