@@ -22,7 +22,7 @@ DEPENDENCE: Final = 2.0
 near each other share, makes them: where a scene is nearly flat, likelihoods are no parabolas."""
 
 COMMON_POSITION_STD, COMMON_TURN_STD = 0.01, 0.001
-"""What all features may have wrong in common, metres and radians, such as a third of a pixel of calibration or of blur."""
+"""What all features may have wrong in common, metres and radians, such as a third of a pixel of calibration."""
 
 MIN_SHARE: Final = 0.6
 """Least share of the two-view inliers that must agree with one pose among the landmarks."""
