@@ -14,10 +14,10 @@ PACKAGES = ("numpy", "torch", "onnxruntime", "openvino", "opencv-python-headless
 
 CAPTION = """
 Batch of one, random weights but for the model that ships; best, median and 95th percentile of the timed calls. Ratio
-and share of peak are by the best, which is what the hardware can do: on a machine with other work the median is not. The
-ratio is to eager PyTorch in float32 on the same threads in the same run; the peak is the fastest matrix product of that
-precision in the same run. The cosine is the least over eight pictures: to PyTorch, and for the file that ships, whose
-weights PyTorch does not have here, to ONNX Runtime in float32. MB is the resident memory of a process that only
+and share of peak are by the best, which is what the hardware can do: on a machine with other work the median is not.
+The ratio is to eager PyTorch in float32 on the same threads in the same run; the peak is the fastest matrix product of
+that precision in the same run. The cosine is the least over eight pictures: to PyTorch, and for the file that ships,
+whose weights PyTorch does not have here, to ONNX Runtime in float32. MB is the resident memory of a process that only
 extracts: Python, libraries, mapped files and model.
 """.strip()
 

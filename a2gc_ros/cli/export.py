@@ -83,7 +83,9 @@ def export(
     agreement = ", ".join(f"{name} {cosine:.6f}" for name, cosine in done.cosines.items())
     typer.echo(
         f"{out}: {done.spec.name}, {shape} to {done.spec.descriptor_dim}-d, {done.size / 1e6:.1f} MB, "
-        f"licence {done.spec.licence}\nfingerprint {done.spec.fingerprint}\n"
+        f"licence {done.spec.licence}\n"
+        + (f"weights beside it in {done.data}, to be copied together\n" if done.data else "")
+        + f"fingerprint {done.spec.fingerprint}\n"
         f"least cosine to PyTorch: {agreement}"
     )
 

@@ -46,6 +46,7 @@ def quantize(
 
     `a2gc quantize town.onnx --images frames/ --out town-int8.onnx --allow-drop --json`
     """
+    from a2gc_ros.extract.onnx_file import read_spec
     from a2gc_ros.extract.quantize import quantize as run
     from a2gc_ros.images.decode import read_image
 
@@ -54,11 +55,12 @@ def quantize(
         raise ConfigError(f"--images: {images} is no folder with any of {', '.join(_SUFFIXES)}.")
     paths = paths[:: -(-len(paths) // limit)]
     places = [str(path.parent) for path in paths]
+    size = read_spec(model).preprocessing.useful_size
     with Console(stderr=True).status(f"Quantising {model} on {len(paths)} images"):
         done = run(
             model,
             out,
-            [read_image(path) for path in paths],
+            [read_image(path, max_size=size) for path in paths],
             places=places if len(set(places)) > 1 else None,
             allow_drop=allow_drop,
         )

@@ -3,6 +3,8 @@
 An ONNX file is one protobuf message, ``ModelProto``: field 1 is the IR version, 7 the graph, 14 a pair (1: key,
 2: value) of metadata, repeated. Only these are looked at; the graph is skipped over, or hashed as the bytes it is.
 Protobuf joins messages by concatenation, so metadata is added by appending to the file.
+Weights of more than 2 GiB, which one message cannot hold, lie in a second file beside it; its name and checksum are
+then part of the description.
 Sources: onnx.proto of ONNX, and protobuf's description of its wire format.
 """
 
@@ -21,6 +23,7 @@ _IR_VERSION, _GRAPH, _METADATA = 1, 7, 14
 _KEY, _VALUE = 1, 2
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 _DIGEST = "a2gc.sha256"
+_DATA_NAME, _DATA_DIGEST = "a2gc.data", "a2gc.data_sha256"
 
 Buffer = bytes | mmap.mmap
 
@@ -124,15 +127,41 @@ def encode_metadata(metadata: Mapping[str, str]) -> bytes:
     )
 
 
-def describe(model: bytes, spec: ModelSpec) -> bytes:
-    """A serialised ONNX model together with its description and a checksum over graph and description."""
-    digest = _digest(memoryview(model)[parse(model).graph], spec)
-    return model + encode_metadata({**spec.to_metadata(), _DIGEST: digest})
+def describe(model: bytes, spec: ModelSpec, data: Path | None = None) -> bytes:
+    """A serialised ONNX model together with its description and a checksum over graph and description.
+
+    Args:
+        model: The serialised model.
+        spec: Its description.
+        data: The file with its weights, where they are not in the model; it has to stay beside it, under this name.
+    """
+    beside = {} if data is None else {_DATA_NAME: data.name, _DATA_DIGEST: _file_digest(data)}
+    digest = _digest(memoryview(model)[parse(model).graph], spec, beside)
+    return model + encode_metadata({**spec.to_metadata(), **beside, _DIGEST: digest})
 
 
-def _digest(graph: memoryview, spec: ModelSpec) -> str:
+def data_file(path: Path) -> Path | None:
+    """The file that holds the weights of a model file, or None where they are inside.
+
+    Raises:
+        WireError: The file is no ONNX model.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        name = parse(data).metadata.get(_DATA_NAME)
+    return None if name is None else path.parent / name
+
+
+def _digest(graph: memoryview, spec: ModelSpec, beside: Mapping[str, str]) -> str:
     digest = hashlib.sha256(graph)
-    digest.update(encode_metadata(spec.to_metadata()))
+    digest.update(encode_metadata({**spec.to_metadata(), **beside}))
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        digest.update(data)
     return digest.hexdigest()
 
 
@@ -146,11 +175,14 @@ def read_spec(path: Path) -> ModelSpec:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             found = parse(data)
             spec = ModelSpec.from_metadata(found.metadata)
+            beside = {key: found.metadata[key] for key in (_DATA_NAME, _DATA_DIGEST) if key in found.metadata}
             with memoryview(data) as view, view[found.graph] as graph:
-                digest = _digest(graph, spec)
+                digest = _digest(graph, spec, beside)
             if digest != found.metadata.get(_DIGEST):
                 raise ModelError("it does not match its checksum, so it is damaged; copy or export it again.")
-            return spec
+        if _DATA_NAME in beside:
+            _check_data(path.parent / beside[_DATA_NAME], beside.get(_DATA_DIGEST, ""))
+        return spec
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read ({error.strerror}); check the path.") from None
     except ModelError as error:
@@ -158,3 +190,13 @@ def read_spec(path: Path) -> ModelSpec:
     except ValueError as error:
         # A WireError, undecodable text, or an empty file, which mmap refuses.
         raise ModelError(f"The model {path} is no whole ONNX file ({error}); copy or export it again.") from None
+
+
+def _check_data(data: Path, expected: str) -> None:
+    try:
+        found = _file_digest(data)
+    except (OSError, ValueError):
+        # mmap refuses an empty file with a ValueError.
+        raise ModelError(f"its weights, the file {data.name}, are not beside it; copy both files.") from None
+    if found != expected:
+        raise ModelError(f"its weights, the file {data.name}, do not match their checksum; copy or export both again.")

@@ -9,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.freed_memory import return_freed_memory
 from a2gc_ros.extract.runtime import Precision
 
 _ERRORS_ONLY = 3
@@ -43,6 +44,7 @@ class OnnxRuntime:
             )
         except Exception as error:  # onnxruntime raises classes of its own that share only Exception
             raise BackendError(f"ONNX Runtime cannot load {path} ({error}); export it again.") from None
+        return_freed_memory()
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) of images (N, height, width, 3)."""

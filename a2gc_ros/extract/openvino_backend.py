@@ -10,6 +10,7 @@ import openvino
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.freed_memory import return_freed_memory
 from a2gc_ros.extract.runtime import Precision
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -56,6 +57,9 @@ class OpenVinoRuntime:
             self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load {path} ({_first_line(error)}); export it again.") from None
+        # The uncompiled model first: it holds weights of its own.
+        del model, core
+        return_freed_memory()
         self._lock = threading.Lock()
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from a2gc_ros.extract.backends import installed_file_backends
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.half_weights import widen_weights
-from a2gc_ros.extract.onnx_file import describe, read_spec
+from a2gc_ros.extract.onnx_file import data_file, describe, read_spec
 from a2gc_ros.extract.recall import nearest_other, recall_at_1
 from a2gc_ros.extract.written_beside import written_beside
 
@@ -112,6 +112,8 @@ def quantize(
     spec = read_spec(source)
     if spec.precision == "int8":
         raise ModelError(f"{source} is quantised already; quantise the file that `a2gc export` wrote.")
+    if data_file(source) is not None:
+        raise ModelError(f"{source} has its weights in a file beside it, which the quantiser cannot read; keep fp32.")
     if len(images) < 2:
         raise ModelError(f"{len(images)} images are too few to quantise {source} on; give some hundred.")
     before = open_extractor(source, precision="fp32")

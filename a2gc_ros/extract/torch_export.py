@@ -25,7 +25,7 @@ from a2gc_ros.extract.half_weights import store_weights_in_half
 from a2gc_ros.extract.onnx_file import describe
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.extract.torch_fold import fold
-from a2gc_ros.extract.written_beside import written_beside
+from a2gc_ros.extract.written_beside import folder_beside, move_out, written_beside
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.inside import look_inside
@@ -40,7 +40,7 @@ LEAST_COSINE: dict[ExportPrecision, float] = {"fp32": 0.9999, "fp16": 0.999}
 """Between a file's descriptors and PyTorch's; a file below it is not written."""
 
 LARGEST_FILE = 2**31 - 1
-"""Bytes of one protobuf message, and so of an ONNX file that holds its weights."""
+"""Bytes of one protobuf message, and so of an ONNX file that holds its weights; larger ones go to a file beside it."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,16 @@ class Exported:
     Attributes:
         path: The file.
         spec: Its description.
-        size: Its length in bytes.
+        size: Its length in bytes, together with that of ``data``.
         cosines: Least cosine to PyTorch's descriptors over the checked images, for each runtime that checked it.
+        data: The file with the weights where they are too many for one, which has to stay beside it.
     """
 
     path: Path
     spec: ModelSpec
     size: int
     cosines: dict[str, float]
+    data: Path | None = None
 
 
 class Deployed(nn.Module):
@@ -102,33 +104,62 @@ def export_onnx(
         images: RGB images of any size to check the file on, besides generated ones.
 
     Raises:
-        ModelError: The model is too large for one file, or the file's descriptors differ from PyTorch's.
+        ModelError: The file's descriptors differ from PyTorch's.
         BackendError: No runtime is installed to check the file with.
     """
     bytes_each = 4 if precision == "fp32" else 2
-    weights = sum(p.numel() for p in model.parameters()) * bytes_each
-    if weights > LARGEST_FILE:
-        raise ModelError(
-            f"{model.name} has {weights / 2**30:.1f} GiB of weights, and one ONNX file holds under 2 GiB"
-            + ("; try precision fp16." if precision == "fp32" else ".")
-        )
+    is_large = sum(p.numel() for p in model.parameters()) * bytes_each > LARGEST_FILE
     preprocessing = model.preprocessing
     graph = _trace(Deployed(fold(model.bake()), features=features), preprocessing)
     if precision == "fp16":
         store_weights_in_half(graph.graph)
     spec = ModelSpec(model.name, model.descriptor_dim, preprocessing, fingerprint(model), licence, precision)
+    checked = [*check_images(preprocessing), *images]
+    if is_large:
+        return _write_two(model, graph, out, spec, checked)
     content = describe(graph.SerializeToString(), spec)
+    del graph
     with written_beside(out, content) as draft:
-        cosines = _compare(model, draft, [*check_images(preprocessing), *images])
-        least = min(cosines.values())
-        if not least >= LEAST_COSINE[precision]:
-            raise ModelError(
-                f"{model.name}: the exported file's descriptors differ from PyTorch's (cosine {least:.6f}, and "
-                f"{LEAST_COSINE[precision]} is the least for {precision}), so {out} was not written"
-                + ("; export in fp32." if precision == "fp16" else "; please report this model.")
-            )
+        cosines = _accept(model, draft, out, spec, checked)
         draft.replace(out)
     return Exported(out, spec, len(content), cosines)
+
+
+def _write_two(
+    model: PlaceModel, graph: onnx.ModelProto, out: Path, spec: ModelSpec, images: Sequence[NDArray[np.uint8]]
+) -> Exported:
+    """Writes the graph to one file and its weights, which are taken out of ``graph``, to another beside it."""
+    with folder_beside(out) as folder:
+        draft, data = folder / out.name, folder / f"{out.name}.data"
+        onnx.save(graph, draft, save_as_external_data=True, location=data.name)
+        draft.write_bytes(describe(draft.read_bytes(), spec, data))
+        cosines = _accept(model, draft, out, spec, images)
+        size = draft.stat().st_size + data.stat().st_size
+        # The weights first: whatever is cut off here, a file that has its name matches its weights or is refused.
+        move_out(data, out.parent / data.name)
+        move_out(draft, out)
+    return Exported(out, spec, size, cosines, out.parent / data.name)
+
+
+def _accept(
+    model: PlaceModel, draft: Path, out: Path, spec: ModelSpec, images: Sequence[NDArray[np.uint8]]
+) -> dict[str, float]:
+    """Compares a draft with PyTorch, and returns the least cosine for each runtime.
+
+    Raises:
+        ModelError: One is below what is asked.
+        BackendError: No runtime is installed.
+    """
+    cosines = _compare(model, draft, images)
+    least = min(cosines.values())
+    wanted = LEAST_COSINE["fp16" if spec.precision == "fp16" else "fp32"]
+    if not least >= wanted:
+        raise ModelError(
+            f"{model.name}: the exported file's descriptors differ from PyTorch's (cosine {least:.6f}, and "
+            f"{wanted} is the least for {spec.precision}), so {out} was not written"
+            + ("; export in fp32." if spec.precision == "fp16" else "; please report this model.")
+        )
+    return cosines
 
 
 def check_images(preprocessing: Preprocessing) -> list[NDArray[np.uint8]]:

@@ -27,3 +27,18 @@ def written_beside(out: Path, content: bytes) -> Iterator[Path]:
         yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_beside(out: Path) -> Iterator[Path]:
+    """A folder in the folder of ``out``, for files that belong together and refer to each other by name; removed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
+        yield Path(folder)
+
+
+def move_out(draft: Path, out: Path) -> None:
+    """Gives a finished draft its name once it is on the disk."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.replace(out)

@@ -17,6 +17,7 @@ from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, ConfigError, ModelError
 from a2gc_ros.extract import open_extractor, torch_export
 from a2gc_ros.extract.half_weights import store_weights_in_half
+from a2gc_ros.extract.quantize import quantize
 from a2gc_ros.extract.torch_export import export_onnx
 from a2gc_ros.models import build, checkpoints
 
@@ -144,10 +145,51 @@ def test_a_model_that_gives_no_numbers_is_refused(small, traced, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_above_two_gigabytes_is_refused_before_any_work(tmp_path, monkeypatch):
+@pytest.fixture
+def in_two_files(small, traced, tmp_path, monkeypatch):
+    """A small model exported as one above 2 GiB is."""
+    traced(small)
     monkeypatch.setattr(torch_export, "LARGEST_FILE", 1000)
-    with pytest.raises(ModelError, match="one ONNX file holds under 2 GiB; try precision fp16"):
-        export_onnx(tiny(), tmp_path / "g.onnx", licence="CC0-1.0")
+    return export_onnx(small.model, tmp_path / "large.onnx", licence="CC0-1.0")
+
+
+def test_a_model_above_two_gigabytes_has_its_weights_beside_it(small, in_two_files, tmp_path):
+    done = in_two_files
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "large.onnx", tmp_path / "large.onnx.data"]
+    assert done.data == tmp_path / "large.onnx.data"
+    assert done.size == done.path.stat().st_size + done.data.stat().st_size
+    assert done.path.stat().st_size < 0.1 * done.data.stat().st_size
+    assert done.spec == small.exported.spec
+    assert set(done.cosines) == {"openvino", "onnxruntime"}
+    batch = small.batch(2)
+    for backend in ("openvino", "onnxruntime"):
+        np.testing.assert_allclose(
+            open_extractor(done.path, backend=backend).run(batch), small.expected(batch), atol=2e-5
+        )
+    with pytest.raises(ModelError, match="weights in a file beside it"):
+        quantize(done.path, tmp_path / "int8.onnx", [np.zeros((9, 9, 3), np.uint8)] * 2)
+
+
+def flip_a_byte(data):
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (flip_a_byte, "large.onnx.data, do not match their checksum"),
+        (lambda data: data.write_bytes(data.read_bytes()[:-1]), "do not match their checksum"),
+        (lambda data: data.write_bytes(b""), "are not beside it"),
+        (lambda data: data.unlink(), "large.onnx.data, are not beside it"),
+        (lambda data: data.rename(data.with_name("other.data")), "are not beside it"),
+    ],
+)
+def test_weights_beside_a_file_that_are_damaged_or_missing_are_refused(in_two_files, damage, words):
+    damage(in_two_files.data)
+    with pytest.raises(ModelError, match=words):
+        open_extractor(in_two_files.path)
 
 
 def test_the_command_exports_a_checkpoint_at_another_size(tmp_path):

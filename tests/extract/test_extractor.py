@@ -14,6 +14,7 @@ from PIL import Image
 from a2gc_ros.errors import A2gcError, BackendError, ConfigError, ImageError, ModelError
 from a2gc_ros.extract import Extractor, ModelSpec, open_extractor
 from a2gc_ros.extract.onnx_file import describe, read_spec
+from a2gc_ros.images.decode import decode_compressed, read_image
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models import checkpoints
 from a2gc_ros.models.fingerprint import fingerprint
@@ -92,7 +93,9 @@ def test_images_of_any_size_become_descriptors(small):
     prepared = np.stack([extractor.prepare(image) for image in images])
     np.testing.assert_allclose(descriptors, extractor.run(prepared), atol=2e-6)
     np.testing.assert_allclose(extractor.extract_one(images[1]), descriptors[1], atol=2e-6)
+    np.testing.assert_allclose(np.stack(list(extractor.stream(iter(images)))), descriptors, atol=2e-6)
     assert extractor.extract([]).shape == (0, small.model.descriptor_dim)
+    assert list(extractor.stream([])) == []
     assert extractor.run(small.batch(0)).shape == (0, small.model.descriptor_dim)
 
 
@@ -116,6 +119,35 @@ def test_the_drift_of_the_resize_on_photographs(small, shared_data):
         theirs = np.asarray(large.resize((70, 56), Image.Resampling.BILINEAR))
         ours = extractor.extract_one(np.asarray(large))
         assert cosines(ours[None], extractor.run(theirs[None])).min() >= 0.999
+
+
+def test_a_jpeg_decoded_at_a_fraction_of_its_size_has_the_same_descriptor(sample):
+    coarse = np.random.default_rng(3).integers(0, 256, (45, 80, 3), np.uint8)
+    picture = cv2.resize(coarse, (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+    extractor = opened(sample, "onnxruntime")
+    reduced = decode_compressed(jpeg, max_size=extractor.spec.preprocessing.useful_size)
+    assert reduced.shape == (135, 240, 3)
+    whole = extractor.extract_one(decode_compressed(jpeg))
+    assert cosines(extractor.extract_one(reduced)[None], whole[None]).min() >= 0.999
+
+
+def test_reduced_decoding_is_as_near_to_pillows_resize_as_whole_decoding(shared_data):
+    """On the model that ships, which small changes move further than random weights."""
+    extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+    size = extractor.spec.preprocessing.useful_size
+    drifts = []
+    for path in sorted((shared_data / "ie_tower").rglob("*.jpg"))[::320]:
+        photograph = cv2.resize(read_image(path), (1920, 1080), interpolation=cv2.INTER_CUBIC)
+        jpeg = cv2.imencode(".jpg", photograph[..., ::-1])[1].tobytes()
+        whole, reduced = decode_compressed(jpeg), decode_compressed(jpeg, max_size=size)
+        assert reduced.shape == (540, 960, 3)
+        theirs = np.asarray(Image.fromarray(whole).resize((320, 240), Image.Resampling.BILINEAR))
+        expected, *both = extractor.extract([theirs, whole, reduced])
+        drifts.append([1 - expected @ descriptor for descriptor in both])
+    of_whole, of_reduced = np.mean(drifts, axis=0)
+    assert of_reduced <= of_whole + 5e-4
+    assert np.max(drifts) <= 5e-3
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
