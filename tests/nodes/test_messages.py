@@ -59,11 +59,12 @@ def match(similarity: float = 0.9, map_index: int = 0) -> Match:
 def test_a_detection_becomes_a_message_field_by_field():
     covariance = np.arange(36.0).reshape(6, 6)
     verification = Verification(True, 40, 50, np.eye(4), covariance, scale_known=True)
-    closures = [LoopClosure(match(), verification, 0.75), LoopClosure(match(0.8, 2))]
+    closures = [LoopClosure(match(), verification, 0.75, 9), LoopClosure(match(0.8, 2))]
     message = detection_message(Detection(2_000_000_005, 11, closures=closures), "camera")
     assert (message.header.stamp.sec, message.header.frame_id) == (2, "camera")
     first, second = message.candidates
-    assert (first.query_keyframe_id, first.keyframe_id, first.session_id, first.map_index) == (11, 7, 3, 0)
+    # One that was held back names the keyframe of its own image, not of this one.
+    assert (first.query_keyframe_id, first.keyframe_id, first.session_id, first.map_index) == (9, 7, 3, 0)
     assert (first.query_stamp.nanosec, first.keyframe_stamp.nanosec) == (5, 1)
     assert first.similarity == pytest.approx(0.9)
     assert first.probability == 0.75
