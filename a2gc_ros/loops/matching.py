@@ -84,10 +84,15 @@ def nearest(
             ),
             ordinal=int(columns.ordinals[row]),
             travelled=float(columns.travelled[row]),
-            position=tuple(columns.positions[row].tolist()),
+            position=_triple(columns.positions[row]),
         )
         for similarity, row in zip(similarities[0][found], rows, strict=True)
     ]
+
+
+def _triple(position: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = position.tolist()
+    return x, y, z
 
 
 def elsewhere(

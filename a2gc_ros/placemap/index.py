@@ -73,7 +73,7 @@ class ExactIndex:
     kind = "exact"
 
     def __init__(self, dim: int) -> None:
-        self._faiss = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        self._faiss: Any = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
 
     def __len__(self) -> int:
         return int(self._faiss.ntotal)
