@@ -58,9 +58,12 @@ def parse(name: str) -> Compression:
         ConfigError: It is none.
     """
     match = _NAME.fullmatch(name)
-    coder = match and (match["coder"] or ("pq" if match["bytes"] else None))
-    if not match or not name or bool(match["plus"]) != bool(match["dim"] and coder):
-        raise ConfigError(f"There is no compression {name}; write it as pca512, pcaw512, pca512+rabitq, pq64 or sq8.")
+    unknown = ConfigError(f"There is no compression {name}; write it as pca512, pcaw512, pca512+rabitq, pq64 or sq8.")
+    if not name or not match:
+        raise unknown
+    coder = match["coder"] or ("pq" if match["bytes"] else None)
+    if bool(match["plus"]) != bool(match["dim"] and coder):
+        raise unknown
     if coder == "rabitq" and not match["dim"]:
         raise ConfigError("rabitq needs a projection before it, or it finds nothing; write it as pca512+rabitq.")
     dim = int(match["dim"]) if match["dim"] else None

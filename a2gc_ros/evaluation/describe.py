@@ -57,7 +57,7 @@ def describe(
     )
     store = DescriptorStore(parent, key)
     try:
-        todo = np.flatnonzero(np.asarray(store.marks) != marks)
+        todo = np.flatnonzero(np.asarray(store.marks) != marks).astype(np.int64)
         on_progress(len(marks) - len(todo), len(marks))
         _fill(store, images, marks, todo, extractor, batch, on_progress)
     except BaseException:

@@ -128,7 +128,8 @@ def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: 
             on_progress=lambda done, total: watch("Searching", done, total),
         )
         searched = time.monotonic()
-        scored = np.arange(len(dataset.queries)) if dataset.scored is None else np.flatnonzero(dataset.scored)
+        counts = np.ones(len(dataset.queries), bool) if dataset.scored is None else dataset.scored
+        scored = np.flatnonzero(counts).astype(np.int64)
         positives = [dataset.truth[int(query)] for query in scored]
         smaller = []
         for compression in compressions:

@@ -141,7 +141,8 @@ def open_recordings(
     )
     ignored = None
     if alone:
-        admitted = np.searchsorted(searched.stamps_ns, asked.stamps_ns - round(pairing.min_gap_s * 1e9), side="right")
+        latest = asked.stamps_ns - round(pairing.min_gap_s * 1e9)
+        admitted = np.searchsorted(searched.stamps_ns, latest, side="right").astype(np.int64)
         ignored = [np.arange(first, len(searched.names), dtype=np.int64) for first in admitted]
         truth = PastTruth(truth, admitted)
     within = f"within {pairing.metres:g} m, headings within {pairing.degrees:g}°"

@@ -6,6 +6,7 @@ positions have made-up ones there: frames 25/10.5 m apart (Nordland), pairs 1 km
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class UtmFolders:
         )
 
 
-def positions_in(names: list[str] | tuple[str, ...], root: Path) -> NDArray[np.float64]:
+def positions_in(names: Sequence[str], root: Path) -> NDArray[np.float64]:
     """Reads UTM positions, float64 (N, 2), from file names.
 
     Raises:
