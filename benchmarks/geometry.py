@@ -165,7 +165,6 @@ class Examiner:
         self._extractor = open_extractor("a2gc-mobilenetv2", threads=1)
         self.closures, self.relocalizations = Answers(), Answers()
         self.milliseconds: dict[str, list[float]] = {"verification": []}
-        self.towns = 0
 
     def ask(self, recording: Path) -> None:
         """Asks about one recording."""
@@ -181,7 +180,6 @@ class Examiner:
                 verification = self._verify(verifier, place_map, query, nearest)
                 self.closures.add(verification, geometry.relative(nearest.t_world_camera, query.t_world_camera))
                 self._relocalize(verifier, place_map, query, older, kept)
-        self.towns += 1
 
     def _verify(self, verifier: GeometricVerifier, place_map: PlaceMap, query: Kept, keyframe: Kept) -> Verification:
         begin = time.perf_counter()
@@ -291,16 +289,18 @@ def main() -> None:
     cv2.setNumThreads(1)
     config = LoopConfig(features=arguments.features)
     examiner = Examiner(arguments.every, config)
-    for town in arguments.towns:
-        examiner.ask(town)
-        print(f"{town.name}: {examiner.closures.asked} asked so far", flush=True)
-    if arguments.towns:
-        time_features(examiner, arguments.towns[0], config)
-    raw = Raw(examiner.towns, examiner.closures, examiner.relocalizations, examiner.milliseconds)
+    raw = Raw(0, examiner.closures, examiner.relocalizations, examiner.milliseconds)
     for path in arguments.join:
         raw.join(path)
-    if arguments.raw:
-        arguments.raw.write_text(json.dumps(asdict(raw)))
+    for town in arguments.towns:
+        examiner.ask(town)
+        raw.towns += 1
+        print(f"{town.name}: {examiner.closures.asked} asked so far", flush=True)
+        # After each town, so that what was measured survives an interruption.
+        if arguments.raw:
+            arguments.raw.write_text(json.dumps(asdict(raw)))
+    if arguments.towns:
+        time_features(examiner, arguments.towns[0], config)
     figures = {"settings": {"every": arguments.every, **asdict(config)}, **report(raw)}
     text = json.dumps(figures, indent=2)
     print(text)
