@@ -100,7 +100,8 @@ def test_a_quantised_file_gets_steps_around_zero_and_biases_in_float(samples, tm
         assert not zeros.any()
         assert node.input[0] not in stored or stored[node.input[0]].data_type == TensorProto.INT8
     batch = sample.batch(6)
-    assert cosines(run(typed, batch), run(file.read_bytes(), batch)).mean() > 0.98
+    # Coarser steps, so less alike than float and int8 are; a wrong step would leave nothing alike.
+    assert cosines(run(typed, batch), run(file.read_bytes(), batch)).mean() > 0.95
 
 
 @pytest.mark.parametrize("graph", [b"\x08\x0a\x3a\x04\x0a\x02\x08\x01", b"\x08\x0a\x3a\x02\x0a\x09"])
