@@ -31,7 +31,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "SALAD head": ("model.name=salad-mobilenetv2",),
     "GeM, whitened": (
         "model.name=gem-mobilenetv2",
-        "model.options={projection: 1024}",
+        "model.options={projection: 512}",
     ),
 }
 """Entries of the recipe that each variant replaces."""
@@ -49,12 +49,11 @@ def main() -> None:
     sets = [Tower(arguments.data / "ie_tower"), RobotRun(arguments.data / "robot_run")]
     with tempfile.TemporaryDirectory() as folder:
         outcomes = {UNTRAINED: [_judged(gem(Path(folder)), sets, arguments.out / "gem.npz")]}
-    for name, changes in VARIANTS.items():
-        outcomes[name] = []
-        for seed in arguments.seeds:
+    for seed in arguments.seeds:
+        for name, changes in VARIANTS.items():
             run = arguments.out / f"{name.replace(',', '').replace(' ', '-')}-{seed}"
             model = _trained(changes, seed, run)
-            outcomes[name].append(_judged(open_extractor(model), sets, run / "scores.npz"))
+            outcomes.setdefault(name, []).append(_judged(open_extractor(model), sets, run / "scores.npz"))
     _show(outcomes)
 
 

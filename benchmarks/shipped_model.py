@@ -50,7 +50,7 @@ def main() -> None:
     print(f"held-out floors: {', '.join(HELD_OUT)}; database: all {len(tower)} photographs")
     for name in arguments.model:
         extractor = open_extractor(name)
-        print(f"\n{name}: {extractor.spec.descriptor_dim}-d, {extractor.backend}, {extractor.fingerprint[:12]}\n")
+        print(f"\n{name}: {extractor.spec.descriptor_dim}-d, {extractor.backend}, {extractor.spec.fingerprint[:12]}\n")
         print("| protocol | queries | measure | ours | GeM | margin |\n|---|---|---|---|---|---|")
         for ours, other in zip(judge(extractor, sets), theirs, strict=True):
             cells = [ours.interval(), other.interval(), ours.margin_over(other)]
