@@ -1,6 +1,6 @@
 """How fast a model runs on this machine's CPU, by backend and precision, next to eager PyTorch in the same run.
 
-    python benchmarks/inference.py                                     # what docs/export.md shows; most of an hour
+    python benchmarks/inference.py                                     # what docs/export.md shows; a quarter of an hour
     python benchmarks/inference.py --models a2gc-dinov2-vitb14:322     # one of them; its rows replace earlier ones
     python benchmarks/inference.py --models a2gc-mobilenetv2:shipped --threads 1 --out mine
 
