@@ -137,8 +137,7 @@ def growth_of(before: tuple[Pose, Matrix], after: tuple[Pose, Matrix]) -> Matrix
     carry = adjoint(geometry.relative(after[0], before[0]))
     difference = end - carry @ start @ carry.T
     values, vectors = np.linalg.eigh((difference + difference.T) / 2)
-    growth: Matrix = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    return growth
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T, dtype=np.float64)
 
 
 def _measured(covariance: Matrix) -> Matrix:
