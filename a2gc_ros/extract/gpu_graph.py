@@ -97,6 +97,8 @@ def _centre_on_zero(graph: onnx.GraphProto) -> None:
         if renamed[0] not in stored:
             offset = numpy_helper.to_array(stored[zero]).astype(np.float32)
             step = numpy_helper.to_array(stored[scale]) * np.maximum(offset, 255 - offset) / np.float32(127)
+            # A layer that is all but silent: what is computed in float16 has no finer steps.
+            step = np.maximum(step, np.finfo(np.float16).smallest_subnormal)
             for name, values in zip(renamed, (step.astype(np.float32), np.zeros(offset.shape, np.int8)), strict=True):
                 stored[name] = numpy_helper.from_array(values, name)
                 graph.initializer.append(stored[name])
