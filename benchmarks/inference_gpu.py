@@ -119,7 +119,17 @@ def measure(name: str, size: tuple[int, int], options: argparse.Namespace, conso
 
 def as_markdown(machine: str, rows: list[Row]) -> str:
     """The table, and what it was measured on."""
-    heads = ("model", "size", "backend", "precision", "ms best", "median", "p95", "× compiled torch fp16", "cosine")
+    heads: tuple[str, ...] = (
+        "model",
+        "size",
+        "backend",
+        "precision",
+        "ms best",
+        "median",
+        "p95",
+        "× compiled torch fp16",
+        "cosine",
+    )
     heads += ("GPU MB", "load s", "of peak")
     lines = ["# Inference on a GPU", "", machine, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:

@@ -30,7 +30,7 @@ _HALF: dict[Precision, int] = {
     "bf16": TensorProto.BFLOAT16,
     "int8": TensorProto.FLOAT16,
 }
-_LARGEST = {TensorProto.FLOAT16: 65504.0, TensorProto.BFLOAT16: 3.38e38}
+_LARGEST: dict[int, float] = {TensorProto.FLOAT16: 65504.0, TensorProto.BFLOAT16: 3.38e38}
 
 
 def typed_for_gpu(model: Path, precision: Precision) -> bytes:
@@ -123,7 +123,7 @@ def _compute_backbone_in(model: onnx.ModelProto, half: int) -> None:
     floats = _float_tensors(model)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     in_half = set(_nodes_in_half(graph, weights))
-    types = dict.fromkeys(floats, TensorProto.FLOAT)
+    types: dict[str, int] = dict.fromkeys(floats, int(TensorProto.FLOAT))
     made: dict[tuple[str, int], str] = {}
     nodes: list[onnx.NodeProto] = []
 

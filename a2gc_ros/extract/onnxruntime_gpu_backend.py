@@ -43,7 +43,7 @@ class _GpuSession(ABC):
         offered = onnxruntime.get_available_providers()
         if self.provider not in offered:
             raise BackendError(
-                f"The onnxruntime that is installed has no {self.provider} (it has {', '.join(offered)}); put "
+                f"{self.name}: the onnxruntime that is installed has no {self.provider} (it has {', '.join(offered)}); put "
                 "onnxruntime-gpu in its place."
             )
         if not has_gpu():
