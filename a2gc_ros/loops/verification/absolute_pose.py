@@ -181,7 +181,7 @@ def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> 
     spread = carried @ np.swapaxes(by_landmark, 1, 2)
     spread[:, [0, 1], [0, 1]] += noise[:, None] ** 2
     root = np.linalg.cholesky(spread)
-    errors = np.linalg.solve(root, (rays - moved)[:, :, None])[:, :, 0]
+    errors: Array = np.linalg.solve(root, (rays - moved)[:, :, None])[:, :, 0].astype(np.float64)
     # What the query says about the inverse depth: the derivative belongs to the depth that both together want, or
     # noise in the landmarks would draw the camera towards the keyframe.
     pull = np.linalg.solve(root, carried[:, :, 2:])[:, :, 0]

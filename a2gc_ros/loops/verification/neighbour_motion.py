@@ -94,7 +94,7 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> Neighbour
             return None
         errors = np.abs(_linearised(pose, rays_a, rays_b)[0]) / noise
         factor = float(np.clip(np.quantile(errors[errors <= GROSS], 0.8) / NORMAL_80, *NOISE_FACTORS))
-    inverse = np.linalg.inv(normal)
+    inverse: Array = np.linalg.inv(normal).astype(np.float64)
     residuals, jacobian = _linearised(pose, rays_a, rays_b)
     pulls = (_weights(residuals, factor * noise) * residuals)[:, None] * jacobian
     covariance = inverse + shared_errors(a, pulls, inverse)
