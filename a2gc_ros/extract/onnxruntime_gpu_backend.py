@@ -43,8 +43,8 @@ class _GpuSession(ABC):
         offered = onnxruntime.get_available_providers()
         if self.provider not in offered:
             raise BackendError(
-                f"{self.name}: the onnxruntime that is installed has no {self.provider} (it has {', '.join(offered)}); put "
-                "onnxruntime-gpu in its place."
+                f"{self.name}: the onnxruntime that is installed has no {self.provider} (it has {', '.join(offered)}); "
+                "put onnxruntime-gpu in its place."
             )
         if not has_gpu():
             raise BackendError(f"{self.name} finds no NVIDIA GPU here; use a CPU backend.")
