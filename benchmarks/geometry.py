@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ class Answers:
 
     asked: int = 0
     verified: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, int] = field(default_factory=dict)
     metres: list[float] = field(default_factory=list)
     degrees: list[float] = field(default_factory=list)
     nees: list[float] = field(default_factory=list)
@@ -85,7 +84,7 @@ class Answers:
         self.asked += 1
         self.verified += verification.verified
         if not verification.scale_known:
-            self.reasons[verification.reason] += 1
+            self.reasons[verification.reason] = self.reasons.get(verification.reason, 0) + 1
             return
         assert verification.relative_pose is not None
         assert verification.covariance is not None
@@ -235,7 +234,8 @@ class Raw:
         for mine, theirs in ((self.closures, other["closures"]), (self.relocalizations, other["relocalizations"])):
             mine.asked += theirs["asked"]
             mine.verified += theirs["verified"]
-            mine.reasons.update(theirs["reasons"])
+            for reason, count in theirs["reasons"].items():
+                mine.reasons[reason] = mine.reasons.get(reason, 0) + count
             mine.metres += theirs["metres"]
             mine.degrees += theirs["degrees"]
             mine.nees += theirs["nees"]
@@ -260,7 +260,7 @@ def report(raw: Raw) -> dict[str, Any]:
             "NEES median (5.35)": float(np.median(nees)),
             "NEES mean (6)": float(nees.mean()),
             "NEES below 12.59 (0.95)": float((nees < NEES_95).mean()),
-            "no metres because": dict(closures.reasons.most_common()),
+            "no metres because": closures.reasons,
         },
         "relocalization": {
             "asked": relocalizations.asked,
