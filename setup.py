@@ -96,7 +96,10 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), *find_packages("training")],
     package_dir={"a2gc_training": "training/a2gc_training"},
-    package_data={PACKAGE: ["py.typed", "shipped/*", "models/*.yaml", "evaluation/*.yaml", "evaluation/datasets/*.yaml"], "a2gc_training": ["py.typed"]},
+    package_data={
+        PACKAGE: ["py.typed", "shipped/*", "models/*.yaml", "evaluation/*.yaml", "evaluation/datasets/*.yaml"],
+        "a2gc_training": ["py.typed"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -19,6 +19,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,9 +205,7 @@ def main() -> None:
         if not path.exists() and not arguments.no_render:
             render(path, seed)
         if path.exists():
-            outcomes.append(
-                remembered(kept / f"closures_{model}_{seed}.json", lambda p=path: measure(town(p, extractor)))
-            )
+            outcomes.append(remembered(kept / f"closures_{model}_{seed}.json", partial(measure_town, path, extractor)))
     if outcomes:
         print(show("Simulated towns", outcomes), "\n")
     if arguments.data:
@@ -216,10 +215,15 @@ def main() -> None:
         )
         print(show("robot_run", [run]), "\n")
         tower = [
-            remembered(kept / f"closures_{model}_tower_{number}.json", lambda w=walk: measure(w, odometry=False))
+            remembered(kept / f"closures_{model}_tower_{number}.json", partial(measure, walk, odometry=False))
             for number, walk in enumerate(tower_walks(arguments.data / "ie_tower", extractor, WALKS))
         ]
         print(show("Tower, without odometry", tower))
+
+
+def measure_town(path: Path, extractor: Extractor) -> dict[str, Any]:
+    """Reads and measures one town; a town that was remembered is not read."""
+    return measure(town(path, extractor))
 
 
 def render(path: Path, seed: int) -> None:

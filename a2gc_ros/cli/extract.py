@@ -25,7 +25,9 @@ def extract(
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.", show_default=False)],
     model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = "a2gc-mobilenetv2",
-    backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, or a runtime that docs/export.md lists, such as openvino.")
+    ] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
     threads: Annotated[int, typer.Option(help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
 ) -> None:

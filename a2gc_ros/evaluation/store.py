@@ -122,7 +122,7 @@ class DescriptorStore:
         They are read, not mapped: mapped pages would count as memory of this process.
         """
         half = np.empty((stop - start, self.dim), np.float16)
-        _read_fully(self._rows, memoryview(half).cast("B"), self._offset + start * self.dim * HALF_BYTES)
+        _read_fully(self._rows, half.reshape(-1).view(np.uint8).data, self._offset + start * self.dim * HALF_BYTES)
         return half.astype(np.float32)
 
     def write(self, rows: NDArray[np.int64], descriptors: NDArray[np.float32], marks: NDArray[np.int64]) -> None:

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 def log_of(trt: Any) -> Any:
     """The one logger of a library: errors are kept for our own messages, the rest goes to Python's log."""
 
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the base is only known when the library is loaded
+    class Log(trt.ILogger):
         def __init__(self) -> None:
             super().__init__()
             # The last few: what an operation says that fails.
@@ -152,7 +152,7 @@ def _add_profile(builder: Any, network: Any, config: Any, most_images: int) -> N
 
 
 def _monitor(trt: Any, progress: Progress, title: str, stop: threading.Event) -> Any:
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]  # as above
+    class Monitor(trt.IProgressMonitor):
         """Shows the phases that are under way, each below the one it is part of."""
 
         def __init__(self) -> None:

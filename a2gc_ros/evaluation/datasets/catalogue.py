@@ -18,6 +18,7 @@ from a2gc_ros.evaluation.datasets.layout import Layout
 from a2gc_ros.evaluation.datasets.msls import MslsTree
 from a2gc_ros.evaluation.datasets.npy_lists import NpyLists
 from a2gc_ros.evaluation.datasets.utm_folders import UtmFolders
+from a2gc_ros.evaluation.images import FileImages
 
 _KINDS: dict[str, type[Any]] = {
     "utm_folders": UtmFolders,
@@ -154,6 +155,7 @@ def inspect(entry: Benchmark, root: Path) -> Inspection:
     absent = [
         str(images.root / name)
         for images in (dataset.database.images, dataset.queries.images)
-        for name in images.missing()  # type: ignore[attr-defined]  # benchmarks are files
+        if isinstance(images, FileImages)
+        for name in images.missing()
     ]
     return Inspection(layout.title, dataset.asked, len(dataset.database), absent, dataset.differs)

@@ -13,7 +13,7 @@ import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,11 +128,11 @@ def _walk(data: bytes) -> Any:
         elif name == "EMPTY_LIST":
             stack.append([])
         elif name in ("BINPUT", "LONG_BINPUT"):
-            memo[argument] = stack[-1]
+            memo[cast(int, argument)] = stack[-1]
         elif name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
+            stack.append(memo[cast(int, argument)])
         elif name in _STEPS:
             _STEPS[name](stack, argument)
         elif name == "STOP":
