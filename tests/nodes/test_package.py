@@ -26,7 +26,10 @@ KEYS = {
     "yaml": "python3-yaml",
 }
 # Extras: they are only needed for training, export, simulation, or where that runtime is chosen.
-OPTIONAL = {"torch", "onnx", "onnxscript", "openvino", "safetensors", "mujoco", "glfw", "OpenGL", "google", "gtsam"}
+OPTIONAL = {
+    *("torch", "onnx", "onnxscript", "openvino", "safetensors", "tensorrt", "tensorrt_rtx", "cuda"),
+    *("mujoco", "glfw", "OpenGL", "google", "gtsam"),
+}
 
 
 def imported(path) -> set[str]:
