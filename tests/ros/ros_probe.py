@@ -28,6 +28,10 @@ def wait_for(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S
         time.sleep(0.02)
 
 
+class LostAnswerError(AssertionError):
+    """A service was asked and no answer came."""
+
+
 class Probe:
     """A node in the test's process, spinning in a thread."""
 
@@ -78,4 +82,4 @@ class Probe:
             future.add_done_callback(lambda _, event=answered: event.set())
             if answered.wait(timeout_s / tries):
                 return future.result()
-        raise AssertionError(f"{name} does not answer")
+        raise LostAnswerError(f"{name} does not answer")
