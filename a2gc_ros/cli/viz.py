@@ -137,20 +137,20 @@ def features(
 def draw_place_map(
     place_map: Annotated[Path, typer.Argument(help="A place map (.a2gc).", show_default=False)],
     out: Annotated[Path, typer.Option(help="The .png to write.", show_default=False)],
-    threshold: Annotated[float, typer.Option(min=-1, max=1, help="Least similarity of a match that is drawn.")] = 0.7,
+    most: Annotated[int, typer.Option(min=1, help="How many matches are drawn, the most alike first.")] = 150,
     gap: Annotated[
         float, typer.Option(min=0, help="Seconds that keyframes of one session must lie apart to be matched.")
     ] = 30.0,
 ) -> None:
     """Draw the paths of a place map, and which of its keyframes look alike.
 
-    Every keyframe is joined with the one most like it. These are matches of descriptors alone, unchecked: `a2gc
+    Keyframes are joined with the one most like them. These are matches of descriptors alone, unchecked: `a2gc
     replay` draws verified closures.
 
     Examples:
     `a2gc viz map town.a2gc --out town.png`
 
-    `a2gc viz map town.a2gc --threshold 0.8 --gap 60 --out town.png`
+    `a2gc viz map town.a2gc --most 50 --gap 60 --out town.png`
     """
     need_matplotlib()
     from a2gc_ros.placemap import PlaceMap
@@ -160,8 +160,8 @@ def draw_place_map(
 
     with PlaceMap.open(place_map, read_only=True) as opened:
         keyframes, sessions = session_paths(opened)
-        matches = best_matches(opened, keyframes, threshold=threshold, gap_s=gap)
-    title = f"{place_map.name}: {len(keyframes)} keyframes, {len(matches.keyframes)} matches from {threshold:g}"
+        matches = best_matches(opened, keyframes, most=most, gap_s=gap)
+    title = f"{place_map.name}: {len(keyframes)} keyframes, the {len(matches.keyframes)} matches most alike"
     make_folder(out.parent)
     style.save(draw_map(sessions, matches, title=title), out)
     typer.echo(f"{title}; {out}")

@@ -33,13 +33,13 @@ def session_paths(place_map: PlaceMap) -> tuple[list[Keyframe], list[SessionPath
     return keyframes, sessions
 
 
-def best_matches(place_map: PlaceMap, keyframes: Sequence[Keyframe], *, threshold: float, gap_s: float) -> MapMatches:
+def best_matches(place_map: PlaceMap, keyframes: Sequence[Keyframe], *, most: int, gap_s: float) -> MapMatches:
     """Finds for each keyframe the one most like it in another session, or at least a gap away in its own.
 
     Args:
         place_map: The map.
         keyframes: Those that are matched with each other; matches count their places in this sequence.
-        threshold: Least cosine.
+        most: How many matches are kept, the most alike first; similarities of different models have different scales.
         gap_s: Seconds.
     """
     rows = {keyframe.id: row for row, keyframe in enumerate(keyframes)}
@@ -48,12 +48,13 @@ def best_matches(place_map: PlaceMap, keyframes: Sequence[Keyframe], *, threshol
     for row, keyframe in enumerate(keyframes):
         for similarity, other_id in zip(similarities[row], ids[row], strict=True):
             other_row = rows.get(int(other_id))
-            if other_row is None or similarity < threshold:
+            if other_row is None:
                 continue
             other = keyframes[other_row]
             if other.session_id != keyframe.session_id or abs(other.stamp_ns - keyframe.stamp_ns) >= gap_s * 1e9:
                 found[min(row, other_row), max(row, other_row)] = float(similarity)
                 break
+    best = sorted(found, key=lambda pair: -found[pair])[:most]
     return MapMatches(
-        np.array(list(found), dtype=np.int64).reshape(-1, 2), np.array(list(found.values()), dtype=np.float32)
+        np.array(best, dtype=np.int64).reshape(-1, 2), np.array([found[pair] for pair in best], dtype=np.float32)
     )
