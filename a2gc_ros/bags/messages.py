@@ -37,14 +37,7 @@ def decode_image(message: Message, msgtype: str, max_size: tuple[int, int] | Non
     """
     if msgtype == COMPRESSED_IMAGE:
         return decode_compressed(message.data, format=message.format, max_size=max_size)
-    return to_rgb(
-        message.data,
-        height=message.height,
-        width=message.width,
-        encoding=message.encoding,
-        step=message.step,
-        is_bigendian=message.is_bigendian,
-    )
+    return to_rgb(message.data, **_layout(message))
 
 
 def decode_depth(message: Message) -> npt.NDArray[np.float32]:
@@ -53,14 +46,12 @@ def decode_depth(message: Message) -> npt.NDArray[np.float32]:
     Raises:
         ImageError: If it is no depth image, or damaged.
     """
-    return to_metres(
-        message.data,
-        height=message.height,
-        width=message.width,
-        encoding=message.encoding,
-        step=message.step,
-        is_bigendian=message.is_bigendian,
-    )
+    return to_metres(message.data, **_layout(message))
+
+
+def _layout(message: Message) -> dict[str, Any]:
+    """How the bytes of an Image message are to be read."""
+    return {name: getattr(message, name) for name in ("height", "width", "encoding", "step", "is_bigendian")}
 
 
 def intrinsics_of(message: Message) -> CameraIntrinsics | None:

@@ -9,6 +9,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from a2gc_ros.cli.eval_data import (
+    DatabaseOption,
+    DataRootOption,
+    HeadingOption,
+    Own,
+    QueriesOption,
+    RadiusOption,
+    SpacingOption,
+    StoreOption,
+    TopicOption,
+    TruthOption,
+    open_all,
+    run_with_bars,
+)
 from a2gc_ros.errors import ConfigError
 
 _EXAMPLES = """
@@ -45,24 +59,17 @@ def evaluate(
         ),
     ] = None,
     datasets: Annotated[str, typer.Option(help="Names of protocols or .yaml files, with commas between them.")] = "",
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)
-    ] = None,
-    database: Annotated[Path | None, typer.Option(help="Folder or recording that is searched.")] = None,
-    queries: Annotated[Path | None, typer.Option(help="Folder or recording of queries.")] = None,
-    truth: Annotated[
-        str | None,
-        typer.Option(help="Positions or right pairs (.csv, .npy); for recordings a topic or file of poses."),
-    ] = None,
+    data_root: DataRootOption = None,
+    database: DatabaseOption = None,
+    queries: QueriesOption = None,
+    truth: TruthOption = None,
     database_truth: Annotated[
         str | None, typer.Option(help="Poses of the database's recording, where they are not --truth.")
     ] = None,
-    radius: Annotated[
-        float | None, typer.Option(min=0.01, help="Metres that are right: 25 for folders, 15 for recordings.")
-    ] = None,
-    heading: Annotated[float, typer.Option(min=1, max=180, help="Degrees of heading that are right.")] = 45.0,
-    spacing: Annotated[float, typer.Option(min=0, help="Metres between images of a recording.")] = 1.0,
-    topic: Annotated[str | None, typer.Option(help="Image topic, where a recording has several.")] = None,
+    radius: RadiusOption = None,
+    heading: HeadingOption = 45.0,
+    spacing: SpacingOption = 1.0,
+    topic: TopicOption = None,
     group_by: Annotated[
         str | None, typer.Option(help="Column of a .yaml's table: queries that resemble each other, for --ci.")
     ] = None,
@@ -73,9 +80,7 @@ def evaluate(
     ram: Annotated[str, typer.Option(help="Memory that the search may take, the whole process counted.")] = "4G",
     faiss_gpu: Annotated[bool, typer.Option("--faiss-gpu", help="Search on a GPU with faiss-gpu.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Images that run through the model at once.")] = 16,
-    store: Annotated[
-        Path | None, typer.Option(help="Folder that keeps descriptors.  [default: the user's cache folder]")
-    ] = None,
+    store: StoreOption = None,
     backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
@@ -84,7 +89,6 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
     """Measures; the help text is ``_EXAMPLES``."""
-    from a2gc_ros.cli.eval_data import Own, open_all, run_with_bars
     from a2gc_ros.cli.eval_tables import show
     from a2gc_ros.evaluation.evaluate import Settings
     from a2gc_ros.evaluation.memory import parse_size

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 
 from a2gc_ros.errors import ConfigError
@@ -14,6 +15,24 @@ if TYPE_CHECKING:
     from a2gc_ros.evaluation.dataset import Dataset
     from a2gc_ros.evaluation.evaluate import Outcome, Settings, Watch
     from a2gc_ros.extract.extractor import Extractor
+
+DataRootOption = Annotated[
+    Path | None, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)
+]
+DatabaseOption = Annotated[Path | None, typer.Option(help="Folder or recording that is searched.")]
+QueriesOption = Annotated[Path | None, typer.Option(help="Folder or recording of queries.")]
+TruthOption = Annotated[
+    str | None, typer.Option(help="Positions or right pairs (.csv, .npy); for recordings a topic or file of poses.")
+]
+RadiusOption = Annotated[
+    float | None, typer.Option(min=0.01, help="Metres that are right: 25 for folders, 15 for recordings.")
+]
+HeadingOption = Annotated[float, typer.Option(min=1, max=180, help="Degrees of heading that are right.")]
+SpacingOption = Annotated[float, typer.Option(min=0, help="Metres between images of a recording.")]
+TopicOption = Annotated[str | None, typer.Option(help="Image topic, where a recording has several.")]
+StoreOption = Annotated[
+    Path | None, typer.Option(help="Folder that keeps descriptors.  [default: the user's cache folder]")
+]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from a2gc_ros.cli.eval_data import (
+    DatabaseOption,
+    DataRootOption,
+    HeadingOption,
+    Own,
+    QueriesOption,
+    RadiusOption,
+    SpacingOption,
+    StoreOption,
+    TopicOption,
+    TruthOption,
+    open_all,
+    run_with_bars,
+)
 from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.errors import ConfigError
 
@@ -21,30 +35,21 @@ def retrieval(
         str, typer.Option(help="A shipped or registered name, an ONNX file, a checkpoint.")
     ] = "a2gc-mobilenetv2",
     dataset: Annotated[str | None, typer.Option(help="Name of a protocol, or a .yaml file.")] = None,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)
-    ] = None,
-    database: Annotated[Path | None, typer.Option(help="Folder or recording that is searched.")] = None,
-    queries: Annotated[Path | None, typer.Option(help="Folder or recording of queries.")] = None,
-    truth: Annotated[
-        str | None,
-        typer.Option(help="Positions or right pairs (.csv, .npy); for recordings a topic or file of poses."),
-    ] = None,
-    radius: Annotated[
-        float | None, typer.Option(min=0.01, help="Metres that are right: 25 for folders, 15 for recordings.")
-    ] = None,
-    heading: Annotated[float, typer.Option(min=1, max=180, help="Degrees of heading that are right.")] = 45.0,
-    spacing: Annotated[float, typer.Option(min=0, help="Metres between images of a recording.")] = 1.0,
-    topic: Annotated[str | None, typer.Option(help="Image topic, where a recording has several.")] = None,
+    data_root: DataRootOption = None,
+    database: DatabaseOption = None,
+    queries: QueriesOption = None,
+    truth: TruthOption = None,
+    radius: RadiusOption = None,
+    heading: HeadingOption = 45.0,
+    spacing: SpacingOption = 1.0,
+    topic: TopicOption = None,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="Answers shown for each query.")] = 4,
     positives: Annotated[int, typer.Option(min=0, max=5, help="Right images shown beside them.")] = 1,
     count: Annotated[int, typer.Option(min=1, help="Most queries shown.")] = 12,
     wrong_only: Annotated[
         bool, typer.Option("--wrong-only", help="Only queries whose first answer is wrong, the surest first.")
     ] = False,
-    store: Annotated[
-        Path | None, typer.Option(help="Folder that keeps descriptors.  [default: the user's cache folder]")
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Show queries of a data set with what a model answered and what is right.
 
@@ -57,7 +62,6 @@ def retrieval(
     `a2gc viz retrieval --database monday.mcap --queries friday.mcap --out pictures`
     """
     need_matplotlib()
-    from a2gc_ros.cli.eval_data import Own, open_all, run_with_bars
     from a2gc_ros.cli.retrieval_pages import choose, gather
     from a2gc_ros.evaluation.evaluate import Settings
     from a2gc_ros.evaluation.store import default_folder

@@ -42,7 +42,7 @@ def _all() -> dict[str, list[Figure]]:
     for entry in content["figures"]:
         source = content["sources"][entry["source"]]
         for dataset, values in entry["recall"].items():
-            recall = {k: float(value) for k, value in zip(KS, values, strict=False) if value is not None}
+            recall = {k: float(value) for k, value in zip(KS[: len(values)], values, strict=True) if value is not None}
             figures.setdefault(dataset, []).append(
                 Figure(
                     method=entry["method"],

@@ -162,7 +162,7 @@ class MobileNetV2(Backbone):
     def blocks_by_depth(self) -> Sequence[Sequence[nn.Module]]:
         """The stem, the inverted residual blocks and the last 1x1 convolution, as far as they exist."""
         units: list[list[nn.Module]] = [[] for _ in range(self.layers[-1].block + 1)]
-        for layer, conv in zip(self.layers, self.convs, strict=False):
+        for layer, conv in zip(self.layers, self.convs[: len(self.layers)], strict=True):
             units[layer.block].append(conv)
         return units
 

@@ -110,7 +110,7 @@ def draw_clusters(maps: Array, *, title: str, label: str, centred: bool = False)
         panels = np.atleast_1d(figure.subplots(side, side)).ravel()
         for axes in panels:
             axes.set_axis_off()
-        for number, (axes, values) in enumerate(zip(panels, shown, strict=False)):
+        for number, (axes, values) in enumerate(zip(panels[: len(shown)], shown, strict=True)):
             shade = axes.imshow(
                 values, cmap="PuOr" if centred else "cividis", vmin=low, vmax=high, interpolation="nearest"
             )

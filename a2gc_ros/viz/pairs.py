@@ -42,11 +42,11 @@ def draw_pairs(pairs: Sequence[Pair], *, title: str) -> Figure:
         figure = style.new_figure(12.0, 9.0)
         figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
         grid = figure.subplots(MAX_PAIRS // 2, 2)
-        for axes, pair in zip(grid.flat, [*pairs[:MAX_PAIRS], *[None] * MAX_PAIRS], strict=False):
-            if pair is None:
-                axes.set_axis_off()
-            else:
-                _draw(axes, pair)
+        shown = pairs[:MAX_PAIRS]
+        for axes, pair in zip(grid.flat[: len(shown)], shown, strict=True):
+            _draw(axes, pair)
+        for axes in grid.flat[len(shown) :]:
+            axes.set_axis_off()
     return figure
 
 

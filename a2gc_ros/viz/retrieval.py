@@ -60,12 +60,15 @@ def draw_retrievals(retrievals: Sequence[Retrieval], *, rows: int, answers: int,
         panels = np.asarray(figure.subplots(rows, columns, squeeze=False))
         for axes in panels.ravel():
             axes.set_axis_off()
-        for panel, retrieval in zip(panels, retrievals, strict=False):
-            shown = [retrieval.query, *retrieval.answers[:answers]]
-            for axes, picture in zip(panel, shown, strict=False):
-                _draw(axes, picture)
-            for axes, picture in zip(panel[1 + answers :], retrieval.positives, strict=False):
-                _draw(axes, picture)
+        drawn = retrievals[:rows]
+        for panel, retrieval in zip(panels[: len(drawn)], drawn, strict=True):
+            for first, pictures in (
+                (0, [retrieval.query]),
+                (1, retrieval.answers[:answers]),
+                (1 + answers, retrieval.positives[:positives]),
+            ):
+                for axes, picture in zip(panel[first : first + len(pictures)], pictures, strict=True):
+                    _draw(axes, picture)
         heads = ["query", *(f"answer {i + 1}" for i in range(answers)), *["right"] * positives]
         for axes, head in zip(panels[0], heads, strict=True):
             axes.set_title(head, fontsize=12)

@@ -87,7 +87,7 @@ class PlacesDataset(Dataset[PlaceBatch]):
         self._prepared = [PreparedImages(table, preprocessing, keep=keep) for table in self.tables]
         self._first_row = np.cumsum([0, *(len(table) for table in self.tables)])
         self._first_place = np.cumsum([0, *(len(places) for _, places in parts)])
-        offsets = list(zip(self._first_row, self._first_place, [places for _, places in parts], strict=False))
+        offsets = list(zip(self._first_row[:-1], self._first_place[:-1], [p for _, p in parts], strict=True))
         self.places = Places(
             [rows + first_row for first_row, _, places in offsets for rows in places.members],
             [near + first_place for _, first_place, places in offsets for near in places.conflicts],
