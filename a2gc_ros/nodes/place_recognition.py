@@ -6,19 +6,11 @@ A lifecycle node. *Configuring* opens the model and the maps, and refuses with o
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 import time
 from dataclasses import dataclass
-from types import FrameType
 
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 from rclpy.executors import MultiThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
 from a2gc_ros.bridges.bridge import Bridge, Recognised
@@ -27,11 +19,11 @@ from a2gc_ros.errors import A2gcError, ConfigError, ImageError
 from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.results import Detection
-from a2gc_ros.nodes import qos, watchdog
+from a2gc_ros.nodes import watchdog
 from a2gc_ros.nodes.camera_input import Arrival, CameraInput
-from a2gc_ros.nodes.declared_parameters import DeclaredParameters
 from a2gc_ros.nodes.depth_buffer import DepthBuffer
 from a2gc_ros.nodes.diagnostics import camera_status, recogniser_status
+from a2gc_ros.nodes.lifecycle import WARN_EVERY_S, SelfStartingNode, run
 from a2gc_ros.nodes.map_services import MapServices
 from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import NewestSlot
@@ -44,8 +36,6 @@ from a2gc_ros.nodes.worker import Worker
 
 THREADS = 3
 """Of the executor: images and odometry; services; timers and transitions."""
-
-WARN_EVERY_S = 5.0
 
 
 @dataclass
@@ -72,7 +62,7 @@ class _Active:
     worker: Worker[Arrival]
 
 
-class PlaceRecognition(LifecycleNode):
+class PlaceRecognition(SelfStartingNode):
     """Recognises places in a camera's images.
 
     Args:
@@ -80,21 +70,15 @@ class PlaceRecognition(LifecycleNode):
     """
 
     def __init__(self, name: str = "place_recognition") -> None:
-        super().__init__(name)
-        self._parameters_table = DeclaredParameters(self, PARAMETERS)
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.results())
+        super().__init__(name, PARAMETERS)
         self._configured: _Configured | None = None
         self._active: _Active | None = None
         self._newest_frame: Frame | None = None
-        self._autostart: Timer | None = None
-        if self.get_parameter("autostart").value:
-            self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self._steady)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Opens the model and the maps; whatever does not fit is refused, and configuring can be tried again."""
         try:
-            settings = Settings.from_values(self._parameters_table.values())
+            settings = Settings.from_values(self.declared.values())
             recogniser = Recogniser(settings)
             try:
                 bridges = open_bridges(self, settings.bridges)
@@ -111,11 +95,11 @@ class PlaceRecognition(LifecycleNode):
             Outputs(self, settings, recogniser),
             bridges,
             MapServices(self, recogniser, lambda: self._newest_frame),
-            self.create_timer(settings.diagnostics_period, self._report, clock=self._steady),
+            self.create_timer(settings.diagnostics_period, self._report, clock=self.steady),
             statistics,
             statistics.snapshot(),
         )
-        self._parameters_table.configured = True
+        self.declared.configured = True
         engine = recogniser.engine()
         self.get_logger().info(f"configured: {engine.model} on {engine.backend}; live map {engine.live_map}")
         for number, text in engine.maps.items():
@@ -144,52 +128,18 @@ class PlaceRecognition(LifecycleNode):
         self.get_logger().info(f"active: listening to {camera.topic} ({camera.message_type})")
         return result
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def stop_working(self) -> None:
         """Lets go of the camera; maps and counts stay."""
-        self._stop_working()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Closes the maps and the model."""
-        self._let_go()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops everything for good."""
-        self._stop_working()
-        self._let_go()
-        return super().on_shutdown(state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Goes back to unconfigured after an exception in a transition."""
-        self.get_logger().error("a transition failed: the node is unconfigured again")
-        self._stop_working()
-        self._let_go()
-        return super().on_error(state)
-
-    def close(self) -> None:
-        """Stops the working thread and closes the maps, in whatever state the node is."""
-        self._stop_working()
-        self._let_go()
-
-    def _start_by_itself(self) -> None:
-        if self._autostart is not None:
-            self.destroy_timer(self._autostart)
-            self._autostart = None
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
-
-    def _stop_working(self) -> None:
         active, self._active = self._active, None
         if active is not None:
             active.camera.close()
             active.odometry.close()
             active.worker.stop()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Closes the maps and the model."""
         configured, self._configured = self._configured, None
         self._newest_frame = None
-        self._parameters_table.configured = False
         if configured is not None:
             self.destroy_timer(configured.diagnostics)
             configured.services.close()
@@ -252,7 +202,7 @@ class PlaceRecognition(LifecycleNode):
         self.get_logger().warning(
             f"an image was skipped: {told}",
             throttle_duration_sec=WARN_EVERY_S,
-            throttle_time_source_type=self._steady,
+            throttle_time_source_type=self.steady,
         )
 
     def _report(self) -> None:
@@ -273,17 +223,15 @@ class PlaceRecognition(LifecycleNode):
                 self.get_logger().warning(
                     f"no image for {silent_s:.0f} s: {silence}",
                     throttle_duration_sec=WARN_EVERY_S,
-                    throttle_time_source_type=self._steady,
+                    throttle_time_source_type=self.steady,
                 )
         name = self.get_fully_qualified_name()
-        message = DiagnosticArray(
-            status=[
+        self.publish_diagnostics(
+            [
                 camera_status(name, topic, now, before, silence),
                 recogniser_status(name, now, before, configured.recogniser.engine()),
             ]
         )
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
 
     def _cause_of_silence(self, camera: CameraInput) -> str:
         return watchdog.cause_of_silence(
@@ -297,26 +245,7 @@ class PlaceRecognition(LifecycleNode):
 
 def main() -> None:
     """Runs the node until SIGINT or SIGTERM."""
-    # rclpy's own handlers would shut the context down under the working thread, and the process would abort.
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the interface of signal.signal
-        stop.set()
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    node = PlaceRecognition()
-    executor = MultiThreadedExecutor(THREADS)
-    executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin, name="executor")
-    spinning.start()
-    stop.wait()
-    executor.shutdown()
-    spinning.join()
-    node.close()
-    node.destroy_node()
-    rclpy.shutdown()
+    run(PlaceRecognition, lambda: MultiThreadedExecutor(THREADS))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,21 @@
 """The executable ``pose_graph``: odometry and loop closures in, the corrected path out.
 
 A lifecycle node like ``place_recognition``, and the reference for how its closures are used. *Activating* begins a new
-graph; *deactivating* keeps it for a look; odometry that steps back in time begins anew.
+graph, *deactivating* ends it; odometry that steps back in time begins anew.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 from collections import deque
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 import numpy as np
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
@@ -32,9 +25,9 @@ from a2gc_ros.bags.messages import pose_of, stamp_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xyz_rpy
 from a2gc_ros.nodes import qos
-from a2gc_ros.nodes.declared_parameters import DeclaredParameters
 from a2gc_ros.nodes.diagnostics import status_message
 from a2gc_ros.nodes.graph_outputs import GraphOutputs
+from a2gc_ros.nodes.lifecycle import WARN_EVERY_S, SelfStartingNode, run
 from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS
 from a2gc_ros.nodes.pose_graph_parameters import PARAMETERS, GraphSettings
@@ -44,7 +37,6 @@ ODOMETRY_DEPTH = 2000
 """A closed loop takes its time; odometry that comes meanwhile waits here."""
 
 MOST_WAITING = 1000
-WARN_EVERY_S = 5.0
 
 
 @dataclass
@@ -54,6 +46,7 @@ class _Configured:
     settings: GraphSettings
     outputs: GraphOutputs
     mounting: CameraMounting
+    transforms: list[Subscription[Any]]
     diagnostics: Timer
 
 
@@ -72,7 +65,7 @@ class _Active:
     restarts: int = 0
 
 
-class PoseGraphNode(LifecycleNode):
+class PoseGraphNode(SelfStartingNode):
     """Corrects odometry by loop closures.
 
     Args:
@@ -80,30 +73,24 @@ class PoseGraphNode(LifecycleNode):
     """
 
     def __init__(self, name: str = "pose_graph") -> None:
-        super().__init__(name)
-        self._parameters_table = DeclaredParameters(self, PARAMETERS)
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        super().__init__(name, PARAMETERS)
         self._group = MutuallyExclusiveCallbackGroup()
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.results())
         self._configured: _Configured | None = None
         self._active: _Active | None = None
-        self._autostart: Timer | None = None
-        if self.get_parameter("autostart").value:
-            self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self._steady)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Checks the parameters; whatever does not fit is refused, and configuring can be tried again."""
         try:
-            settings = GraphSettings.from_values(self._parameters_table.values())
+            settings = GraphSettings.from_values(self.declared.values())
         except A2gcError as error:
             self.get_logger().error(f"not configured: {error}")
             return TransitionCallbackReturn.FAILURE
         mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
-        mounting.subscribe(self, self._group, self._warn)
+        transforms = mounting.subscribe(self, self._group, self._warn)
         outputs = GraphOutputs(self, settings.map_frame, publish_tf=settings.publish_tf)
-        timer = self.create_timer(settings.diagnostics_period, self._report, clock=self._steady)
-        self._configured = _Configured(settings, outputs, mounting, timer)
-        self._parameters_table.configured = True
+        timer = self.create_timer(settings.diagnostics_period, self._report, clock=self.steady)
+        self._configured = _Configured(settings, outputs, mounting, transforms, timer)
+        self.declared.configured = True
         if settings.publish_tf and not outputs.has_tf:
             self.get_logger().info("this ROS has no tf2_ros: map to odom goes to the topic map_to_odom only")
         return super().on_configure(state)
@@ -125,46 +112,19 @@ class PoseGraphNode(LifecycleNode):
         self.get_logger().info(f"active: listening to {topics}")
         return result
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Lets go of the topics."""
-        self._stop_working()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Lets go of everything."""
-        self._let_go()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops everything for good."""
-        self._stop_working()
-        self._let_go()
-        return super().on_shutdown(state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Goes back to unconfigured after an exception in a transition."""
-        self.get_logger().error("a transition failed: the node is unconfigured again")
-        self._stop_working()
-        self._let_go()
-        return super().on_error(state)
-
-    def _start_by_itself(self) -> None:
-        if self._autostart is not None:
-            self.destroy_timer(self._autostart)
-            self._autostart = None
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
-
-    def _stop_working(self) -> None:
+    def stop_working(self) -> None:
+        """Lets go of the topics; the graph ends."""
         active, self._active = self._active, None
         for subscription in active.subscriptions if active is not None else ():
             self.destroy_subscription(subscription)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Lets go of the outputs and of /tf_static."""
         configured, self._configured = self._configured, None
-        self._parameters_table.configured = False
         if configured is not None:
             self.destroy_timer(configured.diagnostics)
+            for subscription in configured.transforms:
+                self.destroy_subscription(subscription)
             configured.outputs.close()
 
     def _on_odometry(self, message: Odometry) -> None:
@@ -233,7 +193,7 @@ class PoseGraphNode(LifecycleNode):
         return closed
 
     def _warn(self, sentence: str) -> None:
-        self.get_logger().warning(sentence, throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self._steady)
+        self.get_logger().warning(sentence, throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self.steady)
 
     def _report(self) -> None:
         active, configured = self._active, self._configured
@@ -259,9 +219,7 @@ class PoseGraphNode(LifecycleNode):
                 "new graphs begun": active.restarts,
             }
         name = f"{self.get_fully_qualified_name()}: graph"
-        message = DiagnosticArray(status=[status_message(name, "gtsam", level, sentence, values)])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        self.publish_diagnostics([status_message(name, "gtsam", level, sentence, values)])
 
 
 def closure_of(candidate: LoopClosureCandidate) -> StampedClosure:
@@ -285,24 +243,7 @@ def _nanoseconds(stamp: Any) -> int:
 
 def main() -> None:
     """Runs the node until SIGINT or SIGTERM."""
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the interface of signal.signal
-        stop.set()
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    node = PoseGraphNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin, name="executor")
-    spinning.start()
-    stop.wait()
-    executor.shutdown()
-    spinning.join()
-    node.destroy_node()
-    rclpy.shutdown()
+    run(PoseGraphNode, SingleThreadedExecutor)
 
 
 if __name__ == "__main__":
