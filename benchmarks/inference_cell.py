@@ -69,7 +69,7 @@ def around_cell(job: dict[str, Any]) -> dict[str, Any]:
     import cv2
 
     from a2gc_ros.extract import Extractor
-    from a2gc_ros.extract.onnx_file import read_spec
+    from a2gc_ros.extract.onnx_files.metadata import read_spec
     from a2gc_ros.images.decode import decode_compressed
 
     cv2.setNumThreads(1)

@@ -43,7 +43,7 @@ def prepare(name: str, size: tuple[int, int] | None, kept: Path, photographs: Pa
         kept: Folder for the files of all models.
         photographs: Folder of images to compare and to calibrate on; generated ones if not given.
     """
-    from a2gc_ros.extract.onnx_file import read_spec
+    from a2gc_ros.extract.onnx_files.metadata import read_spec
     from a2gc_ros.extract.shipped import shipped_models
 
     shipped = shipped_models()[name] if size is None else None
@@ -102,8 +102,8 @@ def _make(
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
+    from a2gc_ros.extract.pytorch.export import export_onnx
     from a2gc_ros.extract.quantize import quantize
-    from a2gc_ros.extract.torch_export import export_onnx
     from a2gc_ros.models import build, checkpoints
 
     torch.manual_seed(0)

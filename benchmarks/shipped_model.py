@@ -17,7 +17,7 @@ from pathlib import Path
 from place_protocols import HELD_OUT, RobotRun, Scores, Tower, Town, describe
 
 from a2gc_ros.extract import Extractor, open_extractor
-from a2gc_ros.extract.torch_export import export_onnx
+from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.models import build
 
 

@@ -21,7 +21,7 @@ def tracked(repository: Path, *patterns: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("module", "rooms"),
     [
-        ("torch", ("a2gc_ros/models/", "a2gc_ros/extract/torch_", "training/")),
+        ("torch", ("a2gc_ros/models/", "a2gc_ros/extract/pytorch/", "training/")),
         ("rclpy", ("a2gc_ros/nodes/", "a2gc_ros/bridges/")),
         ("mujoco", ("a2gc_ros/simulation/",)),
         ("gtsam", ("a2gc_ros/slam/",)),

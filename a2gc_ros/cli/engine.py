@@ -14,7 +14,7 @@ from rich.table import Table
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from a2gc_ros.extract.engine_library import EngineLibrary
+    from a2gc_ros.extract.engines.library import EngineLibrary
 
 engine_app = typer.Typer(
     help="Build TensorRT engines ahead of time, and see which there are.",
@@ -61,8 +61,8 @@ def build(
     - `a2gc engine build town-int8.onnx --backend tensorrt --precision int8 --dla-core 0`
     """
     from a2gc_ros.extract.choose import find_file, precision_for
-    from a2gc_ros.extract.engine_key import EngineOptions
-    from a2gc_ros.extract.onnx_file import read_spec
+    from a2gc_ros.extract.engines.key import EngineOptions
+    from a2gc_ros.extract.onnx_files.metadata import read_spec
 
     path = find_file(model)
     if path is None or path.suffix != ".onnx":
@@ -96,7 +96,7 @@ def info(
 
     - `a2gc engine info --cache /opt/robot/engines --json`
     """
-    from a2gc_ros.extract.engine_cache import EngineCache
+    from a2gc_ros.extract.engines.cache import EngineCache
 
     if engine is not None and not engine.is_file():
         raise ConfigError(f"{engine} is no file; `a2gc engine info` lists the engines there are.")
@@ -119,7 +119,7 @@ def info(
 
 def _library(backend: str) -> type[EngineLibrary]:
     """The class of the library that is asked for, or of the first that is installed."""
-    from a2gc_ros.extract.backends import load_backend
+    from a2gc_ros.extract.backends.catalogue import load_backend
 
     if backend not in ("auto", "tensorrt", "tensorrt-rtx"):
         raise ConfigError(f"--backend is {backend!r}; choose auto, tensorrt or tensorrt-rtx.")
@@ -130,7 +130,7 @@ def _library(backend: str) -> type[EngineLibrary]:
         except BackendError as error:
             refusals.append(str(error))
         else:
-            from a2gc_ros.extract.tensorrt_backend import TensorRt
+            from a2gc_ros.extract.engines.tensorrt import TensorRt
 
             return TensorRt
     if backend in ("auto", "tensorrt-rtx"):
@@ -139,14 +139,14 @@ def _library(backend: str) -> type[EngineLibrary]:
         except BackendError as error:
             refusals.append(str(error))
         else:
-            from a2gc_ros.extract.tensorrt_rtx_backend import TensorRtRtx
+            from a2gc_ros.extract.engines.tensorrt_rtx import TensorRtRtx
 
             return TensorRtRtx
     raise BackendError(" ".join(refusals))
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    from a2gc_ros.extract.engine_file import EngineFileError, read_engine
+    from a2gc_ros.extract.engines.file import EngineFileError, read_engine
 
     row: dict[str, Any] = {"path": str(path), "state": "whole"}
     try:

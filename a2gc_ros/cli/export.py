@@ -63,7 +63,7 @@ def export(
     pixels = parse_size(size)
     pictures = _read_folder(images)
 
-    from a2gc_ros.extract.torch_export import export_onnx
+    from a2gc_ros.extract.pytorch.export import export_onnx
 
     with Console(stderr=True).status(f"Building {model}") as status:
         network, stated = _build(model, pixels, weights, layout, untrained)
@@ -123,7 +123,7 @@ def _build(
     """The network with its weights, and their licence."""
     from dataclasses import replace
 
-    from a2gc_ros.extract.torch_backend import licence_of
+    from a2gc_ros.extract.pytorch.backend import licence_of
     from a2gc_ros.models import PlaceModel, build, checkpoints, named
 
     path = Path(model).expanduser()

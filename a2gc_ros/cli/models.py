@@ -58,7 +58,7 @@ def info(
     Example:
     `a2gc models info salad.onnx`
     """
-    from a2gc_ros.extract.onnx_file import read_spec
+    from a2gc_ros.extract.onnx_files.metadata import read_spec
 
     typer.echo(json.dumps(asdict(read_spec(file)), indent=2))
 
@@ -79,7 +79,7 @@ def _row(name: str, preprocessing: Any, weights: str, licence: str) -> dict[str,
 
 
 def _shipped() -> list[dict[str, str]]:
-    from a2gc_ros.extract.onnx_file import read_spec
+    from a2gc_ros.extract.onnx_files.metadata import read_spec
     from a2gc_ros.extract.shipped import shipped_models
 
     specs = {name: read_spec(path) for name, path in shipped_models().items()}

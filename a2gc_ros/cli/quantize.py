@@ -46,7 +46,7 @@ def quantize(
 
     `a2gc quantize town.onnx --images frames/ --out town-int8.onnx --allow-drop --json`
     """
-    from a2gc_ros.extract.onnx_file import read_spec
+    from a2gc_ros.extract.onnx_files.metadata import read_spec
     from a2gc_ros.extract.quantize import quantize as run
     from a2gc_ros.images.decode import read_image
 

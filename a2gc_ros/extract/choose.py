@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
-from a2gc_ros.extract.backends import (
+from a2gc_ros.extract.backends.catalogue import (
     FILE_BACKENDS,
     BackendChoice,
     FileBackendName,
@@ -17,10 +17,10 @@ from a2gc_ros.extract.backends import (
     load_backend,
     start_backend,
 )
-from a2gc_ros.extract.engine_key import EngineOptions
+from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.gpu import has_gpu
-from a2gc_ros.extract.onnx_file import read_spec
+from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.extract.spec import ModelSpec
@@ -173,12 +173,12 @@ def _open_in_torch(model: str | Path, backend: BackendChoice, precision: Precisi
             f"{model} is neither an ONNX file nor a model that comes with the package ({shipped}), and torch, "
             f"which could run it, is not usable here ({error})."
         ) from None
-    from a2gc_ros.extract import torch_backend
+    from a2gc_ros.extract.pytorch import backend as pytorch
 
     wanted: Precision = "fp32" if precision == "auto" else precision
     compiled = backend == "torch-compile"
     if isinstance(model, Path):
-        spec, runtime = torch_backend.open_checkpoint(model, wanted, threads, compiled=compiled)
+        spec, runtime = pytorch.open_checkpoint(model, wanted, threads, compiled=compiled)
     else:
-        spec, runtime = torch_backend.open_named(model, wanted, threads, compiled=compiled)
+        spec, runtime = pytorch.open_named(model, wanted, threads, compiled=compiled)
     return Extractor(spec, runtime, reason="only torch runs a model that was not exported")

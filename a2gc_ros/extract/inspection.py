@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError, ModelError
 from a2gc_ros.extract.choose import CHECKPOINTS, find_file
-from a2gc_ros.extract.onnx_file import read_spec
+from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.spec import ModelSpec
 
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -85,7 +85,7 @@ def open_inspector(model: str | Path) -> Inspector:
     if path is not None and path.suffix not in CHECKPOINTS:
         return Inspector(read_spec(path), _open_file(path))
     try:
-        from a2gc_ros.extract.torch_inspection import open_in_torch
+        from a2gc_ros.extract.pytorch.inspection import open_in_torch
     except ImportError as error:
         raise BackendError(f"Only torch can look inside {model}, and it is not usable here ({error}).") from None
     return Inspector(*open_in_torch(path or str(model)))

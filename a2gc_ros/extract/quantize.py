@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.extract.backends import installed_file_backends
+from a2gc_ros.extract.backends.catalogue import installed_file_backends
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
-from a2gc_ros.extract.half_weights import widen_weights
-from a2gc_ros.extract.onnx_file import data_file, describe, read_spec
+from a2gc_ros.extract.onnx_files.half_weights import widen_weights
+from a2gc_ros.extract.onnx_files.metadata import data_file, describe, read_spec
 from a2gc_ros.extract.recall import nearest_other, recall_at_1
 from a2gc_ros.extract.written_beside import written_beside
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.extract.backends import BackendChoice
+from a2gc_ros.extract.backends.catalogue import BackendChoice
 from a2gc_ros.extract.choose import PrecisionChoice
-from a2gc_ros.extract.engine_key import EngineOptions
+from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.loops.config import FEATURES, LoopConfig
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, BackendError, ConfigError, ModelError
-from a2gc_ros.extract.engine_cache import EngineCache
-from a2gc_ros.extract.engine_key import EngineKey
+from a2gc_ros.extract.engines.cache import EngineCache
+from a2gc_ros.extract.engines.key import EngineKey
 
 KEY = EngineKey("town", "ab" * 32, "fp16", "tensorrt", "10.7.0", "Orin", "8.7")
 

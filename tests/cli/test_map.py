@@ -21,7 +21,7 @@ from a2gc_ros.placemap import PlaceMap
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random model's file."""
     torch = pytest.importorskip("torch")
-    from a2gc_ros.extract.torch_export import export_onnx
+    from a2gc_ros.extract.pytorch.export import export_onnx
     from a2gc_ros.models import build
 
     torch.manual_seed(0)

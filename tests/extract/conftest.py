@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from a2gc_ros.extract.torch_export import Exported, export_onnx
+from a2gc_ros.extract.pytorch.export import Exported, export_onnx
 from a2gc_ros.models import PlaceModel, build
 
 # Name, input size, options: one of every backbone, every aggregator, and a size that is not square.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from a2gc_ros.errors import A2gcError, BackendError, ConfigError, ImageError, ModelError
 from a2gc_ros.extract import Extractor, ModelSpec, open_extractor
-from a2gc_ros.extract.onnx_file import describe, read_spec
+from a2gc_ros.extract.onnx_files.metadata import describe, read_spec
 from a2gc_ros.images.decode import decode_compressed, read_image
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models import checkpoints
@@ -298,3 +298,24 @@ def test_the_description_in_the_file_is_the_models(sample):
     assert spec.preprocessing == sample.model.preprocessing
     assert spec.descriptor_dim == sample.model.descriptor_dim
     assert spec.licence == "CC0-1.0"
+
+
+class OnAGpu:
+    name, precision = "tensorrt", "fp16"
+
+    def __call__(self, batch):
+        return np.ones((len(batch), 4), np.float32)
+
+    def gpu_memory_mb(self):
+        return 2000.0, 8000.0
+
+
+class OnACpu:
+    name, precision = "openvino", "fp32"
+    __call__ = OnAGpu.__call__
+
+
+@pytest.mark.parametrize(("runtime", "told"), [(OnAGpu(), (2000.0, 8000.0)), (OnACpu(), None)])
+def test_a_gpus_memory_is_told_where_one_is_used(runtime, told):
+    extractor = Extractor(ModelSpec("m", 4, Preprocessing(2, 2), "0" * 64, "CC0-1.0"), runtime)
+    assert extractor.gpu_memory_mb() == told

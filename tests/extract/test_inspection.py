@@ -11,7 +11,7 @@ import torch
 from a2gc_ros.errors import ModelError
 from a2gc_ros.extract import inspection
 from a2gc_ros.extract.inspection import open_inspector
-from a2gc_ros.extract.torch_export import export_onnx
+from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.models import build, checkpoints
 
 GRID = (4, 6)

@@ -16,8 +16,8 @@ import torch
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract import open_extractor
+from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
-from a2gc_ros.extract.torch_export import export_onnx
 from a2gc_ros.models import MODELS, build
 from a2gc_ros.models.mobilenetv2 import STRIDE_8, STRIDE_16
 

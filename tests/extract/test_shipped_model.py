@@ -33,7 +33,7 @@ def test_the_file_is_small_and_its_descriptors_are_unit_vectors() -> None:
 @pytest.fixture(scope="module")
 def gem_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch")
-    from a2gc_ros.extract.torch_export import export_onnx
+    from a2gc_ros.extract.pytorch.export import export_onnx
     from a2gc_ros.models import build, checkpoints
 
     model = build(GEM)

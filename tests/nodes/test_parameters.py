@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.extract.engine_key import EngineOptions
+from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.loops import LoopConfig
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
 

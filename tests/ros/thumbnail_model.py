@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from a2gc_ros.extract.onnx_file import describe
+from a2gc_ros.extract.onnx_files.metadata import describe
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.images.preprocess import Preprocessing
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from a2gc_ros import models
 from a2gc_ros.evaluation.recall import Recall
 from a2gc_ros.extract import Extractor, open_extractor
-from a2gc_ros.extract.torch_backend import TorchRuntime, spec_of
+from a2gc_ros.extract.pytorch.backend import TorchRuntime, spec_of
 from a2gc_ros.models import checkpoints
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation

@@ -10,8 +10,8 @@ from typing import Any
 import tensorrt_rtx as trt
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.engine_key import ON_GPU, EngineKey, EngineOptions
-from a2gc_ros.extract.engine_library import EngineLibrary, EngineRuntime
+from a2gc_ros.extract.engines.key import ON_GPU, EngineKey, EngineOptions
+from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.extract.written_beside import written_beside
@@ -68,7 +68,7 @@ class TensorRtRtx(EngineLibrary):
 
     @property
     def _kernel_file(self) -> Path:
-        from a2gc_ros.extract.cuda_calls import first_gpu
+        from a2gc_ros.extract.engines.cuda_calls import first_gpu
 
         gpu = re.sub("[^a-z0-9]+", "-", first_gpu().name.lower())
         return self.cache.folder / f"{self.key.stem}-{gpu}.kernels"

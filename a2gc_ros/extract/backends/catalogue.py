@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.engine_key import EngineOptions
+from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.runtime import Precision, Runtime
 from a2gc_ros.extract.spec import ModelSpec
 
@@ -25,7 +25,7 @@ class FileBackend:
 
     Attributes:
         packages: What it needs to import.
-        module: Ours, in this room.
+        module: Ours, below ``a2gc_ros.extract``.
         runtime: The class in it.
         install: What installs it, for an error's last words.
         gpu: Whether it runs on an NVIDIA GPU.
@@ -44,21 +44,21 @@ class FileBackend:
 FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
     "tensorrt": FileBackend(
         ("tensorrt", "cuda.bindings.runtime"),
-        "tensorrt_backend",
+        "engines.tensorrt",
         "TensorRtRuntime",
         "`pip install a2gc_ros[tensorrt] tensorrt`; on a Jetson TensorRT comes with JetPack",
         gpu=True,
     ),
     "tensorrt-rtx": FileBackend(
         ("tensorrt_rtx", "cuda.bindings.runtime"),
-        "tensorrt_rtx_backend",
+        "engines.tensorrt_rtx",
         "TensorRtRtxRuntime",
         "`pip install a2gc_ros[tensorrt-rtx]`",
         gpu=True,
     ),
     "onnxruntime-tensorrt": FileBackend(
         ("onnxruntime", "onnx"),
-        "onnxruntime_gpu_backend",
+        "backends.onnxruntime_gpu",
         "OnnxRuntimeTensorRt",
         "`pip install a2gc_ros[onnx-gpu]`",
         gpu=True,
@@ -66,13 +66,13 @@ FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
     ),
     "onnxruntime-cuda": FileBackend(
         ("onnxruntime", "onnx"),
-        "onnxruntime_gpu_backend",
+        "backends.onnxruntime_gpu",
         "OnnxRuntimeCuda",
         "`pip install a2gc_ros[onnx-gpu]`",
         gpu=True,
     ),
-    "openvino": FileBackend(("openvino",), "openvino_backend", "OpenVinoRuntime", "`pip install a2gc_ros[openvino]`"),
-    "onnxruntime": FileBackend(("onnxruntime",), "onnxruntime_backend", "OnnxRuntime", "`pip install a2gc_ros[onnx]`"),
+    "openvino": FileBackend(("openvino",), "backends.openvino", "OpenVinoRuntime", "`pip install a2gc_ros[openvino]`"),
+    "onnxruntime": FileBackend(("onnxruntime",), "backends.onnxruntime", "OnnxRuntime", "`pip install a2gc_ros[onnx]`"),
 }
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.engine_build import build_engine, failure, log_of, ran_out_of_memory
-from a2gc_ros.extract.engine_cache import EngineCache, Obtained
-from a2gc_ros.extract.engine_key import EngineKey, EngineOptions
+from a2gc_ros.extract.engines.build import build_engine, failure, log_of, ran_out_of_memory
+from a2gc_ros.extract.engines.cache import EngineCache, Obtained
+from a2gc_ros.extract.engines.key import EngineKey, EngineOptions
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 
@@ -92,7 +92,7 @@ class EngineLibrary(ABC):
 
         def build() -> bytes:
             try:
-                from a2gc_ros.extract.gpu_graph import typed_for_gpu
+                from a2gc_ros.extract.onnx_files.gpu_graph import typed_for_gpu
             except ImportError as error:
                 raise BackendError(
                     f"An engine of {self.key.model} cannot be built without the package onnx ({error}); "
@@ -125,8 +125,8 @@ class EngineRuntime:
     """
 
     def __init__(self, library: EngineLibrary, model: Path, spec: ModelSpec) -> None:
-        from a2gc_ros.extract.cuda_calls import first_gpu
-        from a2gc_ros.extract.engine_run import EngineRun
+        from a2gc_ros.extract.engines.cuda_calls import first_gpu
+        from a2gc_ros.extract.engines.run import EngineRun
 
         self.name = library.name
         self.precision = library.key.precision
@@ -164,6 +164,6 @@ class EngineRuntime:
 
     def gpu_memory_mb(self) -> tuple[float, float]:
         """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes."""
-        from a2gc_ros.extract.cuda_calls import memory_mb
+        from a2gc_ros.extract.engines.cuda_calls import memory_mb
 
         return memory_mb()

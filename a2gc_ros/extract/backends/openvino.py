@@ -10,7 +10,7 @@ import openvino
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.freed_memory import return_freed_memory
+from a2gc_ros.extract.backends.freed_memory import return_freed_memory
 from a2gc_ros.extract.runtime import Precision
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.half_weights import widen_weights
+from a2gc_ros.extract.onnx_files.half_weights import widen_weights
 from a2gc_ros.extract.runtime import Precision
 
 LARGEST_MESSAGE = 2**31 - 1

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.engine_file import SUFFIX, EngineFileError, read_engine, write_engine
-from a2gc_ros.extract.engine_key import EngineKey
+from a2gc_ros.extract.engines.file import SUFFIX, EngineFileError, read_engine, write_engine
+from a2gc_ros.extract.engines.key import EngineKey
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.freed_memory import return_freed_memory
+from a2gc_ros.extract.backends.freed_memory import return_freed_memory
 from a2gc_ros.extract.runtime import Precision
 
 _ERRORS_ONLY = 3

@@ -10,8 +10,8 @@ from onnx import TensorProto
 from onnx.reference import ReferenceEvaluator
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.gpu_graph import PRODUCTS, typed_for_gpu
-from a2gc_ros.extract.onnx_file import describe
+from a2gc_ros.extract.onnx_files.gpu_graph import PRODUCTS, typed_for_gpu
+from a2gc_ros.extract.onnx_files.metadata import describe
 from a2gc_ros.extract.quantize import quantize
 from a2gc_ros.extract.shipped import shipped_models
 

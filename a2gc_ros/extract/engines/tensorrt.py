@@ -9,10 +9,10 @@ from typing import Any
 import tensorrt as trt
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.cuda_calls import first_gpu
-from a2gc_ros.extract.engine_build import log_of
-from a2gc_ros.extract.engine_key import MOST_IMAGES, ON_GPU, EngineKey, EngineOptions
-from a2gc_ros.extract.engine_library import EngineLibrary, EngineRuntime
+from a2gc_ros.extract.engines.build import log_of
+from a2gc_ros.extract.engines.cuda_calls import first_gpu
+from a2gc_ros.extract.engines.key import MOST_IMAGES, ON_GPU, EngineKey, EngineOptions
+from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.extract.written_beside import written_beside

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.extract.onnx_file import WireError, describe, encode_metadata, parse, read_spec
+from a2gc_ros.extract.onnx_files.metadata import WireError, describe, encode_metadata, parse, read_spec
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.images.preprocess import Preprocessing
 

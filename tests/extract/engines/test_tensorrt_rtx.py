@@ -16,18 +16,18 @@ import pytest
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract import open_extractor
-from a2gc_ros.extract.engine_key import EngineOptions
+from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.gpu import has_gpu
-from a2gc_ros.extract.onnx_file import describe, read_spec
+from a2gc_ros.extract.onnx_files.metadata import describe, read_spec
+from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
 from a2gc_ros.extract.shipped import shipped_models
-from a2gc_ros.extract.torch_export import export_onnx
 from a2gc_ros.models import build
 
 pytest.importorskip("tensorrt_rtx", reason="opt-in: needs `pip install -c constraints.txt tensorrt-rtx` (100 MB)")
 pytest.importorskip("cuda.bindings.runtime", reason="needs cuda-bindings")
 
-from a2gc_ros.extract.tensorrt_rtx_backend import TensorRtRtx
+from a2gc_ros.extract.engines.tensorrt_rtx import TensorRtRtx
 
 (SHIPPED,) = shipped_models().values()
 

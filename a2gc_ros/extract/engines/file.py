@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from a2gc_ros.extract.engine_key import EngineKey
+from a2gc_ros.extract.engines.key import EngineKey
 from a2gc_ros.extract.written_beside import written_beside
 
 SUFFIX = ".engine"

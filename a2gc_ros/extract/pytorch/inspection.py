@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from a2gc_ros.extract.pytorch.backend import licence_of, spec_of
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.extract.torch_backend import licence_of, spec_of
 from a2gc_ros.models import build, checkpoints, named
 from a2gc_ros.models.inside import look_inside
 

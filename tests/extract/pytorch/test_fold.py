@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from a2gc_ros.extract.torch_fold import fold
+from a2gc_ros.extract.pytorch.fold import fold
 from a2gc_ros.models import build
 from a2gc_ros.models.dinov2 import LayerScale
 from a2gc_ros.models.fingerprint import fingerprint

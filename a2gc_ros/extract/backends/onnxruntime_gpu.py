@@ -11,8 +11,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.engine_cache import EngineCache
-from a2gc_ros.extract.engine_key import MOST_IMAGES, ON_GPU, EngineOptions
+from a2gc_ros.extract.engines.cache import EngineCache
+from a2gc_ros.extract.engines.key import MOST_IMAGES, ON_GPU, EngineOptions
 from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
@@ -81,7 +81,7 @@ class _GpuSession(ABC):
         return np.asarray(descriptors, dtype=np.float32)
 
     def _content(self, model: Path) -> bytes:
-        from a2gc_ros.extract.gpu_graph import typed_for_gpu
+        from a2gc_ros.extract.onnx_files.gpu_graph import typed_for_gpu
 
         return typed_for_gpu(model, self.precision)
 

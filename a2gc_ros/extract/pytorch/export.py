@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2gc_ros.errors import BackendError, ModelError
-from a2gc_ros.extract.backends import installed_file_backends
+from a2gc_ros.extract.backends.catalogue import installed_file_backends
 from a2gc_ros.extract.choose import open_extractor
-from a2gc_ros.extract.half_weights import store_weights_in_half
-from a2gc_ros.extract.onnx_file import describe
+from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
+from a2gc_ros.extract.onnx_files.metadata import describe
+from a2gc_ros.extract.pytorch.fold import fold
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.extract.torch_fold import fold
 from a2gc_ros.extract.written_beside import folder_beside, move_out, written_beside
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.fingerprint import fingerprint

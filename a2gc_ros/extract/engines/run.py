@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.cuda_calls import Memory, Mirror, Recording, Stream
-from a2gc_ros.extract.engine_build import failure
+from a2gc_ros.extract.engines.build import failure
+from a2gc_ros.extract.engines.cuda_calls import Memory, Mirror, Recording, Stream
 
 _log = logging.getLogger(__name__)
 

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 from a2gc_ros.cli.export import parse_size
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, ConfigError, ModelError
-from a2gc_ros.extract import open_extractor, torch_export
-from a2gc_ros.extract.half_weights import store_weights_in_half
+from a2gc_ros.extract import open_extractor
+from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
+from a2gc_ros.extract.pytorch import export
+from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
-from a2gc_ros.extract.torch_export import export_onnx
 from a2gc_ros.models import build, checkpoints
 
 TINY = {"depth": 1, "clusters": 4, "cluster_dim": 8, "token_dim": 16}
@@ -37,7 +38,7 @@ def traced(monkeypatch):
         model = onnx.load(sample.file)
         del model.metadata_props[:]
         change(model.graph)
-        monkeypatch.setattr(torch_export, "_trace", lambda deployed, preprocessing: model)
+        monkeypatch.setattr(export, "_trace", lambda deployed, preprocessing: model)
 
     return use
 
@@ -149,7 +150,7 @@ def test_a_model_that_gives_no_numbers_is_refused(small, traced, tmp_path):
 def in_two_files(small, traced, tmp_path, monkeypatch):
     """A small model exported as one above 2 GiB is."""
     traced(small)
-    monkeypatch.setattr(torch_export, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(export, "LARGEST_FILE", 1000)
     return export_onnx(small.model, tmp_path / "large.onnx", licence="CC0-1.0")
 
 

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import BackendError, ConfigError
-from a2gc_ros.extract.engine_cache import EngineCache, default_folder
-from a2gc_ros.extract.engine_file import EngineFileError, read_engine, read_header, write_engine
-from a2gc_ros.extract.engine_key import EngineKey, EngineOptions
+from a2gc_ros.extract.engines.cache import EngineCache, default_folder
+from a2gc_ros.extract.engines.file import EngineFileError, read_engine, read_header, write_engine
+from a2gc_ros.extract.engines.key import EngineKey, EngineOptions
 
 KEY = EngineKey("a2gc-dinov2-vits14", "ab" * 32, "fp16", "tensorrt", "10.7.0", "Orin (nvgpu)", "8.7")
 PLAN = bytes(range(256)) * 40
@@ -189,8 +189,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 WORKER = """
 import sys, time
 from pathlib import Path
-from a2gc_ros.extract.engine_cache import EngineCache
-from a2gc_ros.extract.engine_key import EngineKey
+from a2gc_ros.extract.engines.cache import EngineCache
+from a2gc_ros.extract.engines.key import EngineKey
 key = EngineKey("m", "ab" * 32, "fp16", "tensorrt", "10.7.0", "Orin", "8.7")
 folder = Path(sys.argv[1])
 

@@ -1,0 +1,1 @@
+"""Which runtimes there are, and those that need no engine: OpenVINO and ONNX Runtime."""

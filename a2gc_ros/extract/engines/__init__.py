@@ -1,0 +1,1 @@
+"""TensorRT and TensorRT-RTX: engines that are built once, cached and run."""

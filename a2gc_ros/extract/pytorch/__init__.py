@@ -1,0 +1,1 @@
+"""What needs torch: running a model without an export, and exporting it."""
