@@ -1,11 +1,12 @@
 """How fast a model runs on this machine's NVIDIA GPU, by backend, next to PyTorch compiled with CUDA graphs.
 
-    python benchmarks/inference_gpu.py                                    # DINOv2 S at 224 and B at 322 pixels
+    python benchmarks/inference_gpu.py                                    # the model that ships, DINOv2 S and B
     python benchmarks/inference_gpu.py --models a2gc-dinov2-vitb14:322 --out mine
 
-Weights are random, which does not change the speed. Every way runs in its own process; engines are built before they
-are timed. What is not installed is left out and named. The peak is the fastest matrix product of that precision by
-cuBLAS in the same run. Writes OUT.json and OUT.md.
+A model is NAME:SIZE with random weights, which do not change the speed, or NAME:shipped for the file that comes with
+the package. Every way runs in its own process; engines are built before they are timed. What is not installed or does
+not run is left out and named. The peak is the fastest matrix product of that precision by cuBLAS in the same run.
+Writes OUT.json and OUT.md.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ from inference_peaks import HERE, CellError, run_cell
 from rich.console import Console
 from rich.progress import track
 
-MODELS = ("a2gc-dinov2-vits14:224", "a2gc-dinov2-vitb14:322")
-REFERENCE = ("torch", "fp32")
+MODELS = ("a2gc-mobilenetv2:shipped", "a2gc-dinov2-vits14:224", "a2gc-dinov2-vitb14:322")
+REFERENCE = ("onnxruntime", "fp32")
+"""On the CPU; only for its descriptors."""
+
 PEER = ("torch-compile", "fp16")
 WAYS = (
-    REFERENCE,
+    ("torch", "fp32"),
     ("torch", "fp16"),
     PEER,
+    ("onnxruntime-cuda", "fp32"),
     ("onnxruntime-cuda", "fp16"),
     ("onnxruntime-tensorrt", "fp16"),
+    ("tensorrt-rtx", "fp32"),
     ("tensorrt-rtx", "fp16"),
     ("tensorrt", "fp32"),
     ("tensorrt", "bf16"),
@@ -46,7 +51,8 @@ class Row:
 
     Attributes:
         ratio: How many times faster than compiled PyTorch in float16, by the medians; None where that did not run.
-        cosine: Least cosine over the check images to eager PyTorch in float32.
+        cosine: Least cosine over the check images to ONNX Runtime on the CPU in float32; None for PyTorch with other
+            weights than the file that ships.
         gpu_mb: Memory of the GPU in use, by all processes, with the model loaded; None where it is not told.
         peak_share: Share of the matrix-product peak of this precision, by the median.
     """
@@ -59,56 +65,60 @@ class Row:
     median_ms: float
     p95_ms: float
     ratio: float | None
-    cosine: float
+    cosine: float | None
     gpu_mb: float | None
     load_s: float
     peak_share: float | None
 
 
-def measure(name: str, size: tuple[int, int], options: argparse.Namespace, console: Console) -> list[Row]:
+def measure(name: str, size: tuple[int, int] | None, options: argparse.Namespace, console: Console) -> list[Row]:
     """One row for each way that runs here."""
     with console.status(f"Making the files of {name}"):
         model = prepare(name, size, options.files, None)
     peaks = run_cell({"kind": "gpu_gemm", "threads": options.threads})
-    cells: dict[tuple[str, str], dict[str, Any]] = {}
-    found: dict[tuple[str, str], np.ndarray] = {}
-    for way in track(WAYS, description=name, console=console, transient=True):
-        backend, precision = way
-        descriptors = model.folder / f"gpu-{backend}-{precision}.npy"
-        job = {
+
+    def job(backend: str, precision: str, repeats: int) -> dict[str, Any]:
+        return {
             "kind": "extractor",
             "model": str(model.folder / ("model.safetensors" if backend.startswith("torch") else "model.onnx")),
             "images": str(model.folder / "images.npy"),
-            "descriptors": str(descriptors),
+            "descriptors": str(model.folder / "gpu.npy"),
             "backend": backend,
             "precision": precision,
             "threads": options.threads,
-            "repeats": options.repeats,
+            "repeats": repeats,
             "seconds": options.seconds,
         }
+
+    run_cell(job(*REFERENCE, 1))
+    reference = np.load(model.folder / "gpu.npy", allow_pickle=False)
+    cells: dict[tuple[str, str], dict[str, Any]] = {}
+    cosines: dict[tuple[str, str], float] = {}
+    for way in track(WAYS, description=name, console=console, transient=True):
+        backend, precision = way
         try:
             if "tensorrt" in backend:
                 # Builds the engine; the second load is what a robot waits for.
-                run_cell({**job, "repeats": 1})
-            cells[way] = run_cell(job)
+                run_cell(job(*way, 1))
+            cells[way] = run_cell(job(*way, options.repeats))
         except CellError as error:
-            if way == REFERENCE:
-                raise
             console.print(f"[yellow]{backend} {precision} left out:[/yellow] {error}", soft_wrap=True)
             continue
-        found[way] = np.load(descriptors, allow_pickle=False)
+        if not (model.shipped and backend.startswith("torch")):
+            found = np.load(model.folder / "gpu.npy", allow_pickle=False)
+            cosines[way] = float((found * reference).sum(axis=1).min())
     medians = {way: statistics.median(cell["times_ms"]) for way, cell in cells.items()}
     return [
         Row(
             model=name,
-            size=f"{size[0]}x{size[1]}",
+            size="shipped" if size is None else f"{size[0]}x{size[1]}",
             backend=way[0],
             precision=way[1],
             best_ms=min(cell["times_ms"]),
             median_ms=medians[way],
             p95_ms=float(np.percentile(cell["times_ms"], 95)),
             ratio=medians[PEER] / medians[way] if PEER in medians else None,
-            cosine=float((found[way] * found[REFERENCE]).sum(axis=1).min()),
+            cosine=cosines.get(way),
             gpu_mb=cell["gpu_mb"],
             load_s=cell["load_s"],
             peak_share=model.gflop / medians[way] / peaks[way[1]] * 1e3,
@@ -135,7 +145,7 @@ def as_markdown(machine: str, rows: list[Row]) -> str:
     for row in rows:
         cells = [row.model, row.size, row.backend, row.precision]
         cells += [f"{row.best_ms:.2f}", f"{row.median_ms:.2f}", f"{row.p95_ms:.2f}"]
-        cells += ["" if row.ratio is None else f"{row.ratio:.2f}", f"{row.cosine:.5f}"]
+        cells += ["" if row.ratio is None else f"{row.ratio:.2f}", "" if row.cosine is None else f"{row.cosine:.5f}"]
         cells += ["" if row.gpu_mb is None else f"{row.gpu_mb:.0f}", f"{row.load_s:.2f}"]
         cells += ["" if row.peak_share is None else f"{row.peak_share:.0%}"]
         lines.append("| " + " | ".join(cells) + " |")
@@ -161,8 +171,8 @@ def main() -> None:
     wanted = []
     for entry in options.models:
         name, _, size = entry.partition(":")
-        pixels = parse_size(size or None)
-        if pixels is None:
+        pixels = None if size == "shipped" else parse_size(size or None)
+        if pixels is None and size != "shipped":
             parser.error(f"{entry} names no size; write {name}:322")
         wanted.append((name, pixels))
     import torch
