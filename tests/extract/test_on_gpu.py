@@ -10,8 +10,8 @@ import pytest
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract import Extractor, open_extractor
-from a2gc_ros.extract.backends import FILE_BACKENDS
-from a2gc_ros.extract.engine_key import EngineOptions
+from a2gc_ros.extract.backends.catalogue import FILE_BACKENDS
+from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.models import checkpoints
