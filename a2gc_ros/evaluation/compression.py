@@ -174,7 +174,7 @@ def _coded(compression: Compression, database: Rows, on_progress: Progress) -> A
         raise ConfigError(f"{compression.name} learns {PQ_CODES} codes, more than {len(database)} images can teach.")
     makers: dict[str, Any] = {
         "sq8": lambda: faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT),
-        "pq": lambda: faiss.IndexPQ(dim, compression.pq_bytes, 8, faiss.METRIC_INNER_PRODUCT),
+        "pq": lambda: _product_quantiser(dim, compression.pq_bytes),
         "rabitq": lambda: faiss.IndexRaBitQ(dim, faiss.METRIC_INNER_PRODUCT),
     }
     index = makers[compression.coder or ""]()
@@ -183,4 +183,11 @@ def _coded(compression: Compression, database: Rows, on_progress: Progress) -> A
         stop = min(start + BLOCK_ROWS, len(database))
         index.add(database.read(start, stop))
         on_progress(stop, len(database))
+    return index
+
+
+def _product_quantiser(dim: int, size: int) -> Any:
+    index = faiss.IndexPQ(dim, size, 8, faiss.METRIC_INNER_PRODUCT)
+    # The sample is smaller than faiss wishes for, and it would say so once for each byte.
+    index.pq.cp.min_points_per_centroid = 1
     return index

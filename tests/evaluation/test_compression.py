@@ -82,3 +82,8 @@ def test_codes_need_enough_images_to_learn_from() -> None:
     queries, database = clustered(count=60)
     with pytest.raises(ConfigError, match="256 codes"):
         search_compressed(parse("pq16"), queries, database, 1)
+
+
+def test_a_small_database_is_coded_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    search_compressed(parse("pq16"), *clustered(), 1)
+    assert capfd.readouterr() == ("", "")
