@@ -106,7 +106,9 @@ def open_all(names: list[str], root: Path | None, own: Own | None, group_by: str
     if own is not None:
         sets.append(_open_own(own))
     if not sets:
-        raise ConfigError("There is nothing to evaluate; name --datasets, or --database and --queries.")
+        raise ConfigError(
+            "There is nothing to evaluate; name a data set (`a2gc datasets list`), or give --database and --queries."
+        )
     return sets
 
 

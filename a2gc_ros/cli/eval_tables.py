@@ -56,8 +56,7 @@ def _show_dataset(console: Console, entries: Sequence[dict[str, Any]]) -> None:
         if figure["differs"]:
             notes[f"{OTHER} {figure['method']} ({figure['backbone']}): {figure['differs']}"] = None
     console.print(table)
-    for entry in entries:
-        console.print(_curve(entry), highlight=False)
+    console.print(_curves(entries))
     for note in notes:
         console.print(escape(note), highlight=False)
     for url in dict.fromkeys(figure["url"] for figure in first["published"]):
@@ -68,13 +67,21 @@ def _recalls(recall: dict[str, float]) -> list[str]:
     return [_percent(recall[str(k)]) for k in KS]
 
 
-def _curve(entry: dict[str, Any]) -> str:
-    return (
-        f"{escape(entry['model'])}, best match above a threshold: average precision "
-        f"{_percent(entry['average_precision'])}, recall at 100 % precision "
-        f"{_percent(entry['recall_at_precision_100'])}, at 99 % {_percent(entry['recall_at_precision_99'])}, extended "
-        f"precision {_percent(entry['extended_precision'])}"
-    )
+def _curves(entries: Sequence[dict[str, Any]]) -> Table:
+    """What the best match of each query is worth, as the threshold on its similarity falls."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("best match above a threshold", no_wrap=True)
+    for title in (
+        "average\nprecision",
+        "recall at 100 %\nprecision",
+        "recall at 99 %\nprecision",
+        "extended\nprecision",
+    ):
+        table.add_column(title, justify="right")
+    for entry in entries:
+        names = ("average_precision", "recall_at_precision_100", "recall_at_precision_99", "extended_precision")
+        table.add_row(f"[bold]{escape(entry['model'])}[/bold]", *(_percent(entry[name]) for name in names))
+    return table
 
 
 def _percent(value: float | None) -> str:

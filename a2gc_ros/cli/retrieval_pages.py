@@ -50,12 +50,18 @@ def gather(outcome: Outcome, chosen: NDArray[np.int64], top_k: int, positives: i
     dataset, neighbours = outcome.dataset, outcome.neighbours
     asked = outcome.scored[chosen]
     answers = [[int(row) for row in neighbours.rows[query, :top_k] if row >= 0] for query in asked]
-    rights = [[int(row) for row in outcome.positives[place][:positives]] for place in chosen]
+    rights = [
+        what_would_be_right(neighbours.rows[query], outcome.positives[place], most=positives)
+        for query, place in zip(asked, chosen, strict=True)
+    ]
     seen = _read(dataset.queries, [int(query) for query in asked])
-    found = _read(dataset.database, [row for rows in (*answers, *rights) for row in rows])
+    found = _read(
+        dataset.database,
+        [*(row for rows in answers for row in rows), *(row for right in rights for row, _ in right)],
+    )
     return [
         Retrieval(
-            Picture(seen[int(query)], _short(dataset.queries.names[int(query)])),
+            Picture(seen[int(query)], caption(dataset.queries.names[int(query)])),
             [
                 Picture(
                     found[row],
@@ -64,10 +70,32 @@ def gather(outcome: Outcome, chosen: NDArray[np.int64], top_k: int, positives: i
                 )
                 for rank, row in enumerate(rows)
             ],
-            [Picture(found[row], _short(dataset.database.names[row])) for row in right],
+            [Picture(found[row], f"{caption(dataset.database.names[row])}\n{rank}") for row, rank in right],
         )
         for place, query, rows, right in zip(chosen, asked, answers, rights, strict=True)
     ]
+
+
+def what_would_be_right(rows: NDArray[np.int64], right: NDArray[np.int64], *, most: int) -> list[tuple[int, str]]:
+    """The right images that were found best, then those that were not found.
+
+    Args:
+        rows: int64 (K,), what was found, best first; -1 where there was nothing more.
+        right: int64 (P,), what is right.
+        most: Most of them.
+
+    Returns:
+        Each row of the database, and how it was ranked.
+    """
+    ranked = [(int(row), f"rank {rank}") for rank, row in enumerate(rows, start=1) if row >= 0 and row in right]
+    searched = int((rows >= 0).sum())
+    rest = f"beyond rank {searched}" if searched == len(rows) else "not found"
+    return [*ranked, *((int(row), rest) for row in right if row not in rows)][:most]
+
+
+def caption(name: str) -> str:
+    """What an image is called for people: a frame of a recording is named by its stamp, in nanoseconds."""
+    return f"{int(name) * 1e-9:.1f} s" if name.isdecimal() else name
 
 
 def _read(subset: Subset, rows: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
@@ -77,8 +105,3 @@ def _read(subset: Subset, rows: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
     order = np.argsort(inside, kind="stable")
     images = subset.images.read(inside[order])
     return {int(wanted[at]): image for at, image in zip(order, images, strict=True)}
-
-
-def _short(name: str) -> str:
-    """The end of a name, which is what tells images apart."""
-    return f"…{name[-23:]}" if len(name) > 24 else name

@@ -66,7 +66,9 @@ def match(
     matches = match_patches(seen.features, other.features, top_k=top_k, threshold=threshold)
     descriptors = float(seen.descriptor @ other.descriptor)
     left, right = _compared(seen, query.name), _compared(other, ref.name)
-    title = f"{inspector.spec.name}: {len(matches.query)} patches match, descriptors {descriptors:.3f}"
+    title = (
+        f"{inspector.spec.name}: {len(matches.query)} patches match, similarity of the descriptors {descriptors:.3f}"
+    )
     make_folder(out)
     style.save(draw_lines(left, right, matches, title=title), out / "feature_matching_lines.png")
     style.save(draw_patch_similarity(matches, title="Patches of both images"), out / "similarity_matrix.png")

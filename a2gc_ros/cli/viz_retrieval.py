@@ -28,6 +28,9 @@ from a2gc_ros.errors import ConfigError
 ROWS = 6
 """Queries in one picture."""
 
+DEPTH = 100
+"""How far the right images are looked for among the answers."""
+
 
 def retrieval(
     out: Annotated[Path, typer.Option(help="Folder for the pictures; made if absent.", show_default=False)],
@@ -44,7 +47,9 @@ def retrieval(
     spacing: SpacingOption = 1.0,
     topic: TopicOption = None,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="Answers shown for each query.")] = 4,
-    positives: Annotated[int, typer.Option(min=0, max=5, help="Right images shown beside them.")] = 1,
+    positives: Annotated[
+        int, typer.Option(min=0, max=5, help="Right images shown beside them, those ranked best.")
+    ] = 1,
     count: Annotated[int, typer.Option(min=1, help="Most queries shown.")] = 12,
     wrong_only: Annotated[
         bool, typer.Option("--wrong-only", help="Only queries whose first answer is wrong, the surest first.")
@@ -73,7 +78,7 @@ def retrieval(
     opened = open_all([] if dataset is None else [dataset], data_root, own, None)
     if len(opened) > 1:
         raise ConfigError("Both --dataset and --database are given; pictures are of one.")
-    settings = Settings(store=store or default_folder(), ks=(1, top_k) if top_k > 1 else (1,))
+    settings = Settings(store=store or default_folder(), ks=(1, DEPTH))
     outcome = run_with_bars(opened[0], open_extractor(model), settings, Console(stderr=True))
     chosen = choose(outcome, count, wrong_only)
     make_folder(out)

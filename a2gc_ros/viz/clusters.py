@@ -19,6 +19,9 @@ DUSTBIN = "#24292F"
 MOST_CLUSTERS = 64
 """Small pictures of more clusters than these would show nothing; the first ones are drawn then."""
 
+MOST_WORDS = 5
+"""Where more maps than these lie side by side, a number has to do."""
+
 
 def principal_colours(features: Array) -> Array:
     """The three strongest directions of patch features as red, green and blue, float32 (H', W', 3) in [0, 1].
@@ -114,7 +117,7 @@ def draw_clusters(maps: Array, *, title: str, label: str, centred: bool = False)
             shade = axes.imshow(
                 values, cmap="PuOr" if centred else "cividis", vmin=low, vmax=high, interpolation="nearest"
             )
-            axes.set_title(str(number), fontsize=9, pad=2)
+            axes.set_title(f"cluster {number}" if side <= MOST_WORDS else str(number), fontsize=9, pad=2)
         figure.colorbar(shade, ax=list(panels), label=label, shrink=0.7)
     return figure
 

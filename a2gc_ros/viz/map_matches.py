@@ -11,9 +11,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from a2gc_ros.viz import style
+from a2gc_ros.viz.words import shorten
 
 MARGIN = 0.15
 """Between sessions side by side, as a share of the widest."""
+
+
+MOST_OF_NAMES = 60
+"""Characters of the sessions' names, all together."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,15 @@ def draw_map(sessions: Sequence[SessionPath], matches: MapMatches, *, title: str
             axes.scatter(path[:, 0], path[:, 1], s=9, color=style.MISSED, zorder=2)
             axes.plot(*path[0], marker="o", markersize=8, color="white", markeredgecolor=style.INK, zorder=4)
             axes.annotate(
-                f"{session.name}: start",
+                f"{shorten(session.name, MOST_OF_NAMES // len(sessions))}: start",
                 path[0],
                 xytext=(8, 8),
                 textcoords="offset points",
                 zorder=5,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
             )
-        axes.set(aspect="equal", xlabel="x [m]", ylabel="y [m]", title=title)
+        axes.set(xlabel="x [m]", ylabel="y [m]", title=title)
+        axes.set_aspect("equal", adjustable="datalim")
         if len(sessions) > 1:
             axes.set_xlabel("x [m]; each session in its own frame, side by side")
         axes.margins(0.06)

@@ -12,12 +12,16 @@ from matplotlib.figure import Figure
 
 from a2gc_ros.viz import style
 from a2gc_ros.viz.patch_grid import patch_centres, show_with_overlay
+from a2gc_ros.viz.words import shorten
 
 Array = npt.NDArray[np.float32]
 
 SHADES = "cividis"
 LINES = "viridis"
 """Brighter over a photograph."""
+
+MOST_OF_A_NAME = 40
+"""Characters of an image's name that fit above it."""
 
 GAP = 0.04
 """Between the two images of the lines' picture, as a share of their width."""
@@ -102,8 +106,8 @@ def draw_lines(query: ComparedImage, reference: ComparedImage, matches: PatchMat
             axes.scatter(points[:, 0], points[:, 1], s=8, color="white", edgecolor=style.INK, linewidth=0.5, zorder=4)
         axes.set(xlim=(0, width + 1.0), ylim=(max(_extent(query)[1], _extent(reference)[1]), 0), aspect="equal")
         axes.set_axis_off()
-        axes.text(0.0, -0.02, query.label, ha="left", va="bottom", fontsize=11)
-        axes.text(width, -0.02, reference.label, ha="left", va="bottom", fontsize=11)
+        for left, side in ((0.0, query), (width, reference)):
+            axes.text(left, -0.02, shorten(side.label, MOST_OF_A_NAME), ha="left", va="bottom", fontsize=11)
         figure.colorbar(lines, ax=axes, label="cosine similarity of the patches", shrink=0.85)
     return figure
 
@@ -147,15 +151,15 @@ def draw_heatmaps(query: ComparedImage, reference: ComparedImage, matches: Patch
         low, high = float(min(map(np.min, nearest))), float(max(map(np.max, nearest)))
         for axes, side, values in zip(panels[0], (query, reference), nearest, strict=True):
             shade = show_with_overlay(axes, side.image, values.reshape(side.grid), limits=(low, high))
-            axes.set_title(f"{side.label}: nearest patch in the other")
+            axes.set_title(f"{shorten(side.label, MOST_OF_A_NAME)}\nnearest patch in the other")
         figure.colorbar(shade, ax=list(panels[0]), label="cosine similarity", shrink=0.8)
         for axes, side in zip(panels[1], (query, reference), strict=True):
             if side.used is None:
                 axes.imshow(side.image)
-                axes.set_title(f"{side.label}: as the model sees it")
+                axes.set_title("as the model sees it")
             else:
                 shade = show_with_overlay(axes, side.image, side.used, limits=(0.0, 1.0))
-                axes.set_title(f"{side.label}: used, not left to the dustbin")
+                axes.set_title("used, not left to the dustbin")
             axes.set_axis_off()
         if query.used is not None and reference.used is not None:
             figure.colorbar(shade, ax=list(panels[1]), label="share of the patch", shrink=0.8)

@@ -9,8 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from a2gc_ros.viz import style
+from a2gc_ros.viz.words import shorten
+
+MOST_OF_A_CAPTION = 24
+"""Characters that fit under an image."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Retrieval:
     Attributes:
         query: What was asked.
         answers: What was found, best first.
-        positives: What would be right, nearest first; empty where the data set has nothing.
+        positives: What would be right, the best found first; empty where the data set has nothing.
     """
 
     query: Picture
@@ -72,6 +77,11 @@ def draw_retrievals(retrievals: Sequence[Retrieval], *, rows: int, answers: int,
         heads = ["query", *(f"answer {i + 1}" for i in range(answers)), *["right"] * positives]
         for axes, head in zip(panels[0], heads, strict=True):
             axes.set_title(head, fontsize=12)
+        frames = [
+            Patch(facecolor="none", edgecolor=colour, linewidth=3, label=label)
+            for colour, label in ((style.RIGHT, "right answer"), (style.WRONG, "wrong answer"))
+        ]
+        figure.legend(handles=frames, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -80,7 +90,8 @@ def _draw(axes: Axes, picture: Picture) -> None:
     axes.imshow(picture.image)
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
-    axes.set_xlabel(picture.caption, fontsize=9)
+    lines = [shorten(line, MOST_OF_A_CAPTION) for line in picture.caption.splitlines()]
+    axes.set_xlabel("\n".join(lines), fontsize=9)
     colour = {True: style.RIGHT, False: style.WRONG, None: style.PATH}[picture.right]
     for spine in axes.spines.values():
         spine.set(visible=True, color=colour, linewidth=3)

@@ -49,7 +49,8 @@ def draw_trajectory(
         figure.suptitle(title, x=0.01, ha="left", fontsize=15, fontweight="bold")
         plan, lifted = figure.subplots(1, 2)
         _draw(plan, path, links, missed, keyframes)
-        plan.set(xlabel="x [m]", ylabel="y [m]", aspect="equal", title="From above")
+        plan.set(xlabel="x [m]", ylabel="y [m]", title="From above")
+        plan.set_aspect("equal", adjustable="datalim")
         lift = _Lift(path)
         _draw(
             lifted,

@@ -114,5 +114,5 @@ def test_retrieval_shows_queries_with_their_answers(
 
 
 def test_retrieval_needs_something_to_show(tmp_path: Path) -> None:
-    with pytest.raises(A2gcError, match="--datasets"):
+    with pytest.raises(A2gcError, match="name a data set"):
         run("retrieval", "--out", tmp_path)
