@@ -23,6 +23,7 @@ from inference_models import Prepared, prepare
 from inference_peaks import HERE, CellError, measure_peaks, run_cell
 from inference_table import Row, Run, as_markdown, describe_machine, merge
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 MODELS = (
@@ -69,7 +70,7 @@ def measure_rows(
         except CellError as error:
             if not rows:
                 raise
-            console.print(f"[yellow]{backend} {precision} left out:[/yellow] {error}", soft_wrap=True)
+            console.print(f"[yellow]{backend} {precision} left out:[/yellow] {escape(str(error))}", soft_wrap=True)
             continue
         best = min(cell["times_ms"])
         eager_ms = eager_ms or best

@@ -23,6 +23,7 @@ import numpy as np
 from inference_models import prepare
 from inference_peaks import HERE, CellError, run_cell
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 MODELS = ("a2gc-mobilenetv2:shipped", "a2gc-dinov2-vits14:224", "a2gc-dinov2-vitb14:322")
@@ -102,7 +103,7 @@ def measure(name: str, size: tuple[int, int] | None, options: argparse.Namespace
                 run_cell(job(*way, 1))
             cells[way] = run_cell(job(*way, options.repeats))
         except CellError as error:
-            console.print(f"[yellow]{backend} {precision} left out:[/yellow] {error}", soft_wrap=True)
+            console.print(f"[yellow]{backend} {precision} left out:[/yellow] {escape(str(error))}", soft_wrap=True)
             continue
         if not (model.shipped and backend.startswith("torch")):
             found = np.load(model.folder / "gpu.npy", allow_pickle=False)

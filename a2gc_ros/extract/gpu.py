@@ -1,11 +1,25 @@
-"""Whether this machine has an NVIDIA GPU, asked of its driver: no package is needed for that."""
+"""What an NVIDIA GPU's driver tells without a package: whether there is a GPU, and how full its memory is."""
 
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from functools import cache
 
 OUT_OF_MEMORY = "the GPU's memory is full; end what else runs on the GPU, or use a smaller model or half precision"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What an engine is built for.
+
+    Attributes:
+        name: As the driver calls it, such as ``Orin``.
+        compute_capability: Such as ``8.7``.
+    """
+
+    name: str
+    compute_capability: str
 
 
 @cache
@@ -17,3 +31,23 @@ def has_gpu() -> bool:
         return False
     count = ctypes.c_int(0)
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def memory_mb() -> tuple[float, float] | None:
+    """Memory of the first GPU in use, by all processes, and in total, in 10^6 bytes; None where nobody tells."""
+    if not has_gpu():
+        return None
+    driver = ctypes.CDLL("libcuda.so.1")
+    device, context = ctypes.c_int(0), ctypes.c_void_p()
+    free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
+    # The context that the runtimes of this process share: a thread that does not use it yet must take it first.
+    if driver.cuDeviceGet(ctypes.byref(device), 0) or driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device):
+        return None
+    try:
+        if driver.cuCtxPushCurrent_v2(context):
+            return None
+        failed = driver.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+        driver.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+    finally:
+        driver.cuDevicePrimaryCtxRelease_v2(device)
+    return None if failed else ((total.value - free.value) / 1e6, total.value / 1e6)

@@ -19,6 +19,7 @@ from a2gc_ros.models import checkpoints
 pytestmark = pytest.mark.skipif(not has_gpu(), reason="needs an NVIDIA GPU")
 
 LEAST_COSINE = {"fp32": 0.9999, "fp16": 0.999, "bf16": 0.999}
+NOT_INSTALLED = ("is not usable here", "put onnxruntime-gpu in its place", "was built for is missing")
 FILES = ("tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda")
 (SHIPPED,) = shipped_models().values()
 
@@ -32,7 +33,7 @@ def start(sample, backend: str, precision: str, folder) -> Extractor:
     try:
         return open_extractor(model, backend=backend, precision=precision, engine=EngineOptions(folder))
     except BackendError as error:
-        if "is not usable here" in str(error) or "put onnxruntime-gpu in its place" in str(error):
+        if any(said in str(error) for said in NOT_INSTALLED):
             pytest.skip(str(error))
         raise
 
@@ -46,8 +47,8 @@ def agree(sample, extractor: Extractor, count: int) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 @pytest.mark.parametrize("backend", [*FILES, "torch"])
 def test_single_images_and_batches_agree_with_pytorch_on_a_cpu(sample, backend, precision, tmp_path):
-    if (backend, precision) == ("onnxruntime-cuda", "bf16"):
-        pytest.skip("ONNX Runtime's CUDA provider does not compute in bf16")
+    if backend.startswith("onnxruntime") and precision == "bf16":
+        pytest.skip("ONNX Runtime does not compute in bf16 on a GPU")
     extractor = start(sample, backend, precision, tmp_path)
     assert (extractor.backend, extractor.precision) == (backend, precision)
     # Twice one image: the second call runs what the first one recorded. 17 is more than the largest batch.
@@ -98,7 +99,7 @@ def test_a_full_gpu_is_an_error_that_says_so(small, backend, tmp_path):
     start(small, backend, "fp32", tmp_path)
     hoard = []
     step = torch.cuda.mem_get_info()[0]
-    while step >= 1 << 20:
+    while step >= 512:
         try:
             hoard.append(torch.empty(step, dtype=torch.uint8, device="cuda"))
         except torch.cuda.OutOfMemoryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.cache import EngineCache
 from a2gc_ros.extract.engines.key import MOST_IMAGES, ON_GPU, EngineOptions
-from a2gc_ros.extract.gpu import has_gpu
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY, has_gpu, memory_mb
+from a2gc_ros.extract.onnx_files.gpu_graph import typed_for_gpu
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 
 _FATAL_ONLY = 4
+_FULL_FLOAT32 = {"use_tf32": "0"}
+"""Float32 with all of its mantissa, as on a CPU."""
 
 
 class _GpuSession(ABC):
-    """A model in a session whose first provider is one of a GPU's.
+    """A model in sessions whose first provider is one of a GPU's.
 
     Args:
         model: The ONNX file.
@@ -50,23 +54,12 @@ class _GpuSession(ABC):
         if not has_gpu():
             raise BackendError(f"{self.name} finds no NVIDIA GPU here; use a CPU backend.")
         self.precision = precision
+        self._model, self._spec, self._options = model, spec, options
         if hasattr(onnxruntime, "preload_dlls"):
             # CUDA and cuDNN may lie in packages of NVIDIA's instead of in the system.
             onnxruntime.preload_dlls()
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = _FATAL_ONLY
-        providers = [(self.provider, self._settings(spec, options)), "CPUExecutionProvider"]
-        try:
-            session = onnxruntime.InferenceSession(self._content(model), sess_options=settings, providers=providers)
-        except Exception as error:  # onnxruntime raises classes of its own that share only Exception
-            raise BackendError(f"{self.name} cannot load {model} ({_short(error)}).") from None
-        # Where the provider does not start, it goes on on the CPU.
-        if session.get_providers()[0] != self.provider:
-            raise BackendError(
-                f"ONNX Runtime's {self.provider} does not start here: CUDA, cuDNN or TensorRT of the version it was "
-                "built for is missing; docs/install.md says how to install them."
-            )
-        self._session = session
+        # What a provider logs by itself are kernels that it tried before it took another.
+        onnxruntime.set_default_logger_severity(_FATAL_ONLY)
         self(np.zeros((1, spec.preprocessing.height, spec.preprocessing.width, 3), np.uint8))
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -74,30 +67,51 @@ class _GpuSession(ABC):
         parts = [self._run(batch[i : i + MOST_IMAGES]) for i in range(0, len(batch), MOST_IMAGES)]
         return np.concatenate(parts)
 
+    def gpu_memory_mb(self) -> tuple[float, float] | None:
+        """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None where nobody tells."""
+        return memory_mb()
+
     def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         try:
-            descriptors = self._infer(batch)
-        except Exception as error:  # as above
+            return np.asarray(self._describe(batch), dtype=np.float32)
+        except BackendError:
+            raise
+        except Exception as error:  # onnxruntime raises classes of its own that share only Exception
             raise BackendError(f"{self.name} failed ({_short(error)}).") from None
-        return np.asarray(descriptors, dtype=np.float32)
-
-    def _infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._session.run(["descriptor"], {"images": batch})[0]
-
-    def _content(self, model: Path) -> bytes:
-        from a2gc_ros.extract.onnx_files.gpu_graph import typed_for_gpu
-
-        return typed_for_gpu(model, self.precision)
 
     @abstractmethod
-    def _settings(self, spec: ModelSpec, options: EngineOptions) -> dict[str, Any]:
-        """Of the provider."""
+    def _describe(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Descriptors of no more images than the largest batch."""
+
+    def _start(self, provider_settings: dict[str, Any]) -> onnxruntime.InferenceSession:
+        """A session; raises BackendError where it does not start on the GPU."""
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = _FATAL_ONLY
+        try:
+            session = onnxruntime.InferenceSession(
+                typed_for_gpu(self._model, self.precision),
+                sess_options=settings,
+                providers=[(self.provider, provider_settings), "CPUExecutionProvider"],
+                # Otherwise it prints what is wrong, and goes on on the CPU.
+                enable_fallback=0,
+            )
+        except BackendError:
+            raise
+        except Exception as error:  # as above
+            raise BackendError(f"{self.name} cannot load {self._model} ({_short(error)}).") from None
+        if session.get_providers()[0] != self.provider:
+            raise BackendError(
+                f"ONNX Runtime's {self.provider} does not start here: CUDA, cuDNN or TensorRT of the version it was "
+                "built for is missing; docs/install.md says how to install them."
+            )
+        return session
 
 
 class OnnxRuntimeCuda(_GpuSession):
-    """ONNX Runtime by cuDNN and cuBLAS: starts at once, and is slower than an engine.
+    """ONNX Runtime by cuDNN and cuBLAS: starts at once.
 
-    Single images, which is what a camera gives, run as one recorded CUDA graph over buffers that stay in place.
+    Single images, which is what a camera gives, run as one recorded CUDA graph. Batches have a session of their own,
+    which starts with the first of them: they make cuDNN replace kernels that a recording would still call.
     """
 
     name = "onnxruntime-cuda"
@@ -105,38 +119,39 @@ class OnnxRuntimeCuda(_GpuSession):
     precisions = ("fp32", "fp16")
 
     def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
-        size = (1, spec.preprocessing.height, spec.preprocessing.width, 3)
-        self._shapes = {"images": (size, np.uint8), "descriptor": ((1, spec.descriptor_dim), np.float32)}
         self._lock = threading.Lock()
-        self._single: dict[str, Any] | None = None
-        self._unrecorded = onnxruntime.RunOptions()
-        self._unrecorded.add_run_config_entry("gpu_graph_id", "-1")
+        self._single: _Recorded | None = None
+        self._batches: onnxruntime.InferenceSession | None = None
         super().__init__(model, spec, precision, options)
 
-    def _settings(self, spec: ModelSpec, options: EngineOptions) -> dict[str, Any]:  # noqa: ARG002 - needs none
-        return {"use_tf32": "0", "enable_cuda_graph": "1"}
-
-    def _infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # What is recorded belongs to one pair of buffers, and a session records in one thread at a time.
+    def _describe(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         with self._lock:
-            if len(batch) > 1:
-                return self._session.run(["descriptor"], {"images": batch}, self._unrecorded)[0]
-            if self._single is None:
-                self._single = self._bound()
-            self._single["images"].update_inplace(batch)
-            self._session.run_with_iobinding(self._single["binding"])
-            return self._single["descriptor"].numpy()
+            if len(batch) == 1:
+                if self._single is None:
+                    self._single = _Recorded(self._start({**_FULL_FLOAT32, "enable_cuda_graph": "1"}), self._spec)
+                return self._single(batch)
+            if self._batches is None:
+                self._batches = self._start(_FULL_FLOAT32)
+            return self._batches.run(["descriptor"], {"images": batch})[0]
 
-    def _bound(self) -> dict[str, Any]:
-        """Buffers of one image on the GPU, and the session's binding to them."""
-        binding = self._session.io_binding()
-        values = {
-            name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, "cuda", 0)
-            for name, (shape, dtype) in self._shapes.items()
-        }
-        binding.bind_ortvalue_input("images", values["images"])
-        binding.bind_ortvalue_output("descriptor", values["descriptor"])
-        return {**values, "binding": binding}
+
+class _Recorded:
+    """Single images through a session that records its first run and repeats it over the same two buffers."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, spec: ModelSpec) -> None:
+        size = (1, spec.preprocessing.height, spec.preprocessing.width, 3)
+        place = onnxruntime.OrtValue.ortvalue_from_shape_and_type
+        self._images = place(size, np.uint8, "cuda", 0)
+        self._descriptor = place((1, spec.descriptor_dim), np.float32, "cuda", 0)
+        self._session = session
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input("images", self._images)
+        self._binding.bind_ortvalue_output("descriptor", self._descriptor)
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._images.update_inplace(image)
+        self._session.run_with_iobinding(self._binding)
+        return self._descriptor.numpy()
 
 
 class OnnxRuntimeTensorRt(_GpuSession):
@@ -144,9 +159,19 @@ class OnnxRuntimeTensorRt(_GpuSession):
 
     name = "onnxruntime-tensorrt"
     provider = "TensorrtExecutionProvider"
-    precisions = ("fp32", "fp16", "bf16", "int8")
+    precisions = ("fp32", "fp16", "int8")
 
-    def _settings(self, spec: ModelSpec, options: EngineOptions) -> dict[str, Any]:
+    def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
+        self._session: onnxruntime.InferenceSession | None = None
+        super().__init__(model, spec, precision, options)
+
+    def _describe(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self._session is None:
+            self._session = self._start(self._settings())
+        return self._session.run(["descriptor"], {"images": batch})[0]
+
+    def _settings(self) -> dict[str, Any]:
+        spec, options = self._spec, self._options
         folder = EngineCache(options.folder).subfolder(f"{self.name}-{spec.fingerprint[:12]}-{self.precision}")
         size = f"{spec.preprocessing.height}x{spec.preprocessing.width}x3"
         settings = {
@@ -161,8 +186,8 @@ class OnnxRuntimeTensorRt(_GpuSession):
         }
         if self.precision in ("fp16", "int8"):
             settings["trt_fp16_enable"] = "1"
-        if self.precision in ("bf16", "int8"):
-            settings[f"trt_{self.precision}_enable"] = "1"
+        if self.precision == "int8":
+            settings["trt_int8_enable"] = "1"
         if options.workspace_mb:
             settings["trt_max_workspace_size"] = str(options.workspace_mb << 20)
         if options.dla_core != ON_GPU:
@@ -171,5 +196,8 @@ class OnnxRuntimeTensorRt(_GpuSession):
 
 
 def _short(error: Exception) -> str:
-    lines = str(error).splitlines()
+    text = str(error)
+    if re.search("out of memory|failed to allocate memory", text, re.IGNORECASE):
+        return OUT_OF_MEMORY
+    lines = text.splitlines()
     return lines[0] if lines else type(error).__name__

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,26 +16,13 @@ from cuda.bindings import runtime as cudart
 from numpy.typing import DTypeLike, NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.gpu import OUT_OF_MEMORY
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY, Gpu
 
 _NO_GPU = (
     cudart.cudaError_t.cudaErrorInsufficientDriver,
     cudart.cudaError_t.cudaErrorNoDevice,
     cudart.cudaError_t.cudaErrorInitializationError,
 )
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """What an engine is built for.
-
-    Attributes:
-        name: As the driver calls it, such as ``Orin``.
-        compute_capability: Such as ``8.7``.
-    """
-
-    name: str
-    compute_capability: str
 
 
 def call(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> Any:
@@ -72,12 +58,6 @@ def first_gpu() -> Gpu:
     properties = call(cudart.cudaGetDeviceProperties, 0)
     name = properties.name.split(b"\0")[0].decode(errors="replace")
     return Gpu(name, f"{properties.major}.{properties.minor}")
-
-
-def memory_mb() -> tuple[float, float]:
-    """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes."""
-    free, total = call(cudart.cudaMemGetInfo)
-    return (total - free) / 1e6, total / 1e6
 
 
 class Stream:

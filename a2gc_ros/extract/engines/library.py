@@ -15,6 +15,7 @@ from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.build import build_engine, failure, log_of, ran_out_of_memory
 from a2gc_ros.extract.engines.cache import EngineCache, Obtained
 from a2gc_ros.extract.engines.key import EngineKey, EngineOptions
+from a2gc_ros.extract.gpu import Gpu, memory_mb
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 
@@ -62,6 +63,9 @@ class EngineLibrary(ABC):
             engine: The engine.
             memory: The library's strategy for the context's memory.
         """
+
+    def check(self, gpu: Gpu) -> None:  # noqa: B027 - one library runs on every GPU
+        """Refuses a GPU that engines do not run on, before one is built; raises BackendError."""
 
     @property
     def flags(self) -> int:
@@ -130,7 +134,7 @@ class EngineRuntime:
 
         self.name = library.name
         self.precision = library.key.precision
-        first_gpu()
+        library.check(first_gpu())
         # The library wants its runtime to outlive the engines.
         self._runtime = library.trt.Runtime(log_of(library.trt))
         if library.key.dla_core >= 0:
@@ -162,8 +166,6 @@ class EngineRuntime:
             raise failure(trt, "cannot load the engine")
         return engine
 
-    def gpu_memory_mb(self) -> tuple[float, float]:
-        """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes."""
-        from a2gc_ros.extract.engines.cuda_calls import memory_mb
-
+    def gpu_memory_mb(self) -> tuple[float, float] | None:
+        """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None where nobody tells."""
         return memory_mb()

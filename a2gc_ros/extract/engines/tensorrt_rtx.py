@@ -12,9 +12,15 @@ import tensorrt_rtx as trt
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.key import ON_GPU, EngineKey, EngineOptions
 from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
+from a2gc_ros.extract.gpu import Gpu
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.extract.written_beside import written_beside
+
+RUNS_ON = ("8.0", "8.6", "8.9")
+"""Compute capabilities, besides those from NEWEST on: what TensorRT-RTX 1.7 names when it refuses an engine."""
+
+NEWEST = 12.0
 
 
 class TensorRtRtx(EngineLibrary):
@@ -46,6 +52,14 @@ class TensorRtRtx(EngineLibrary):
             "8.0 and newer",
             workspace_mb=options.workspace_mb,
         )
+
+    def check(self, gpu: Gpu) -> None:
+        """Refuses GPUs of data centres and boards, such as H100 and Orin."""
+        if gpu.compute_capability not in RUNS_ON and float(gpu.compute_capability) < NEWEST:
+            raise BackendError(
+                f"TensorRT-RTX does not run on the {gpu.name} (compute capability {gpu.compute_capability}), only on "
+                f"{', '.join(RUNS_ON)} and from {NEWEST} on; use the backend tensorrt or onnxruntime-cuda."
+            )
 
     def context(self, engine: Any, memory: Any) -> Any:
         """A context with the library's own CUDA graphs, and with the kernels of earlier runs on this GPU."""

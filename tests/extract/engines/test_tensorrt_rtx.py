@@ -17,7 +17,7 @@ import pytest
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.engines.key import EngineOptions
-from a2gc_ros.extract.gpu import has_gpu
+from a2gc_ros.extract.gpu import Gpu, has_gpu
 from a2gc_ros.extract.onnx_files.metadata import describe, read_spec
 from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
@@ -134,3 +134,19 @@ def test_the_key_names_the_library_and_what_it_runs_on():
     key = TensorRtRtx(read_spec(SHIPPED), "fp16", EngineOptions()).key
     assert (key.runtime, key.gpu, key.compute_capability) == ("tensorrt-rtx", "RTX", "8.0 and newer")
     assert replace(key, version="1.0").difference(key) == f"it was built by version 1.0 and not {key.version}"
+
+
+@pytest.mark.parametrize(
+    ("compute_capability", "runs"),
+    [("7.5", False), ("8.0", True), ("8.6", True), ("8.7", False), ("8.9", True), ("9.0", False), ("12.0", True)],
+)
+def test_a_gpu_that_engines_do_not_run_on_is_refused_before_one_is_built(compute_capability, runs):
+    library = TensorRtRtx(read_spec(SHIPPED), "fp16", EngineOptions())
+    gpu = Gpu("Some GPU", compute_capability)
+    if runs:
+        library.check(gpu)
+    else:
+        with pytest.raises(
+            BackendError, match=rf"does not run on the Some GPU .*{compute_capability}.*use the backend"
+        ):
+            library.check(gpu)
