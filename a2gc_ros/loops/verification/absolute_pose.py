@@ -37,6 +37,10 @@ SQUARE_80: Final = 3.219
 NOISE_FACTORS: Final = (0.5, 4.0)
 """Bounds of how far the query's noise may be from the landmarks'."""
 
+NEAREST: Final = 0.01
+"""What lies less than this share of its distance from the keyframe before the query, or behind it, is not seen by it:
+beside the camera a projection runs to infinity."""
+
 SURELY: Final = 3.0
 """Standard deviations by which an inverse depth must exceed zero to tell about the camera's position."""
 
@@ -174,7 +178,10 @@ def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> 
     rotation, translation = pose[:3, :3], pose[:3, 3]
     inverse = landmarks.inverse_depths
     shifted = np.hstack([landmarks.rays, np.ones((len(rays), 1))]) - inverse[:, None] * translation
-    moved, by_point = projected(shifted @ rotation)
+    before_query = shifted @ rotation
+    moved, by_point = projected(before_query)
+    unseen = before_query[:, 2] < NEAREST
+    by_point[unseen] = 0
     by_shifted = by_point @ rotation.T
     by_landmark = np.concatenate([by_shifted[:, :, :2], -(by_shifted @ translation)[:, :, None]], axis=2)
     carried = by_landmark @ landmarks.covariances
@@ -189,8 +196,7 @@ def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> 
     left = np.maximum(landmarks.covariances[:, 2, 2] - (pull**2).sum(axis=1), 0)
     # A turn of the camera by w about the keyframe's axes turns the point the other way.
     by_pose = np.concatenate([-wanted[:, None, None] * by_shifted, by_shifted @ crosses(shifted)], axis=2)
-    # What lies behind the query cannot be seen by it.
-    errors[(shifted @ rotation)[:, 2] <= 0] = 1e3
+    errors[unseen] = 1e3
     return _Linear(
         (errors**2).sum(axis=1),
         errors,
