@@ -2,9 +2,9 @@
 
     python benchmarks/closures.py TOWNS [--seeds 100 119] [--data DATA]
 
-TOWNS is a folder for recordings towns_seed_N.mcap of the simulated town; missing ones are rendered (two minutes each).
-DATA holds robot_run/ and ie_tower/. Every recording's outcome is kept in TOWNS as closures_MODEL_N.json, so that an
-interrupted run goes on; delete them after a change of the detector.
+TOWNS is a folder of recordings towns_seed_N.mcap of the simulated town, or of what `towns.py` kept of them; others are
+passed over. DATA holds robot_run/ and ie_tower/. Every recording's outcome is kept in TOWNS as closures_MODEL_N.json,
+so that an interrupted run goes on; delete them after a change of the detector.
 
 A closure is right within 15 m (tower: same floor and area). Recall is over keyframes that look the same way at a place
 passed at least 30 s and 10 m before.
@@ -16,8 +16,6 @@ import argparse
 import csv
 import dataclasses
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,39 +23,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from closure_runs import FIXED, RememberingVerifier, Walk, detect, recall_in_hindsight, words
+from closure_runs import FIXED, RULE, RememberingVerifier, Walk, detect, recall_in_hindsight, town, walk_of, words
 from rich.console import Console
 from rich.progress import track
 
-from a2gc_ros.bags import open_recording
 from a2gc_ros.extract import Extractor, open_extractor
-from a2gc_ros.geometry import Pose, pose_from_xy_yaw
+from a2gc_ros.geometry import pose_from_xy_yaw
 from a2gc_ros.images.decode import read_image
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.loops import LoopConfig
-from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
-from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit, near, same_view
+from a2gc_ros.loops import Detection, LoopConfig
+from a2gc_ros.loops.verification import View
 
-RULE = PlaceRule(min_time_gap_s=30.0, min_travel_m=10.0)
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
-ELSEWHERE_M = 30.0
 WALKS = 3
-
-
-def town(path: Path, extractor: Extractor) -> Walk:
-    """Reads the keyframes of a simulated recording."""
-    selector = KeyframeSelector(Spacing())
-    frames: list[Frame] = []
-    descriptors: list[npt.NDArray[np.float32]] = []
-    with open_recording(path) as recording:
-        truth = recording.trajectory(next(t.name for t in recording.topics if "truth" in t.name))
-        for frame in recording.frames():
-            # With odometry the descriptor has no say in what is kept.
-            if frame.pose is not None and selector.select(frame.stamp_ns, frame.pose, np.zeros(1, np.float32)):
-                frames.append(frame)
-                descriptors.append(extractor.extract_one(frame.image))
-        poses = [truth.interpolate(frame.stamp_ns) for frame in frames]
-    return walk_of(path.stem, frames, np.stack(descriptors), [pose for pose in poses if pose is not None])
 
 
 def robot_run(folder: Path, extractor: Extractor) -> Walk:
@@ -70,15 +48,6 @@ def robot_run(folder: Path, extractor: Extractor) -> Walk:
         Frame(at * 3 * 10**9, image, pose=pose) for at, (image, pose) in enumerate(zip(images, poses, strict=True))
     ]
     return walk_of("robot_run", frames, np.stack([extractor.extract_one(i) for i in images]), poses)
-
-
-def walk_of(name: str, frames: Sequence[Frame], descriptors: npt.NDArray[np.float32], poses: Sequence[Pose]) -> Walk:
-    """Judges a walk by true poses."""
-    path = TruePath.from_poses([frame.stamp_ns for frame in frames], list(poses))
-    same = near(path, path, RULE)
-    revisit = (same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1)
-    apart = np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M
-    return Walk(name, frames, descriptors, same, revisit, apart)
 
 
 def tower_walks(folder: Path, extractor: Extractor, count: int) -> list[Walk]:
@@ -111,11 +80,22 @@ def tower_walks(folder: Path, extractor: Extractor, count: int) -> list[Walk]:
     return walks
 
 
-def measure(walk: Walk, *, odometry: bool = True) -> dict[str, Any]:
-    """Runs the detectors that are compared over one walk."""
+def measure(
+    walk: Walk,
+    views: dict[int, View] | None = None,
+    on_frame: Callable[[Frame, Detection], None] = lambda _frame, _detection: None,
+) -> dict[str, Any]:
+    """Runs the detectors that are compared over one walk.
+
+    Args:
+        walk: The keyframes.
+        views: Local features of frames by stamp; those that are found are added.
+        on_frame: Called with every keyframe and what the default settings detect with it.
+    """
     config = LoopConfig()
-    verifier = RememberingVerifier(dataclasses.replace(config, min_inliers=8, min_inlier_ratio=0.0))
-    ours = detect(walk, config, verifier)
+    loosest = dataclasses.replace(config, min_inliers=8, min_inlier_ratio=0.0)
+    verifier = RememberingVerifier(loosest, {} if views is None else views)
+    ours = detect(walk, config, verifier, on_frame)
     loose = detect(walk, dataclasses.replace(config, max_false_positive_rate=1.0, min_agreeing=1), verifier)
     fixed = detect(walk, FIXED, verifier)
     stamps = np.array([frame.stamp_ns for frame in walk.frames])
@@ -132,7 +112,6 @@ def measure(walk: Walk, *, odometry: bool = True) -> dict[str, Any]:
         "by_rate": {rate: loose.judged(walk, 1 - rate) for rate in RATES},
         "similarity_asked": asked,
         "similarity_hits": hits,
-        "odometry": odometry,
         "ms": {stage: float(np.mean(spent)) for stage, spent in ours.timings_ms.items() if stage != "verification"},
     }
 
@@ -165,7 +144,7 @@ def show(title: str, outcomes: Sequence[dict[str, Any]]) -> str:
     revisits = sum(o["revisits"] for o in outcomes)
     lines = [f"{title}: {len(outcomes)} walks, {keyframes} keyframes, {revisits} revisits.", ""]
     lines += ["| method | closures | false | walks with a false one | recall |", "|---|---|---|---|---|"]
-    for key, label in (("ours", "default settings"), ("fixed", "fixed threshold 0.6, strict geometry")):
+    for key, label in (("ours", "default settings"), ("fixed", f"fixed threshold {FIXED.threshold}, strict geometry")):
         totals = np.sum([o[key] for o in outcomes], axis=0)
         spoilt = sum(o[key][1] > 0 for o in outcomes)
         lines.append(f"| {label} | {totals[0]} | {totals[1]} | {spoilt} | {totals[2] / max(1, revisits):.3f} |")
@@ -191,21 +170,18 @@ def show(title: str, outcomes: Sequence[dict[str, Any]]) -> str:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("towns", type=Path, help="folder for the recordings")
+    parser.add_argument("towns", type=Path, help="folder of the recordings")
     parser.add_argument("--seeds", type=int, nargs=2, default=(100, 119), metavar=("FIRST", "LAST"))
     parser.add_argument("--data", type=Path, help="folder with robot_run/ and ie_tower/")
-    parser.add_argument("--no-render", action="store_true", help="leave out seeds without a recording")
     arguments = parser.parse_args()
     extractor = open_extractor("a2gc-mobilenetv2")
     kept = arguments.towns
     model = extractor.spec.fingerprint[:8]
     outcomes = []
     for seed in track(range(arguments.seeds[0], arguments.seeds[1] + 1), "towns", console=Console(stderr=True)):
-        path = kept / f"towns_seed_{seed}.mcap"
-        if not path.exists() and not arguments.no_render:
-            render(path, seed)
-        if path.exists():
-            outcomes.append(remembered(kept / f"closures_{model}_{seed}.json", partial(measure_town, path, extractor)))
+        path, known = kept / f"towns_seed_{seed}.mcap", kept / f"closures_{model}_{seed}.json"
+        if path.exists() or known.exists():
+            outcomes.append(remembered(known, partial(measure_town, path, extractor)))
     if outcomes:
         print(show("Simulated towns", outcomes), "\n")
     if arguments.data:
@@ -215,7 +191,7 @@ def main() -> None:
         )
         print(show("robot_run", [run]), "\n")
         tower = [
-            remembered(kept / f"closures_{model}_tower_{number}.json", partial(measure, walk, odometry=False))
+            remembered(kept / f"closures_{model}_tower_{number}.json", partial(measure, walk))
             for number, walk in enumerate(tower_walks(arguments.data / "ie_tower", extractor, WALKS))
         ]
         print(show("Tower, without odometry", tower))
@@ -224,13 +200,6 @@ def main() -> None:
 def measure_town(path: Path, extractor: Extractor) -> dict[str, Any]:
     """Reads and measures one town; a town that was remembered is not read."""
     return measure(town(path, extractor))
-
-
-def render(path: Path, seed: int) -> None:
-    """Renders a town as `a2gc simulate` does by default."""
-    subprocess.run(
-        [sys.executable, "-m", "a2gc_ros.cli.main", "simulate", "--seed", str(seed), "--out", str(path)], check=True
-    )
 
 
 if __name__ == "__main__":

@@ -30,16 +30,16 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from closure_runs import SharedViews, Walk
+from closure_runs import town as read_town
 
 from a2gc_ros import geometry
 from a2gc_ros.bags import open_recording
-from a2gc_ros.extract import Extractor, open_extractor
+from a2gc_ros.extract import open_extractor
 from a2gc_ros.geometry import Pose
-from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import LoopConfig, Verification
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import Manifest, PlaceMap
-from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
 from a2gc_ros.placemap.thumbnails import intrinsics_json
 
 OLDER_S, NEAR_M, NEAR_RAD = 30.0, 8.0, np.deg2rad(35)
@@ -100,43 +100,25 @@ class Answers:
         return float(good.sum()) / max(1, self.asked)
 
 
-def keep(recording: Path, extractor: Extractor, verifier: GeometricVerifier, place_map: PlaceMap) -> list[Kept]:
-    """Stores the keyframes of a recording as a new session, with their features."""
-    session = place_map.add_session(recording.stem)
-    selector = KeyframeSelector(Spacing())
+def keep(walk: Walk, verifier: GeometricVerifier, place_map: PlaceMap) -> list[Kept]:
+    """Stores the keyframes of a walk as a new session, with their features."""
+    session = place_map.add_session(walk.name)
     kept = []
-    with open_recording(recording) as source:
-        truth = source.trajectory("/ground_truth/pose")
-        for frame in source.frames():
-            t_world_base = truth.interpolate(frame.stamp_ns)
-            if frame.pose is None or t_world_base is None or frame.t_base_camera is None:
-                continue
-            if not selector.select(frame.stamp_ns, frame.pose, np.zeros(1, dtype=np.float32)):
-                continue
-            kept.append(_store(frame, t_world_base @ frame.t_base_camera, extractor, verifier, place_map, session.id))
+    for frame, descriptor, t_world_base in zip(walk.frames, walk.descriptors, walk.truth, strict=True):
+        if frame.t_base_camera is None:
+            continue
+        view = verifier.view_of_frame(frame)
+        keyframe_id = place_map.add(
+            session.id,
+            frame.stamp_ns,
+            descriptor,
+            pose=frame.pose,
+            intrinsics_json=intrinsics_json(frame.intrinsics),
+            t_base_camera=frame.t_base_camera,
+            features=verifier.encoded(view),
+        )
+        kept.append(Kept(keyframe_id, frame.stamp_ns, t_world_base @ frame.t_base_camera, descriptor, view))
     return kept
-
-
-def _store(
-    frame: Frame,
-    t_world_camera: Pose,
-    extractor: Extractor,
-    verifier: GeometricVerifier,
-    place_map: PlaceMap,
-    session_id: int,
-) -> Kept:
-    view = verifier.view_of_frame(frame)
-    descriptor = extractor.extract_one(frame.image)
-    keyframe_id = place_map.add(
-        session_id,
-        frame.stamp_ns,
-        descriptor,
-        pose=frame.pose,
-        intrinsics_json=intrinsics_json(frame.intrinsics),
-        t_base_camera=frame.t_base_camera,
-        features=verifier.encoded(view),
-    )
-    return Kept(keyframe_id, frame.stamp_ns, t_world_camera, descriptor, view)
 
 
 def same_view(query: Kept, older: list[Kept]) -> Kept | None:
@@ -151,7 +133,7 @@ def same_view(query: Kept, older: list[Kept]) -> Kept | None:
 
 
 class Examiner:
-    """Asks about recordings, one after the other.
+    """Asks about walks, one after the other.
 
     Args:
         every: Every n-th keyframe is asked for.
@@ -161,16 +143,19 @@ class Examiner:
     def __init__(self, every: int, config: LoopConfig) -> None:
         self._every = every
         self._config = config
-        self._extractor = open_extractor("a2gc-mobilenetv2", threads=1)
         self.closures, self.relocalizations = Answers(), Answers()
         self.milliseconds: dict[str, list[float]] = {"verification": []}
 
-    def ask(self, recording: Path) -> None:
-        """Asks about one recording."""
-        spec = self._extractor.spec
-        verifier = GeometricVerifier(self._config)
-        with PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim)) as place_map:
-            kept = keep(recording, self._extractor, verifier, place_map)
+    def ask(self, walk: Walk, views: dict[int, View] | None = None) -> None:
+        """Asks about one walk.
+
+        Args:
+            walk: The keyframes of a town.
+            views: Local features that were found already, by stamp.
+        """
+        verifier = SharedViews(self._config, {} if views is None else views)
+        with PlaceMap.create(":memory:", Manifest("f" * 64, walk.descriptors.shape[1])) as place_map:
+            kept = keep(walk, verifier, place_map)
             for query in kept[:: self._every]:
                 older = [other for other in kept if other.stamp_ns < query.stamp_ns - OLDER_S * 1e9]
                 nearest = same_view(query, older)
@@ -229,7 +214,10 @@ class Raw:
 
     def join(self, path: Path) -> None:
         """Adds what another run wrote."""
-        other = json.loads(path.read_text())
+        self.add(json.loads(path.read_text()))
+
+    def add(self, other: dict[str, Any]) -> None:
+        """Adds what another run measured."""
         self.towns += other["towns"]
         for mine, theirs in ((self.closures, other["closures"]), (self.relocalizations, other["relocalizations"])):
             mine.asked += theirs["asked"]
@@ -289,11 +277,12 @@ def main() -> None:
     cv2.setNumThreads(1)
     config = LoopConfig(features=arguments.features)
     examiner = Examiner(arguments.every, config)
+    extractor = open_extractor("a2gc-mobilenetv2", threads=1)
     raw = Raw(0, examiner.closures, examiner.relocalizations, examiner.milliseconds)
     for path in arguments.join:
         raw.join(path)
     for town in arguments.towns:
-        examiner.ask(town)
+        examiner.ask(read_town(town, extractor))
         raw.towns += 1
         print(f"{town.name}: {examiner.closures.asked} asked so far", flush=True)
         # After each town, so that what was measured survives an interruption.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.slam.session import Outcome, SlamConfig, SlamSession, StampedClosure
+
+Matrix = npt.NDArray[np.float64]
 
 LOOKING_AHEAD: Final = pose_from_xyz_rpy((0.0, 0.0, 0.0, -np.pi / 2, 0.0, -np.pi / 2))
 """``t_base_camera`` where nothing tells it."""
@@ -109,49 +112,64 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
             PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
         )
         detector = LoopDetector(LoopConfig(**options.loop), place_map, session_source=options.bag.name)
-        feed = _Feed(options, recording, on_frame)
+        covariances = recording.covariances(options.odometry_topic)
+        feed = GraphFeed(options.slam, covariances.at, options.camera_pose)
+        total, done = recording.image_topic(options.image_topic).count, itertools.count(1)
+
+        def advance(frame: Frame, detection: Detection) -> None:
+            feed.add(frame, detection)
+            on_frame(next(done), total)
+
         frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
-        run_offline(frames, extractor, detector, feed)
+        run_offline(frames, extractor, detector, advance)
         if feed.session.graph is None:
             raise BagError(f"{options.bag} has no odometry at the stamps of its images: are both on the same clock?")
         truth = _truth(recording, options.truth)
         return feed.result(truth, len(place_map), dict(recording.skips.reasons))
 
 
-class _Feed:
-    """Hands frames and closures on to the graph."""
+class GraphFeed:
+    """Hands frames and closures on to a pose graph.
 
-    def __init__(self, options: SlamOptions, recording: Recording, on_frame: Callable[[int, int], None]) -> None:
-        self.session = SlamSession(options.slam)
-        self._options = options
-        self._covariances = recording.covariances(options.odometry_topic)
-        self._total = recording.image_topic(options.image_topic).count
-        self._on_frame = on_frame
-        self._done = 0
+    Args:
+        config: Settings of the graph.
+        covariance_at: Covariance of the odometry at a stamp, (6, 6), or None where it has none.
+        camera_pose: ``t_base_camera``; None takes the frames', else a camera that looks ahead.
+    """
+
+    def __init__(
+        self,
+        config: SlamConfig,
+        covariance_at: Callable[[int], Matrix | None] = lambda _stamp_ns: None,
+        camera_pose: Pose | None = None,
+    ) -> None:
+        self.session = SlamSession(config)
+        self._covariance_at = covariance_at
+        self._camera_pose = camera_pose
         self._camera_assumed = False
         self._odometry: list[tuple[int, Pose]] = []
         self._closures: list[tuple[int, int]] = []
 
-    def __call__(self, frame: Frame, detection: Detection) -> None:
+    def add(self, frame: Frame, detection: Detection) -> None:
+        """Takes in a frame and what was detected with it."""
         if frame.pose is not None:
             self._odometry.append((frame.stamp_ns, frame.pose))
-            self.session.add_odometry(frame.stamp_ns, frame.pose, self._covariances.at(frame.stamp_ns))
+            self.session.add_odometry(frame.stamp_ns, frame.pose, self._covariance_at(frame.stamp_ns))
         for closure in detection.closures:
             outcome = self.session.add_closure(stamped(closure), self._t_base_camera(frame))
             if outcome in ("agrees", "contradicts"):
                 self._closures.append((closure.match.query_stamp_ns, closure.match.keyframe_stamp_ns))
-        self._done += 1
-        self._on_frame(self._done, self._total)
 
     def _t_base_camera(self, frame: Frame) -> Pose:
-        if self._options.camera_pose is not None:
-            return self._options.camera_pose
+        if self._camera_pose is not None:
+            return self._camera_pose
         if frame.t_base_camera is not None:
             return frame.t_base_camera
         self._camera_assumed = True
         return LOOKING_AHEAD
 
     def result(self, truth: Trajectory | None, keyframes: int, skipped: dict[str, int]) -> SlamRun:
+        """Returns what came out; there must have been odometry."""
         graph = self.session.graph
         assert graph is not None
         before = Trajectory.from_poses(self._odometry)
