@@ -163,6 +163,28 @@ def test_a_loaded_map_and_the_live_session_together(drive: Callable) -> None:
     assert any(len({c.match.map_index for c in d.closures}) == 2 for d in detections)
 
 
+def test_a_robot_carried_from_one_map_to_another_is_found_again(drive: Callable) -> None:
+    """Two maps are loaded; odometry does not notice that the robot was carried from the one to the other."""
+    with live_map() as first, live_map() as second:
+        stamps: list[dict[int, Pose]] = []
+        for place_map, way in ((first, 12), (second, 84)):
+            mapping, before = LoopDetector(CONFIG, place_map), drive(way, way + 26)
+            for frame, descriptor in before:
+                mapping.process(frame, descriptor)
+            stamps.append({frame.stamp_ns: frame.pose for frame, _ in before})
+        there, carried = drive(14, 32, lateral=-0.4, start_s=500), drive(87, 107, lateral=0.3, start_s=520)
+        unnoticed = there[-1][0].pose @ geometry.inverse(carried[0][0].pose)
+        moved = [(dataclasses.replace(f, pose=unnoticed @ f.pose), descriptor) for f, descriptor in carried]
+        detections = detect([*there, *moved], CONFIG, [first, second])
+    true = {frame.stamp_ns: frame.pose for frame, _ in (*there, *carried)}
+    found = [c.match for d in detections for c in d.closures if c.is_relocalization]
+    for match in found:
+        assert geometry.distance(true[match.query_stamp_ns], stamps[match.map_index - 1][match.keyframe_stamp_ns]) < 5
+    by_map = [[m.query_stamp_ns for m in found if m.map_index == index] for index in (1, 2)]
+    assert max(by_map[0]) < 520 * 10**9 <= min(by_map[1]) < 530 * 10**9
+    assert min(map(len, by_map)) > 8
+
+
 def test_another_town_is_not_recognised(drive: Callable, town) -> None:
     other = type(town)(seed=99)
     frames = []
