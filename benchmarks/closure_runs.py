@@ -71,9 +71,10 @@ def town(path: Path, extractor: Extractor) -> Walk:
         truth = recording.trajectory(next(t.name for t in recording.topics if "truth" in t.name))
         for frame in recording.frames():
             true_pose = truth.interpolate(frame.stamp_ns)
+            if frame.pose is None or true_pose is None:
+                continue
             # With odometry the descriptor has no say in what is kept.
-            known = frame.pose is not None and true_pose is not None
-            if known and selector.select(frame.stamp_ns, frame.pose, np.zeros(1, np.float32)):
+            if selector.select(frame.stamp_ns, frame.pose, np.zeros(1, np.float32)):
                 frames.append(frame)
                 poses.append(true_pose)
                 descriptors.append(extractor.extract_one(frame.image))
@@ -85,7 +86,7 @@ def walk_of(name: str, frames: Sequence[Frame], descriptors: npt.NDArray[np.floa
     path = TruePath.from_poses([frame.stamp_ns for frame in frames], list(poses))
     same = near(path, path, RULE)
     revisit = (same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1)
-    apart = np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M
+    apart = np.asarray(np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M)
     return Walk(name, frames, descriptors, same, revisit, apart, poses)
 
 
