@@ -86,7 +86,8 @@ def walk_of(name: str, frames: Sequence[Frame], descriptors: npt.NDArray[np.floa
     path = TruePath.from_poses([frame.stamp_ns for frame in frames], list(poses))
     same = near(path, path, RULE)
     revisit = (same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1)
-    apart = np.asarray(np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M)
+    gaps = path.positions[:, None] - path.positions[None]
+    apart: Table = np.greater(np.linalg.norm(gaps, axis=2), ELSEWHERE_M)
     return Walk(name, frames, descriptors, same, revisit, apart, poses)
 
 
