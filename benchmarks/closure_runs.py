@@ -85,9 +85,8 @@ def walk_of(name: str, frames: Sequence[Frame], descriptors: npt.NDArray[np.floa
     """Judges a walk by true poses."""
     path = TruePath.from_poses([frame.stamp_ns for frame in frames], list(poses))
     same = near(path, path, RULE)
-    revisit = (same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1)
-    gaps = path.positions[:, None] - path.positions[None]
-    apart: Table = np.greater(np.linalg.norm(gaps, axis=2), ELSEWHERE_M)
+    revisit = np.asarray((same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1))
+    apart = np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M
     return Walk(name, frames, descriptors, same, revisit, apart, poses)
 
 
