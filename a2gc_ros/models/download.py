@@ -26,6 +26,7 @@ from rich.progress import (
 )
 
 from a2gc_ros.errors import DownloadError
+from a2gc_ros.models import shipped_backbone
 from a2gc_ros.models.weights import Weights
 
 LOCAL_FOLDER = "A2GC_WEIGHTS"
@@ -45,7 +46,8 @@ def cache_folder() -> Path:
 def fetch(weights: Weights) -> Path:
     """The local path of a weights file, downloading it if need be.
 
-    The folder named by `A2GC_WEIGHTS` comes first, the cache second, the network last. The file's hash is checked
+    The folder named by `A2GC_WEIGHTS` comes first, the cache second, the network last; what nobody publishes is taken
+    from the model that comes with the package. The file's hash is checked
     each time. Where the publisher tells none, the hash of the first download is written beside the file and printed,
     and every later use is held to it: this guards against damage since then, not against a wrong first download.
 
@@ -60,10 +62,25 @@ def fetch(weights: Weights) -> Path:
     path = cache_folder() / weights.file
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
+        if weights.url is None and weights.shipped is not None and not path.is_file():
+            return _shipped(weights, weights.shipped)
         if not path.is_file():
             _download(weights, path)
         else:
             _check(path, weights.sha256 or _recorded(path))
+    return path
+
+
+def _shipped(weights: Weights, name: str) -> Path:
+    """Weights as the model that comes with the package holds them, under a name of their own."""
+    path = cache_folder() / f"{Path(weights.file).stem}_half.safetensors"
+    if not path.is_file():
+        shipped_backbone.take_out(name, path)
+        Console(stderr=True).print(
+            f"{weights.file} is not in the folder {LOCAL_FOLDER}, so its weights are those of {name}, which comes with "
+            "the package, in half precision.",
+            soft_wrap=True,
+        )
     return path
 
 

@@ -16,6 +16,8 @@ class Weights:
         url: Where it can be downloaded; None where it cannot.
         sha256: Its hash, or as many leading digits of it as its publisher tells; None where the publisher tells
             none, in which case the hash of the first download is recorded and held to from then on.
+        shipped: Name of the model that comes with the package and has them as its backbone, in half precision; used
+            where the file is not at hand and cannot be downloaded.
     """
 
     file: str
@@ -23,3 +25,4 @@ class Weights:
     licence: str
     url: str | None = None
     sha256: str | None = None
+    shipped: str | None = None
