@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from a2gc_training.data.generated import random_room, render
 
-from a2gc_ros.bags import RecordingWriter
-from a2gc_ros.geometry import inverse, pose_from_xy_yaw
-from a2gc_ros.images.frame import CameraIntrinsics
+sys.path.insert(0, str(Path(__file__).parent))
+
+from drives import drive_round
 
 
 def write_image(path: Path, seed: int, size: tuple[int, int] = (24, 32)) -> None:
@@ -74,27 +74,6 @@ def tiny_recipe() -> dict[str, Any]:
         "optimiser": {"lr": 1e-3, "total_iters": 100},
         "trainer": {"epochs": 1, "accelerator": "cpu", "devices": 1, "workers": 0, "log_every": 1},
     }
-
-
-def drive_round(path: Path, *, seed: int = 0, radius: float = 1.5, light: float = 1.0, count: int = 36) -> Path:
-    """Records a camera that drives once round a rendered room: odometry, true poses, calibration."""
-    room = random_room(seed, 3)
-    focal = 32 / np.tan(np.radians(75) / 2)
-    intrinsics = CameraIntrinsics(64, 48, np.array([[focal, 0, 31.5], [0, focal, 23.5], [0, 0, 1]]), np.zeros(5))
-    with RecordingWriter(path) as writer:
-        for step in range(count):
-            angle = 2 * np.pi * step / count
-            pose = pose_from_xy_yaw(radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2)
-            position = np.array([*room.size[:2] / 2, 1.3]) + pose[:3, 3]
-            image = np.clip(light * render(room, position, pose[:3, :3], 48, 64), 0, 255).astype(np.uint8)
-            stamp = 1_000_000_000 + step * 100_000_000
-            # Odometry starts at the robot's own origin, the truth is that of the room.
-            start = pose_from_xy_yaw(radius, 0, np.pi / 2)
-            writer.add_odometry(stamp, inverse(start) @ pose)
-            writer.add_pose(stamp, pose)
-            writer.add_image(stamp, image)
-            writer.add_camera_info(stamp, intrinsics)
-    return path
 
 
 @pytest.fixture(name="drive_round")
