@@ -180,11 +180,14 @@ def main() -> None:
 
     device = torch.cuda.get_device_properties(0)
     machine = f"{device.name}, compute capability {device.major}.{device.minor}; torch {torch.__version__}."
-    rows = [row for name, pixels in wanted for row in measure(name, pixels, options, console)]
+    rows: list[Row] = []
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine, "rows": [asdict(row) for row in rows]}
-    options.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    options.out.with_suffix(".md").write_text(as_markdown(machine, rows), encoding="utf-8")
+    for name, pixels in wanted:
+        rows += measure(name, pixels, options, console)
+        # After each, so that what was measured survives an interruption.
+        content = {"machine": machine, "rows": [asdict(row) for row in rows]}
+        options.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        options.out.with_suffix(".md").write_text(as_markdown(machine, rows), encoding="utf-8")
     print(as_markdown(machine, rows))
 
 

@@ -25,6 +25,10 @@ _FULL_FLOAT32 = {"use_tf32": "0"}
 """Float32 with all of its mantissa, as on a CPU."""
 
 
+_FULL = re.compile("out of memory|failed to allocate memory|CUBLAS failure 3:", re.IGNORECASE)
+"""What is said when the GPU's memory is full; cuBLAS's third status is a failed allocation."""
+
+
 class _GpuSession(ABC):
     """A model in sessions whose first provider is one of a GPU's.
 
@@ -77,7 +81,7 @@ class _GpuSession(ABC):
         except BackendError:
             raise
         except Exception as error:  # onnxruntime raises classes of its own that share only Exception
-            raise BackendError(f"{self.name} failed ({_short(error)}).") from None
+            raise BackendError(f"{self.name} failed ({reason_of(error)}).") from None
 
     @abstractmethod
     def _describe(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -98,13 +102,18 @@ class _GpuSession(ABC):
         except BackendError:
             raise
         except Exception as error:  # as above
-            raise BackendError(f"{self.name} cannot load {self._model} ({_short(error)}).") from None
+            if "install TensorRT" in str(error):
+                raise self._lacks_libraries() from None
+            raise BackendError(f"{self.name} cannot load {self._model} ({reason_of(error)}).") from None
         if session.get_providers()[0] != self.provider:
-            raise BackendError(
-                f"ONNX Runtime's {self.provider} does not start here: CUDA, cuDNN or TensorRT of the version it was "
-                "built for is missing; docs/install.md says how to install them."
-            )
+            raise self._lacks_libraries()
         return session
+
+    def _lacks_libraries(self) -> BackendError:
+        return BackendError(
+            f"ONNX Runtime's {self.provider} does not start here: CUDA, cuDNN or TensorRT of the version it was built "
+            "for is missing; docs/install.md says how to install them."
+        )
 
 
 class OnnxRuntimeCuda(_GpuSession):
@@ -195,9 +204,11 @@ class OnnxRuntimeTensorRt(_GpuSession):
         return settings
 
 
-def _short(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """The part of a message that is for people; ONNX Runtime puts places in its source around it."""
     text = str(error)
-    if re.search("out of memory|failed to allocate memory", text, re.IGNORECASE):
+    if _FULL.search(text):
         return OUT_OF_MEMORY
-    lines = text.splitlines()
+    told = re.search(r"(?:CUDA|CUBLAS|CUDNN) failure \d+: [^;]+", text)
+    lines = [told[0].strip()] if told else text.splitlines()
     return lines[0] if lines else type(error).__name__

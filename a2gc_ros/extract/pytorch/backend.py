@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -46,22 +48,19 @@ class TorchRuntime:
             )
         if threads:
             torch.set_num_threads(threads)
-        self._model = model.bake().to(self._device)
+        with _told_in_a_sentence():
+            self._model = model.bake().to(self._device)
         # For one image only: every other batch size would be compiled anew.
         self._single = torch.compile(self._describe, mode="reduce-overhead", dynamic=False) if compiled else None
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) of images (N, height, width, 3)."""
         dtype = _AUTOCAST.get(self.precision)
-        try:
-            with torch.inference_mode(), torch.autocast(self._device.type, dtype, enabled=dtype is not None):
-                images = torch.from_numpy(batch).to(self._device)
-                run = self._single if self._single is not None and len(batch) == 1 else self._describe
-                return run(images).float().cpu().numpy()
-        except torch.cuda.OutOfMemoryError:
-            raise BackendError(f"torch failed: {OUT_OF_MEMORY}.") from None
-        except RuntimeError as error:
-            raise BackendError(f"torch failed ({str(error).splitlines()[0]}).") from None
+        computing = torch.autocast(self._device.type, dtype, enabled=dtype is not None)
+        with _told_in_a_sentence(), torch.inference_mode(), computing:
+            images = torch.from_numpy(batch).to(self._device)
+            run = self._single if self._single is not None and len(batch) == 1 else self._describe
+            return run(images).float().cpu().numpy()
 
     def _describe(self, images: Tensor) -> Tensor:
         descriptors: Tensor = self._model(self._model.normalise(images))
@@ -73,6 +72,16 @@ class TorchRuntime:
             return None
         free, total = torch.cuda.mem_get_info(self._device)
         return (total - free) / 1e6, total / 1e6
+
+
+@contextmanager
+def _told_in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        raise BackendError(f"torch failed: {OUT_OF_MEMORY}.") from None
+    except RuntimeError as error:
+        raise BackendError(f"torch failed ({str(error).splitlines()[0]}).") from None
 
 
 def spec_of(model: PlaceModel, licence: str) -> ModelSpec:
