@@ -8,8 +8,8 @@ from a2gc_ros.extract.backends.onnxruntime_gpu import reason_of
 from a2gc_ros.extract.gpu import OUT_OF_MEMORY
 
 AROUND = (
-    "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /onnxruntime_src/core/providers/cuda/cuda_call.cc:"
-    "154 std::conditional_t<THRW, void, Status> onnxruntime::CudaCall(ERRTYPE, const char*) [with ERRTYPE = cudaError] "
+    "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /onnxruntime_src/providers/cuda/cuda_call.cc:154 "
+    "std::conditional_t<THRW, void, Status> onnxruntime::CudaCall(ERRTYPE, const char*) [with ERRTYPE = cudaError] "
 )
 
 
