@@ -114,6 +114,9 @@ class RobotRun:
         self._paths = [folder / "images" / row["image"] for row in rows]
         self._xy = np.array([[float(row["x_m"]), float(row["y_m"])] for row in rows])
 
+    def __len__(self) -> int:
+        return len(self._xy)
+
     def images(self) -> Images:
         """The frames, RGB uint8 (H, W, 3) each."""
         return map(read_image, self._paths)
@@ -143,6 +146,9 @@ class Town:
         self._second = np.array(stamps) * 1e-9
         self._xy = known[:, :2, 3]
         self._yaw = np.array([yaw_of(pose) for pose in known])
+
+    def __len__(self) -> int:
+        return len(self._xy)
 
     def images(self) -> Images:
         """The frames, RGB uint8 (H, W, 3) each."""
