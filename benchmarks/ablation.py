@@ -37,7 +37,7 @@ from frozen_features import (
 )
 from place_protocols import RobotRun, Scores, Tower, Town, average
 
-from a2gc_ros.models import PlaceModel, checkpoints
+from a2gc_ros.models import PlaceModel, build, checkpoints
 from a2gc_ros.models.a2gc import A2GC
 from a2gc_ros.models.projected import Projected
 
@@ -59,6 +59,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 """Entries of the recipe that each variant replaces; GeM has no option of A²GC's and is projected to its dimensions."""
 
+UNTRAINED = "GeM, untrained"
+"""GeM over the backbone as it is, 1280 dimensions: what all of them are worth."""
+
 Sets = Mapping[str, Tower | RobotRun | Town]
 
 
@@ -68,7 +71,7 @@ class Run:
 
     Attributes:
         way: Key of `WAYS`.
-        variant: Key of `VARIANTS`.
+        variant: Key of `VARIANTS`, or `UNTRAINED`.
         seed: Seed of the start, of the order and of dropout.
     """
 
@@ -87,6 +90,8 @@ class Run:
 
     def model(self, out: Path) -> PlaceModel:
         """The model, trained now or by an earlier call."""
+        if self.variant == UNTRAINED:
+            return build("gem-mobilenetv2", pretrained="backbone").eval()
         file = out / self.way / f"{self.variant.replace(' ', '-')}-{self.seed}.safetensors"
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -121,13 +126,13 @@ def main() -> None:
     for way in arguments.ways:
         models = {
             variant: [Run(way, variant, seed).model(arguments.out) for seed in arguments.seeds]
-            for variant in arguments.variants
+            for variant in (*arguments.variants, UNTRAINED)
         }
         scores = {
             variant: [_judged(model, sets, arguments.out) for model in seeds] for variant, seeds in models.items()
         }
-        dimensions = {str(model.descriptor_dim) for seeds in models.values() for model in seeds}
-        print(f"\n{way}: {' and '.join(sorted(dimensions))} dimensions, seeds {arguments.seeds}")
+        dimensions = {variant: seeds[0].descriptor_dim for variant, seeds in models.items()}
+        print(f"\n{way}, seeds {arguments.seeds}, dimensions {dimensions}")
         for variant, seeds in models.items():
             _show_geometry(variant, seeds, arguments.out)
         for measure in dict.fromkeys(score.measure for score in next(iter(scores.values()))[0]):
