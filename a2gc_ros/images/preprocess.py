@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError, ImageError
-from a2gc_ros.images.resample import RESIDUAL_REDUCTION, Interpolation, resize_antialiased
+from a2gc_ros.images.resample import Interpolation, resize_antialiased
 
 ResizeRule = Literal["squash", "keep_aspect"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+USEFUL = 8
+"""Pixels for each of the input's, in either direction, beyond which more of them no longer show in a descriptor."""
 
 _PLAIN_INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
@@ -68,12 +71,11 @@ class Preprocessing:
     def useful_size(self) -> tuple[int, int] | None:
         """(height, width) above which an image's own pixels no longer matter, as ``max_size`` of a decoder takes it.
 
-        The resize halves larger images by means before anything else, and a JPEG decoded at a fraction of its size is
-        just that. Without antialiasing every pixel that is left out would have been a pixel looked at: None.
+        A JPEG decoded at a fraction of its size consists of the means of its pixels. A resize of it averages them with
+        a kernel in steps, which shows the less the more steps there are. Without antialiasing every pixel that is left
+        out would have been a pixel looked at: None.
         """
-        if not self.antialias:
-            return None
-        return math.ceil(RESIDUAL_REDUCTION * self.height), math.ceil(RESIDUAL_REDUCTION * self.width)
+        return (USEFUL * self.height, USEFUL * self.width) if self.antialias else None
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resizes an image to the model's input; normalisation is the model's own work.

@@ -2,8 +2,7 @@
 
 Pillow, and torchvision's ``antialias=True`` with it, widens the interpolation kernel by the reduction factor,
 so that every source pixel counts. OpenCV has no such mode. Here one axis is one banded matrix of Pillow's
-weights, multiplied in blocks that skip the zeros. A large source is first halved by exact 2x2 means; the
-weights are then summed over the same pairs of pixels, which makes the halving nearly invisible in the result.
+weights, multiplied in blocks that skip the zeros.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -19,11 +18,12 @@ from numpy.typing import NDArray
 
 Interpolation = Literal["bilinear", "bicubic"]
 
-# Halve only while this many source pixels per target pixel are left: below it the halving would show.
-RESIDUAL_REDUCTION = 1.5
+# Pillow rounds to bytes between its two passes. So do we from this reduction in both directions on; below it the
+# descriptors in existing maps come from passes without it, and a pixel differs from Pillow's by one grey level at most.
+ROUNDED_FROM = 3
 
-# Target rows per block of the banded product: few, to skip most of the zeros.
-BLOCK = 8
+# Target rows per block of the banded product: few, to skip most of the zeros; fewer where the bands are wide.
+BLOCK, BLOCK_WHERE_ROUNDED = 8, 4
 
 # Multiply-adds of one product. A BLAS starts its threads above about this size, and where the cores are
 # busy, waiting for those threads costs far more than they save.
@@ -82,24 +82,20 @@ class _Band:
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis of a resize after ``halvings`` of the source: its bands and the number of target pixels."""
+    """One axis of a resize: its bands, the number of target pixels, and whether weights below zero overshoot."""
 
     size: int
+    overshoots: bool
     bands: tuple[_Band, ...]
 
 
 @lru_cache(maxsize=64)
-def _axis(source: int, target: int, first: int, size: int, interpolation: Interpolation, halvings: int) -> _Axis:
+def _axis(source: int, target: int, first: int, size: int, interpolation: Interpolation, block: int) -> _Axis:
     """Bands for the target pixels ``first`` to ``first + size`` of an axis resized from source to target."""
     weights = antialias_weights(source, target, interpolation)[first : first + size]
-    for _ in range(halvings):
-        pairs = weights.shape[1] // 2
-        odd = weights[:, 2 * pairs :]
-        weights = weights[:, : 2 * pairs].reshape(size, pairs, 2).sum(axis=2)
-        weights[:, -1] += odd.sum(axis=1)
     bands = []
-    for start in range(0, size, BLOCK):
-        rows = weights[start : start + BLOCK]
+    for start in range(0, size, block):
+        rows = weights[start : start + block]
         used = np.flatnonzero(rows.any(axis=0))
         low, high = int(used[0]), int(used[-1]) + 1
         bands.append(
@@ -109,19 +105,28 @@ def _axis(source: int, target: int, first: int, size: int, interpolation: Interp
                 np.ascontiguousarray(rows[:, low:high], dtype=np.float32),
             )
         )
-    return _Axis(size, tuple(bands))
+    return _Axis(size, bool(weights.min() < 0), tuple(bands))
 
 
-def _along_rows(axis: _Axis, image: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:
-    """Resizes the first axis of an image (H, W, C) to (axis.size, W, C)."""
-    flat = image.reshape(len(image), -1).astype(np.float32, copy=False)
-    result = np.empty((axis.size, flat.shape[1]), np.float32)
+def _along_rows(axis: _Axis, image: NDArray[Any], dtype: type[np.uint8 | np.float32]) -> NDArray[Any]:
+    """Resizes the first axis of an image (H, W, C) to (axis.size, W, C), in [0, 255]; bytes are rounded."""
+    flat = image.reshape(len(image), -1)
+    result = np.empty((axis.size, flat.shape[1]), dtype)
+    # Band by band: a large image as floats would not fit into the cache.
+    source = np.empty((max(band.weights.shape[1] for band in axis.bands), flat.shape[1]), np.float32)
+    target = np.empty((len(axis.bands[0].weights), flat.shape[1]), np.float32)
     for band in axis.bands:
+        rows, taps = band.weights.shape
+        np.copyto(source[:taps], flat[band.columns])
         step = max(PRODUCT // band.weights.size, 1)
-        source, target = flat[band.columns], result[band.rows]
         for start in range(0, flat.shape[1], step):
             part = slice(start, start + step)
-            np.matmul(band.weights, source[:, part], out=target[:, part])
+            np.matmul(band.weights, source[:taps, part], out=target[:rows, part])
+        if axis.overshoots or dtype is np.float32:
+            np.clip(target[:rows], 0.0, 255.0, out=target[:rows])
+        if dtype is np.uint8:
+            target[:rows] += 0.5
+        np.copyto(result[band.rows], target[:rows], casting="unsafe")
     return result.reshape(axis.size, *image.shape[1:])
 
 
@@ -131,7 +136,7 @@ def resize_antialiased(
     interpolation: Interpolation,
     crop: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.uint8]:
-    """Resizes an image as Pillow does, within about one grey level.
+    """Resizes an image as Pillow does, within one grey level.
 
     Args:
         image: uint8 (H, W, 3).
@@ -145,21 +150,10 @@ def resize_antialiased(
     height, width = size
     top, left, rows, columns = crop or (0, 0, height, width)
     source_height, source_width = image.shape[:2]
-    halvings = 0
-    while min(source_height / height, source_width / width) >= RESIDUAL_REDUCTION * 2 ** (halvings + 1):
-        # An odd last row or column is left out of the mean; its weight goes to the pixel beside it.
-        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-        image = np.asarray(
-            cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA),
-            dtype=np.uint8,
-        )
-        halvings += 1
-    horizontal = _axis(source_width, width, left, columns, interpolation, halvings)
-    vertical = _axis(source_height, height, top, rows, interpolation, halvings)
-    # Columns first and clipped between the passes, as Pillow does: a cubic kernel overshoots.
-    turned = _along_rows(horizontal, np.asarray(cv2.transpose(image), dtype=np.uint8))
-    np.clip(turned, 0.0, 255.0, out=turned)
-    upright = _along_rows(vertical, np.asarray(cv2.transpose(turned), dtype=np.float32))
-    np.clip(upright, 0.0, 255.0, out=upright)
-    upright += 0.5
-    return upright.astype(np.uint8)
+    rounded = min(source_height / height, source_width / width) >= ROUNDED_FROM
+    block = BLOCK_WHERE_ROUNDED if rounded else BLOCK
+    horizontal = _axis(source_width, width, left, columns, interpolation, block)
+    vertical = _axis(source_height, height, top, rows, interpolation, block)
+    # Columns first, as Pillow does.
+    turned = _along_rows(horizontal, cv2.transpose(image), np.uint8 if rounded else np.float32)
+    return _along_rows(vertical, cv2.transpose(turned), np.uint8)

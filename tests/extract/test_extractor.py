@@ -110,44 +110,34 @@ def test_a_resized_camera_image_has_the_descriptor_of_pillows_resize(sample):
     assert cosines(ours[None], sample.expected(theirs[None].copy())).min() >= 0.999
 
 
-def test_the_drift_of_the_resize_on_photographs(small, shared_data):
-    photographs = sorted((shared_data / "ie_tower").rglob("*.jpg"))[::160]
-    extractor = opened(small, "openvino")
-    for path in photographs:
-        with Image.open(path) as photograph:
-            large = photograph.convert("RGB").resize((1920, 1080), Image.Resampling.BICUBIC)
-        theirs = np.asarray(large.resize((70, 56), Image.Resampling.BILINEAR))
-        ours = extractor.extract_one(np.asarray(large))
-        assert cosines(ours[None], extractor.run(theirs[None])).min() >= 0.999
+def photographs(shared_data, size):
+    """Photographs as a camera of a size (width, height) would give them: enlarged, with a sensor's noise."""
+    for path in sorted((shared_data / "ie_tower").rglob("*.jpg"))[::160]:
+        large = cv2.resize(read_image(path), size, interpolation=cv2.INTER_CUBIC)
+        noise = np.asarray(cv2.randn(np.empty(large.shape, np.int16), 0, 4))
+        yield np.clip(large + noise, 0, 255).astype(np.uint8)
 
 
-def test_a_jpeg_decoded_at_a_fraction_of_its_size_has_the_same_descriptor(sample):
-    coarse = np.random.default_rng(3).integers(0, 256, (45, 80, 3), np.uint8)
-    picture = cv2.resize(coarse, (1920, 1080), interpolation=cv2.INTER_CUBIC)
-    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
-    extractor = opened(sample, "onnxruntime")
-    reduced = decode_compressed(jpeg, max_size=extractor.spec.preprocessing.useful_size)
-    assert reduced.shape == (135, 240, 3)
-    whole = extractor.extract_one(decode_compressed(jpeg))
-    assert cosines(extractor.extract_one(reduced)[None], whole[None]).min() >= 0.999
-
-
-def test_reduced_decoding_is_as_near_to_pillows_resize_as_whole_decoding(shared_data):
+def test_large_photographs_have_the_descriptors_of_pillows_resize(shared_data):
     """On the model that ships, which small changes move further than random weights."""
+    cv2.setRNGSeed(0)
     extractor = open_extractor("a2gc-mobilenetv2", threads=1)
-    size = extractor.spec.preprocessing.useful_size
-    drifts = []
-    for path in sorted((shared_data / "ie_tower").rglob("*.jpg"))[::320]:
-        photograph = cv2.resize(read_image(path), (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    for photograph in photographs(shared_data, (1920, 1080)):
+        theirs = np.asarray(Image.fromarray(photograph).resize((320, 240), Image.Resampling.BILINEAR))
+        descriptor, expected = extractor.extract([photograph, theirs])
+        assert descriptor @ expected >= 0.999
+
+
+def test_a_jpeg_is_decoded_at_a_fraction_of_its_size_only_where_that_does_not_show(shared_data):
+    cv2.setRNGSeed(0)
+    extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+    for photograph in photographs(shared_data, (5120, 3840)):
         jpeg = cv2.imencode(".jpg", photograph[..., ::-1])[1].tobytes()
-        whole, reduced = decode_compressed(jpeg), decode_compressed(jpeg, max_size=size)
-        assert reduced.shape == (540, 960, 3)
-        theirs = np.asarray(Image.fromarray(whole).resize((320, 240), Image.Resampling.BILINEAR))
-        expected, *both = extractor.extract([theirs, whole, reduced])
-        drifts.append([1 - expected @ descriptor for descriptor in both])
-    of_whole, of_reduced = np.mean(drifts, axis=0)
-    assert of_reduced <= of_whole + 5e-4
-    assert np.max(drifts) <= 5e-3
+        reduced = decode_compressed(jpeg, max_size=extractor.spec.preprocessing.useful_size)
+        assert reduced.shape == (1920, 2560, 3)
+        theirs = Image.fromarray(decode_compressed(jpeg)).resize((320, 240), Image.Resampling.BILINEAR)
+        descriptor, expected = extractor.extract([reduced, np.asarray(theirs)])
+        assert descriptor @ expected >= 0.999
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])

@@ -58,7 +58,7 @@ def test_an_image_of_the_right_size_passes_untouched():
 
 
 def test_a_decoder_is_told_how_many_pixels_matter():
-    assert Preprocessing(224, 321).useful_size == (336, 482)
+    assert Preprocessing(224, 321).useful_size == (1792, 2568)
     assert Preprocessing(224, 321, antialias=False).useful_size is None
 
 

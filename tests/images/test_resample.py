@@ -75,9 +75,12 @@ def difference(a, b):
         ((9, 7), (20, 30)),
         ((1, 1), (3, 2)),
         ((5, 90), (5, 31)),
+        ((90, 130), (30, 40)),
+        ((97, 211), (14, 28)),
+        ((20, 400), (3, 7)),
     ],
 )
-def test_below_the_halving_every_pixel_is_pillows(source, target, interpolation):
+def test_every_pixel_is_pillows_within_a_grey_level(source, target, interpolation):
     image = noise(*source)
     ours = resize_antialiased(image, target, interpolation)
     assert ours.shape == (*target, 3)
@@ -87,14 +90,14 @@ def test_below_the_halving_every_pixel_is_pillows(source, target, interpolation)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("source", [(480, 640), (720, 1280), (1080, 1920), (1081, 1923)])
-def test_a_cameras_image_differs_from_pillows_by_less_than_a_grey_level_on_average(source, interpolation):
+@pytest.mark.parametrize("source", [(720, 1280), (1080, 1920), (1081, 1923)])
+def test_a_large_cameras_image_has_nearly_all_of_pillows_pixels(source, interpolation):
     image = scene(*source)
     off = difference(
-        resize_antialiased(image, (322, 322), interpolation), pillow_resize(image, (322, 322), interpolation)
+        resize_antialiased(image, (224, 322), interpolation), pillow_resize(image, (224, 322), interpolation)
     )
-    assert off.mean() < 1.0
-    assert np.quantile(off, 0.999) <= 8
+    assert off.max() <= 1
+    assert off.mean() < 0.02
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -137,6 +140,6 @@ def test_weights_keep_a_constant_image_constant(source, target, interpolation):
     columns=st.integers(1, 40),
     value=st.integers(0, 255),
 )
-def test_a_constant_image_stays_constant_through_any_halving(height, width, rows, columns, value):
+def test_a_constant_image_stays_constant_through_any_resize(height, width, rows, columns, value):
     image = np.full((height, width, 3), value, np.uint8)
     assert np.all(difference(resize_antialiased(image, (rows, columns), "bilinear"), np.uint8(value)) == 0)
