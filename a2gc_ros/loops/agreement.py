@@ -6,7 +6,8 @@ stretch the largest set whose members agree pairwise is taken to be true (pairwi
 maximisation: Mangelson, Dominic, Eustice, Vasudevan, ICRA 2018). A closure is held back until enough others agree.
 
 A closure without known scale says the rotation between the cameras and the direction between them, not how far they
-stand apart: any distance up to that of cameras which still share a view will do.
+stand apart: any distance up to that of cameras which still share a view will do. Without odometry closures agree whose
+keyframes follow one another about as their queries do.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.drift import VIEW_M
+from a2gc_ros.loops.place_filter import PACE, REACH_KEYFRAMES
 from a2gc_ros.loops.results import LoopClosure
 
 MOST: Final = 64
@@ -96,8 +98,6 @@ class Agreement:
     def release(self, step: int, closures: Sequence[PlacedClosure]) -> list[LoopClosure]:
         """Takes in the closures of a keyframe and returns those that now have support, the newest first.
 
-        A closure whose ends have no odometry cannot be compared with others and is returned at once.
-
         Args:
             step: Number of the keyframe.
             closures: Its closures.
@@ -106,13 +106,7 @@ class Agreement:
             return [placed.closure for placed in closures]
         while self._recent and step - self._recent[0].placed.step > self._window:
             self._recent.popleft()
-        out = []
-        for placed in closures:
-            if placed.query is None or placed.keyframe is None:
-                out.append(placed.closure)
-            else:
-                out += self._supported_by(placed)
-        return out
+        return [closure for placed in closures for closure in self._supported_by(placed)]
 
     def _supported_by(self, placed: PlacedClosure) -> list[LoopClosure]:
         """Returns the closures that a new one gives the support they lacked."""
@@ -130,11 +124,9 @@ class Agreement:
         return [node.placed.closure for node in ready]
 
     def agree(self, a: PlacedClosure, b: PlacedClosure) -> bool:
-        """Says whether two closures between the same two sessions, with odometry at all ends, can both be true."""
-        assert a.query is not None
-        assert b.query is not None
-        assert a.keyframe is not None
-        assert b.keyframe is not None
+        """Says whether two closures between the same two sessions can both be true."""
+        if a.query is None or b.query is None or a.keyframe is None or b.keyframe is None:
+            return _in_order(a, b)
         on_query = geometry.relative(a.query, b.query)
         on_map = geometry.relative(a.keyframe, b.keyframe)
         ways = abs((a.query_way or 0) - (b.query_way or 0)) + abs((a.keyframe_way or 0) - (b.keyframe_way or 0))
@@ -201,6 +193,13 @@ def _coloured(candidates: int, neighbours: Sequence[int]) -> tuple[list[int], li
             candidates &= ~(1 << node)
             free &= ~(1 << node) & ~neighbours[node]
     return order, colours
+
+
+def _in_order(a: PlacedClosure, b: PlacedClosure) -> bool:
+    """Says whether the keyframes of two closures lie as far apart along their session as the queries, but for pace."""
+    queries = abs(a.step - b.step)
+    keyframes = abs(a.closure.match.keyframe_id - b.closure.match.keyframe_id)
+    return queries / PACE - REACH_KEYFRAMES <= keyframes <= PACE * queries + REACH_KEYFRAMES
 
 
 def _target(placed: PlacedClosure) -> tuple[int, int]:

@@ -1,9 +1,10 @@
 """A map's own statistics: how alike its different places look, watched while it grows or measured in a stored one.
 
 Odometry tells which keyframes cannot show what a query shows: those farther away than it can have drifted. Without
-odometry, those far along the session from what the query resembles most are taken for others; a third visit counts as
-an impostor then, which only makes the statistics stricter. Each new keyframe is compared with a stretch of impostors,
-and the outcome is stored in the map.
+odometry, all are taken for others but those around the place where the robot was believed to be at the last keyframe,
+in a stored map those around what the query resembles most. So the first keyframes of a return and a third visit count as
+impostors, which only makes the statistics stricter; were the best match left out while nobody believes it, look-alikes
+would never be counted. Each new keyframe is compared with a stretch of impostors, and the outcome is stored in the map.
 """
 
 from __future__ import annotations

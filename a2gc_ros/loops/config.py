@@ -48,7 +48,7 @@ class LoopConfig:
         1.0,
     )
     min_agreeing: int = _setting(
-        3, "Closures, itself counted, that must agree by odometry before one is given out; 1 holds none back.", 1, 20
+        3, "Closures, itself counted, that must agree before one is given out; 1 holds none back.", 1, 20
     )
     hold_keyframes: int = _setting(
         20, "For how many keyframes a closure waits for others that agree, and can support others.", 0, 1000

@@ -144,7 +144,7 @@ class LoopDetector:
             detection.matches = [found.match for found in located]
             if self._selector.select(frame.stamp_ns, frame.pose, descriptor):
                 with _timed(detection, "calibration"):
-                    impostor = self._watch.observe(descriptor, self._impostors(travelled, excluded, impostors, located))
+                    impostor = self._watch.observe(descriptor, self._impostors(travelled, excluded, impostors))
                 with _timed(detection, "filter"):
                     likely = self._likely(detection.stamp_ns, travelled, located, len(excluded))
                     detection.candidates = [located[at].match for at in likely]
@@ -176,14 +176,12 @@ class LoopDetector:
             located += matching.nearest(place_map, index, frame.stamp_ns, descriptor, self.config.k)
         return matching.best_first(located)
 
-    def _impostors(
-        self, travelled: float | None, excluded: Ids, ruled_out: Ids, located: Sequence[LocatedMatch]
-    ) -> Ids:
-        """Returns the live session's keyframes that cannot show what the query shows."""
+    def _impostors(self, travelled: float | None, excluded: Ids, ruled_out: Ids) -> Ids:
+        """Returns the live session's keyframes that cannot, or without odometry do not, show what the query shows."""
         if travelled is not None and self.config.max_drift < 1:
             return ruled_out
-        live = [found for found in located if found.match.map_index == 0]
-        return matching.elsewhere(self._maps[0], self._session.id, excluded, live)
+        believed = [found for found in self._filter.believed() if found.match.map_index == 0]
+        return matching.elsewhere(self._maps[0], self._session.id, excluded, believed)
 
     def _likely(
         self, stamp_ns: int, travelled: float | None, located: Sequence[LocatedMatch], excluded: int

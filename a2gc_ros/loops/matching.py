@@ -98,13 +98,13 @@ def _triple(position: npt.NDArray[np.float64]) -> tuple[float, float, float]:
 def elsewhere(
     place_map: PlaceMap, session_id: int, excluded: npt.NDArray[np.int64], located: Sequence[LocatedMatch]
 ) -> npt.NDArray[np.int64]:
-    """Returns the ids of a session's keyframes that are far along it from its best match: most likely other places.
+    """Returns the ids of a session's keyframes that are far along it from a place: most likely other places.
 
     Args:
         place_map: The map of the session.
         session_id: The session.
         excluded: Ids of keyframes that are left out besides.
-        located: Matches, best first; only the session's first one counts.
+        located: Where the place is; only the session's first match counts, and without one all are other places.
     """
     columns = place_map.columns
     other = columns.sessions == session_id

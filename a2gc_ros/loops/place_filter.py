@@ -173,6 +173,11 @@ class PlaceFilter:
         odds = sum(p.odds for p in own)
         return odds / (1 + odds + rivals)
 
+    def believed(self) -> list[LocatedMatch]:
+        """Returns where the robot was likelier than not at the last keyframe, as far as one place is likelier."""
+        total = 1 + sum(p.odds for p in self._places)
+        return [p.match for p in self._places if 2 * p.odds > total]
+
     def weigh(self, at: int, odds: float) -> float:
         """Takes in what geometry says of a match of the last update, and returns its probability then.
 

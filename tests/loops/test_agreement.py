@@ -72,11 +72,28 @@ def test_a_closure_waits_no_longer_than_it_may() -> None:
         assert sum(map(len, out)) == total
 
 
-def test_without_odometry_or_with_one_nothing_is_held_back() -> None:
+def test_where_one_is_enough_nothing_is_held_back() -> None:
     placed = closure(0, line(0), line(0))
-    bare = PlacedClosure(placed.closure, 0, None, None, placed.keyframe, None, None)
-    assert Agreement(3, 20, 0.1).release(0, [bare]) == [bare.closure]
     assert Agreement(1, 20, 0.1).release(0, [placed]) == [placed.closure]
+
+
+@pytest.mark.parametrize(
+    ("keyframes", "given_out"),
+    [
+        ((10, 11, 12, 13), [0, 0, 3, 1]),
+        ((13, 12, 11, 10), [0, 0, 3, 1]),
+        ((10, 50, 11, 12), [0, 0, 0, 3]),
+        ((10, 50, 30, 70), [0, 0, 0, 0]),
+    ],
+    ids=["the same way", "the other way", "one that is out of order", "no order"],
+)
+def test_without_odometry_closures_agree_by_their_order(keyframes: tuple[int, ...], given_out: list[int]) -> None:
+    agreement = Agreement(3, 20, 0.1)
+    counts = []
+    for step, keyframe in enumerate(keyframes):
+        bare = LoopClosure(Match(step, 0, keyframe, 1, keyframe, 0.8), None, 0.999)
+        counts.append(len(agreement.release(step, [PlacedClosure(bare, step, None, None, None, None, None)])))
+    assert counts == given_out
 
 
 @pytest.mark.parametrize(

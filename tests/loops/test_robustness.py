@@ -196,6 +196,30 @@ def test_stamps_that_step_back_begin_a_session_and_find_the_old_places() -> None
     assert any(step >= 90 for step, _ in apart)
 
 
+@pytest.mark.parametrize(("share", "likeness"), [(0.2, 0.7), (0.1, 0.85)])
+def test_look_alikes_are_told_apart_without_odometry(share: float, likeness: float) -> None:
+    """Some places look like one that was seen before, and where the drive begins is come to again at the end."""
+    rng = np.random.default_rng(3)
+    count, dim, again = 240, 64, 60
+    raw = rng.normal(size=(count, dim))
+    scenes = sum(np.roll(raw, shift, axis=0) for shift in range(-1, 2))
+    scenes /= np.linalg.norm(scenes, axis=1, keepdims=True)
+    shown = scenes.copy()
+    for at in range(again, count):
+        if rng.random() < share:
+            shown[at] = likeness * scenes[rng.integers(0, at - 40)] + np.sqrt(1 - likeness**2) * scenes[at]
+    order = [*range(count), *range(again)]
+    places = []
+    for place in order:
+        noisy = shown[place] + 0.03 * rng.normal(size=dim)
+        places.append((float(place), (noisy / np.linalg.norm(noisy)).astype(np.float32), np.eye(4)))
+    detections, _, _ = run(places, lambda step, pose: None)
+    pairs = [(c.query_keyframe_id or 0, c.match.keyframe_id) for d in detections for c in d.closures]
+    assert len(pairs) > 20
+    # Every frame becomes a keyframe; their numbers begin at 1.
+    assert all(abs(order[query - 1] - order[keyframe - 1]) <= 2 for query, keyframe in pairs)
+
+
 @pytest.mark.parametrize("odometry", [True, False])
 def test_an_hour_before_one_wall_adds_nothing(odometry: bool) -> None:
     """Ten images a second would only take longer: one a second, with noise."""
