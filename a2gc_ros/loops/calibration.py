@@ -2,9 +2,10 @@
 
 Odometry tells which keyframes cannot show what a query shows: those farther away than it can have drifted. Without
 odometry, all are taken for others but those around the place where the robot was believed to be at the last keyframe,
-in a stored map those around what the query resembles most. So the first keyframes of a return and a third visit count as
-impostors, which only makes the statistics stricter; were the best match left out while nobody believes it, look-alikes
-would never be counted. Each new keyframe is compared with a stretch of impostors, and the outcome is stored in the map.
+in a stored map those around what the query resembles most. So the first keyframes of a return and a third visit count
+as impostors, which only makes the statistics stricter; were the best match left out while nobody believes it,
+look-alikes would never be counted. Each new keyframe is compared with a stretch of impostors, and the outcome is stored
+in the map.
 """
 
 from __future__ import annotations
