@@ -82,7 +82,7 @@ def evaluate(
     batch: Annotated[int, typer.Option(min=1, help="Images that run through the model at once.")] = 16,
     store: StoreOption = None,
     backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, int8 or int8-bf16.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
     per_query: Annotated[Path | None, typer.Option(help="Write a CSV with a row for each query.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write the predictions that the MSLS server took.")] = None,

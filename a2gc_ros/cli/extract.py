@@ -28,7 +28,7 @@ def extract(
     backend: Annotated[
         str, typer.Option(help="auto, or a runtime that docs/export.md lists, such as openvino.")
     ] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, int8 or int8-bf16.")] = "auto",
     threads: Annotated[int, typer.Option(help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
 ) -> None:
     """Write the descriptors of images to one .npz file.

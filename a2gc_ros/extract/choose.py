@@ -25,7 +25,7 @@ from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.extract.spec import ModelSpec
 
-PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8", "int8-bf16"]
 
 # Written by a training; only torch reads them.
 CHECKPOINTS = (".safetensors", ".ckpt")
@@ -49,7 +49,8 @@ def open_extractor(
             also a checkpoint of a training, or the name of a registered model with published weights.
         backend: Runtime; ``auto`` takes the fastest that is installed and runs here.
         precision: What to compute in. ``auto`` is float32, or int8 where the file is quantised: descriptors are then
-            the same on every machine and backend, so maps can be shared. ``bf16`` is faster where the CPU has it.
+            the same on every machine and backend, so maps can be shared. ``bf16`` is faster where the CPU has it,
+            and so is ``int8-bf16``, which computes the float parts of a quantised file in it.
         threads: Number of CPU threads; 0 leaves it to the runtime.
         engine: How TensorRT's engines are built and where they are kept.
         fallback: Whether, where the backend that was asked for cannot run the model, the next one is taken with a
@@ -150,7 +151,7 @@ def precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
     quantised = spec.precision == "int8"
     if asked == "auto":
         return "int8" if quantised else "fp32"
-    if quantised != (asked == "int8"):
+    if quantised != asked.startswith("int8"):
         stored = "is quantised to int8" if quantised else "is not quantised"
         raise BackendError(f"{spec.name} {stored}, so it cannot run in {asked}; use precision auto.")
     return asked
@@ -163,8 +164,8 @@ def _open_in_torch(model: str | Path, backend: BackendChoice, precision: Precisi
             f"{model} is neither an ONNX file nor a model that comes with the package, so {backend} cannot run "
             f"it; export it first with `a2gc export {model}`."
         )
-    if precision == "int8":
-        raise BackendError(f"{model} is not quantised, so it cannot run in int8; use precision auto.")
+    if precision.startswith("int8"):
+        raise BackendError(f"{model} is not quantised, so it cannot run in {precision}; use precision auto.")
     try:
         importlib.import_module("torch")
     except (ImportError, OSError) as error:

@@ -7,7 +7,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Precision = Literal["fp32", "bf16", "fp16", "int8", "int8-bf16"]
+"""``int8`` and ``int8-bf16`` run a quantised file, and differ in what its float parts are computed in."""
 
 
 class Runtime(Protocol):

@@ -33,6 +33,7 @@ WAYS = (
     ("openvino", "fp16", 0.999),
     ("onnxruntime", "int8", 0.98),
     ("openvino", "int8", 0.98),
+    ("openvino", "int8-bf16", 0.98),
 )
 # float32 and int8 run on every CPU, the others on some.
 OFFERED = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -72,9 +73,11 @@ def test_every_backend_and_precision_agrees_with_pytorch(name, tmp_path):
     with torch.inference_mode():
         expected = model(model.normalise(torch.from_numpy(batch))).numpy()
     for backend, precision, least in WAYS:
-        if precision in ("bf16", "fp16") and precision.upper() not in OFFERED:
+        if not {part.upper() for part in precision.split("-")} <= {*OFFERED, "FP32"}:
             continue
-        extractor = open_extractor(small if precision == "int8" else file, backend=backend, precision=precision)
+        extractor = open_extractor(
+            small if precision.startswith("int8") else file, backend=backend, precision=precision
+        )
         if precision == "fp16" and name in OUT_OF_HALF_RANGE:
             with pytest.raises(BackendError, match="not finite; use precision fp32"):
                 extractor.run(batch[:1])

@@ -84,11 +84,13 @@ def load_backend(name: FileBackendName) -> Any:
     """
     backend = FILE_BACKENDS[name]
     try:
+        # Ours first: it decides what of a package is loaded.
+        module = importlib.import_module(f"a2gc_ros.extract.{backend.module}")
         for package in backend.packages:
             importlib.import_module(package)
     except (ImportError, OSError) as error:
         raise BackendError(f"{name} is not usable here ({error}); install it with {backend.install}.") from None
-    return getattr(importlib.import_module(f"a2gc_ros.extract.{backend.module}"), backend.runtime)
+    return getattr(module, backend.runtime)
 
 
 def start_backend(
@@ -100,6 +102,8 @@ def start_backend(
         BackendError: The runtime is not installed, or cannot run the model in this precision here.
     """
     runtime = load_backend(name)
+    if precision == "int8-bf16" and name != "openvino":
+        raise BackendError(f"{name} does not compute in int8-bf16; ask for int8, or use openvino.")
     if FILE_BACKENDS[name].gpu:
         started: Runtime = runtime(model, spec, precision, engine)
     else:

@@ -195,12 +195,32 @@ def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
     model = program.model_proto
     for node in model.graph.node:
         node.name = _readable_name(node)
+    _turn_keys_last(model.graph)
     # Traces of this machine's source files are of no use in the file, and would make it differ between machines.
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
         del part.metadata_props[:]
     for node in model.graph.node:
         node.doc_string = ""
     return model
+
+
+def _turn_keys_last(graph: onnx.GraphProto) -> None:
+    """Parts the transposition of an attention's keys in two, heads first and the product's own after.
+
+    The exporter joins them. OpenVINO makes the second part of the product, which then reads the keys as they lie.
+    """
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "Transpose" and list(node.attribute[0].ints) == [0, 2, 3, 1]:
+            heads = f"{node.output[0]}_heads"
+            nodes.append(
+                onnx.helper.make_node("Transpose", node.input, [heads], f"{node.name}_heads", perm=(0, 2, 1, 3))
+            )
+            node.input[0] = heads
+            node.attribute[0].ints[:] = (0, 1, 3, 2)
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _readable_name(node: onnx.NodeProto) -> str:

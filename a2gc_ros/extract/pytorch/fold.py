@@ -12,7 +12,10 @@ from a2gc_ros.models.place_model import PlaceModel
 
 
 class PlainAttention(nn.Module):
-    """Self-attention as the few operations that runtimes recognise and fuse, its scale inside the projection.
+    """Self-attention as the few operations that runtimes recognise and fuse, its scale inside the projections.
+
+    Query, key and value have a projection each: a runtime would copy them out of the product of one for all three, and
+    for a quantised one scale them again afterwards.
 
     Args:
         attention: The attention it replaces.
@@ -21,24 +24,32 @@ class PlainAttention(nn.Module):
     def __init__(self, attention: Attention) -> None:
         super().__init__()
         self.heads = attention.heads
-        self.qkv = copy.deepcopy(attention.qkv)
         self.proj = attention.proj
-        dim = attention.qkv.in_features
         # Half of the scale 1/√(dim of a head) for the query, half for the key.
-        factor = (dim // self.heads) ** -0.25
-        with torch.no_grad():
-            self.qkv.weight[: 2 * dim].mul_(factor)
-            self.qkv.bias[: 2 * dim].mul_(factor)
+        factor = (attention.qkv.in_features // self.heads) ** -0.25
+        self.query, self.key, self.value = (
+            _part(attention.qkv, i, scale) for i, scale in enumerate((factor, factor, 1.0))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (B, n, d) to tokens (B, n, d)."""
         _, count, dim = x.shape
         query, key, value = (
-            part.reshape(-1, count, self.heads, dim // self.heads).transpose(1, 2)
-            for part in self.qkv(x).split(dim, dim=-1)
+            project(x).reshape(-1, count, self.heads, dim // self.heads).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
         )
         mixed = torch.softmax(query @ key.transpose(-2, -1), dim=-1) @ value
         return self.proj(mixed.transpose(1, 2).reshape(-1, count, dim))
+
+
+@torch.no_grad()
+def _part(packed: nn.Linear, index: int, scale: float) -> nn.Linear:
+    """One of the layers that are stacked in a packed one, its outputs scaled."""
+    dim = packed.in_features
+    layer = nn.Linear(dim, dim, dtype=packed.weight.dtype)
+    layer.weight.copy_(packed.weight[index * dim : (index + 1) * dim] * scale)
+    layer.bias.copy_(packed.bias[index * dim : (index + 1) * dim] * scale)
+    return layer
 
 
 @torch.no_grad()

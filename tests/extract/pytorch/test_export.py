@@ -72,6 +72,14 @@ def test_nodes_are_named_after_the_modules_they_come_from(samples):
     assert any(name.startswith("aggregator.score.3/") for name in names)
 
 
+def test_keys_are_transposed_as_a_part_of_their_product(samples):
+    graph = onnx.load(samples("dinov2").file).graph
+    made = {name: node for node in graph.node for name in node.output}
+    turned = [node for node in graph.node if node.op_type == "Transpose" and node.attribute[0].ints == [0, 1, 3, 2]]
+    assert len(turned) == 2  # one for each block
+    assert all(made[node.input[0]].attribute[0].ints == [0, 2, 1, 3] for node in turned)
+
+
 def test_no_path_of_this_machine_is_in_the_file(sample, repository):
     content = sample.file.read_bytes()
     assert str(repository).encode() not in content
