@@ -6,7 +6,7 @@
 
 A model is NAME:SIZE with random weights, which do not change the speed, or NAME:shipped for the file that comes with
 the package. Every cell runs in its own process. Exported and quantised files are kept in --files, so that a second run
-only times. All numbers go to OUT.json, the tables to OUT.md.
+only times. All numbers go to OUT.json, the tables to OUT.md, beside those of other machines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from inference_models import Prepared, prepare
 from inference_peaks import HERE, CellError, measure_peaks, run_cell
-from inference_table import Row, Run, as_markdown, describe_machine, merge
+from inference_table import Machine, Row, Run, as_markdown, merge
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -41,6 +41,7 @@ WAYS = (
     ("openvino", "fp32"),
     ("openvino", "bf16"),
     ("openvino", "int8"),
+    ("openvino", "int8-bf16"),
 )
 
 
@@ -52,7 +53,7 @@ def measure_rows(
     eager_ms = 0.0
     reference: np.ndarray | None = None
     for backend, precision in track(WAYS, description=name, console=console, transient=True):
-        file = "model.safetensors" if backend == "torch" else f"model{'-int8' * (precision == 'int8')}.onnx"
+        file = "model.safetensors" if backend == "torch" else f"model{'-int8' * precision.startswith('int8')}.onnx"
         descriptors_file = model.folder / f"{backend}-{precision}.npy"
         job = {
             "kind": "extractor",
@@ -79,7 +80,7 @@ def measure_rows(
         comparable = not (model.shipped and backend == "torch")
         if reference is None and comparable:
             reference = descriptors
-        peak = peaks.get(precision)
+        peak = peaks.get("int8" if precision.startswith("int8") else precision)
         rows.append(
             Row(
                 backend=backend,
@@ -147,14 +148,14 @@ def main() -> None:
         console.print(
             f"[yellow]The machine is busy (load {os.getloadavg()[0]:.1f}): expect slow, noisy numbers.[/yellow]"
         )
-    machine = describe_machine(options.threads)
+    machine = Machine.here(options.threads)
     for name, pixels in wanted:
         run = measure(name, pixels, options, console)
         try:
-            runs = merge(options.out.with_suffix(".json"), machine, run)
+            measured = merge(options.out.with_suffix(".json"), machine, run)
         except ValueError as error:
             parser.error(str(error))
-        options.out.with_suffix(".md").write_text(as_markdown(machine, runs), encoding="utf-8")
+        options.out.with_suffix(".md").write_text(as_markdown(measured), encoding="utf-8")
     print(options.out.with_suffix(".md").read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Results of the inference benchmark: kept as JSON, one run for each model and size, and shown as Markdown."""
+"""Results of the inference benchmark: kept as JSON, by machine, model and size, and shown as Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+
+INSTRUCTIONS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "bf16",
+    "i8mm",
+)
+"""Those that decide how fast matrix products are, as /proc/cpuinfo calls them."""
 
 PACKAGES = ("numpy", "torch", "onnxruntime", "openvino", "opencv-python-headless")
 
@@ -68,84 +81,157 @@ class Run:
     rows: list[Row]
 
 
-def describe_machine(threads: int) -> dict[str, Any]:
-    """What the numbers were measured on."""
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+@dataclass(frozen=True)
+class Machine:
+    """What runs were measured on.
+
+    Attributes:
+        cpu: As the system calls it.
+        instructions: Those of :data:`INSTRUCTIONS` that it has.
+        versions: Of :data:`PACKAGES`.
+    """
+
+    cpu: str
+    instructions: tuple[str, ...]
+    cores: int
+    threads: int
+    python: str
+    versions: dict[str, str]
+
+    @classmethod
+    def here(cls, threads: int) -> Machine:
+        """This machine, of which so many threads are used."""
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+        flags = facts.get("flags", facts.get("Features", "")).split()
+        return cls(
+            facts.get("model name", platform.processor()),
+            tuple(name for name in INSTRUCTIONS if name in flags),
+            os.cpu_count() or 1,
+            threads,
+            platform.python_version(),
+            {package: version(package) for package in PACKAGES},
+        )
+
+    def __str__(self) -> str:
+        versions = ", ".join(f"{package} {number}" for package, number in self.versions.items())
+        return (
+            f"{self.cpu} ({', '.join(self.instructions)}), {self.cores} cores, {self.threads} threads; "
+            f"Python {self.python}, {versions}."
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The runs of one machine, by model and arithmetic."""
+
+    machine: Machine
+    runs: list[Run]
+
+
+def read(file: Path) -> list[Measured]:
+    """What is in a file of results; nothing where there is no file."""
+    if not file.is_file():
+        return []
+    return [
+        Measured(
+            Machine(**{**entry["machine"], "instructions": tuple(entry["machine"]["instructions"])}),
+            [Run(**{**run, "rows": [Row(**row) for row in run["rows"]]}) for run in entry["runs"]],
+        )
+        for entry in json.loads(file.read_text(encoding="utf-8"))
     ]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in PACKAGES},
-    }
 
 
-def merge(file: Path, machine: dict[str, Any], run: Run) -> list[Run]:
-    """Puts a run in the place of an earlier one of the same model and size, and writes all to ``file``.
+def merge(file: Path, machine: Machine, run: Run) -> list[Measured]:
+    """Puts a run in the place of an earlier one of the same machine, model and size, and writes all to ``file``.
 
     Raises:
-        ValueError: The file's runs are of another machine, number of threads or versions.
+        ValueError: The file's runs of this CPU are of another number of threads or of other versions.
     """
-    runs: list[Run] = []
-    if file.is_file():
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if content["machine"] != machine:
-            raise ValueError(f"{file} was measured on another machine or with other versions; name another --out.")
-        runs = [Run(**{**entry, "rows": [Row(**row) for row in entry["rows"]]}) for entry in content["runs"]]
-    runs = sorted(
-        [*(old for old in runs if (old.model, old.size) != (run.model, run.size)), run],
-        key=lambda one: (one.model, one.gflop),
-    )
+    measured = read(file)
+    old: list[Run] = []
+    for other in [other for other in measured if other.machine.cpu == machine.cpu]:
+        if other.machine != machine:
+            raise ValueError(
+                f"{file} has runs of this CPU with other threads or versions; name another --out, or remove them."
+            )
+        old = [one for one in other.runs if (one.model, one.size) != (run.model, run.size)]
+    measured = [other for other in measured if other.machine.cpu != machine.cpu]
+    measured.append(Measured(machine, sorted([*old, run], key=lambda one: (one.model, one.gflop))))
+    measured.sort(key=lambda one: one.machine.cpu)
     file.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine, "runs": [asdict(one) for one in runs]}
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return runs
+    file.write_text(json.dumps([asdict(one) for one in measured], indent=1) + "\n", encoding="utf-8")
+    return measured
 
 
-def as_markdown(machine: dict[str, Any], runs: list[Run]) -> str:
-    """The tables, and what they were measured on."""
-    versions = ", ".join(f"{package} {number}" for package, number in machine["versions"].items())
-    lines = [
-        "# Inference on a CPU",
-        "",
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads; Python {machine['python']}, "
-        f"{versions}. Written by `python benchmarks/inference.py`.",
-        "",
-        CAPTION,
-        "",
-        "| model | size | backend | precision | ms best | median | p95 | × eager | cosine | MB | load s | of peak |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+def as_markdown(measured: list[Measured]) -> str:
+    """All machines side by side, where there are several, then the tables of each."""
+    lines = ["# Inference on a CPU", "", "Written by `python benchmarks/inference.py`.", "", CAPTION, ""]
+    if len(measured) > 1:
+        lines += ["## Side by side", "", *_side_by_side(measured), ""]
+    for one in measured:
+        lines += [f"## {one.machine.cpu}", "", str(one.machine), "", *_tables(one.runs), ""]
+    return "\n".join(lines)
+
+
+def _side_by_side(measured: list[Measured]) -> list[str]:
+    """A line for each way to run a model, a group of columns for each machine."""
+    lines: dict[tuple[str, float, str, str, str], dict[str, Row]] = {}
+    for one in measured:
+        for run in one.runs:
+            for row in run.rows:
+                way = run.model, run.gflop, run.size, row.backend, row.precision
+                lines.setdefault(way, {})[one.machine.cpu] = row
+    cpus = [one.machine.cpu for one in measured]
+    heads = [f"{cpu}: {what}" for cpu in cpus for what in ("ms best", "× eager", "of peak")]
+    table = _head("model", "size", "backend", "precision", *heads)
+    for (model, _, size, backend, precision), rows in sorted(lines.items(), key=lambda line: line[0][:2]):
+        cells = [cell for cpu in cpus for cell in (_speed(rows[cpu]) if cpu in rows else ("", "", ""))]
+        table.append(_cells(model, size, backend, precision, *cells))
+    return table
+
+
+def _tables(runs: list[Run]) -> list[str]:
+    lines = _head(
+        *("model", "size", "backend", "precision", "ms best", "× eager", "of peak"),
+        *("median", "p95", "cosine", "MB", "load s"),
+    )
     lines += [_line(run, row) for run in runs for row in run.rows]
     around = list(runs[0].around_ms)
-    heads = ["model", "size", "GFLOP", "aggregator's share", *(f"{name}, ms" for name in around)]
-    lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines += ["", *_head("model", "size", "GFLOP", "aggregator's share", *(f"{name}, ms" for name in around))]
     for run in runs:
         times = [f"{run.around_ms[name]:.2f}" for name in around]
-        cells = [run.model, run.size, f"{run.gflop:.2f}", f"{run.aggregator_share:.1%}", *times]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(_cells(run.model, run.size, f"{run.gflop:.2f}", f"{run.aggregator_share:.1%}", *times))
     lines += ["", "Matrix-product peak, G(FL)OP/s, the load average before each run, and the pictures compared:", ""]
     for run in runs:
         peaks = ", ".join(f"{precision} {peak:.0f}" for precision, peak in run.peaks.items())
         lines.append(f"- {run.model} {run.size}: {peaks}; load {run.load:.1f}; {run.pictures}")
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def _line(run: Run, row: Row) -> str:
-    cells = [
+    return _cells(
         run.model,
         run.size,
         row.backend,
         row.precision,
-        f"{row.best_ms:.1f}",
+        *_speed(row),
         f"{row.median_ms:.1f}",
         f"{row.p95_ms:.1f}",
-        f"{row.ratio:.2f}",
         "" if row.cosine is None else f"{row.cosine:.5f}",
         f"{row.resident_mb:.0f}",
         f"{row.load_s:.2f}",
-        "" if row.peak_share is None else f"{row.peak_share:.0%}",
-    ]
-    return "| " + " | ".join(cells) + " |"
+    )
+
+
+def _speed(row: Row) -> tuple[str, str, str]:
+    share = "" if row.peak_share is None else f"{row.peak_share:.0%}"
+    return f"{row.best_ms:.1f}", f"{row.ratio:.2f}", share
+
+
+def _head(*names: str) -> list[str]:
+    return [_cells(*names), "|---" * len(names) + "|"]
+
+
+def _cells(*values: str) -> str:
+    return "| " + " | ".join(values) + " |"
