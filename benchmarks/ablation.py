@@ -9,7 +9,8 @@ training/recipes/ablation.yaml. The backbone is frozen, so its features of every
 each, are worked out once; all variants of a seed see the same ones in the same order. OUT keeps features and runs: a
 second call does only what is missing.
 
-Values are means over the seeds with 95 % bootstraps over clips; beside a difference stand those of the single seeds.
+Values are means over the seeds with 95 % bootstraps over clips; beside a difference stand the lowest and the highest of
+the single seeds.
 """
 
 from __future__ import annotations
@@ -180,26 +181,36 @@ def _show_geometry(variant: str, seeds: Sequence[PlaceModel], out: Path) -> None
 
 
 def _show(measure: str, scores: Mapping[str, Sequence[Sequence[Scores]]]) -> None:
-    """Prints the means of the variants, and what the first has over each other."""
+    """Prints the means of the variants, and what the first has over each other, a row for each protocol."""
     chosen = {
         name: [[score for score in run if score.measure == measure] for run in runs] for name, runs in scores.items()
     }
     means = {name: [average(seeds) for seeds in zip(*runs, strict=True)] for name, runs in chosen.items()}
-    ours = next(iter(means))
-    columns = [f"{score.protocol} ({len(score.values)})" for score in means[ours]]
-    print(f"\n| {measure} | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for name, found in means.items():
-        print(f"| {name} | {' | '.join(str(score.interval()) for score in found)} |")
-    print(f"\n| {measure}: {ours} less | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for name in list(means)[1:]:
-        cells = []
-        for index, (mine, other) in enumerate(zip(means[ours], means[name], strict=True)):
-            pairs = zip(chosen[ours], chosen[name], strict=True)
-            single = [(run[index].values - rest[index].values).mean() for run, rest in pairs]
-            margin = mine.margin_over(other)
-            seeds = ", ".join(f"{value:+.3f}" for value in single)
-            cells.append(f"{margin.value:+.3f} [{margin.low:+.3f}, {margin.high:+.3f}] ({seeds})")
-        print(f"| {name} | {' | '.join(cells)} |")
+    ours, *others = means
+    rows = [f"{score.protocol} ({len(score.values)})" for score in means[ours]]
+    _table(measure, rows, {name: [str(score.interval()) for score in found] for name, found in means.items()})
+    margins = {
+        f"less {name}": [_margin(chosen[ours], chosen[name], row) for row in range(len(rows))] for name in others
+    }
+    _table(f"{measure} of {ours}", rows, margins)
+
+
+def _margin(ours: Sequence[Sequence[Scores]], theirs: Sequence[Sequence[Scores]], row: int) -> str:
+    """The mean difference with its interval, and those of the single seeds."""
+    pairs = [(mine[row], other[row]) for mine, other in zip(ours, theirs, strict=True)]
+    margin = average([mine for mine, _ in pairs]).margin_over(average([other for _, other in pairs]))
+    single = [float((mine.values - other.values).mean()) for mine, other in pairs]
+    # An added zero turns -0.000 into 0.000.
+    value, low, high, least, most = (
+        round(number, 3) + 0.0 for number in (margin.value, margin.low, margin.high, min(single), max(single))
+    )
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]; {least:+.3f} to {most:+.3f}"
+
+
+def _table(title: str, rows: Sequence[str], columns: Mapping[str, Sequence[str]]) -> None:
+    print(f"\n| {title} | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
+        print(f"| {row} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
