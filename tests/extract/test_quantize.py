@@ -62,7 +62,8 @@ def test_only_inputs_of_weighted_products_in_the_backbone_are_quantised(samples,
     for node in graph.node:
         if node.op_type in ("Conv", "MatMul", "Gemm"):
             sources = [producers[name].op_type for name in node.input[:2] if name in producers]
-            has_weights = any(layer in node.name for layer in (".qkv/", ".proj/", ".fc1/", ".fc2/"))
+            layers = ".query/", ".key/", ".value/", ".proj/", ".fc1/", ".fc2/"
+            has_weights = any(layer in node.name for layer in layers)
             wanted = node.name.startswith("backbone.blocks") and has_weights
             assert (sources.count("DequantizeLinear") == 2) == wanted, node.name
 
