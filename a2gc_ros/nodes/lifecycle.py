@@ -6,12 +6,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import Executor
+from rclpy.executors import Executor, InvalidHandle
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
@@ -95,8 +96,36 @@ class SelfStartingNode(LifecycleNode):
             self.trigger_activate()
 
 
+def spin(executor: Executor) -> None:
+    """Spins an executor until it is shut down.
+
+    rclpy lists what to wait for in this thread, while a transition in another one destroys some of it. For a
+    subscription's events it does not allow for that, and its own loop would end there: the node would live on, deaf.
+
+    Args:
+        executor: The executor.
+
+    Raises:
+        Exception: What a callback raised.
+    """
+    while True:
+        try:
+            executor.spin()
+        except InvalidHandle:
+            continue
+        return
+
+
 def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], Executor]) -> None:
-    """Runs a node until SIGINT or SIGTERM."""
+    """Runs a node until SIGINT or SIGTERM.
+
+    Args:
+        make_node: Makes the node.
+        make_executor: Makes what runs its callbacks.
+
+    Raises:
+        Exception: What a callback raised; the node ended for it.
+    """
     # rclpy's own handlers would shut the context down under working threads, and the process would abort.
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     stop = threading.Event()
@@ -109,11 +138,13 @@ def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], E
     node = make_node()
     executor = make_executor()
     executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin, name="executor")
-    spinning.start()
-    stop.wait()
-    executor.shutdown()
-    spinning.join()
+    with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
+        spinning = pool.submit(spin, executor)
+        # A node that hears nothing any more must not look alive.
+        spinning.add_done_callback(lambda _: stop.set())
+        stop.wait()
+        executor.shutdown()
     node.close()
     node.destroy_node()
     rclpy.shutdown()
+    spinning.result()
