@@ -16,9 +16,8 @@ from a2gc_ros.viz.words import shorten
 MARGIN = 0.15
 """Between sessions side by side, as a share of the widest."""
 
-
-MOST_OF_NAMES = 60
-"""Characters of the sessions' names, all together."""
+MOST_OF_NAMES, LEAST_OF_A_NAME = 60, 4
+"""Characters of the sessions' names, all together, and of one where there are many."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def draw_map(sessions: Sequence[SessionPath], matches: MapMatches, *, title: str
             axes.scatter(path[:, 0], path[:, 1], s=9, color=style.MISSED, zorder=2)
             axes.plot(*path[0], marker="o", markersize=8, color="white", markeredgecolor=style.INK, zorder=4)
             axes.annotate(
-                f"{shorten(session.name, MOST_OF_NAMES // len(sessions))}: start",
+                f"{shorten(session.name, max(MOST_OF_NAMES // len(sessions), LEAST_OF_A_NAME))}: start",
                 path[0],
                 xytext=(8, 8),
                 textcoords="offset points",

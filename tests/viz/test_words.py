@@ -109,7 +109,8 @@ def test_words_stay_inside_and_beside_each_other(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "most", "short"), [("short.jpg", 9, "short.jpg"), ("a_long_name.jpg", 9, "…name.jpg"), ("", 5, "")]
+    ("name", "most", "short"),
+    [("short.jpg", 9, "short.jpg"), ("a_long_name.jpg", 9, "…name.jpg"), ("a_long_name.jpg", 1, "…"), ("", 5, "")],
 )
 def test_long_names_keep_their_end(name: str, most: int, short: str) -> None:
     assert shorten(name, most) == short
