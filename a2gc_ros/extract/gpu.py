@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import dataclass
 from functools import cache
 
 OUT_OF_MEMORY = "the GPU's memory is full; end what else runs on the GPU, or use a smaller model or half precision"
+
+_FULL = re.compile("out ?of ?memory|failed to allocate memory|CUBLAS failure 3:", re.IGNORECASE)
+"""What runtimes say then; cuBLAS's third status is a failed allocation."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class Gpu:
 
     name: str
     compute_capability: str
+
+
+def says_full(said: str) -> bool:
+    """Whether a runtime's message says that the GPU's memory is full."""
+    return _FULL.search(said) is not None
 
 
 @cache

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.cache import EngineCache
 from a2gc_ros.extract.engines.key import MOST_IMAGES, ON_GPU, EngineOptions
-from a2gc_ros.extract.gpu import OUT_OF_MEMORY, has_gpu, memory_mb
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY, has_gpu, memory_mb, says_full
 from a2gc_ros.extract.onnx_files.gpu_graph import typed_for_gpu
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
@@ -23,10 +23,6 @@ from a2gc_ros.extract.spec import ModelSpec
 _FATAL_ONLY = 4
 _FULL_FLOAT32 = {"use_tf32": "0"}
 """Float32 with all of its mantissa, as on a CPU."""
-
-
-_FULL = re.compile("out of memory|failed to allocate memory|CUBLAS failure 3:", re.IGNORECASE)
-"""What is said when the GPU's memory is full; cuBLAS's third status is a failed allocation."""
 
 
 class _GpuSession(ABC):
@@ -91,16 +87,15 @@ class _GpuSession(ABC):
         """A session; raises BackendError where it does not start on the GPU."""
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = _FATAL_ONLY
+        graph = typed_for_gpu(self._model, self.precision)
         try:
             session = onnxruntime.InferenceSession(
-                typed_for_gpu(self._model, self.precision),
+                graph,
                 sess_options=settings,
                 providers=[(self.provider, provider_settings), "CPUExecutionProvider"],
                 # Otherwise it prints what is wrong, and goes on on the CPU.
                 enable_fallback=0,
             )
-        except BackendError:
-            raise
         except Exception as error:  # as above
             if "install TensorRT" in str(error):
                 raise self._lacks_libraries() from None
@@ -207,7 +202,7 @@ class OnnxRuntimeTensorRt(_GpuSession):
 def reason_of(error: Exception) -> str:
     """The part of a message that is for people; ONNX Runtime puts places in its source around it."""
     text = str(error)
-    if _FULL.search(text):
+    if says_full(text):
         return OUT_OF_MEMORY
     told = re.search(r"(?:CUDA|CUBLAS|CUDNN) failure \d+: [^;]+", text)
     lines = [told[0].strip()] if told else text.splitlines()

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.gpu import OUT_OF_MEMORY
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY, says_full
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def _line(text: str) -> str:
 
 def ran_out_of_memory(trt: Any) -> bool:
     """Whether the library's last errors say that the GPU's memory was full."""
-    return any("out of memory" in said.lower() or "outofmemory" in said.lower() for said in log_of(trt).errors)
+    return any(map(says_full, log_of(trt).errors))
 
 
 def build_engine(

@@ -17,10 +17,10 @@ from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.extract.written_beside import written_beside
 
-RUNS_ON = ("8.0", "8.6", "8.9")
-"""Compute capabilities, besides those from NEWEST on: what TensorRT-RTX 1.7 names when it refuses an engine."""
+RUNS_ON, AND_FROM = ("8.0", "8.6", "8.9"), 12.0
+"""Compute capabilities: what TensorRT-RTX 1.7 names when it refuses to load an engine."""
 
-NEWEST = 12.0
+SUPPORTED = f"{', '.join(RUNS_ON)}, and from {AND_FROM} on"
 
 
 class TensorRtRtx(EngineLibrary):
@@ -49,16 +49,16 @@ class TensorRtRtx(EngineLibrary):
             self.name,
             trt.__version__,
             "RTX",
-            "8.0 and newer",
+            SUPPORTED,
             workspace_mb=options.workspace_mb,
         )
 
     def check(self, gpu: Gpu) -> None:
         """Refuses GPUs of data centres and boards, such as H100 and Orin."""
-        if gpu.compute_capability not in RUNS_ON and float(gpu.compute_capability) < NEWEST:
+        if gpu.compute_capability not in RUNS_ON and float(gpu.compute_capability) < AND_FROM:
             raise BackendError(
-                f"TensorRT-RTX does not run on the {gpu.name} (compute capability {gpu.compute_capability}), only on "
-                f"{', '.join(RUNS_ON)} and from {NEWEST} on; use the backend tensorrt or onnxruntime-cuda."
+                f"TensorRT-RTX does not run on the {gpu.name} (compute capability {gpu.compute_capability}; it takes "
+                f"{SUPPORTED}); use the backend tensorrt or onnxruntime-cuda."
             )
 
     def context(self, engine: Any, memory: Any) -> Any:

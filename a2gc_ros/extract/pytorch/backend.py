@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.gpu import OUT_OF_MEMORY
+from a2gc_ros.extract.gpu import OUT_OF_MEMORY, memory_mb
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.models import checkpoints
@@ -68,10 +68,7 @@ class TorchRuntime:
 
     def gpu_memory_mb(self) -> tuple[float, float] | None:
         """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None on a CPU."""
-        if self._device.type == "cpu":
-            return None
-        free, total = torch.cuda.mem_get_info(self._device)
-        return (total - free) / 1e6, total / 1e6
+        return None if self._device.type == "cpu" else memory_mb()
 
 
 @contextmanager

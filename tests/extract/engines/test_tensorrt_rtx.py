@@ -132,7 +132,7 @@ def test_ctrl_c_ends_a_build_and_leaves_nothing(samples, tmp_path):
 
 def test_the_key_names_the_library_and_what_it_runs_on():
     key = TensorRtRtx(read_spec(SHIPPED), "fp16", EngineOptions()).key
-    assert (key.runtime, key.gpu, key.compute_capability) == ("tensorrt-rtx", "RTX", "8.0 and newer")
+    assert (key.runtime, key.gpu, key.compute_capability) == ("tensorrt-rtx", "RTX", "8.0, 8.6, 8.9, and from 12.0 on")
     assert replace(key, version="1.0").difference(key) == f"it was built by version 1.0 and not {key.version}"
 
 
