@@ -21,7 +21,7 @@ from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.onnx_files.metadata import read_spec
-from a2gc_ros.extract.runtime import Precision
+from a2gc_ros.extract.runtime import QUANTISED, Precision
 from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.extract.spec import ModelSpec
 
@@ -151,7 +151,7 @@ def precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
     quantised = spec.precision == "int8"
     if asked == "auto":
         return "int8" if quantised else "fp32"
-    if quantised != asked.startswith("int8"):
+    if quantised != (asked in QUANTISED):
         stored = "is quantised to int8" if quantised else "is not quantised"
         raise BackendError(f"{spec.name} {stored}, so it cannot run in {asked}; use precision auto.")
     return asked
@@ -164,7 +164,7 @@ def _open_in_torch(model: str | Path, backend: BackendChoice, precision: Precisi
             f"{model} is neither an ONNX file nor a model that comes with the package, so {backend} cannot run "
             f"it; export it first with `a2gc export {model}`."
         )
-    if precision.startswith("int8"):
+    if precision in QUANTISED:
         raise BackendError(f"{model} is not quantised, so it cannot run in {precision}; use precision auto.")
     try:
         importlib.import_module("torch")

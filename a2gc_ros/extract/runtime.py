@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Precision = Literal["fp32", "bf16", "fp16", "int8", "int8-bf16"]
-"""``int8`` and ``int8-bf16`` run a quantised file, and differ in what its float parts are computed in."""
+"""What a model is computed in."""
+
+QUANTISED = ("int8", "int8-bf16")
+"""Those that run a quantised file, and no other; they differ in what its float parts are computed in."""
 
 
 class Runtime(Protocol):

@@ -46,7 +46,7 @@ def test_int8_keeps_the_descriptors_near_and_has_a_fingerprint_of_its_own(sample
         assert (extractor.extract(images) * expected).sum(axis=1).mean() > 0.99
     with pytest.raises(BackendError, match="quantised to int8"):
         open_extractor(done.path, precision="fp32")
-    with pytest.raises(BackendError, match="onnxruntime does not compute in int8-bf16; ask for int8"):
+    with pytest.raises(BackendError, match="ONNX Runtime does not compute in int8-bf16 on a CPU; use precision auto"):
         open_extractor(done.path, backend="onnxruntime", precision="int8-bf16")
     with pytest.raises(BackendError, match="is not quantised, so it cannot run in int8-bf16"):
         open_extractor(sample.file, precision="int8-bf16")

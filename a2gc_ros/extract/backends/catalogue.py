@@ -102,8 +102,6 @@ def start_backend(
         BackendError: The runtime is not installed, or cannot run the model in this precision here.
     """
     runtime = load_backend(name)
-    if precision == "int8-bf16" and name != "openvino":
-        raise BackendError(f"{name} does not compute in int8-bf16; ask for int8, or use openvino.")
     if FILE_BACKENDS[name].gpu:
         started: Runtime = runtime(model, spec, precision, engine)
     else:

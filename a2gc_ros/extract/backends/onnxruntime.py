@@ -31,7 +31,9 @@ class OnnxRuntime:
 
     def __init__(self, path: Path, precision: Precision, threads: int) -> None:
         if precision not in ("fp32", "int8"):
-            raise BackendError(f"ONNX Runtime does not compute in {precision} on a CPU; ask for fp32, or use OpenVINO.")
+            raise BackendError(
+                f"ONNX Runtime does not compute in {precision} on a CPU; use precision auto, or OpenVINO."
+            )
         self.precision = precision
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -49,7 +49,7 @@ class OpenVinoRuntime:
         core = openvino.Core()
         offered = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if not set(_CAPABILITIES[precision]) <= set(offered):
-            raise BackendError(f"This CPU does not compute in {precision} under OpenVINO; ask for fp32.")
+            raise BackendError(f"This CPU does not compute in {precision} under OpenVINO; use precision auto.")
         settings: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,

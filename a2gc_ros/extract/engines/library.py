@@ -21,6 +21,8 @@ from a2gc_ros.extract.spec import ModelSpec
 
 T = TypeVar("T")
 
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8")
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +50,8 @@ class EngineLibrary(ABC):
     records: ClassVar[bool]
 
     def __init__(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
+        if precision not in PRECISIONS:
+            raise BackendError(f"{self.name} does not compute in {precision}; use {' or '.join(PRECISIONS)}.")
         self.key = self.key_of(spec, precision, options)
         self.cache = EngineCache(options.folder)
 

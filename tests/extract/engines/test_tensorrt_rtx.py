@@ -93,6 +93,11 @@ def test_a_graph_that_the_builder_does_not_take_is_refused_with_its_reason(small
     assert list(tmp_path.glob("*.engine")) == []
 
 
+def test_a_precision_that_only_a_cpu_has_is_refused():
+    with pytest.raises(BackendError, match="tensorrt-rtx does not compute in int8-bf16; use fp32 or fp16"):
+        TensorRtRtx(read_spec(SHIPPED), "int8-bf16", EngineOptions())
+
+
 def test_dla_cores_are_refused():
     with pytest.raises(BackendError, match="knows no DLA cores"):
         TensorRtRtx(read_spec(SHIPPED), "fp16", EngineOptions(dla_core=0))
