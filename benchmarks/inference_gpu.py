@@ -12,16 +12,16 @@ Writes OUT.json and OUT.md.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from inference_models import prepare
 from inference_peaks import HERE, CellError, run_cell
+from kept_results import keep
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -181,13 +181,9 @@ def main() -> None:
     device = torch.cuda.get_device_properties(0)
     machine = f"{device.name}, compute capability {device.major}.{device.minor}; torch {torch.__version__}."
     rows: list[Row] = []
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     for name, pixels in wanted:
         rows += measure(name, pixels, options, console)
-        # After each, so that what was measured survives an interruption.
-        content = {"machine": machine, "rows": [asdict(row) for row in rows]}
-        options.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        options.out.with_suffix(".md").write_text(as_markdown(machine, rows), encoding="utf-8")
+        keep(options.out, machine, rows, as_markdown(machine, rows))
     print(as_markdown(machine, rows))
 
 

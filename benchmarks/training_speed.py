@@ -10,10 +10,9 @@ the same without a GPU. Writes OUT.json and OUT.md.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from a2gc_training.augmentation import Augmentation
 from a2gc_training.distillation import standardise
 from a2gc_training.losses import MetricLoss
 from a2gc_training.recipe import Recipe, load_recipe
+from kept_results import keep
 
 from a2gc_ros.models import build
 
@@ -148,14 +148,10 @@ def main() -> None:
     device = torch.cuda.get_device_properties(0)
     machine = f"{device.name}; torch {torch.__version__}. Written by `python benchmarks/training_speed.py`."
     rows: list[Row] = []
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     for path in options.recipes:
         rows.append(measure(path, options.repeats))
         print(rows[-1], flush=True)
-        # After each, so that what was measured survives an interruption.
-        content = {"machine": machine, "rows": [asdict(row) for row in rows]}
-        options.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        options.out.with_suffix(".md").write_text(as_markdown(machine, rows), encoding="utf-8")
+        keep(options.out, machine, rows, as_markdown(machine, rows))
     print(as_markdown(machine, rows))
 
 

@@ -9,11 +9,8 @@ do products between activations, which gain nothing.
 from __future__ import annotations
 
 import hashlib
-import logging
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +25,7 @@ from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.onnx_files.half_weights import widen_weights
 from a2gc_ros.extract.onnx_files.metadata import data_file, describe, read_spec
+from a2gc_ros.extract.quiet import quiet
 from a2gc_ros.extract.recall import nearest_other, recall_at_1
 from a2gc_ros.extract.written_beside import written_beside
 
@@ -144,7 +142,8 @@ def _quantized_graph(source: Path, calibration: NDArray[np.uint8]) -> bytes:
     chosen = [n for n in products if n.name.startswith("backbone") and n.input[1] in weights][1:]
     if not chosen:
         raise ModelError(f"{source} has no product in its backbone to quantise; export it with this version.")
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    # The quantiser's advice does not apply to our graphs.
+    with tempfile.TemporaryDirectory() as folder, quiet(""):
         result = Path(folder) / "int8.onnx"
         quantize_static(
             model,
@@ -187,17 +186,3 @@ def _refuse_loss(out: Path, recall: float | None, drift: dict[str, Drift]) -> No
                 f"{LEAST_MEAN_COSINE} is the least), so {out} was not written; keep fp32, sort the images into a "
                 "folder for each place to have recall decide, or allow the drop."
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the quantiser's advice, which does not apply to our graphs, off the terminal."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        root.setLevel(level)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +21,7 @@ from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
 from a2gc_ros.extract.onnx_files.metadata import describe
 from a2gc_ros.extract.pytorch.fold import fold
+from a2gc_ros.extract.quiet import quiet
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.extract.written_beside import folder_beside, move_out, written_beside
 from a2gc_ros.images.preprocess import Preprocessing
@@ -179,7 +177,8 @@ def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
     example = torch.zeros(2, preprocessing.height, preprocessing.width, 3, dtype=torch.uint8)
     with torch.inference_mode():
         outputs = list(deployed(example))
-    with _quiet():
+    # The exporter's remarks on optional packages and its own internals.
+    with quiet("torch.onnx", "onnx_ir", "onnxscript"):
         program = torch.onnx.export(
             deployed,
             (example,),
@@ -228,22 +227,6 @@ def _readable_name(node: onnx.NodeProto) -> str:
     scopes = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "")
     modules = re.findall(r"'model\.([\w.]+)'", scopes)
     return f"{modules[-1] if modules else 'input'}/{node.name.removeprefix('node_')}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the exporter's remarks on optional packages and its own internals off the terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _compare(model: PlaceModel, file: Path, images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
