@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,32 @@ def test_heavy_parts_are_imported_only_where_they_belong(repository: Path, modul
         if pattern.search(path.read_text(encoding="utf-8"))
     ]
     assert [name for name in offenders if not name.startswith(rooms)] == []
+
+
+WITHOUT_TORCH = """
+import importlib, pkgutil, sys
+import a2gc_ros
+
+sys.modules["torch"] = None  # makes every import of it fail
+rooms = ("a2gc_ros.models", "a2gc_ros.extract.pytorch")
+for module in pkgutil.walk_packages(a2gc_ros.__path__, "a2gc_ros.", onerror=lambda name: None):
+    if module.name.startswith(rooms):
+        continue
+    try:
+        importlib.import_module(module.name)
+    except ImportError as error:
+        # A robot may lack other optional parts too.
+        if "torch" in str(error):
+            sys.exit(f"{module.name} needs torch: {error}")
+from a2gc_ros.extract import open_extractor
+extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+print(extractor.spec.descriptor_dim)
+"""
+
+
+def test_a_robot_without_torch_imports_every_room_but_those_of_torch_and_describes_images() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "1024\n"), done.stderr
 
 
 def test_nothing_that_could_run_code_from_a_file(repository: Path) -> None:
