@@ -12,7 +12,7 @@ from types import FrameType
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import Executor, InvalidHandle
+from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
@@ -96,26 +96,6 @@ class SelfStartingNode(LifecycleNode):
             self.trigger_activate()
 
 
-def spin(executor: Executor) -> None:
-    """Spins an executor until it is shut down.
-
-    rclpy lists what to wait for in this thread, while a transition in another one destroys some of it. For a
-    subscription's events it does not allow for that, and its own loop would end there: the node would live on, deaf.
-
-    Args:
-        executor: The executor.
-
-    Raises:
-        Exception: What a callback raised.
-    """
-    while True:
-        try:
-            executor.spin()
-        except InvalidHandle:
-            continue
-        return
-
-
 def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], Executor]) -> None:
     """Runs a node until SIGINT or SIGTERM.
 
@@ -139,7 +119,7 @@ def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], E
     executor = make_executor()
     executor.add_node(node)
     with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
-        spinning = pool.submit(spin, executor)
+        spinning = pool.submit(executor.spin)
         # A node that hears nothing any more must not look alive.
         spinning.add_done_callback(lambda _: stop.set())
         stop.wait()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
@@ -30,6 +29,7 @@ from a2gc_ros.nodes.newest_slot import NewestSlot
 from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
 from a2gc_ros.nodes.outputs import Outputs, Relocalized
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
+from a2gc_ros.nodes.pool_executor import PoolExecutor
 from a2gc_ros.nodes.recogniser import Recogniser
 from a2gc_ros.nodes.run_statistics import Snapshot, Statistics
 from a2gc_ros.nodes.worker import Worker
@@ -245,7 +245,7 @@ class PlaceRecognition(SelfStartingNode):
 
 def main() -> None:
     """Runs the node until SIGINT or SIGTERM."""
-    run(PlaceRecognition, lambda: MultiThreadedExecutor(THREADS))
+    run(PlaceRecognition, lambda: PoolExecutor(THREADS))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+
+from a2gc_ros.nodes.pool_executor import PoolExecutor
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class Probe:
         self.node = rclpy.create_node("probe", context=self.context)
         self._group = ReentrantCallbackGroup()
         self._clients: dict[str, Any] = {}
-        self._executor = MultiThreadedExecutor(2, context=self.context)
+        self._executor = PoolExecutor(2, context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin)
 
