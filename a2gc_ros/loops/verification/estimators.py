@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import cv2
@@ -10,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.images.frame import CameraIntrinsics
-from a2gc_ros.loops.verification.two_view import Motion, refine
 
 Points: TypeAlias = npt.NDArray[np.float64]
 
@@ -21,32 +21,48 @@ CONFIDENCE: Final = 0.9999
 MAX_ITERATIONS: Final = 5000
 
 
+@dataclass(frozen=True)
+class Fit:
+    """A two-view geometry that a robust estimator found.
+
+    Attributes:
+        matrix: float64 (3, 3), fundamental (of pixels) or essential (of directions): ``b^T matrix a = 0``.
+        inliers: bool (N,), the matches that agree.
+    """
+
+    matrix: npt.NDArray[np.float64]
+    inliers: npt.NDArray[np.bool_]
+
+
 def focal_length(*cameras: CameraIntrinsics) -> float:
     """Returns the mean focal length, pixels."""
     return float(np.mean([camera.matrix[0, 0] for camera in cameras]))
 
 
-def fundamental(a: Points, b: Points) -> Motion | None:
-    """Fits a fundamental matrix to matched pixels, (N, 2) each; there is no pose."""
-    fit = fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, MAX_ITERATIONS)
-    return None if fit is None else Motion(None, None, fit[1], "a camera is not calibrated")
+def fundamental(a: Points, b: Points) -> Fit | None:
+    """Fits a fundamental matrix to matched pixels, (N, 2) each."""
+    return _single(fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, MAX_ITERATIONS))
 
 
-def essential(rays_a: Points, rays_b: Points, tolerance: float) -> Motion | None:
-    """Fits an essential matrix to matched directions, (N, 2) each, and refines the motion ``t_b_a``."""
-    fit = fitted(
-        cv2.findEssentialMat,
-        rays_a,
-        rays_b,
-        np.eye(3),
-        method=cv2.USAC_MAGSAC,
-        prob=CONFIDENCE,
-        threshold=tolerance,
-        maxIters=MAX_ITERATIONS,
+def essential(rays_a: Points, rays_b: Points, tolerance: float) -> Fit | None:
+    """Fits an essential matrix to matched directions, (N, 2) each; ``tolerance`` is in their units."""
+    return _single(
+        fitted(
+            cv2.findEssentialMat,
+            rays_a,
+            rays_b,
+            np.eye(3),
+            method=cv2.USAC_MAGSAC,
+            prob=CONFIDENCE,
+            threshold=tolerance,
+            maxIters=MAX_ITERATIONS,
+        )
     )
-    if fit is None or fit[0].shape != (3, 3):
-        return None
-    return refine(rays_a, rays_b, fit[0], tolerance)
+
+
+def _single(fit: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None) -> Fit | None:
+    """Returns a fit of one matrix; None where nothing fits, or several do alike."""
+    return Fit(*fit) if fit is not None and fit[0].shape == (3, 3) else None
 
 
 def homography_share(a: Points, b: Points) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
@@ -13,24 +13,28 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Verification
 from a2gc_ros.loops.verification import estimators
-from a2gc_ros.loops.verification.estimators import PIXEL_TOLERANCE
+from a2gc_ros.loops.verification.comparison import Comparison
+from a2gc_ros.loops.verification.estimators import PIXEL_TOLERANCE, Fit
 from a2gc_ros.loops.verification.feature_coding import encode
 from a2gc_ros.loops.verification.features import RATIO, coverage, match
 from a2gc_ros.loops.verification.metric_pose import locate_query
-from a2gc_ros.loops.verification.two_view import Motion
+from a2gc_ros.loops.verification.two_view import MIN_POINTS, refine
 from a2gc_ros.loops.verification.views import FeatureFinder, KeyframeViews, View, view_of
 from a2gc_ros.placemap import FeatureBlob, PlaceMap
 
 PLANE_SHARE: Final = 0.95
 """If one homography explains this share of the inliers, what is seen is a plane: its motion has two readings."""
 
-_SEED: Final = 20251114
+TOO_FEW_MATCHES: Final = "too few feature matches"
+NOTHING_FITS: Final = "no geometry fits the feature matches"
 
-Points: TypeAlias = npt.NDArray[np.float64]
+_SEED: Final = 20251114
 
 
 class GeometricVerifier:
-    """Checks candidates by their local features.
+    """Checks candidates by their local features, in two stages.
+
+    :meth:`compare` is cheap and says whether two images agree with one camera motion; :meth:`locate` finds the pose.
 
     With both cameras calibrated an essential matrix is fitted, and rotation and direction of the motion are refined;
     without, a fundamental matrix, and there is no pose. Where the map knows how far away the features are, by odometry
@@ -57,56 +61,93 @@ class GeometricVerifier:
         """Returns a view's features as a map keeps them."""
         return encode(view.features, self._config.features)
 
-    def verify(self, query: View, keyframe: View | None) -> Verification:
-        """Compares two views; see :class:`Verification` for what comes out."""
+    def compare(self, query: View, keyframe: View | None) -> Comparison:
+        """Looks for what two views have in common: matches, and a robust fit of one two-view geometry. No pose."""
         if keyframe is None:
-            return Verification(False, reason="the keyframe has no readable image")
+            return Comparison(reason="the keyframe has no readable image")
         pairs = match(query.features, keyframe.features, RATIO[self._config.features])
-        if len(pairs) < self._config.min_inliers:
-            return Verification(False, 0, len(pairs), reason="too few feature matches")
+        if len(pairs) < MIN_POINTS:
+            return Comparison(pairs, reason=TOO_FEW_MATCHES)
         # MAGSAC draws samples: the same two images must always get the same answer.
         cv2.setRNGSeed(_SEED)
         fit = _two_views(query, keyframe, pairs)
         if fit is None:
-            return Verification(False, 0, len(pairs), reason="no geometry fits the feature matches")
+            return Comparison(pairs, reason=NOTHING_FITS if len(pairs) >= self._config.min_inliers else TOO_FEW_MATCHES)
         agreeing = pairs[fit.inliers]
-        refusal = self._refusal(query, keyframe, agreeing, len(pairs))
-        if refusal:
-            return Verification(False, len(agreeing), len(pairs), reason=refusal)
-        place = Verification(True, len(agreeing), len(pairs))
+        spread = _coverage(query, keyframe, agreeing)
+        return Comparison(pairs, agreeing, spread, fit, self._refusal(len(pairs), len(agreeing), spread))
+
+    def locate(self, query: View, keyframe: View | None, comparison: Comparison) -> Verification:
+        """Finds the pose of the query's camera at a keyframe that it was compared with.
+
+        Args:
+            query: The query, as it was compared.
+            keyframe: The keyframe, as it was compared.
+            comparison: What :meth:`compare` said of the two.
+        """
+        matches, fit = comparison.matches, comparison.fit
+        if comparison.reason or fit is None or keyframe is None:
+            return Verification(False, comparison.inliers, matches, reason=comparison.reason)
         if query.rays is None or keyframe.rays is None:
-            return replace(place, reason=f"no pose: {fit.reason}")
-        located = locate_query(query, keyframe, agreeing, fit.pose)
+            return Verification(True, comparison.inliers, matches, reason="no pose: a camera is not calibrated")
+        rays_a, rays_b = query.rays[comparison.pairs[:, 0]], keyframe.rays[comparison.pairs[:, 1]]
+        motion = refine(rays_a, rays_b, fit.matrix, _tolerance(query, keyframe))
+        # The refined motion is another one than the robust fit, and other matches agree with it.
+        agreeing = comparison.pairs[motion.inliers]
+        refusal = self._refusal(matches, len(agreeing), _coverage(query, keyframe, agreeing))
+        if refusal:
+            return Verification(False, len(agreeing), matches, reason=refusal)
+        place = Verification(True, len(agreeing), matches)
+        located = locate_query(query, keyframe, agreeing, motion.pose)
         if located.elsewhere:
             return replace(place, verified=False, reason=located.reason)
         if located.pose is not None:
             return replace(
                 place, relative_pose=located.pose, covariance=located.covariance, scale_known=True, reason=""
             )
-        if fit.pose is None:
-            return replace(place, reason=f"no pose: {fit.reason}")
+        if motion.pose is None:
+            return replace(place, reason=f"no pose: {motion.reason}")
         points_a, points_b = query.features.points[agreeing[:, 0]], keyframe.features.points[agreeing[:, 1]]
         if estimators.homography_share(points_a, points_b) >= PLANE_SHARE:
             return replace(place, reason="no pose: all that was recognised lies in one plane")
-        return replace(place, relative_pose=fit.pose, covariance=fit.covariance, reason=f"no scale: {located.reason}")
-
-    def _refusal(self, query: View, keyframe: View, agreeing: npt.NDArray[np.int64], matches: int) -> str:
-        config = self._config
-        if len(agreeing) < config.min_inliers:
-            return "too few inliers"
-        if len(agreeing) < config.min_inlier_ratio * matches:
-            return "too small a share of inliers"
-        spread = min(
-            coverage(view.features.points[agreeing[:, side]], view.features.width, view.features.height)
-            for side, view in enumerate((query, keyframe))
+        return replace(
+            place, relative_pose=motion.pose, covariance=motion.covariance, reason=f"no scale: {located.reason}"
         )
+
+    def verify(self, query: View, keyframe: View | None) -> Verification:
+        """Compares two views and finds the pose between them; see :class:`Verification` for what comes out."""
+        return self.locate(query, keyframe, self.compare(query, keyframe))
+
+    def _refusal(self, matches: int, inliers: int, spread: float) -> str:
+        config = self._config
+        if matches < config.min_inliers:
+            return TOO_FEW_MATCHES
+        if inliers < config.min_inliers:
+            return "too few inliers"
+        if inliers < config.min_inlier_ratio * matches:
+            return "too small a share of inliers"
         return "inliers cover too little of the image" if spread < config.min_coverage else ""
 
 
-def _two_views(query: View, keyframe: View, pairs: npt.NDArray[np.int64]) -> Motion | None:
+def _coverage(query: View, keyframe: View, agreeing: npt.NDArray[np.int64]) -> float:
+    """Returns over how much of either image matches are spread, the lesser of the two."""
+    return min(
+        coverage(view.features.points[agreeing[:, side]], view.features.width, view.features.height)
+        for side, view in enumerate((query, keyframe))
+    )
+
+
+def _two_views(query: View, keyframe: View, pairs: npt.NDArray[np.int64]) -> Fit | None:
     """Fits the two-view geometry that the calibrations allow."""
-    if query.rays is None or keyframe.rays is None or query.intrinsics is None or keyframe.intrinsics is None:
+    if query.rays is None or keyframe.rays is None:
         a, b = query.features.points[pairs[:, 0]], keyframe.features.points[pairs[:, 1]]
         return estimators.fundamental(a, b)
-    tolerance = PIXEL_TOLERANCE / estimators.focal_length(query.intrinsics, keyframe.intrinsics)
-    return estimators.essential(query.rays[pairs[:, 0]], keyframe.rays[pairs[:, 1]], tolerance)
+    rays_a, rays_b = query.rays[pairs[:, 0]], keyframe.rays[pairs[:, 1]]
+    return estimators.essential(rays_a, rays_b, _tolerance(query, keyframe))
+
+
+def _tolerance(query: View, keyframe: View) -> float:
+    """Returns the distance of an inlier from its epipolar line for two calibrated views, in units of directions."""
+    assert query.intrinsics is not None
+    assert keyframe.intrinsics is not None
+    return PIXEL_TOLERANCE / estimators.focal_length(query.intrinsics, keyframe.intrinsics)

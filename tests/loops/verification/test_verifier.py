@@ -58,6 +58,20 @@ def test_the_relative_pose_is_the_true_one(town, way: float, ahead: float, later
     assert result.inliers <= result.matches
 
 
+def test_a_comparison_counts_whatever_the_thresholds_are(town) -> None:
+    lax, strict = GeometricVerifier(LoopConfig()), GeometricVerifier(LoopConfig(min_inliers=5000))
+    query, keyframe = (lax.view_of_frame(Frame(0, town.view(town.pose(way) @ ROBOT_CAMERA))) for way in (10.0, 11.0))
+    passed, failed = lax.compare(query, keyframe), strict.compare(query, keyframe)
+    assert passed.reason == ""
+    assert failed.reason == "too few feature matches"
+    assert (passed.matches, passed.inliers, passed.coverage) == (failed.matches, failed.inliers, failed.coverage)
+    assert passed.matches > passed.inliers >= 20
+    assert passed.coverage >= 0.2
+    assert not strict.locate(query, keyframe, failed).verified
+    assert lax.locate(query, keyframe, passed) == lax.verify(query, keyframe)
+    assert lax.compare(query, None).matches == 0
+
+
 def test_orb_verifies_places_too(town) -> None:
     config = LoopConfig(features="orb")
     assert check(town, town.pose(11.0, lateral=0.5), town.pose(10.0), config).verified
