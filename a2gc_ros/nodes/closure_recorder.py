@@ -13,17 +13,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
-from a2gc_msgs.msg import LoopClosureCandidates
+from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_msgs.srv import SaveMap
+from a2gc_ros.bags.messages import values_of
 from a2gc_ros.errors import A2gcError
+from a2gc_ros.geometry import pose_from_quaternion
 from a2gc_ros.nodes.qos import results, sensor_stream
-from a2gc_ros.replay.records import Answer, ClosureRecord, by_query, write_queries
+from a2gc_ros.replay.records import Answer, ClosureRecord, by_query, rows_of, write_queries
+
+NOT_TOLD = "the node's message does not say"
+"""Why there is no pose or no scale, as far as a live run can know."""
 
 QUIET_S = 1.5
 """The run is over when no answer came for this long after the last image was played."""
@@ -92,18 +98,31 @@ class ClosureRecorder(Node):
         closures = tuple(
             (
                 _nanoseconds(candidate.query_stamp),
-                ClosureRecord(
-                    keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
-                    map_index=int(candidate.map_index),
-                    similarity=float(candidate.similarity),
-                    inliers=int(candidate.inliers),
-                    verified=bool(candidate.verified),
-                    probability=float(candidate.probability),
-                ),
+                closure_record(candidate),
             )
             for candidate in message.candidates
         )
         self.answers.append(Answer(stamp_ns, (self._last_answer_s - arrival_s) * 1e3, closures))
+
+
+def closure_record(candidate: LoopClosureCandidate) -> ClosureRecord:
+    """Returns what the node says of one closure; why a pose or its scale is missing, its messages do not say."""
+    shown = candidate.relative_pose
+    pose = pose_from_quaternion(*values_of(shown.pose.position, shown.pose.orientation)) if candidate.has_pose else None
+    covariance = np.array(shown.covariance).reshape(6, 6) if candidate.has_covariance else None
+    whole = candidate.has_pose and candidate.scale_known
+    return ClosureRecord(
+        keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
+        map_index=int(candidate.map_index),
+        similarity=float(candidate.similarity),
+        inliers=int(candidate.inliers),
+        verified=bool(candidate.verified),
+        probability=float(candidate.probability),
+        relative_pose=rows_of(pose),
+        scale_known=bool(candidate.scale_known),
+        covariance=rows_of(covariance),
+        reason="" if whole else NOT_TOLD,
+    )
 
 
 def _nanoseconds(stamp: Any) -> int:

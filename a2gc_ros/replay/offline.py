@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopDetector
-from a2gc_ros.replay.records import Answer, ClosureRecord, RunRecord, by_query
+from a2gc_ros.loops.results import LoopClosure, Verification
+from a2gc_ros.replay.records import Answer, ClosureRecord, RunRecord, by_query, rows_of
+
+NOT_CHECKED: Final = "no pose: the geometric check is switched off"
 
 
 def run_offline(
@@ -37,17 +41,20 @@ def run_offline(
 
 def closure_records(detection: Detection) -> tuple[tuple[int, ClosureRecord], ...]:
     """Returns the closures that came with a detection, each with the stamp of the image that it is about."""
-    return tuple(
-        (
-            closure.match.query_stamp_ns,
-            ClosureRecord(
-                keyframe_stamp_ns=closure.match.keyframe_stamp_ns,
-                map_index=closure.match.map_index,
-                similarity=closure.match.similarity,
-                inliers=closure.verification.inliers if closure.verification else 0,
-                verified=closure.verification is not None and closure.verification.verified,
-                probability=math.nan if closure.probability is None else closure.probability,
-            ),
-        )
-        for closure in detection.closures
+    return tuple((closure.match.query_stamp_ns, _record(closure)) for closure in detection.closures)
+
+
+def _record(closure: LoopClosure) -> ClosureRecord:
+    match, checked = closure.match, closure.verification or Verification(False, reason=NOT_CHECKED)
+    return ClosureRecord(
+        keyframe_stamp_ns=match.keyframe_stamp_ns,
+        map_index=match.map_index,
+        similarity=match.similarity,
+        inliers=checked.inliers,
+        verified=checked.verified,
+        probability=math.nan if closure.probability is None else closure.probability,
+        relative_pose=rows_of(checked.relative_pose),
+        scale_known=checked.scale_known,
+        covariance=rows_of(checked.covariance),
+        reason=checked.reason,
     )

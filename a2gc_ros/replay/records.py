@@ -10,12 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from a2gc_ros.errors import A2gcError
+
+Rows = tuple[tuple[float, ...], ...]
+"""A matrix, row by row."""
 
 
 @dataclass(frozen=True)
 class ClosureRecord:
-    """An accepted candidate, without its pose.
+    """An accepted candidate.
 
     Attributes:
         keyframe_stamp_ns: Stamp of the keyframe, nanoseconds.
@@ -24,6 +30,12 @@ class ClosureRecord:
         inliers: Local features that agree with one camera motion; 0 when no check ran.
         verified: Whether the geometric check passed.
         probability: That it is right; NaN where unknown.
+        relative_pose: (4, 4), ``t_keyframeCamera_queryCamera`` in optical frames (x right, y down, z forward); None
+            where it is not known. Its translation is in metres where ``scale_known`` holds, else of unit length.
+        scale_known: Whether the translation is in metres.
+        covariance: (6, 6), of x, y, z and the rotation about X, Y, Z, in the axes of the keyframe's camera; None where
+            it is not known.
+        reason: Why there is no pose or no scale; empty where nothing is missing.
     """
 
     keyframe_stamp_ns: int
@@ -32,6 +44,10 @@ class ClosureRecord:
     inliers: int
     verified: bool
     probability: float = math.nan
+    relative_pose: Rows | None = None
+    scale_known: bool = False
+    covariance: Rows | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,8 +141,16 @@ def read_queries(path: Path) -> tuple[QueryRecord, ...]:
     return tuple(queries)
 
 
+def rows_of(matrix: npt.NDArray[np.float64] | None) -> Rows | None:
+    """Returns a matrix (N, M) as a record holds it."""
+    return None if matrix is None else tuple(tuple(float(value) for value in row) for row in matrix)
+
+
 def _closure(fields: dict[str, Any]) -> ClosureRecord:
     probability = fields.pop("probability", None)
+    for name, size in (("relative_pose", 4), ("covariance", 6)):
+        if fields.get(name) is not None:
+            fields[name] = rows_of(np.asarray(fields[name], dtype=np.float64).reshape(size, size))
     return ClosureRecord(probability=math.nan if probability is None else float(probability), **fields)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from a2gc_ros.errors import A2gcError
-from a2gc_ros.replay.records import Answer, ClosureRecord, QueryRecord, by_query, read_queries, write_queries
+from a2gc_ros.replay.records import Answer, ClosureRecord, QueryRecord, by_query, read_queries, rows_of, write_queries
 
 FIRST = ClosureRecord(10, 0, 0.7, 50, True, 0.999)
-SECOND = ClosureRecord(20, 1, 0.6, 40, True)
+SECOND = ClosureRecord(20, 1, 0.6, 40, True, reason="no pose: a camera is not calibrated")
+POSED = ClosureRecord(10, 0, 0.7, 50, True, 0.999, rows_of(np.eye(4)), True, rows_of(np.diag(np.arange(1.0, 7.0))), "")
 
 
 def test_a_closure_that_was_held_back_stands_with_its_own_image() -> None:
@@ -20,11 +23,22 @@ def test_a_closure_that_was_held_back_stands_with_its_own_image() -> None:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    write_queries(tmp_path / "run.jsonl", [QueryRecord(100, (FIRST, SECOND), 1.5), QueryRecord(200)])
+    write_queries(tmp_path / "run.jsonl", [QueryRecord(100, (POSED, SECOND), 1.5), QueryRecord(200)])
     first, second = read_queries(tmp_path / "run.jsonl")
-    assert first.closures[0] == FIRST
+    assert first.closures[0] == POSED
+    assert first.closures[1].reason == SECOND.reason
     assert math.isnan(first.closures[1].probability)
     assert math.isnan(second.latency_ms)
+
+
+def test_every_closure_has_the_keys_of_the_interface(tmp_path: Path) -> None:
+    write_queries(tmp_path / "run.jsonl", [QueryRecord(100, (POSED, SECOND), 1.5)])
+    posed, bare = json.loads((tmp_path / "run.jsonl").read_text())["closures"]
+    assert posed["relative_pose"] == np.eye(4).tolist()
+    assert np.asarray(posed["covariance"]).shape == (6, 6)
+    assert (posed["scale_known"], posed["reason"]) == (True, "")
+    assert (bare["relative_pose"], bare["covariance"], bare["scale_known"]) == (None, None, False)
+    assert bare["reason"]
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
