@@ -160,6 +160,10 @@ class Recogniser:
         """
         name = path or f"{datetime.now(timezone.utc):%Y-%m-%d_%H-%M-%S}.a2gc"
         target = self._settings.map_path(name)
+        with self._lock:
+            for number, place_map in enumerate(self._maps, 1):
+                if place_map.is_file(target):
+                    raise MapError(f"{target} is loaded as map {number}: choose another path")
         if target.exists() and not overwrite:
             raise MapError(f"{target} exists: choose another path or allow overwriting")
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import schema
 from a2gc_ros.placemap.place_map import PlaceMap
+from a2gc_ros.placemap.writer_lock import WriterLock
 
 
 def merge(sources: Sequence[str | Path], out: str | Path) -> None:
@@ -36,12 +37,13 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
         for other in maps[1:]:
             other.require(first.fingerprint, first.model_name)
         unfinished = target.with_name(target.name + ".merging")
-        unfinished.unlink(missing_ok=True)
         manifest = replace(first, uuid="", created_ns=0)
-        with PlaceMap.create(unfinished, manifest) as merged:
-            for source in maps:
-                _copy(source, merged)
-        schema.publish(unfinished, target)
+        with WriterLock(target):
+            unfinished.unlink(missing_ok=True)
+            with PlaceMap.create(unfinished, manifest) as merged:
+                for source in maps:
+                    _copy(source, merged)
+            schema.publish(unfinished, target)
     except OSError as error:
         raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.live_index import IndexOptions, LiveIndex
 from a2gc_ros.placemap.records import FeatureBlob, Keyframe, Manifest, NewKeyframe, Session
 from a2gc_ros.placemap.storing import insert_keyframes
+from a2gc_ros.placemap.writer_lock import WriterLock
 
 _NONE: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
@@ -31,7 +33,7 @@ class PlaceMap:
     What was added is on the disk when the call returns: it survives ``kill -9`` and power loss.
 
     Every method may be called from any thread; calls on one map wait for each other. Several processes may have one
-    file open; a writer's keyframes are found by the others' next search.
+    file open, one of them for writing; a writer's keyframes are found by the others' next search.
 
     Use :meth:`create` or :meth:`open`, and :meth:`close` or a ``with`` block.
     """
@@ -44,8 +46,10 @@ class PlaceMap:
         *,
         read_only: bool,
         options: IndexOptions | None = None,
+        writing: WriterLock | None = None,
     ) -> None:
         self._path = str(path)
+        self._writing = writing
         self._connection = connection
         self._manifest = manifest
         self._read_only = read_only
@@ -70,13 +74,24 @@ class PlaceMap:
             options: When to compress the index.
 
         Raises:
-            MapError: If the file exists or cannot be written.
+            MapError: If the file exists, is being written by another program, or cannot be written.
         """
         if manifest.descriptor_dim < 1 or not manifest.fingerprint:
             raise MapError(f"{path} needs an extractor's fingerprint and descriptor length to be created")
-        connection = schema.create(path, manifest)
-        stored = schema.read_manifest(connection, path)
-        return cls(path, connection, stored, read_only=False, options=options)
+        with contextlib.ExitStack() as undo:
+            try:
+                writing = None if str(path) == schema.PRIVATE else WriterLock(path)
+            except OSError as error:
+                raise MapError(
+                    f"{path} cannot be created ({error}): check that its folder exists and is writable"
+                ) from error
+            if writing is not None:
+                undo.callback(writing.release)
+            connection = schema.create(path, manifest)
+            undo.callback(connection.close)
+            stored = schema.read_manifest(connection, path)
+            undo.pop_all()
+        return cls(path, connection, stored, read_only=False, options=options, writing=writing)
 
     @classmethod
     def open(
@@ -96,10 +111,22 @@ class PlaceMap:
             options: When to compress the index.
 
         Raises:
-            MapError: If the file is missing, no map, damaged, of a newer format, or foreign.
+            MapError: If the file is missing, no map, damaged, of a newer format, foreign, or wanted for writing while
+                another program writes to it.
         """
-        connection, manifest = schema.open_existing(path, read_only=read_only)
-        place_map = cls(path, connection, manifest, read_only=read_only, options=options)
+        try:
+            writing = None if read_only or not Path(path).is_file() else WriterLock(path)
+        except OSError as error:
+            raise MapError(
+                f"{path} cannot be written ({error.strerror}): open it read-only, or copy it to a writable folder"
+            ) from error
+        try:
+            connection, manifest = schema.open_existing(path, read_only=read_only)
+        except BaseException:
+            if writing is not None:
+                writing.release()
+            raise
+        place_map = cls(path, connection, manifest, read_only=read_only, options=options, writing=writing)
         if fingerprint is not None:
             try:
                 place_map.require(fingerprint)
@@ -315,33 +342,54 @@ class PlaceMap:
                 self._live.synchronise()
             return np.clip(self._live.index.compare(query, self._live.columns.rows_of(ids)), -1, 1)
 
+    def is_file(self, path: str | Path) -> bool:
+        """Says whether a path, however it is spelled and through whatever links, leads to this map's file."""
+        if self._path == schema.PRIVATE:
+            return False
+        other, own = Path(path), Path(self._path)
+        if os.path.realpath(other) == os.path.realpath(own):
+            return True
+        return other.exists() and own.exists() and other.samefile(own)
+
     def save_copy(self, path: str | Path) -> None:
-        """Writes a consistent copy of the map while it is in use; an existing file is replaced in one step.
+        """Writes a consistent copy of the map while it is in use; an existing map is replaced in one step.
 
         Raises:
-            MapError: If the copy cannot be written, or would replace the map itself.
+            MapError: If the copy cannot be written, would replace the map itself, a map that a program writes to, or
+                what is no map.
         """
-        target = Path(path)
-        if self._path != schema.PRIVATE and target.absolute() == Path(self._path).absolute():
-            raise MapError(f"{target} is the open map itself: choose another name for the copy")
+        if self.is_file(path):
+            raise MapError(f"{path} is the open map itself: choose another name for the copy")
+        # A link stays one, and what lies beside the file is found.
+        target = Path(os.path.realpath(path))
+        schema.require_replaceable(target)
         fresh = target.with_name(target.name + ".new")
         try:
-            fresh.unlink(missing_ok=True)
-            if self._path == schema.PRIVATE:
-                with self._lock:
-                    self._connection.execute("VACUUM INTO ?", (str(fresh),))
-            else:
-                # Through a connection of its own, so that nobody waits for a large map to be written.
-                with contextlib.closing(schema.open_existing(self._path, read_only=self._read_only)[0]) as reader:
-                    reader.execute("VACUUM INTO ?", (str(fresh),))
-            schema.finish_copy(fresh, target)
+            with WriterLock(target):
+                self._write_copy(fresh)
+                schema.finish_copy(fresh, target)
         except (OSError, sqlite3.Error) as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
             raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
+
+    def _write_copy(self, fresh: Path) -> None:
+        fresh.unlink(missing_ok=True)
+        if self._path == schema.PRIVATE:
+            with self._lock:
+                self._connection.execute("VACUUM INTO ?", (str(fresh),))
+        else:
+            # Through a connection of its own, so that nobody waits for a large map to be written.
+            with contextlib.closing(schema.open_existing(self._path, read_only=self._read_only)[0]) as reader:
+                reader.execute("VACUUM INTO ?", (str(fresh),))
 
     def close(self) -> None:
         """Closes the file; the map cannot be used afterwards."""
         with self._lock:
             self._connection.close()
+            writing, self._writing = self._writing, None
+            if writing is not None:
+                writing.release()
 
     def __enter__(self) -> PlaceMap:
         return self

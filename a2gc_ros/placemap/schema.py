@@ -119,6 +119,25 @@ def create(path: str | Path, manifest: Manifest) -> sqlite3.Connection:
     return open_existing(path, read_only=False)[0]
 
 
+def require_replaceable(path: Path) -> None:
+    """Refuses to let a map take the place of anything but a map.
+
+    Raises:
+        MapError: If something else has this name.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise MapError(f"{path} is no file: choose another name")
+    try:
+        _connect_map(path, read_only=True).close()
+    except MapError as error:
+        raise MapError(f"{error}, so it is not overwritten: choose another name, or delete it first") from error
+    except sqlite3.Error:
+        # A damaged map is no loss.
+        return
+
+
 def finish_copy(fresh: Path, path: Path) -> None:
     """Gives a map that SQLite copied its journal mode and its name.
 
@@ -165,13 +184,9 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
     path = Path(path)
     if not path.is_file():
         raise MapError(f"{path} does not exist: build it with `a2gc map build`")
-    with path.open("rb") as file:
-        header = file.read(100)
-    if len(header) < 100 or header[:16] != b"SQLite format 3\0" or _number(header, 68) != APPLICATION_ID:
-        raise MapError(f"{path} is not a place map")
     connection: sqlite3.Connection | None = None
     try:
-        connection = _connect(_uri(path, read_only), uri=True)
+        connection = _connect_map(path, read_only)
         manifest = _examine(connection, path)
         if read_only:
             migration.view_as_present(connection)
@@ -245,9 +260,13 @@ def _clear(path: Path) -> None:
 def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
     # Autocommit: transactions are explicit. Threads: PlaceMap serialises every use with its own lock.
     connection = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=30.0)
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -305,5 +324,19 @@ def _examine(connection: sqlite3.Connection, path: Path) -> Manifest:
     return read_manifest(connection, path)
 
 
-def _number(header: bytes, offset: int) -> int:
-    return int.from_bytes(header[offset : offset + 4], "big")
+def _connect_map(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Opens a file that says in its header that it is one of ours.
+
+    SQLite reads the header: a descriptor of our own, once closed, would drop the locks that this process's other
+    connections hold on the file, and the next program to close the map would delete the log that these still write to.
+    """
+    try:
+        connection = _connect(_uri(path, read_only), uri=True)
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise MapError(f"{path} is not a place map") from error
+        raise
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        connection.close()
+        raise MapError(f"{path} is not a place map")
+    return connection

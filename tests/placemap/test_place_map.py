@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -317,3 +319,46 @@ def test_threads_share_a_map(filled: Path, unit: Callable) -> None:
         assert found
         assert len(place_map) == 260
         assert place_map.search(vectors[-1], 1)[1][0, 0] == 260
+
+
+def test_a_saved_copy_costs_no_keyframe_when_another_program_closes_the_map(filled: Path, unit: Callable) -> None:
+    """SQLite's locks on the map must outlive the copy, or the reader's close deletes the log this map writes to."""
+    with PlaceMap.open(filled) as place_map:
+        place_map.save_copy(filled.with_name("copy.a2gc"))
+        script = f"from a2gc_ros.placemap import PlaceMap; PlaceMap.open({str(filled)!r}, read_only=True).close()"
+        subprocess.run([sys.executable, "-c", script], check=True)
+        added = place_map.add(1, 10**12, unit(1)[0])
+        with PlaceMap.open(filled, read_only=True) as reader:
+            assert reader.keyframe(added).stamp_ns == 10**12
+
+
+@pytest.mark.parametrize("spelling", ["name", "dots", "folder link", "file link"])
+def test_a_copy_never_replaces_the_open_map_however_it_is_spelled(filled: Path, spelling: str, unit: Callable) -> None:
+    folder = filled.parent
+    (folder / "link").symlink_to(folder, target_is_directory=True)
+    (folder / "link.a2gc").symlink_to(filled)
+    path = {
+        "name": filled,
+        "dots": folder / ".." / folder.name / filled.name,
+        "folder link": folder / "link" / filled.name,
+        "file link": folder / "link.a2gc",
+    }[spelling]
+    with PlaceMap.open(filled) as place_map:
+        before = filled.stat().st_ino
+        with pytest.raises(MapError, match="is the open map itself"):
+            place_map.save_copy(path)
+        assert filled.stat().st_ino == before
+        added = place_map.add(1, 10**12, unit(1)[0])
+    with PlaceMap.open(filled, read_only=True) as reader:
+        assert reader.keyframe(added).stamp_ns == 10**12
+
+
+def test_a_copy_leaves_alone_what_is_no_map(filled: Path, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("dear friend")
+    with PlaceMap.open(filled) as place_map:
+        for path, words in ((letter, "not a place map"), (tmp_path, "is no file"), (Path(os.devnull), "is no file")):
+            with pytest.raises(MapError, match=words):
+                place_map.save_copy(path)
+    assert letter.read_text() == "dear friend"
+    assert not list(tmp_path.glob("*.new"))
