@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,17 +69,68 @@ class LoopClosure:
         probability: That the two show the same place, from the similarities of the latest keyframes and the geometry;
             None where nobody asked.
         query_keyframe_id: The keyframe that the query became in the live map; None where it was not kept.
+        held_s: How long it waited for later frames to agree, in seconds between their stamps; 0 where it came with its
+            own frame.
     """
 
     match: Match
     verification: Verification | None = None
     probability: float | None = None
     query_keyframe_id: int | None = None
+    held_s: float = 0.0
 
     @property
     def is_relocalization(self) -> bool:
         """Whether the keyframe lies in a loaded map rather than in the live session's."""
         return self.match.map_index > 0
+
+
+class Stage(str, enum.Enum):
+    """How far a compared pair came, in order."""
+
+    COMPARED = "compared"
+    """Its local features were compared, and they do not agree with one camera motion."""
+    VERIFIED = "verified"
+    """They agree, but the frames around it never made the place likely enough."""
+    SURE = "sure"
+    """The place was likely enough, but the pose contradicts the map or other closures, or another keyframe of the
+    same place was given out."""
+    GIVEN_OUT = "given out"
+    """It became a closure."""
+
+
+@dataclass(frozen=True)
+class ComparedPair:
+    """A query and a keyframe that were compared, and what became of them.
+
+    Attributes:
+        match: The two.
+        rank: 0 for the most similar keyframe of its map, 1 for the next.
+        matches: Local features that were matched.
+        inliers: Those that agree with one camera motion.
+        coverage: Share of either image over which they are spread.
+        stage: How far it came.
+        reason: Why no farther, for people; empty where it was given out.
+        probability: The largest that it reached; None where the check refused it.
+        share: Of its run: inliers over matches; NaN where the check refused it.
+        advance: Of its run: by how much its keyframes resemble the queries more than other places do, cosine; NaN
+            likewise.
+        length: Of its run: how many queries it has; 0 likewise.
+        held_s: Seconds from its frame to the one that decided; 0 where that was its own.
+    """
+
+    match: Match
+    rank: int
+    matches: int
+    inliers: int
+    coverage: float
+    stage: Stage
+    reason: str = ""
+    probability: float | None = None
+    share: float = math.nan
+    advance: float = math.nan
+    length: int = 0
+    held_s: float = 0.0
 
 
 @dataclass
@@ -91,6 +144,8 @@ class Detection:
         candidates: Those whose place is likely enough for a look at the geometry, likeliest first.
         closures: Accepted ones that agree with others, newest first; those that were held back name an earlier query.
         verifications: Each geometric check that was made, in order, with its candidate.
+        decided: Pairs of which this frame decided what becomes of them; each comes once, with this frame or up to
+            ``hold_keyframes`` keyframes after its own. What still waits at the end, `LoopDetector.waiting` gives.
         timings_ms: Wall time per stage: search, calibration, filter, features, verification, store, agreement,
             total.
     """
@@ -101,4 +156,5 @@ class Detection:
     candidates: list[Match] = field(default_factory=list)
     closures: list[LoopClosure] = field(default_factory=list)
     verifications: list[tuple[Match, Verification]] = field(default_factory=list)
+    decided: list[ComparedPair] = field(default_factory=list)
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -36,6 +36,7 @@ class ClosureRecord:
         covariance: (6, 6), of x, y, z and the rotation about X, Y, Z, in the axes of the keyframe's camera; None where
             it is not known.
         reason: Why there is no pose or no scale; empty where nothing is missing.
+        held_s: How long it waited for later images, seconds.
     """
 
     keyframe_stamp_ns: int
@@ -48,6 +49,44 @@ class ClosureRecord:
     scale_known: bool = False
     covariance: Rows | None = None
     reason: str = ""
+    held_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """A keyframe that an image was compared with, given out or not; as :class:`a2gc_ros.loops.results.ComparedPair`.
+
+    Attributes:
+        keyframe_stamp_ns: Stamp of the keyframe, nanoseconds.
+        map_index: 0 for the live session, n for the n-th loaded map.
+        rank: 0 for the most similar keyframe of its map.
+        similarity: Cosine of the two descriptors.
+        matches: Local features that were matched.
+        inliers: Those that agree with one camera motion.
+        coverage: Share of either image over which they are spread.
+        stage: How far it came: "compared", "verified", "sure" or "given out".
+        reason: Why no farther.
+        probability: The largest that it reached; NaN where the check refused it.
+        share: Of its run, inliers over matches; NaN likewise.
+        advance: Of its run, cosine above that of other places; NaN likewise.
+        length: Of its run, in how many images it was verified; 0 likewise.
+        held_s: Seconds from its image to the one that decided.
+    """
+
+    keyframe_stamp_ns: int
+    map_index: int
+    rank: int
+    similarity: float
+    matches: int
+    inliers: int
+    coverage: float
+    stage: str
+    reason: str = ""
+    probability: float = math.nan
+    share: float = math.nan
+    advance: float = math.nan
+    length: int = 0
+    held_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,11 +97,14 @@ class QueryRecord:
         stamp_ns: Stamp of the image, nanoseconds.
         closures: Accepted candidates, best first.
         latency_ms: From the image's arrival to its answer, milliseconds; NaN when not measured.
+        pairs: All that it was compared with, best first; empty for an image that became no keyframe, and in a live
+            run, whose messages have closures only.
     """
 
     stamp_ns: int
     closures: tuple[ClosureRecord, ...] = ()
     latency_ms: float = math.nan
+    pairs: tuple[PairRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,21 +115,32 @@ class Answer:
         stamp_ns: Stamp of the image, nanoseconds.
         latency_ms: As in :class:`QueryRecord`.
         closures: With the stamp of the image that each is about.
+        pairs: Those that it decided, with the stamp of the image that each is about.
     """
 
     stamp_ns: int
     latency_ms: float
     closures: tuple[tuple[int, ClosureRecord], ...] = ()
+    pairs: tuple[tuple[int, PairRecord], ...] = ()
 
 
 def by_query(answers: Sequence[Answer]) -> tuple[QueryRecord, ...]:
-    """Puts each closure with the image that it is about."""
+    """Puts each closure and each compared pair with the image that it is about."""
     closures: dict[int, list[ClosureRecord]] = {}
+    pairs: dict[int, list[PairRecord]] = {}
     for answer in answers:
         for stamp_ns, closure in answer.closures:
             closures.setdefault(stamp_ns, []).append(closure)
+        for stamp_ns, pair in answer.pairs:
+            pairs.setdefault(stamp_ns, []).append(pair)
     return tuple(
-        QueryRecord(answer.stamp_ns, tuple(closures.get(answer.stamp_ns, ())), answer.latency_ms) for answer in answers
+        QueryRecord(
+            answer.stamp_ns,
+            tuple(closures.get(answer.stamp_ns, ())),
+            answer.latency_ms,
+            tuple(sorted(pairs.get(answer.stamp_ns, ()), key=lambda pair: (pair.map_index, pair.rank))),
+        )
+        for answer in answers
     )
 
 
@@ -132,10 +185,12 @@ def read_queries(path: Path) -> tuple[QueryRecord, ...]:
         try:
             entry = json.loads(line)
             closures = tuple(_closure(closure) for closure in entry.pop("closures"))
-            latency = entry.pop("latency_ms")
-            queries.append(
-                QueryRecord(closures=closures, latency_ms=math.nan if latency is None else float(latency), **entry)
+            pairs = tuple(
+                PairRecord(**_with_nan(pair, "probability", "share", "advance")) for pair in entry.pop("pairs", ())
             )
+            latency = entry.pop("latency_ms")
+            latency_ms = math.nan if latency is None else float(latency)
+            queries.append(QueryRecord(closures=closures, pairs=pairs, latency_ms=latency_ms, **entry))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise A2gcError(f"{path}, line {number}, is not a query record ({error}); record the run again") from error
     return tuple(queries)
@@ -147,11 +202,14 @@ def rows_of(matrix: npt.NDArray[np.float64] | None) -> Rows | None:
 
 
 def _closure(fields: dict[str, Any]) -> ClosureRecord:
-    probability = fields.pop("probability", None)
     for name, size in (("relative_pose", 4), ("covariance", 6)):
         if fields.get(name) is not None:
             fields[name] = rows_of(np.asarray(fields[name], dtype=np.float64).reshape(size, size))
-    return ClosureRecord(probability=math.nan if probability is None else float(probability), **fields)
+    return ClosureRecord(**_with_nan(fields, "probability"))
+
+
+def _with_nan(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    return fields | {name: math.nan for name in names if fields.get(name) is None}
 
 
 def _without_nan(value: Any) -> Any:
