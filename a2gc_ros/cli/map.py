@@ -240,6 +240,42 @@ def export(
 
 
 @map_app.command()
+def redescribe(
+    place_map: MapArgument,
+    out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
+    recording: Annotated[
+        list[Path] | None, typer.Option(help="Take images from this recording, before those the map keeps; repeatable.")
+    ] = None,
+    topic: Annotated[str | None, typer.Option(help="Image topic of the recordings, where there are several.")] = None,
+    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 leaves it to the runtime.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 16,
+    as_json: JsonOption = False,
+) -> None:
+    """Describe a map's keyframes with another model, such as one that `a2gc adapt` made, into a new map.
+
+    Everything else is kept: sessions, poses, images, local features. The map itself is not changed. Images are those
+    that the map keeps, or the recordings' own where these are given. Ctrl-C is safe; the same command goes on.
+
+    Examples:
+    `a2gc map redescribe town.a2gc --model site.onnx --out town-site.a2gc`
+
+    `a2gc map redescribe town.a2gc --model site.onnx --recording morning.mcap --out town-site.a2gc`
+    """
+    from a2gc_ros.cli.map_redescribe import redescribe as run
+
+    done = run(place_map, out, model, recording or [], topic, backend, threads, batch)
+    if as_json:
+        typer.echo(json.dumps(done, indent=2))
+        return
+    typer.echo(
+        f"{out}: {done['keyframes']} keyframes described by {done['model']}, {done['recorded']} from recordings and "
+        f"{done['stored']} from the images that {place_map} keeps"
+    )
+
+
+@map_app.command()
 def calibrate(
     place_map: MapArgument,
     out: Annotated[Path | None, typer.Option(help="Draw it: a .png, .svg or .pdf file (needs matplotlib).")] = None,

@@ -166,7 +166,7 @@ class PlaceMap:
             theirs = f"{name or 'the extractor in use'} ({fingerprint[:12]})"
             raise MapError(
                 f"{self._path} was built with {ours}, its descriptors cannot be compared with those of {theirs}: "
-                "use the model of the map, or build the map again"
+                "use the model of the map, or describe the map with the other one (`a2gc map redescribe`)"
             )
 
     def add_session(self, name: str, source: str = "") -> Session:

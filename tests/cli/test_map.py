@@ -15,6 +15,7 @@ from a2gc_ros.bags import RecordingWriter
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, BagError, MapError
 from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap.impostors import read_impostors
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,37 @@ def test_merge_and_export(town: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "both.csv").read_text().splitlines()) == 41
 
 
+def test_a_map_redescribed_from_its_recording_is_the_one_built_with_that_model(
+    town: Path, recording: Path, model: Path, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    from a2gc_ros.extract.pytorch.export import export_onnx
+    from a2gc_ros.models import build
+
+    torch.manual_seed(1)
+    other = tmp_path / "other.onnx"
+    export_onnx(build("gem-mobilenetv2", image_size=(64, 96)).eval(), other, licence="CC0-1.0")
+    a2gc("build", recording, "--out", tmp_path / "built.a2gc", "--model", other, "--distance", 1, "--threads", 1)
+    arguments = ("redescribe", town, "--model", other, "--threads", 1, "--json")
+    moved = recording.with_name("renamed.mcap")
+    moved.symlink_to(recording)
+    done = json.loads(a2gc(*arguments, "--recording", moved, "--out", tmp_path / "a.a2gc").stdout)
+    assert (done["recorded"], done["stored"]) == (20, 0)
+    done = json.loads(a2gc(*arguments, "--out", tmp_path / "b.a2gc").stdout)
+    assert (done["recorded"], done["stored"]) == (0, 20)
+    found = {}
+    for name in ("built", "a", "b"):
+        with PlaceMap.open(tmp_path / f"{name}.a2gc", read_only=True) as place_map:
+            found[name] = place_map.descriptors(range(1, 21))
+            assert read_impostors(place_map)
+    np.testing.assert_allclose(found["a"], found["built"], atol=1e-3)
+    assert (found["b"] * found["built"]).sum(1).min() > 0.999
+    foreign = tmp_path / "foreign.mcap"
+    foreign.write_bytes(b"another")
+    with pytest.raises(MapError, match=r"no session of .* comes from .*foreign"):
+        a2gc(*arguments, "--recording", foreign, "--out", tmp_path / "c.a2gc")
+
+
 def test_poses_may_come_from_a_file(recording: Path, model: Path, tmp_path: Path) -> None:
     trajectory = tmp_path / "walk.tum"
     trajectory.write_text("".join(f"{1 + at / 10} {2.0 * at} 0 0 0 0 0 1\n" for at in range(40)))
@@ -155,5 +187,5 @@ def test_a_wrong_topic_begins_no_map(recording: Path, model: Path, tmp_path: Pat
 
 
 def test_help_shows_examples() -> None:
-    for verb in ("build", "info", "list", "show", "merge", "export"):
+    for verb in ("build", "info", "list", "show", "merge", "export", "redescribe", "calibrate"):
         assert "a2gc map" in a2gc(verb, "--help").output
