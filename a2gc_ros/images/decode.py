@@ -71,6 +71,16 @@ def decode_compressed(
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def compressed_size(data: Buffer) -> tuple[int, int]:
+    """Returns (width, height) of a JPEG or PNG file, by its header.
+
+    Raises:
+        ImageError: If it is neither, or cut off.
+    """
+    header = _read_header(bytes(data))
+    return header.width, header.height
+
+
 def read_image(path: str | Path, *, max_size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
     """Reads a JPEG or PNG file.
 

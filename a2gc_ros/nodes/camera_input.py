@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,10 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, ODOMETRY
-from a2gc_ros.bags.messages import decode_depth, decode_image, intrinsics_of, pose_of, stamp_of
-from a2gc_ros.errors import ConfigError, ImageError
-from a2gc_ros.images.frame import CameraIntrinsics, Frame
+from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, pose_of, stamp_of
+from a2gc_ros.errors import CalibrationError, ConfigError, ImageError
+from a2gc_ros.images.calibration import ImageCalibration, Rectification
+from a2gc_ros.images.frame import Frame
 from a2gc_ros.nodes import qos
 from a2gc_ros.nodes.depth_buffer import DepthBuffer
 from a2gc_ros.nodes.mounting import CameraMounting
@@ -64,6 +66,7 @@ class CameraInput:
         mounting: Tells where the camera sits on the robot.
         statistics: Where everything is counted.
         depth: Where depth images go; None to leave them alone.
+        rectification: Whether the images are rectified; ``auto`` takes it from the topic's name.
 
     Raises:
         ConfigError: If an override of the quality of service is no such value.
@@ -78,6 +81,7 @@ class CameraInput:
         mounting: CameraMounting,
         statistics: Statistics,
         depth: DepthBuffer | None = None,
+        rectification: Rectification = "auto",
     ) -> None:
         self._node = node
         self._slot = slot
@@ -86,12 +90,13 @@ class CameraInput:
         self._statistics = statistics
         self._depth = depth
         self._lock = threading.Lock()
-        self._intrinsics: CameraIntrinsics | None = None
         self._odometry_frame = self._base_frame = ""
         self.last_arrival_s = time.monotonic()
         self.message_type = COMPRESSED_IMAGE if image_transport == "compressed" else IMAGE
         self._class: Any = CompressedImage if image_transport == "compressed" else Image
         self.topic = image_topic(node, image_transport)
+        self._calibration = ImageCalibration(self.topic, rectification)
+        self._calibration_said: set[str] = set()
         self.qos: QoSProfile = qos.newest_only()
         group = MutuallyExclusiveCallbackGroup()
         self._subscriptions: list[Subscription[Any]] = [
@@ -132,15 +137,19 @@ class CameraInput:
         stamp_ns = stamp_of(message.header)
         pose = self._odometry.pose_at(stamp_ns, odometry_timeout_s)
         with self._lock:
-            intrinsics, base_frame = self._intrinsics, self._base_frame
+            base_frame = self._base_frame
+        image = decode_image(message, self.message_type)
+        intrinsics, uncalibrated = self._calibration.at(image.shape[1], image.shape[0])
+        self._say_once(self._calibration.notes)
         return Frame(
             stamp_ns=stamp_ns,
-            image=decode_image(message, self.message_type),
+            image=image,
             frame_id=message.header.frame_id,
             intrinsics=intrinsics,
             pose=pose,
             t_base_camera=self._mounting.pose(base_frame, message.header.frame_id),
             depth=self._depth_at(stamp_ns, odometry_timeout_s),
+            uncalibrated=uncalibrated,
         )
 
     def _subscribe_depth(self) -> list[Subscription[Any]]:
@@ -202,9 +211,18 @@ class CameraInput:
             self._statistics.count(counted_as)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        intrinsics = intrinsics_of(message)
-        with self._lock:
-            self._intrinsics = intrinsics
+        try:
+            self._calibration.use(calibration_of(message))
+        except CalibrationError as error:
+            self._say_once((str(error),))
+
+    def _say_once(self, sentences: Iterable[str]) -> None:
+        """Warns of what was assumed or refused about the calibration."""
+        for sentence in sentences:
+            if sentence not in self._calibration_said:
+                self._calibration_said.add(sentence)
+                self._statistics.fail("calibration", sentence)
+                self._node.get_logger().warning(sentence)
 
     def _on_odometry(self, message: Odometry) -> None:
         try:

@@ -12,6 +12,7 @@ from a2gc_ros.errors import ConfigError
 from a2gc_ros.extract.backends.catalogue import BackendChoice
 from a2gc_ros.extract.choose import PrecisionChoice
 from a2gc_ros.extract.engines.key import EngineOptions
+from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
 from a2gc_ros.loops.config import FEATURES, LoopConfig
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
@@ -98,6 +99,13 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         choices=("raw", "compressed"),
     ),
     Parameter(
+        "rectification",
+        "auto",
+        "Whether the images are raw or rectified, so which part of camera_info is theirs; auto takes it from the "
+        "topic's name, and raw where that says nothing.",
+        choices=RECTIFICATIONS,
+    ),
+    Parameter(
         "rate",
         0.0,
         "Most images per second to work on, by header stamps; 0 works on every image.",
@@ -181,6 +189,7 @@ class Settings:
     engine_workspace: int
     dla_core: int
     image_transport: str
+    rectification: Rectification
     rate: float
     depth: bool
     maps: tuple[str, ...]

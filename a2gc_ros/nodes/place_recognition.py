@@ -117,7 +117,16 @@ class PlaceRecognition(SelfStartingNode):
         try:
             mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
             depth = DepthBuffer() if settings.depth else None
-            camera = CameraInput(self, settings.image_transport, slot, odometry, mounting, configured.statistics, depth)
+            camera = CameraInput(
+                self,
+                settings.image_transport,
+                slot,
+                odometry,
+                mounting,
+                configured.statistics,
+                depth,
+                settings.rectification,
+            )
         except ConfigError as error:
             self.get_logger().error(f"not activated: {error}")
             super().on_deactivate(state)
