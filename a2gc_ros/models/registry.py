@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
-from a2gc_ros.models import checkpoints, download
+from a2gc_ros.models import checkpoints, download, efficientnet_lite
 from a2gc_ros.models.architecture import AGGREGATORS, BACKBONES, Architecture, options_of
 from a2gc_ros.models.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
 from a2gc_ros.models.place_model import PlaceModel
@@ -68,6 +68,14 @@ MOBILENETV2_WEIGHTS = Weights(
     shipped="a2gc-mobilenetv2",
 )
 
+EFFICIENTNET_LITE_WEIGHTS = Weights(
+    file="efficientnet_lite0_imagenet_folded.safetensors",
+    layout="efficientnet_lite",
+    licence=APACHE,
+    sha256="3e5ea5c898c172d067acb9f763c92c952c63191df0de37f0bf4ffaf0efb9728b",
+    shipped="a2gc-efficientnet-lite0",
+)
+
 SALAD_WEIGHTS = Weights(
     file="dino_salad.ckpt",
     layout="salad",
@@ -85,6 +93,7 @@ MEGALOC_WEIGHTS = Weights(
 DINOV2_INPUT = Preprocessing(height=322, width=322)
 RESNET_INPUT = Preprocessing(height=320, width=320)
 MOBILENETV2_INPUT = Preprocessing(height=240, width=320, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+EFFICIENTNET_LITE_INPUT = Preprocessing(height=240, width=320, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
 GIANT_HEAD = {"clusters": 64, "cluster_dim": 512, "token_dim": 512}
 """33280 dimensions; how these divide among clusters, local and token dimensions is our choice."""
@@ -174,8 +183,39 @@ def _mobilenetv2_models() -> list[NamedModel]:
     ]
 
 
+def _efficientnet_lite_models() -> list[NamedModel]:
+    parts: dict[str, tuple[str, int, Mapping[str, Any]]] = {
+        # A²GC's transport without its dustbin, which only training could teach.
+        "a2gc": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "transport"}),
+        "vlad": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "softmax"}),
+        "gem": ("GeM", efficientnet_lite.STRIDE_32_EXPANDED, {}),
+    }
+    return [
+        NamedModel(
+            name=f"{prefix}-efficientnet-lite0",
+            architecture=Architecture(
+                backbone="efficientnet_lite",
+                backbone_options={"tap": tap},
+                aggregator=aggregator,
+                aggregator_options=options,
+            ),
+            preprocessing=EFFICIENTNET_LITE_INPUT,
+            licence=APACHE,
+            backbone_weights=EFFICIENTNET_LITE_WEIGHTS,
+        )
+        for prefix, (aggregator, tap, options) in parts.items()
+    ]
+
+
 MODELS: dict[str, NamedModel] = {
-    model.name: model for model in [*_dinov2_models(), _megaloc(), *_resnet_models(), *_mobilenetv2_models()]
+    model.name: model
+    for model in [
+        *_dinov2_models(),
+        _megaloc(),
+        *_resnet_models(),
+        *_mobilenetv2_models(),
+        *_efficientnet_lite_models(),
+    ]
 }
 
 
