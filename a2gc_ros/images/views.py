@@ -56,5 +56,5 @@ def _appearance(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
         changed = cv2.cvtColor(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if rng.random() < BLUR_SHARE:
         changed = cv2.GaussianBlur(changed, (0, 0), rng.uniform(0.5, 2.0))
-    noise = rng.normal(0, rng.uniform(0, NOISE), changed.shape).astype(np.float32)
+    noise = rng.uniform(0, NOISE) * rng.standard_normal(changed.shape, np.float32)
     return np.clip(changed + noise, 0, 255).astype(np.uint8)

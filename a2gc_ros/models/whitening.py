@@ -68,4 +68,4 @@ class Whitening(nn.Module):
         self.projection.copy_(directions[:, :outputs] * (variances[:outputs] + added).rsqrt())
         self.samples.fill_(len(vectors))
         self.added.copy_(added)
-        self.rest.copy_(variances[outputs:].mean() if outputs < len(variances) else 0.0)
+        self.rest.copy_(variances[outputs:].mean() if outputs < len(variances) else torch.zeros(()))
