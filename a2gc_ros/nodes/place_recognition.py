@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.timer import Timer
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from a2gc_ros.bridges.bridge import Bridge, Recognised
 from a2gc_ros.bridges.choose import open_bridges
-from a2gc_ros.errors import A2gcError, ConfigError, ImageError
+from a2gc_ros.errors import A2gcError, ImageError
 from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.results import Detection
@@ -47,7 +46,6 @@ class _Configured:
     outputs: Outputs
     bridges: list[Bridge]
     services: MapServices
-    diagnostics: Timer
     statistics: Statistics
     reported: Snapshot
 
@@ -75,19 +73,15 @@ class PlaceRecognition(SelfStartingNode):
         self._active: _Active | None = None
         self._newest_frame: Frame | None = None
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Opens the model and the maps; whatever does not fit is refused, and configuring can be tried again."""
+    def configure(self) -> None:
+        """Opens the model and the maps."""
+        settings = Settings.from_values(self.declared.values())
+        recogniser = Recogniser(settings)
         try:
-            settings = Settings.from_values(self.declared.values())
-            recogniser = Recogniser(settings)
-            try:
-                bridges = open_bridges(self, settings.bridges)
-            except A2gcError:
-                recogniser.close()
-                raise
-        except A2gcError as error:
-            self.get_logger().error(f"not configured: {error}")
-            return TransitionCallbackReturn.FAILURE
+            bridges = open_bridges(self, settings.bridges)
+        except BaseException:
+            recogniser.close()
+            raise
         statistics = Statistics()
         self._configured = _Configured(
             settings,
@@ -95,47 +89,37 @@ class PlaceRecognition(SelfStartingNode):
             Outputs(self, settings, recogniser),
             bridges,
             MapServices(self, recogniser, lambda: self._newest_frame),
-            self.create_timer(settings.diagnostics_period, self._report, clock=self.steady),
             statistics,
             statistics.snapshot(),
         )
-        self.declared.configured = True
         engine = recogniser.engine()
         self.get_logger().info(f"configured: {engine.model} on {engine.backend}; live map {engine.live_map}")
         for number, text in engine.maps.items():
             self.get_logger().info(f"map {number}: {text}")
-        return super().on_configure(state)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def activate(self) -> None:
         """Subscribes to the camera and starts to work."""
         configured = self._configured
         assert configured is not None
         settings = configured.settings
         slot = NewestSlot[Arrival](settings.rate)
         odometry = OdometryBuffer()
-        result = super().on_activate(state)
-        try:
-            mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
-            depth = DepthBuffer() if settings.depth else None
-            camera = CameraInput(
-                self,
-                settings.image_transport,
-                slot,
-                odometry,
-                mounting,
-                configured.statistics,
-                depth,
-                settings.rectification,
-            )
-        except ConfigError as error:
-            self.get_logger().error(f"not activated: {error}")
-            super().on_deactivate(state)
-            return TransitionCallbackReturn.FAILURE
+        mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
+        depth = DepthBuffer() if settings.depth else None
+        camera = CameraInput(
+            self,
+            settings.image_transport,
+            slot,
+            odometry,
+            mounting,
+            configured.statistics,
+            depth,
+            settings.rectification,
+        )
         worker = Worker(slot, self._work, self._on_error)
         self._active = _Active(slot, odometry, camera, worker)
         worker.start()
         self.get_logger().info(f"active: listening to {camera.topic} ({camera.message_type})")
-        return result
 
     def stop_working(self) -> None:
         """Lets go of the camera; maps and counts stay."""
@@ -150,7 +134,6 @@ class PlaceRecognition(SelfStartingNode):
         configured, self._configured = self._configured, None
         self._newest_frame = None
         if configured is not None:
-            self.destroy_timer(configured.diagnostics)
             configured.services.close()
             for bridge in configured.bridges:
                 bridge.close()
@@ -214,11 +197,11 @@ class PlaceRecognition(SelfStartingNode):
             throttle_time_source_type=self.steady,
         )
 
-    def _report(self) -> None:
-        """Publishes diagnostics, and looks for the cause where no image arrives."""
+    def report(self) -> list[DiagnosticStatus]:
+        """Tells how the node is, and looks for the cause where no image arrives."""
         configured, active = self._configured, self._active
         if configured is None:
-            return
+            return []
         now, before = configured.statistics.snapshot(), configured.reported
         configured.reported = now
         topic, silence = "none", None
@@ -235,12 +218,10 @@ class PlaceRecognition(SelfStartingNode):
                     throttle_time_source_type=self.steady,
                 )
         name = self.get_fully_qualified_name()
-        self.publish_diagnostics(
-            [
-                camera_status(name, topic, now, before, silence),
-                recogniser_status(name, now, before, configured.recogniser.engine()),
-            ]
-        )
+        return [
+            camera_status(name, topic, now, before, silence),
+            recogniser_status(name, now, before, configured.recogniser.engine()),
+        ]
 
     def _cause_of_silence(self, camera: CameraInput) -> str:
         return watchdog.cause_of_silence(

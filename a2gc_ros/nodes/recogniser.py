@@ -27,6 +27,8 @@ from a2gc_ros.placemap.records import Keyframe, Manifest
 
 IN_MEMORY = ":memory:"
 SOURCE = "live"
+MOST_CANDIDATES = 1000
+"""Keyframes that one request may ask for; room for all of them is made before any is found."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Recogniser:
             The most similar keyframes, best first. The geometric check was made for the first few.
         """
         config = self._settings.loop
-        wanted = most or config.k
+        wanted = min(most or config.k, MOST_CANDIDATES)
         descriptor = self.extractor.extract_one(frame.image)
         with self._lock:
             maps = list(enumerate(self._maps, 1)) or [(0, self.live_map)]
