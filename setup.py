@@ -32,6 +32,8 @@ EXTRAS = {
     "tensorrt": ["cuda-bindings>=12.6", "onnx>=1.17"],
     "tensorrt-rtx": ["tensorrt-rtx>=1.4", "cuda-bindings>=12.6", "onnx>=1.17"],
     "onnx-gpu": ["onnxruntime-gpu>=1.21", "onnx>=1.17"],
+    # What `a2gc adapt` rewrites a model's file with.
+    "adapt": ["onnx>=1.17", "onnxruntime>=1.18"],
     "torch": ["torch>=2.4", "safetensors>=0.4"],
     # torch.onnx's exporter over torch.export, with dynamic shapes, is of 2.6.
     "export": ["torch>=2.6", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.18"],

@@ -17,6 +17,7 @@ from a2gc_ros import __version__
 from a2gc_ros.errors import A2gcError
 
 VERBS: tuple[str, ...] = (
+    "adapt",
     "bag",
     "datasets",
     "engine",
