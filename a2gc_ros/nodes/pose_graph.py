@@ -175,6 +175,9 @@ class PoseGraphNode(SelfStartingNode):
                 active.waiting.append((closure, camera_frame))
                 continue
             t_base_camera = configured.mounting.pose(active.base_frame, camera_frame)
+            if t_base_camera is None:
+                active.waiting.append((closure, camera_frame))
+                continue
             active.session.add_closure(closure, t_base_camera)
             closed = True
         return closed

@@ -97,12 +97,17 @@ class Recogniser:
         extracted = time.perf_counter()
         with self._lock:
             if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns - JUMP_BACK_NS:
-                self._detector.start_session(self._session_name(), SOURCE)
+                self.start_session()
             self._last_stamp_ns = frame.stamp_ns
             detection = self._detector.process(frame, descriptor)
         detection.timings_ms["extract"] = (extracted - begin) * 1e3
         self.newest_descriptor = descriptor
         return detection
+
+    def start_session(self) -> None:
+        """Begins a new session in the live map: what comes does not go together with what was kept."""
+        with self._lock:
+            self._detector.start_session(self._session_name(), SOURCE)
 
     def relocalise(self, frame: Frame, most: int) -> list[LoopClosure]:
         """Compares one frame with the loaded maps, or with the live one where none is loaded, and keeps nothing.

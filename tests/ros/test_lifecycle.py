@@ -54,7 +54,7 @@ def test_values_given_at_the_start_are_refused_one_by_one_until_they_fit(start_n
         ("rate", -1.0, "parameter rate out of range min: 0.0, max: 1000.0"),
         ("rate", float("nan"), "parameter rate out of range"),
         ("loop.threshold", 1.5, "parameter loop.threshold out of range min: -1.0, max: 1.0"),
-        ("image_transport", "theora", "parameter image_transport is 'theora' but must be one of raw, compressed"),
+        ("image_transport", "theora", "parameter image_transport is 'theora' but must be one of auto, raw, compressed"),
         ("camera_pose", [1.0, 2.0], "parameter camera_pose needs 6 numbers"),
         ("autostart", True, "read-only"),
         ("threads", "many", "Wrong parameter type"),
