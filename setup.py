@@ -22,10 +22,11 @@ def shared(*patterns: str) -> list:
     return sorted(groups.items())
 
 
-ROBOT = ["numpy>=1.23", "faiss-cpu>=1.13", "rosbags>=0.11", "typer>=0.12", "rich>=13", "PyYAML>=6"]
+# As old as Ubuntu 22.04's and 24.04's own packages, but for what docs/install.md has pip bring there.
+ROBOT = ["numpy>=1.26", "faiss-cpu>=1.13", "rosbags>=0.11", "typer>=0.4", "rich>=11.2", "PyYAML>=5.4"]
 
 EXTRAS = {
-    "opencv": ["opencv-python-headless>=4.8"],
+    "opencv": ["opencv-python-headless>=4.5.4"],
     "onnx": ["onnxruntime>=1.18"],
     "openvino": ["openvino>=2024.4"],
     # TensorRT itself comes with JetPack or from NVIDIA; cuda-bindings must be of the driver's CUDA or older.
@@ -48,7 +49,7 @@ EXTRAS = {
         "onnxscript>=0.3",
         "onnxruntime>=1.18",
     ],
-    "viz": ["matplotlib>=3.7"],
+    "viz": ["matplotlib>=3.5"],
     "sim": ["mujoco>=3.3.3"],
     "slam": ["gtsam>=4.3a1"],
     "ros": [
@@ -111,10 +112,10 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
-            "a2gc = a2gc_ros.cli.main:main",
-            "place_recognition = a2gc_ros.nodes.place_recognition:main",
-            "bag_player = a2gc_ros.nodes.bag_player:main",
-            "pose_graph = a2gc_ros.nodes.pose_graph:main",
+            "a2gc = a2gc_ros.executables:a2gc",
+            "place_recognition = a2gc_ros.executables:place_recognition",
+            "bag_player = a2gc_ros.executables:bag_player",
+            "pose_graph = a2gc_ros.executables:pose_graph",
         ]
     },
     zip_safe=False,

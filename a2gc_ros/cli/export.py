@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
+
+from a2gc_ros.cli import any_typer as typer
 
 models_app = typer.Typer(
     help="List the models there are, and read what a model file says of itself.",

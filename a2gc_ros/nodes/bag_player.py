@@ -22,7 +22,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rosgraph_msgs.msg import Clock
 
 from a2gc_msgs.msg import LoopClosureCandidates
@@ -33,6 +33,7 @@ from a2gc_ros.bags.storage import RawMessage, Topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.nodes.camera_input import stamp_of_serialized
 from a2gc_ros.nodes.conversions import time_message
+from a2gc_ros.progress import CountColumn, Progress
 
 DEPTH = 50
 SETTLE_S = 1.0
@@ -288,7 +289,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
 
 def _play_once(player: BagPlayer, arguments: argparse.Namespace, total: int, console: Console) -> None:
     whole = not arguments.start and arguments.stop is None
-    columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("playing"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("playing", total=total if whole else None)
         for count in player.play(arguments.start, arguments.stop):
