@@ -68,7 +68,7 @@ def legend_below(figure: Figure, handles: Sequence[Any], *, columns: int, **sett
         settings: Others of matplotlib's legend.
     """
     if mpl.__version_info__[:2] >= (3, 7):
-        place = "outside lower center"
+        place: Any = "outside lower center"
     else:
         # Ubuntu 22.04 and 24.04 have older ones, where the room has to be taken by something else.
         place = "lower center"
