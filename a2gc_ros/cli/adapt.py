@@ -9,11 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError, ModelError
+from a2gc_ros.progress import CountColumn, Progress
 
 if TYPE_CHECKING:
     from a2gc_ros.adaptation.adapt import Outcome
@@ -57,7 +58,7 @@ def adapt(
     `a2gc adapt town.a2gc --out site.onnx && a2gc map redescribe town.a2gc --model site.onnx --out town-site.a2gc`
     """
     if importlib.util.find_spec("onnx") is None:
-        raise ConfigError("`a2gc adapt` rewrites a model's file with the onnx package: `pip install a2gc_ros[adapt]`.")
+        raise ConfigError("`a2gc adapt` rewrites a model's file with the onnx package: `pip install onnx onnxruntime`.")
     from a2gc_ros.adaptation.adapt import adapt as run
     from a2gc_ros.adaptation.onnx_head import AdaptableModel
     from a2gc_ros.adaptation.sources import Reading, open_source
@@ -89,7 +90,7 @@ def adapt(
 
 def _with_bar(source: Source) -> Iterator[SiteImage]:
     console = Console(stderr=True)
-    columns = (TextColumn("describing images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("describing images"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         yield from bar.track(source.images(), total=source.count)
 
