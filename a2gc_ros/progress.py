@@ -12,7 +12,7 @@ _TAKES_NONE: Final = hasattr(rich.progress, "MofNCompleteColumn")
 """Whether totals may be None: that came with this column, in rich 12.3."""
 
 
-class Progress(rich.progress.Progress):
+class Progress(rich.progress.Progress):  # noqa: TID251 - what takes its place
     """A progress bar whose total need not be known at first."""
 
     def add_task(
