@@ -159,7 +159,7 @@ class AdaptableModel:
             return node
         raise ModelError(
             f"{self.spec.name} has no whitening or projection before its last normalisation that a site's statistics "
-            "could be put into: use the model that ships, or build such a head with `a2gc export --fit`."
+            "could be put into: use a model that ships, or set such a head from images with `a2gc export --fit`."
         )
 
     def _is_whitening(self, node: onnx.NodeProto) -> bool:

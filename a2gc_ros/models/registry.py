@@ -101,12 +101,15 @@ GIANT_HEAD = {"clusters": 64, "cluster_dim": 512, "token_dim": 512}
 ROBOT_HEAD = {"clusters": 28, "cluster_dim": 64, "token_dim": 256, "hidden": None}
 """2048 dimensions; the heads are linear so that they can be set from data on a small budget."""
 
+SITE_HEAD = {"clusters": 32, "assignment": "softmax"}
+"""VLAD fitted to a site's own images: over DINOv2 what is called AnyLoc (arXiv 2308.00688; 32 clusters too)."""
+
 
 def _dinov2_models() -> list[NamedModel]:
     models = []
     for variant in ("vits14", "vitb14", "vitl14", "vitg14"):
         for registers in (False, True):
-            for aggregator in ("A2GC", "SALAD"):
+            for aggregator in ("A2GC", "SALAD", "VLAD"):
                 suffix = "-reg" if registers else ""
                 published = SALAD_WEIGHTS if (aggregator, variant, registers) == ("SALAD", "vitb14", False) else None
                 models.append(
@@ -116,7 +119,7 @@ def _dinov2_models() -> list[NamedModel]:
                             backbone="dinov2",
                             backbone_options={"variant": variant, "registers": registers},
                             aggregator=aggregator,
-                            aggregator_options=GIANT_HEAD if variant == "vitg14" else {},
+                            aggregator_options=_dinov2_head(aggregator, variant),
                         ),
                         preprocessing=DINOV2_INPUT,
                         licence=published.licence if published else APACHE,
@@ -125,6 +128,12 @@ def _dinov2_models() -> list[NamedModel]:
                     )
                 )
     return models
+
+
+def _dinov2_head(aggregator: str, variant: str) -> Mapping[str, Any]:
+    if aggregator == "VLAD":
+        return SITE_HEAD
+    return GIANT_HEAD if variant == "vitg14" else {}
 
 
 def _megaloc() -> NamedModel:
@@ -148,13 +157,18 @@ def _resnet_models() -> list[NamedModel]:
     return [
         NamedModel(
             name=f"{aggregator.lower()}-{variant}",
-            architecture=Architecture(backbone="resnet", backbone_options={"variant": variant}, aggregator=aggregator),
+            architecture=Architecture(
+                backbone="resnet",
+                backbone_options={"variant": variant},
+                aggregator=aggregator,
+                aggregator_options=SITE_HEAD if aggregator == "VLAD" else {},
+            ),
             preprocessing=RESNET_INPUT,
             licence="BSD-3-Clause",
             backbone_weights=_resnet_weights(variant),
         )
         for variant in RESNET_DIGITS
-        for aggregator in ("A2GC", "SALAD", "GeM", "NetVLAD")
+        for aggregator in ("A2GC", "SALAD", "GeM", "NetVLAD", "VLAD")
     ]
 
 
@@ -165,6 +179,7 @@ def _mobilenetv2_models() -> list[NamedModel]:
         "SALAD": ({"tap": STRIDE_16, "token_tap": STRIDE_32_EXPANDED}, ROBOT_HEAD),
         "GeM": ({"tap": STRIDE_32_EXPANDED}, {}),
         "NetVLAD": ({"tap": STRIDE_16}, {"clusters": 16}),
+        "VLAD": ({"tap": STRIDE_16}, SITE_HEAD),
     }
     return [
         NamedModel(
