@@ -12,7 +12,7 @@ from a2gc_ros.bags.trajectory import Quaternion, Vector
 from a2gc_ros.errors import CalibrationError
 from a2gc_ros.geometry import Pose, pose_from_quaternion
 from a2gc_ros.images.calibration import CameraCalibration
-from a2gc_ros.images.convert import to_rgb
+from a2gc_ros.images.convert import sensor_bits, to_rgb
 from a2gc_ros.images.decode import compressed_size, decode_compressed
 from a2gc_ros.images.depth import to_metres
 
@@ -25,20 +25,32 @@ def stamp_of(header: Message) -> int:
     return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
-def decode_image(message: Message, msgtype: str, max_size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
+def decode_image(
+    message: Message, msgtype: str, max_size: tuple[int, int] | None = None, sensor_bits: int = 0
+) -> npt.NDArray[np.uint8]:
     """Returns the pixels of an Image or CompressedImage message, uint8 (H, W, 3) RGB.
 
     Args:
         message: The message.
         msgtype: Its type.
         max_size: (height, width) beyond which pixels are of no use; only JPEG data get smaller by it.
+        sensor_bits: How many of 16 bits a sensor's samples use; 0 takes what the image shows.
 
     Raises:
         ImageError: If the image cannot be decoded.
     """
     if msgtype == COMPRESSED_IMAGE:
         return decode_compressed(message.data, format=message.format, max_size=max_size)
-    return to_rgb(message.data, **_layout(message))
+    return to_rgb(message.data, **_layout(message), bits=sensor_bits or None)
+
+
+def sensor_bits_of(message: Message, msgtype: str) -> int | None:
+    """Returns how many of 16 bits an image's samples seem to use; None where they are no sensor's 16-bit samples.
+
+    Raises:
+        ImageError: If the message is damaged.
+    """
+    return None if msgtype == COMPRESSED_IMAGE else sensor_bits(message.data, **_layout(message))
 
 
 def image_size(message: Message, msgtype: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from a2gc_ros.bags.covariances import PoseCovariances, covariances_of
 from a2gc_ros.bags.depth_pairing import with_depth
 from a2gc_ros.bags.message_types import TRANSFORMS
-from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, image_size, stamp_of
+from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, image_size, sensor_bits_of, stamp_of
 from a2gc_ros.bags.pose_source import (
     PoseSource,
     TransformSource,
@@ -33,6 +33,7 @@ from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import BagError, CalibrationError, ImageError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.calibration import CameraCalibration, ImageCalibration, Rectification
+from a2gc_ros.images.camera_options import MOST_BITS, CameraOptions, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 
 
@@ -49,6 +50,7 @@ class _Selection:
     start_ns: int | None
     stop_ns: int | None
     max_size: tuple[int, int] | None
+    sensor_bits: int
 
 
 class Recording:
@@ -70,6 +72,7 @@ class Recording:
         self.skips = Skips()
         self.stamped_on_receipt = 0
         self._calibrations: list[ImageCalibration] = []
+        self._said: list[str] = []
 
     def __enter__(self) -> Recording:
         return self
@@ -83,8 +86,9 @@ class Recording:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed or refused about the camera's calibration so far, each in a sentence."""
-        return tuple(dict.fromkeys(note for calibration in self._calibrations for note in calibration.notes))
+        """What was assumed or refused about calibration and poses so far, each in a sentence."""
+        of_cameras = (note for calibration in self._calibrations for note in calibration.notes)
+        return tuple(dict.fromkeys((*of_cameras, *self._said)))
 
     @property
     def start_ns(self) -> int:
@@ -116,7 +120,7 @@ class Recording:
         depth_topic: str | None = None,
         fixed_frame: str | None = None,
         base_frame: str | None = None,
-        rectification: Rectification = "auto",
+        camera: CameraOptions | None = None,
         max_size: tuple[int, int] | None = None,
         workers: int = 1,
     ) -> Iterator[Frame]:
@@ -136,7 +140,7 @@ class Recording:
             stop: First second no longer wanted.
             fixed_frame: For transforms: the frame that stands still; None tries odom, map and world.
             base_frame: For transforms: the robot's frame; None tries base_link, base_footprint and the camera's.
-            rectification: Whether the images are rectified; ``auto`` takes it from the topic's name.
+            camera: What the user says of the camera; None takes the messages' word.
             max_size: (height, width) beyond which pixels are of no use; JPEG images are then decoded at reduced scale
                 and their intrinsics scaled with them.
             workers: Threads that decode images ahead of the caller; 0 decodes in the caller's thread.
@@ -145,9 +149,11 @@ class Recording:
             An iterator over frames. Topics and poses are settled when this returns.
 
         Raises:
-            BagError: If a topic or frame does not exist, carries something else, or several could be meant.
+            BagError: If a topic or frame does not exist, carries something else, or several could be meant; and, when
+                the iterator ends, if there was not one image of use.
         """
         image = self.image_topic(image_topic)
+        camera = camera or CameraOptions()
         info = None if info_topic == "" else find_info_topic(self.topics, image, info_topic)
         poses = trajectory if trajectory is not None else self._poses(pose_topic, image, fixed_frame, base_frame)
         # Poses from elsewhere are taken for those of the robot's usual frame.
@@ -156,14 +162,16 @@ class Recording:
             image=image,
             poses=poses,
             info=None if info is None else info.name,
-            calibration=None if info is None else self._calibration(info, image, rectification),
+            calibration=None if info is None else self._calibration(info, image, camera.rectification),
             t_base_camera=self._mounting(poses, topic_of_body, image, base_frame),
             depth=None if depth_topic is None else find_depth_topic(self.topics, depth_topic).name,
             start_ns=self._at(start),
             stop_ns=self._at(stop),
             max_size=max_size,
+            sensor_bits=camera.sensor_bits,
         )
-        return self._decode_ahead(selection, workers) if workers else self._decode(selection)
+        frames = self._decode_ahead(selection, workers) if workers else self._decode(selection)
+        return self._at_least_one(frames, selection)
 
     def trajectory(self, topic: str) -> Trajectory:
         """Reads all poses of a topic of Odometry, PoseStamped or PoseWithCovarianceStamped.
@@ -268,6 +276,51 @@ class Recording:
         except (BagError, CalibrationError) as error:
             self.skips.add(raw.topic, error)
 
+    def _at_least_one(self, frames: Iterator[Frame], selection: _Selection) -> Iterator[Frame]:
+        """Yields frames; if there are none, says what was seen, and if none has a pose, why that is."""
+        seen, posed = 0, 0
+        before = self.skips.of(selection.image.name)
+        if not selection.sensor_bits:
+            self._tell_bits(selection.image)
+        for frame in frames:
+            seen += 1
+            posed += frame.pose is not None
+            yield frame
+        if not seen:
+            raise BagError(self._nothing(selection, self.skips.of(selection.image.name) - before))
+        if not posed and selection.poses is not None:
+            self._say(
+                f"no image of {selection.image.name} has a pose: the poses are of other times than the images; compare "
+                "their header stamps"
+            )
+
+    def _tell_bits(self, image: Topic) -> None:
+        """Says which bits of 16-bit samples the first image uses, where that is not all of them."""
+        for raw in self._raw({image.name}, None, None):
+            try:
+                bits = sensor_bits_of(self._storage.deserialize(raw), raw.type)
+            except (BagError, ImageError):
+                continue
+            if bits is not None and bits < MOST_BITS:
+                self._say(samples_note(image.name, bits))
+            return
+
+    def _nothing(self, selection: _Selection, left_out: Counter[str]) -> str:
+        """Says why a recording has no image of use."""
+        image = selection.image
+        where = f"{self.path} has no usable image on {image.name} ({image.type}, {image.count} messages)"
+        if left_out:
+            reasons = "; ".join(f"{count} x {reason}" for reason, count in left_out.most_common(3))
+            return f"{where}: {reasons}"
+        if image.count and (selection.start_ns is not None or selection.stop_ns is not None):
+            return f"{where} between the chosen seconds; it lasts {self.duration:.1f} s"
+        damage = str(self.skips).splitlines()[:1]
+        return f"{where}: {damage[0] if damage else 'none can be read; compare its topics with `a2gc bag info`'}"
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.append(sentence)
+
     def _decode(self, selection: _Selection) -> Iterator[Frame]:
         for raw, depth in self._images(selection):
             try:
@@ -340,7 +393,7 @@ class Recording:
     ) -> tuple[Frame, bool]:
         """Returns a frame, with what the camera said of itself then, and whether its header carried a stamp."""
         message = self._storage.deserialize(raw)
-        image = decode_image(message, raw.type, selection.max_size)
+        image = decode_image(message, raw.type, selection.max_size, selection.sensor_bits)
         header_stamp = stamp_of(message.header)
         stamp_ns = header_stamp or raw.stamp_ns
         intrinsics, uncalibrated = self._fitting(selection, said, image_size(message, raw.type), image)

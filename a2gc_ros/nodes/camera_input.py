@@ -23,9 +23,10 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
-from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, stamp_of
+from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, sensor_bits_of, stamp_of
 from a2gc_ros.errors import CalibrationError, ConfigError, ImageError
 from a2gc_ros.images.calibration import ImageCalibration
+from a2gc_ros.images.camera_options import MOST_BITS, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.nodes import qos
 from a2gc_ros.nodes.depth_buffer import DepthBuffer
@@ -109,7 +110,8 @@ class CameraInput:
         self._lock = threading.Lock()
         self._intrinsics: CameraIntrinsics | None = None
         self._uncalibrated = ""
-        self._calibration_said: set[str] = set()
+        self._said: set[str] = set()
+        self._bits_told = False
         self.qos: QoSProfile = qos.newest_only()
         self._choices = image_topics(node, settings.image_topic, settings.image_transport)
         self._image_subscription = self._subscribe_images(self._choices[0])
@@ -175,7 +177,8 @@ class CameraInput:
             raise ImageError(f"a message on {self.topic} is not a valid {arrival.type}: {error}") from error
         stamp_ns = stamp_of(message.header)
         pose = self._odometry.pose_at(stamp_ns, odometry_timeout_s, message.header.frame_id)
-        image = decode_image(message, arrival.type)
+        image = decode_image(message, arrival.type, sensor_bits=self._settings.sensor_bits)
+        self._tell_bits(message, arrival.type)
         intrinsics, uncalibrated = self._image_calibration.at(image.shape[1], image.shape[0])
         with self._lock:
             self._intrinsics, self._uncalibrated = intrinsics, uncalibrated
@@ -282,12 +285,21 @@ class CameraInput:
         except CalibrationError as error:
             self._say_once((str(error),))
 
+    def _tell_bits(self, message: Any, msgtype: str) -> None:
+        """Says which bits of 16-bit samples the first image uses, where that is not all of them."""
+        if self._bits_told or self._settings.sensor_bits:
+            return
+        self._bits_told = True
+        bits = sensor_bits_of(message, msgtype)
+        if bits is not None and bits < MOST_BITS:
+            self._say_once((samples_note(self.topic, bits),))
+
     def _say_once(self, sentences: Iterable[str]) -> None:
-        """Warns of what was assumed or refused about the calibration."""
+        """Warns of what was assumed or refused about the camera."""
         for sentence in sentences:
-            if sentence not in self._calibration_said:
-                self._calibration_said.add(sentence)
-                self._statistics.fail("calibration", sentence)
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self._statistics.fail("camera", sentence)
                 self._node.get_logger().warning(sentence)
 
 

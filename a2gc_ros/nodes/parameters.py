@@ -13,6 +13,7 @@ from a2gc_ros.extract.backends.catalogue import BackendChoice
 from a2gc_ros.extract.choose import PrecisionChoice
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
+from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops.config import FEATURES, LoopConfig
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
@@ -121,6 +122,13 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         choices=RECTIFICATIONS,
     ),
     Parameter(
+        "sensor_bits",
+        0,
+        "How many of 16 bits the samples of mono16 and 16-bit mosaics use, 8 to 16; 0 takes what each image shows.",
+        0,
+        16,
+    ),
+    Parameter(
         "rate",
         0.0,
         "Most images per second to work on, by header stamps; 0 works on every image.",
@@ -215,6 +223,7 @@ class Settings:
     odom_topic: str
     odometry_source: str
     rectification: Rectification
+    sensor_bits: int
     rate: float
     depth: bool
     depth_topic: str
@@ -243,6 +252,7 @@ class Settings:
             if problem := parameter.problem_with(values[parameter.name]):
                 raise ConfigError(problem)
         own: dict[str, Any] = {parameter.name: values[parameter.name] for parameter in _NODE_PARAMETERS}
+        CameraOptions(own["rectification"], own["sensor_bits"])
         detection = {setting.name: values[LOOP_PREFIX + setting.name] for setting in fields(LoopConfig)}
         for name, value in own.items():
             if isinstance(value, (list, array)):
@@ -254,6 +264,11 @@ class Settings:
         """How TensorRT's engines are built, and where they are kept."""
         folder = Path(self.engine_cache).expanduser() if self.engine_cache else None
         return EngineOptions(folder, self.engine_workspace, self.dla_core)
+
+    @property
+    def camera(self) -> CameraOptions:
+        """How the camera's messages are to be understood."""
+        return CameraOptions(self.rectification, self.sensor_bits)
 
     def map_path(self, path: str) -> Path:
         """Returns where a map lies; relative paths lie in ``map_directory``."""
