@@ -265,11 +265,6 @@ class Settings:
         folder = Path(self.engine_cache).expanduser() if self.engine_cache else None
         return EngineOptions(folder, self.engine_workspace, self.dla_core)
 
-    @property
-    def camera(self) -> CameraOptions:
-        """How the camera's messages are to be understood."""
-        return CameraOptions(self.rectification, self.sensor_bits)
-
     def map_path(self, path: str) -> Path:
         """Returns where a map lies; relative paths lie in ``map_directory``."""
         return Path(self.map_directory).expanduser() / Path(path).expanduser()
