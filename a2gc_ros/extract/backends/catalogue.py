@@ -11,7 +11,6 @@ from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.runtime import Precision, Runtime
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.installation import pip_install
 
 FileBackendName = Literal[
     "tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"
@@ -28,7 +27,7 @@ class FileBackend:
         packages: What it needs to import.
         module: Ours, below ``a2gc_ros.extract``.
         runtime: The class in it.
-        extra: Of a2gc_ros, with what it needs from pip.
+        install: What installs it, for an error's last words.
         gpu: Whether it runs on an NVIDIA GPU.
         in_auto: Whether ``auto`` considers it.
     """
@@ -36,7 +35,7 @@ class FileBackend:
     packages: tuple[str, ...]
     module: str
     runtime: str
-    extra: str
+    install: str
     gpu: bool = False
     in_auto: bool = True
 
@@ -47,21 +46,21 @@ FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
         ("tensorrt", "cuda.bindings.runtime"),
         "engines.tensorrt",
         "TensorRtRuntime",
-        "tensorrt",
+        "`pip install a2gc_ros[tensorrt] tensorrt`; on a Jetson TensorRT comes with JetPack",
         gpu=True,
     ),
     "tensorrt-rtx": FileBackend(
         ("tensorrt_rtx", "cuda.bindings.runtime"),
         "engines.tensorrt_rtx",
         "TensorRtRtxRuntime",
-        "tensorrt-rtx",
+        "`pip install a2gc_ros[tensorrt-rtx]`",
         gpu=True,
     ),
     "onnxruntime-tensorrt": FileBackend(
         ("onnxruntime", "onnx"),
         "backends.onnxruntime_gpu",
         "OnnxRuntimeTensorRt",
-        "onnx-gpu",
+        "`pip install a2gc_ros[onnx-gpu]`",
         gpu=True,
         in_auto=False,
     ),
@@ -69,11 +68,11 @@ FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
         ("onnxruntime", "onnx"),
         "backends.onnxruntime_gpu",
         "OnnxRuntimeCuda",
-        "onnx-gpu",
+        "`pip install a2gc_ros[onnx-gpu]`",
         gpu=True,
     ),
-    "openvino": FileBackend(("openvino",), "backends.openvino", "OpenVinoRuntime", "openvino"),
-    "onnxruntime": FileBackend(("onnxruntime",), "backends.onnxruntime", "OnnxRuntime", "onnx"),
+    "openvino": FileBackend(("openvino",), "backends.openvino", "OpenVinoRuntime", "`pip install a2gc_ros[openvino]`"),
+    "onnxruntime": FileBackend(("onnxruntime",), "backends.onnxruntime", "OnnxRuntime", "`pip install a2gc_ros[onnx]`"),
 }
 
 
@@ -90,10 +89,7 @@ def load_backend(name: FileBackendName) -> Any:
         for package in backend.packages:
             importlib.import_module(package)
     except (ImportError, OSError) as error:
-        besides = "; TensorRT itself comes with JetPack, elsewhere by pip install tensorrt" * (name == "tensorrt")
-        raise BackendError(
-            f"{name} is not usable here ({error}); install it with: {pip_install(backend.extra)}{besides}"
-        ) from None
+        raise BackendError(f"{name} is not usable here ({error}); install it with {backend.install}.") from None
     return getattr(module, backend.runtime)
 
 

@@ -20,13 +20,19 @@ import numpy.typing as npt
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.clusters import shared_errors
-from a2gc_ros.loops.verification.landmarks import Landmarks, crosses, projected
+from a2gc_ros.loops.verification.landmarks import Landmarks, projected
+from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimised
+from a2gc_ros.loops.verification.sampson import homogeneous
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
 ITERATIONS: Final = 25
 CONVERGED: Final = 1e-3
 """A step that gains less than this, in units of twice the logarithm of a likelihood, is the last."""
+
+CAUCHY_SCALE: Final = 2.0
+"""Whitened errors at which the cost bends: minus twice the logarithm of a Cauchy likelihood, this scale squared times
+the sum of the logarithms."""
 
 INLIER_SQUARED: Final = 11.8
 """Squared errors over their variance up to this are inliers: 99.7 % of a chi-square with two degrees of freedom."""
@@ -115,7 +121,7 @@ def scaled_start(landmarks: Landmarks, rays: Array, direction: Pose) -> Pose | N
     if known.sum() < MIN_KNOWN:
         return None
     t_query_keyframe = geometry.inverse(direction)
-    turned = np.hstack([landmarks.rays, np.ones((len(rays), 1))])[known] @ t_query_keyframe[:3, :3].T
+    turned = homogeneous(landmarks.rays[known]) @ t_query_keyframe[:3, :3].T
     towards = t_query_keyframe[:3, 3]
     # (x, y) z' = z (x', y') along the line, linear in the length s: p = turned + s d towards.
     seen = rays[known]
@@ -133,7 +139,7 @@ def _minimal(landmarks: Landmarks, rays: Array, noise: Array) -> list[Pose]:
     well = landmarks.known & (np.sqrt(landmarks.covariances[:, 2, 2]) < WELL_KNOWN * inverse)
     if well.sum() < MIN_KNOWN:
         return []
-    points = np.hstack([landmarks.rays[well], np.ones((int(well.sum()), 1))]) / inverse[well, None]
+    points = homogeneous(landmarks.rays[well]) / inverse[well, None]
     try:
         done, turn, shift, _ = cv2.solvePnPRansac(
             points,
@@ -176,58 +182,66 @@ class _Linear:
 def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> _Linear:
     """Projects the landmarks: p = R^T (m - d t) for ``t_keyframe_query`` = (R, t)."""
     rotation, translation = pose[:3, :3], pose[:3, 3]
-    inverse = landmarks.inverse_depths
-    shifted = np.hstack([landmarks.rays, np.ones((len(rays), 1))]) - inverse[:, None] * translation
+    inverse, count = landmarks.inverse_depths, len(rays)
+    shifted = homogeneous(landmarks.rays) - inverse[:, None] * translation
     before_query = shifted @ rotation
     moved, by_point = projected(before_query)
     unseen = before_query[:, 2] < NEAREST
     by_point[unseen] = 0
-    by_shifted = by_point @ rotation.T
-    by_landmark = np.concatenate([by_shifted[:, :, :2], -(by_shifted @ translation)[:, :, None]], axis=2)
+    by_shifted = (by_point.reshape(-1, 3) @ rotation.T).reshape(-1, 2, 3)
+    by_landmark = by_shifted.copy()
+    by_landmark[:, :, 2] = -(by_shifted @ translation)
     carried = by_landmark @ landmarks.covariances
-    spread = carried @ np.swapaxes(by_landmark, 1, 2)
-    spread[:, [0, 1], [0, 1]] += noise[:, None] ** 2
-    root = np.linalg.cholesky(spread)
-    errors: Array = np.linalg.solve(root, (rays - moved)[:, :, None])[:, :, 0].astype(np.float64)
+    # Errors and all their derivatives are whitened at once: the error, the covariance's and the landmark's share of the
+    # inverse depth, then the pose's.
+    columns = np.empty((count, 2, 9))
+    columns[:, :, 0] = rays - moved
+    columns[:, :, 1], columns[:, :, 2] = carried[:, :, 2], by_landmark[:, :, 2]
+    columns[:, :, 3:6] = -by_shifted
+    # A turn of the camera by w about the keyframe's axes turns the point the other way.
+    columns[:, :, 6:9] = _crossed(by_shifted, shifted)
+    white = _whitened(columns, (carried * by_landmark).sum(axis=2) + (noise**2)[:, None], carried, by_landmark)
+    errors, pull, by_pose = white[:, :, 0], white[:, :, 1], white[:, :, 3:]
     # What the query says about the inverse depth: the derivative belongs to the depth that both together want, or
     # noise in the landmarks would draw the camera towards the keyframe.
-    pull = np.linalg.solve(root, carried[:, :, 2:])[:, :, 0]
     wanted = inverse + (pull * errors).sum(axis=1)
     left = np.maximum(landmarks.covariances[:, 2, 2] - (pull**2).sum(axis=1), 0)
-    # A turn of the camera by w about the keyframe's axes turns the point the other way.
-    by_pose = np.concatenate([-wanted[:, None, None] * by_shifted, by_shifted @ crosses(shifted)], axis=2)
+    by_pose[:, :, :3] *= wanted[:, None, None]
     errors[unseen] = 1e3
-    return _Linear(
-        (errors**2).sum(axis=1),
-        errors,
-        np.linalg.solve(root, by_pose),
-        np.linalg.solve(root, by_landmark[:, :, 2:])[:, :, 0],
-        wanted > SURELY * np.sqrt(left),
-    )
+    return _Linear((errors**2).sum(axis=1), errors, by_pose, white[:, :, 2], wanted > SURELY * np.sqrt(left))
+
+
+def _crossed(rows: Array, vectors: Array) -> Array:
+    """Returns the cross products of rows (N, 2, 3) with vectors (N, 3)."""
+    a, b = np.moveaxis(rows, 2, 0), vectors.T[:, :, None]
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]], axis=2)
+
+
+def _whitened(columns: Array, variances: Array, carried: Array, by_landmark: Array) -> Array:
+    """Divides columns (N, 2, k) by the Cholesky root of the errors' covariances, written out for two coordinates."""
+    first = np.sqrt(variances[:, 0])
+    mixed = (carried[:, 0] * by_landmark[:, 1]).sum(axis=1) / first
+    second = np.sqrt(variances[:, 1] - mixed**2)
+    white = np.empty_like(columns)
+    white[:, 0] = columns[:, 0] / first[:, None]
+    white[:, 1] = (columns[:, 1] - mixed[:, None] * white[:, 0]) / second[:, None]
+    return white
 
 
 def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> _Minimum:
-    damping = 1e-3
-    at = _linearised(pose, landmarks, rays, noise)
-    cost = _cost(at)
-    for _ in range(ITERATIONS):
-        weights = 1 / (1 + at.squares / 4)
-        normal = np.einsum("n,nij,nik->jk", weights, at.by_pose, at.by_pose)
-        gradient = np.einsum("n,nij,ni->j", weights, at.by_pose, at.errors)
-        step = np.linalg.solve(normal + np.diag(damping * np.diag(normal) + 1e-9), gradient)
-        moved = _moved(pose, step)
-        moved_at = _linearised(moved, landmarks, rays, noise)
-        moved_cost = _cost(moved_at)
-        if moved_cost < cost:
-            improvement = cost - moved_cost
-            pose, at, cost, damping = moved, moved_at, moved_cost, damping / 5
-            if improvement < CONVERGED:
-                break
-        else:
-            damping *= 8
-            if damping > 1e6:
-                break
-    return _Minimum(pose, cost)
+    def quadratic(at_pose: Pose) -> Quadratic:
+        at = _linearised(at_pose, landmarks, rays, noise)
+        # By the camera's motion the errors change the other way than the projections.
+        return cauchy(at.errors, -at.by_pose, CAUCHY_SCALE)
+
+    found, cost = minimised(
+        pose,
+        quadratic,
+        _moved,
+        iterations=ITERATIONS,
+        converged=lambda _, gained: CAUCHY_SCALE**2 * gained < CONVERGED,
+    )
+    return _Minimum(found, CAUCHY_SCALE**2 * cost)
 
 
 def _distinct(minima: Sequence[_Minimum]) -> list[_Minimum]:
@@ -237,11 +251,6 @@ def _distinct(minima: Sequence[_Minimum]) -> list[_Minimum]:
         if all(geometry.distance(minimum.pose, other.pose) > 0.02 for other in kept):
             kept.append(minimum)
     return kept
-
-
-def _cost(at: _Linear) -> float:
-    """Returns minus twice the logarithm of a Cauchy likelihood."""
-    return float((4 * np.log1p(at.squares / 4)).sum())
 
 
 def _moved(pose: Pose, step: Array) -> Pose:

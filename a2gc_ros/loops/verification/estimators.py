@@ -15,7 +15,7 @@ from a2gc_ros.images.frame import CameraIntrinsics
 Points: TypeAlias = npt.NDArray[np.float64]
 
 PIXEL_TOLERANCE: Final = 1.5
-"""Distance of an inlier from its epipolar line, pixels of the kept image."""
+"""Distance of an inlier from its epipolar line, pixels of the image that the features were found in."""
 
 CONFIDENCE: Final = 0.9999
 MAX_ITERATIONS: Final = 5000

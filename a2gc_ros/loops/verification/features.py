@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -42,18 +42,6 @@ class LocalFeatures:
     height: int
     spreads: npt.NDArray[np.float32] | None = None
     inverse_depths: npt.NDArray[np.float32] | None = None
-
-
-def chosen(features: LocalFeatures, which: npt.NDArray[np.bool_]) -> LocalFeatures:
-    """Returns some of the features, by a mask (N,)."""
-    spreads, inverse_depths = features.spreads, features.inverse_depths
-    return replace(
-        features,
-        points=features.points[which],
-        descriptors=features.descriptors[which],
-        spreads=None if spreads is None else spreads[which],
-        inverse_depths=None if inverse_depths is None else inverse_depths[which],
-    )
 
 
 class FeatureExtractor:
@@ -133,50 +121,55 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.in
     if min(len(a.points), len(b.points)) < 2:
         return np.empty((0, 2), dtype=np.int64)
     cosines = a.descriptors @ b.descriptors.T
-    to_b, trusted_ab = _nearest(cosines, ratio)
-    to_a, trusted_ba = _nearest(cosines.T, ratio)
-    rows = np.arange(len(to_b))
-    good = (to_a[to_b] == rows) & trusted_ab & trusted_ba[to_b]
-    pairs = np.stack([rows[good], to_b[good]], axis=1)
-    return _distinct(pairs, a.points, b.points)
+    to_b, best, second = _nearest(cosines)
+    # Nearest in the other direction too: nothing in the column is nearer.
+    highest = cosines.max(axis=0)
+    good = np.flatnonzero((best >= highest[to_b]) & _trusted(best, second, ratio))
+    # The second nearest of the other direction is wanted for the few that are left.
+    columns = np.ascontiguousarray(cosines[:, to_b[good]].T)
+    to_a, best, second = _nearest(columns)
+    good = good[(to_a == good) & _trusted(best, second, ratio)]
+    return _distinct(np.stack([good, to_b[good]], axis=1), a.points, b.points)
 
 
-def match_into(
-    a: LocalFeatures, used: npt.NDArray[np.int64], b: LocalFeatures, ratio: float = NEIGHBOUR_RATIO
-) -> npt.NDArray[np.int64]:
-    """Matches some features of one image to another that surely shows the same.
+def match_into(a: LocalFeatures, b: LocalFeatures, ratio: float = NEIGHBOUR_RATIO) -> npt.NDArray[np.int64]:
+    """Matches the features of one image to another that surely shows the same.
 
     Args:
         a: Features of one image.
-        used: Which of them are wanted, (N,).
         b: Features of the other.
         ratio: As for :func:`match`, in this direction alone.
 
     Returns:
-        Pairs of positions in ``used`` and indices into ``b``, (M, 2); none of ``b`` twice.
+        Pairs of indices into ``a`` and ``b``, (M, 2); none of ``b`` twice.
     """
-    if len(used) == 0 or len(b.points) < 2:
+    if len(a.points) == 0 or len(b.points) < 2:
         return np.empty((0, 2), dtype=np.int64)
-    cosines = a.descriptors[used] @ b.descriptors.T
-    nearest, trusted = _nearest(cosines, ratio)
+    nearest, best, second = _nearest(a.descriptors @ b.descriptors.T)
     # Of those that claim one feature the most similar gets it.
-    claims = np.flatnonzero(trusted)
-    claims = claims[np.argsort(-cosines[claims, nearest[claims]], kind="stable")]
+    claims = np.flatnonzero(_trusted(best, second, ratio))
+    claims = claims[np.argsort(-best[claims], kind="stable")]
     _, first = np.unique(nearest[claims], return_index=True)
     kept = np.sort(claims[first])
     return np.stack([kept, nearest[kept]], axis=1)
 
 
-def _nearest(cosines: npt.NDArray[np.float32], ratio: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Returns the nearest column of each row, and whether the ratio test trusts it."""
+def _nearest(
+    cosines: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Returns each row's best column, its cosine, and the second best cosine; the table is left as it was."""
     nearest = cosines.argmax(axis=1)
     rows = np.arange(len(nearest))
     best = cosines[rows, nearest]
-    others = cosines.copy()
-    others[rows, nearest] = -np.inf
-    second = others.max(axis=1)
-    # Squared distance of unit vectors is 2 - 2 cos.
-    return nearest, np.maximum(1 - best, 0) < ratio**2 * np.maximum(1 - second, 0)
+    cosines[rows, nearest] = -np.inf
+    second = cosines.max(axis=1)
+    cosines[rows, nearest] = best
+    return nearest, best, second
+
+
+def _trusted(best: npt.NDArray[np.float32], second: npt.NDArray[np.float32], ratio: float) -> npt.NDArray[np.bool_]:
+    """Says whether the nearest is clearly nearer than the second: squared distances of unit vectors are 2 - 2 cos."""
+    return np.asarray(np.maximum(1 - best, 0) < ratio**2 * np.maximum(1 - second, 0))
 
 
 def _distinct(

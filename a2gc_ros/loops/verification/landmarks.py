@@ -7,7 +7,9 @@ variance, where its depth would be anything (Civera, Davison, Montiel, IEEE T-RO
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -29,8 +31,8 @@ UNKNOWN_STD: Final = 1.0
 KNOWN_STD: Final = 0.1
 """An inverse depth less sure than this, 1/metres, is not known: anything from 5 m to infinity."""
 
-MATCHED: Final = 800
-"""Features of a keyframe that are looked for in a neighbour."""
+REMEMBERED: Final = 256
+"""Keyframes whose landmarks are kept for their next question: as many as the views."""
 
 MIN_COMMON: Final = 12
 """Features that a neighbour must share with the keyframe for its motion to be trusted."""
@@ -38,7 +40,7 @@ MIN_COMMON: Final = 12
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Directions and inverse depths of some features of a keyframe, in its optical frame.
+    """Directions and inverse depths of features of a keyframe, in its optical frame.
 
     Attributes:
         rays: float64 (N, 2), (x/z, y/z).
@@ -60,23 +62,54 @@ class Landmarks:
     noise_factor: float = 1.0
     motions: tuple[Array, ...] = ()
 
+    def take(self, used: npt.NDArray[np.int64]) -> Landmarks:
+        """Returns the landmarks with these indices, (M,)."""
+        return replace(
+            self,
+            rays=self.rays[used],
+            inverse_depths=self.inverse_depths[used],
+            covariances=self.covariances[used],
+            known=self.known[used],
+            groups=self.groups[used],
+            by_motion=self.by_motion[used],
+        )
 
-def measure(keyframe: View, used: npt.NDArray[np.int64]) -> Landmarks:
-    """Measures how far away features of a keyframe are.
+
+class LandmarkCache:
+    """Landmarks of the keyframes asked for last: they are the keyframe's own, whoever looks at it."""
+
+    def __init__(self) -> None:
+        # By the identity of the views they came from, which are left to whoever keeps those.
+        self._kept: OrderedDict[int, tuple[list[weakref.ref[View]], Landmarks]] = OrderedDict()
+
+    def of(self, keyframe: View) -> Landmarks:
+        """Returns what :func:`measure` says; a keyframe that has got another neighbour since is measured again."""
+        views = [keyframe, *keyframe.neighbours()]
+        kept = self._kept.get(id(keyframe))
+        if kept is None or len(kept[0]) != len(views) or any(a() is not b for a, b in zip(kept[0], views, strict=True)):
+            kept = [weakref.ref(view) for view in views], measure(keyframe, views[1:])
+            self._kept[id(keyframe)] = kept
+            if len(self._kept) > REMEMBERED:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(id(keyframe))
+        return kept[1]
+
+
+def measure(keyframe: View, neighbours: list[View] | None = None) -> Landmarks:
+    """Measures how far away the features of a keyframe are.
 
     Args:
         keyframe: The keyframe, calibrated.
-        used: Indices of the features wanted, (N,).
+        neighbours: Views of the keyframes nearby, where they were looked up already.
     """
     assert keyframe.rays is not None
-    noise = keyframe.noise[used]
-    landmarks = _unknown(keyframe.rays[used], noise)
+    landmarks = _unknown(keyframe.rays, keyframe.noise)
     if keyframe.features.inverse_depths is not None:
-        landmarks = _from_depth(landmarks, keyframe.features.inverse_depths[used].astype(np.float64))
+        landmarks = _from_depth(landmarks, keyframe.features.inverse_depths.astype(np.float64))
     if keyframe.t_odom_camera is None:
         return landmarks
-    for neighbour in keyframe.neighbours():
-        landmarks = _with_neighbour(landmarks, keyframe, used, neighbour)
+    for neighbour in keyframe.neighbours() if neighbours is None else neighbours:
+        landmarks = _with_neighbour(landmarks, keyframe, neighbour)
     return landmarks
 
 
@@ -102,51 +135,42 @@ def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
     return Landmarks(landmarks.rays, np.where(known, inverse, 0), covariances, known, none, landmarks.by_motion)
 
 
-def _with_neighbour(landmarks: Landmarks, keyframe: View, used: npt.NDArray[np.int64], neighbour: View) -> Landmarks:
+def _with_neighbour(landmarks: Landmarks, keyframe: View, neighbour: View) -> Landmarks:
     """Adds what one neighbour tells; where two tell of one feature, the surer one is believed."""
     assert keyframe.t_odom_camera is not None
     assert keyframe.rays is not None
     if neighbour.rays is None or neighbour.t_odom_camera is None:
         return landmarks
-    asked = _with_others(used, len(keyframe.rays))
-    pairs = match_into(keyframe.features, asked, neighbour.features)
+    pairs = match_into(keyframe.features, neighbour.features)
     if len(pairs) < MIN_COMMON:
         return landmarks
-    mine, rays = asked[pairs[:, 0]], neighbour.rays[pairs[:, 1]]
+    mine, rays = pairs[:, 0], neighbour.rays[pairs[:, 1]]
     here, there = keyframe.noise[mine], neighbour.noise[pairs[:, 1]]
     expected = np.linalg.inv(neighbour.t_odom_camera) @ keyframe.t_odom_camera
     motion = refine_motion(keyframe.rays[mine], rays, expected, np.sqrt((here**2 + there**2) / 2))
     if motion is None or motion.inliers.sum() < MIN_COMMON:
         return landmarks
-    agreeing, factor = motion.inliers & (pairs[:, 0] < len(used)), motion.noise_factor
-    rows, rays = pairs[agreeing, 0], rays[agreeing]
+    agreeing, factor = motion.inliers, motion.noise_factor
+    rows, rays = mine[agreeing], rays[agreeing]
     found = triangulate(landmarks.rays[rows], rays, motion.pose, factor * here[agreeing], factor * there[agreeing])
     better = found.in_front & (found.covariances[:, 2, 2] < landmarks.covariances[rows, 2, 2])
     group = len(landmarks.motions)
     at = rows[better]
-    out = Landmarks(
-        landmarks.rays,
-        landmarks.inverse_depths.copy(),
-        landmarks.covariances.copy(),
-        landmarks.known.copy(),
-        landmarks.groups.copy(),
-        landmarks.by_motion.copy(),
-        factor if group == 0 else max(factor, landmarks.noise_factor),
-        (*landmarks.motions, motion.covariance),
+    out = replace(
+        landmarks,
+        inverse_depths=landmarks.inverse_depths.copy(),
+        covariances=landmarks.covariances.copy(),
+        known=landmarks.known.copy(),
+        groups=landmarks.groups.copy(),
+        by_motion=landmarks.by_motion.copy(),
+        noise_factor=factor if group == 0 else max(factor, landmarks.noise_factor),
+        motions=(*landmarks.motions, motion.covariance),
     )
     out.inverse_depths[at] = found.inverse_depths[better]
     out.covariances[at] = found.covariances[better]
     out.by_motion[at] = found.by_motion[better]
     out.known[at], out.groups[at] = True, group
     return out
-
-
-def _with_others(used: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """Adds features of the keyframe that nobody asked for, evenly chosen: the motion is the better known."""
-    others = np.setdiff1d(np.arange(count), used)
-    wanted = max(0, MATCHED - len(used))
-    chosen = others[:: max(1, -(-len(others) // max(1, wanted)))] if wanted else others[:0]
-    return np.concatenate([used, chosen])
 
 
 @dataclass(frozen=True)

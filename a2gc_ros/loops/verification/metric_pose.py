@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -12,7 +13,8 @@ from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.absolute_pose import MIN_KNOWN, CameraPose, locate, scaled_start
 from a2gc_ros.loops.verification.landmarks import Landmarks, measure
-from a2gc_ros.loops.verification.two_view import homogeneous, rotation_between
+from a2gc_ros.loops.verification.sampson import homogeneous
+from a2gc_ros.loops.verification.two_view import rotation_between
 from a2gc_ros.loops.verification.views import View
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -63,7 +65,13 @@ class Located:
     elsewhere: bool = False
 
 
-def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], direction: Pose | None) -> Located:
+def locate_query(
+    query: View,
+    keyframe: View,
+    pairs: npt.NDArray[np.int64],
+    direction: Pose | None,
+    measured: Callable[[View], Landmarks] = measure,
+) -> Located:
     """Finds the query's camera in metres.
 
     Args:
@@ -71,10 +79,11 @@ def locate_query(query: View, keyframe: View, pairs: npt.NDArray[np.int64], dire
         keyframe: The keyframe, calibrated.
         pairs: Matches that agree with one two-view geometry, (N, 2) indices of features.
         direction: ``t_keyframe_query`` with a translation of unit length, where two views tell it.
+        measured: Gives the landmarks of a keyframe, one for each of its features.
     """
     assert query.rays is not None
     assert keyframe.rays is not None
-    landmarks = measure(keyframe, pairs[:, 1])
+    landmarks = measured(keyframe).take(pairs[:, 1])
     if landmarks.known.sum() < MIN_KNOWN:
         return Located(reason=_why_unknown(keyframe))
     rays, noise = query.rays[pairs[:, 0]], landmarks.noise_factor * query.noise[pairs[:, 0]]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.clusters import shared_errors
-from a2gc_ros.loops.verification.two_view import TURNS, homogeneous, line_lengths, skew
+from a2gc_ros.loops.verification.sampson import Matches, homogeneous, skew
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -85,17 +85,17 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> Neighbour
         The motion, or None where the images contradict odometry, as they do when the camera sits on the robot in
         another way than was said.
     """
-    rays_a, rays_b = homogeneous(a), homogeneous(b)
+    matches = Matches(homogeneous(a), homogeneous(b))
     deviation = prior_std(expected)
     pose, offset, factor = expected.copy(), np.zeros(6), 1.0
     for _ in range(PASSES):
-        pose, offset, normal = _minimised(pose, offset, deviation, rays_a, rays_b, factor * noise)
+        pose, offset, normal = _minimised(pose, offset, deviation, matches, factor * noise)
         if np.abs(offset / deviation).max() > MAX_SURPRISE:
             return None
-        errors = np.abs(_linearised(pose, rays_a, rays_b)[0]) / noise
+        errors = np.abs(matches.errors(skew(pose[:3, 3]) @ pose[:3, :3])) / noise
         factor = float(np.clip(np.quantile(errors[errors <= GROSS], 0.8) / NORMAL_80, *NOISE_FACTORS))
     inverse: Array = np.linalg.inv(normal).astype(np.float64)
-    residuals, jacobian = _linearised(pose, rays_a, rays_b)
+    residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
     pulls = (_weights(residuals, factor * noise) * residuals)[:, None] * jacobian
     covariance = inverse + shared_errors(a, pulls, inverse)
     return NeighbourMotion(pose, covariance, errors <= INLIER * factor, factor)
@@ -107,13 +107,13 @@ def _weights(residuals: Array, noise: Array) -> Array:
 
 
 def _minimised(
-    pose: Pose, offset: Array, deviation: Array, rays_a: Array, rays_b: Array, noise: Array
+    pose: Pose, offset: Array, deviation: Array, matches: Matches, noise: Array
 ) -> tuple[Pose, Array, Array]:
     """Goes on from a pose and its offset from odometry; returns both and the normal matrix at the minimum."""
     pose = pose.copy()
     normal = np.diag(1 / deviation**2)
     for _ in range(ITERATIONS):
-        residuals, jacobian = _linearised(pose, rays_a, rays_b)
+        residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
         weights = _weights(residuals, noise)
         normal = jacobian.T @ (weights[:, None] * jacobian) + np.diag(1 / deviation**2)
         gradient = jacobian.T @ (weights * residuals) + offset / deviation**2
@@ -131,20 +131,3 @@ def prior_std(motion: Pose) -> Array:
     way = float(np.linalg.norm(motion[:3, 3]))
     angle = geometry.rotation_angle(np.eye(4), motion)
     return np.repeat([FIXED_STD + LENGTH_STD * way, TURN_STD + TURN_SHARE * angle], 3)
-
-
-def _linearised(pose: Pose, a: Array, b: Array) -> tuple[Array, Array]:
-    """Returns the Sampson errors (N,) and their derivatives (N, 6) by translation and rotation."""
-    rotation, translation = pose[:3, :3], pose[:3, 3]
-    cross = skew(translation)
-    changes = [turn @ rotation for turn in TURNS] + [cross @ turn @ rotation for turn in TURNS]
-    essential = cross @ rotation
-    lines_b, lines_a = a @ essential.T, b @ essential[:, :2]
-    lengths = line_lengths(lines_b, lines_a)
-    residuals = (b * lines_b).sum(axis=1) / lengths
-    jacobian = np.empty((len(a), 6))
-    for column, change in enumerate(changes):
-        moved_b, moved_a = a @ change.T, b @ change[:, :2]
-        stretch = ((lines_b * moved_b)[:, :2].sum(axis=1) + (lines_a * moved_a).sum(axis=1)) / lengths
-        jacobian[:, column] = ((b * moved_b).sum(axis=1) - residuals * stretch) / lengths
-    return residuals, jacobian

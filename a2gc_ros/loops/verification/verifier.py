@@ -17,6 +17,7 @@ from a2gc_ros.loops.verification.comparison import Comparison
 from a2gc_ros.loops.verification.estimators import PIXEL_TOLERANCE, Fit
 from a2gc_ros.loops.verification.feature_coding import encode
 from a2gc_ros.loops.verification.features import RATIO, coverage, match
+from a2gc_ros.loops.verification.landmarks import LandmarkCache
 from a2gc_ros.loops.verification.metric_pose import locate_query
 from a2gc_ros.loops.verification.two_view import MIN_POINTS, refine
 from a2gc_ros.loops.verification.views import FeatureFinder, KeyframeViews, View, view_of
@@ -48,11 +49,11 @@ class GeometricVerifier:
         self._config = config
         self._finder = FeatureFinder(config.features, config.max_features)
         self._keyframes = KeyframeViews(self._finder)
+        self._landmarks = LandmarkCache()
 
     def view_of_frame(self, frame: Frame) -> View:
-        """Finds the features of a query frame, at the size at which maps keep images."""
-        features = self._finder.find(frame)
-        return view_of(features, frame.intrinsics, frame.pose, frame.t_base_camera, frame.uncalibrated)
+        """Finds the features of a query frame."""
+        return view_of(self._finder.find(frame), frame.intrinsics, frame.pose, frame.t_base_camera)
 
     def view_of_keyframe(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
         """Returns a keyframe's features as the map keeps them, else those of its image; None when it has neither."""
@@ -90,8 +91,7 @@ class GeometricVerifier:
         if comparison.reason or fit is None or keyframe is None:
             return Verification(False, comparison.inliers, matches, reason=comparison.reason)
         if query.rays is None or keyframe.rays is None:
-            why = query.uncalibrated or keyframe.uncalibrated
-            return Verification(True, comparison.inliers, matches, reason=f"no pose: {why}")
+            return Verification(True, comparison.inliers, matches, reason="no pose: a camera is not calibrated")
         rays_a, rays_b = query.rays[comparison.pairs[:, 0]], keyframe.rays[comparison.pairs[:, 1]]
         motion = refine(rays_a, rays_b, fit.matrix, _tolerance(query, keyframe))
         # The refined motion is another one than the robust fit, and other matches agree with it.
@@ -100,7 +100,7 @@ class GeometricVerifier:
         if refusal:
             return Verification(False, len(agreeing), matches, reason=refusal)
         place = Verification(True, len(agreeing), matches)
-        located = locate_query(query, keyframe, agreeing, motion.pose)
+        located = locate_query(query, keyframe, agreeing, motion.pose, self._landmarks.of)
         if located.elsewhere:
             return replace(place, verified=False, reason=located.reason)
         if located.pose is not None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros import geometry
+from a2gc_ros.loops.verification.landmarks import LandmarkCache
 from a2gc_ros.loops.verification.metric_pose import DEPENDENCE, locate_query, realistic
 from a2gc_ros.loops.verification.neighbour_motion import prior_std
 
@@ -73,6 +74,33 @@ def test_errors_of_independent_features_are_as_large_as_the_covariance_says(stre
     # The mean of 60 such variables lies within 4.9 and 7.5 in 99.7 %; to first order, so a little is granted.
     assert 4.4 < np.mean(squares) < 8.5
     assert np.percentile(squares, 95) < 18
+
+
+def test_landmarks_are_measured_once_and_again_with_another_neighbour(street) -> None:
+    rng = np.random.default_rng(1)
+    cloud = street(rng)
+    near, far = (cloud.view(pose, rng) for pose in AHEAD)
+    neighbours = [near]
+    keyframe, cache = cloud.keyframe(np.eye(4), neighbours, rng), LandmarkCache()
+    first = cache.of(keyframe)
+    assert cache.of(keyframe) is first
+    neighbours.append(far)
+    second = cache.of(keyframe)
+    assert len(second.motions) == len(first.motions) + 1
+    taken = second.take(np.array([3, 1]))
+    np.testing.assert_array_equal(taken.rays, second.rays[[3, 1]])
+    assert taken.motions is second.motions
+
+
+def test_the_cache_of_landmarks_is_bounded(street, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a2gc_ros.loops.verification.landmarks.REMEMBERED", 2)
+    rng = np.random.default_rng(1)
+    cloud = street(rng)
+    keyframes, cache = [cloud.keyframe(np.eye(4), [], rng) for _ in range(3)], LandmarkCache()
+    first = cache.of(keyframes[0])
+    for keyframe in keyframes[1:]:
+        cache.of(keyframe)
+    assert cache.of(keyframes[0]) is not first
 
 
 def test_depth_images_serve_without_odometry(street) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.verification import refinement
+from a2gc_ros.loops.verification.refinement import TwoViews
+from a2gc_ros.loops.verification.sampson import Matches, homogeneous, skew
 from a2gc_ros.loops.verification.two_view import Motion, refine
 
 NOISE = 0.001
@@ -59,6 +62,44 @@ def test_the_motion_is_found_among_outliers(seed: int, outliers: int) -> None:
     assert np.linalg.norm(off[:3]) < 0.08
     assert np.linalg.norm(off[3:]) < 0.005
     assert result.inliers[outliers:].mean() > 0.95
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_poselib_and_numpy_find_the_same_minimum(seed: int) -> None:
+    pytest.importorskip("poselib")
+    rng = np.random.default_rng(seed)
+    truth = motion_of(rng, 1.0)
+    a, b, _ = scene(rng, truth, outliers=20)
+    matches, scale = Matches(homogeneous(a), homogeneous(b)), TOLERANCE / 3
+    start = TwoViews(np.eye(3), truth[:3, 3] / np.linalg.norm(truth[:3, 3]))
+    (mine, my_cost), (theirs, their_cost) = (
+        way(start, matches, scale) for way in (refinement._by_numpy, refinement._by_poselib)
+    )
+    assert their_cost == pytest.approx(my_cost, rel=1e-3)
+    np.testing.assert_allclose(theirs.rotation, mine.rotation, atol=1e-4)
+    np.testing.assert_allclose(theirs.direction, mine.direction, atol=2e-3)
+
+
+def test_without_poselib_the_motion_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refinement, "poselib", None)
+    rng = np.random.default_rng(2)
+    truth = motion_of(rng, 1.0)
+    a, b, essential = scene(rng, truth, outliers=40)
+    result = refine(a, b, disturbed(essential, rng), TOLERANCE)
+    assert np.linalg.norm(error(result, truth)[:3]) < 0.08
+
+
+def test_the_derivatives_of_the_sampson_error_are_right() -> None:
+    rng = np.random.default_rng(4)
+    motion = motion_of(rng, 1.0)
+    a, b, _ = scene(rng, motion)
+    matches = Matches(homogeneous(a), homogeneous(b))
+    errors, jacobian = matches.linearised(motion[:3, :3], motion[:3, 3])
+    np.testing.assert_allclose(errors, matches.errors(skew(motion[:3, 3]) @ motion[:3, :3]))
+    for axis, step in enumerate(1e-6 * np.eye(6)):
+        turn = np.eye(3) + skew(step[3:])
+        moved, _ = matches.linearised(turn @ motion[:3, :3], motion[:3, 3] + step[:3])
+        np.testing.assert_allclose((moved - errors) / 1e-6, jacobian[:, axis], atol=1e-4)
 
 
 def test_the_covariance_is_that_of_the_errors() -> None:
