@@ -114,8 +114,11 @@ $(STAMPS)/run: $(STAMPS)/venv setup.py constraints.txt $(if $(ROS_DISTRO),$(STAM
 	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(RUN_EXTRAS)]'
 	@touch $@
 
-$(STAMPS)/messages: $(STAMPS)/run $(wildcard a2gc_msgs/*.* a2gc_msgs/*/*)
-	$(call say,Building the interface package a2gc_msgs ($(ROS_SOURCE)))
+# PyPI has no tf2_msgs, which a ROS distribution brings.
+MESSAGES := a2gc_msgs$(if $(ROS_DISTRO),, wheels/tf2_msgs)
+
+$(STAMPS)/messages: $(STAMPS)/run $(foreach package,$(MESSAGES),$(wildcard $(package)/*.* $(package)/*/*))
+	$(call say,Building the interface packages: $(MESSAGES) ($(ROS_SOURCE)))
 	@$(PY) -c 'import pathlib, sys, sysconfig as s; h = pathlib.Path(s.get_path("include"), "Python.h"); \
 	    sys.exit(0 if h.exists() else f"a2gc_msgs needs {h}: install the headers of Python (Debian, Ubuntu: apt install python3-dev)")'
 	@command -v $${CXX:-g++} > /dev/null || { echo "a2gc_msgs needs a C++ compiler (Debian, Ubuntu: apt install g++)" >&2; exit 1; }
@@ -126,7 +129,7 @@ ifdef ROS_DISTRO
 	@rm -f build-a2gc_msgs.log
 else
 	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
-	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall ./a2gc_msgs
+	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall $(addprefix ./,$(MESSAGES))
 endif
 	@touch $@
 

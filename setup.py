@@ -22,12 +22,13 @@ def shared(*patterns: str) -> list:
     return sorted(groups.items())
 
 
-ROBOT = ["numpy>=1.23", "faiss-cpu>=1.13", "rosbags>=0.11", "typer>=0.12", "rich>=13", "PyYAML>=6"]
+# As old as Ubuntu 22.04's and 24.04's own packages, but for what docs/install.md has pip bring there.
+ROBOT = ["numpy>=1.26", "faiss-cpu>=1.13", "rosbags>=0.11", "typer>=0.4", "rich>=11.2", "PyYAML>=5.4"]
 
 EXTRAS = {
-    # Elsewhere PoseLib has no wheels, and numpy does its work.
     "opencv": [
-        "opencv-python-headless>=4.8",
+        "opencv-python-headless>=4.5.4",
+        # Elsewhere PoseLib has no wheels, and numpy does its work.
         'poselib>=2.0.5; sys_platform == "linux" and platform_machine == "x86_64"',
     ],
     "onnx": ["onnxruntime>=1.18"],
@@ -36,6 +37,8 @@ EXTRAS = {
     "tensorrt": ["cuda-bindings>=12.6", "onnx>=1.17"],
     "tensorrt-rtx": ["tensorrt-rtx>=1.4", "cuda-bindings>=12.6", "onnx>=1.17"],
     "onnx-gpu": ["onnxruntime-gpu>=1.21", "onnx>=1.17"],
+    # What `a2gc adapt` rewrites a model's file with.
+    "adapt": ["onnx>=1.17", "onnxruntime>=1.18"],
     "torch": ["torch>=2.4", "safetensors>=0.4"],
     # torch.onnx's exporter over torch.export, with dynamic shapes, is of 2.6.
     "export": ["torch>=2.6", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.18"],
@@ -50,7 +53,7 @@ EXTRAS = {
         "onnxscript>=0.3",
         "onnxruntime>=1.18",
     ],
-    "viz": ["matplotlib>=3.7"],
+    "viz": ["matplotlib>=3.5"],
     "sim": ["mujoco>=3.3.3"],
     "slam": ["gtsam>=4.3a1"],
     "ros": [
@@ -113,10 +116,10 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
-            "a2gc = a2gc_ros.cli.main:main",
-            "place_recognition = a2gc_ros.nodes.place_recognition:main",
-            "bag_player = a2gc_ros.nodes.bag_player:main",
-            "pose_graph = a2gc_ros.nodes.pose_graph:main",
+            "a2gc = a2gc_ros.executables:a2gc",
+            "place_recognition = a2gc_ros.executables:place_recognition",
+            "bag_player = a2gc_ros.executables:bag_player",
+            "pose_graph = a2gc_ros.executables:pose_graph",
         ]
     },
     zip_safe=False,

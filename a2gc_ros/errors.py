@@ -12,6 +12,10 @@ class ImageError(A2gcError):
     """An image or image message that cannot be turned into RGB pixels."""
 
 
+class CalibrationError(A2gcError):
+    """A camera calibration that cannot be told, or cannot be that of the images; they are of use without it."""
+
+
 class ModelError(A2gcError):
     """A model that does not exist, cannot be built, or does not fit its input."""
 

@@ -6,7 +6,8 @@ Lengths are metres, angles radians, quaternions are ordered (x, y, z, w) as in g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +15,31 @@ import numpy.typing as npt
 
 Pose: TypeAlias = npt.NDArray[np.float64]
 """A rigid transform, float64 of shape (4, 4)."""
+
+
+MAX_COORDINATE_M = 1e9
+"""No robot is farther from the origin of its frame, be that the centre of the earth; such a number is a fault."""
+
+QUATERNION_LENGTHS = (1e-9, 1e9)
+"""Least and greatest length of a quaternion that is taken for a rotation."""
+
+
+def check_pose_values(translation: Iterable[float], quaternion: Iterable[float]) -> None:
+    """Refuses numbers that are no pose.
+
+    Args:
+        translation: Any number of coordinates, metres.
+        quaternion: (x, y, z, w) of any sensible length.
+
+    Raises:
+        ValueError: If anything is not finite or beyond all measure, or the quaternion has no length.
+    """
+    # Written so that NaN is refused too, and without NumPy, which is slow on a few numbers.
+    if not all(abs(value) <= MAX_COORDINATE_M for value in translation):
+        raise ValueError(f"not a pose: a position that is not finite, or more than {MAX_COORDINATE_M:g} m away")
+    least, greatest = QUATERNION_LENGTHS
+    if not least < math.hypot(*quaternion) <= greatest:
+        raise ValueError("not a pose: a quaternion that is not finite, or of no length that a rotation's could have")
 
 
 def pose_from_quaternion(
@@ -30,14 +56,12 @@ def pose_from_quaternion(
         The pose, shape (4, 4).
 
     Raises:
-        ValueError: If the quaternion has no length or anything is not finite.
+        ValueError: If the quaternion has no length, or anything is not finite or beyond all measure.
     """
     t = np.asarray(translation, dtype=np.float64)
     q = np.asarray(quaternion, dtype=np.float64)
-    norm = float(np.linalg.norm(q))
-    if not (np.isfinite(t).all() and np.isfinite(norm) and norm > 1e-9):
-        raise ValueError(f"not a pose: translation {t.tolist()}, quaternion {q.tolist()}")
-    x, y, z, w = q / norm
+    check_pose_values(t.tolist(), q.tolist())
+    x, y, z, w = q / np.linalg.norm(q)
     pose = np.eye(4)
     pose[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],

@@ -25,7 +25,7 @@ TOPICS = {
 
 # Name, description, choices. A parameter of the node of the same name is set where one is given.
 PARAMETERS = [
-    ("image_transport", "Which images to subscribe.", ["", "raw", "compressed"]),
+    ("image_transport", "Which images to subscribe.", ["", "auto", "raw", "compressed"]),
     ("rate", "Most images per second to work on; 0.0 for all.", None),
     ("model", "Name of a shipped model, or path of an .onnx file.", None),
     (

@@ -27,7 +27,8 @@ class PoseCovariances:
 
     def add(self, stamp_ns: int, covariance: npt.ArrayLike) -> None:
         """Appends one, (36,), row by row; one that is not newer than the last, or not finite, is passed over."""
-        values = np.asarray(covariance, dtype=np.float32).reshape(36)
+        with np.errstate(over="ignore"):
+            values = np.asarray(covariance).astype(np.float32).reshape(36)
         if np.isfinite(values).all() and (not self._stamps_ns or stamp_ns > self._stamps_ns[-1]):
             self._stamps_ns.append(stamp_ns)
             self._values.extend(values.tolist())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import heapq
 import re
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from a2gc_ros.bags.calibration import read_calibration
 from a2gc_ros.bags.pose_table import PoseTable, parse_stamp, read_pose_table
 from a2gc_ros.bags.skips import Skips
 from a2gc_ros.bags.writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC, RecordingWriter
+from a2gc_ros.delimited import delimiter_of, split_rows
 from a2gc_ros.errors import BagError, ImageError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.decode import read_image
@@ -178,11 +178,15 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 def _euroc_rows(root: Path) -> list[tuple[str, str]]:
     path = root / "data.csv"
-    rows = [row for row in csv.reader(path.read_text(encoding="utf-8").splitlines()) if row]
-    rows = [row for row in rows if not row[0].startswith("#")]
-    if any(len(row) < 2 for row in rows):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip() and line[0] != "#"]
+        rows = split_rows(lines, (delimiter_of(lines[0][1]) if lines else None) or ",")
+    except (OSError, ValueError) as error:
+        raise BagError(f"{path} cannot be read: {error}") from error
+    if any(len(row) < 2 for _, row in rows):
         raise BagError(f"{path} must have two columns: a stamp in nanoseconds and a file name")
-    return [(row[0], row[1].strip()) for row in rows]
+    return [(row[0], row[1].strip()) for _, row in rows]
 
 
 def _stamps(root: Path, listed: list[Path], table: PoseTable | None, rate: float | None) -> list[int]:
@@ -193,7 +197,10 @@ def _stamps(root: Path, listed: list[Path], table: PoseTable | None, rate: float
     if table is not None and table.images is not None and table.stamps_ns is not None:
         return table.stamps_ns
     if (root / "data.csv").is_file():
-        of_name = {name: parse_stamp(stamp, nanoseconds=True) for stamp, name in _euroc_rows(root)}
+        try:
+            of_name = {name: parse_stamp(stamp, nanoseconds=True) for stamp, name in _euroc_rows(root)}
+        except ValueError as error:
+            raise BagError(f"{root / 'data.csv'}: {error}; its first column is a stamp in nanoseconds") from error
         if all(path.name in of_name for path in listed):
             return [of_name[path.name] for path in listed]
     if all(_STAMP_IN_NAME.fullmatch(path.stem) for path in listed):

@@ -12,7 +12,7 @@ from a2gc_ros.bags.messages import pose_values, stamp_of, values_of
 from a2gc_ros.bags.skips import Skips
 from a2gc_ros.bags.storage import RawMessage, Storage, Topic
 from a2gc_ros.bags.trajectory import Trajectory, TrajectoryBuilder
-from a2gc_ros.bags.transforms import TransformTree
+from a2gc_ros.bags.transforms import RecordedSamples, TransformTree
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import Pose
 
@@ -78,7 +78,7 @@ def mounting(tree: TransformTree, base: str, camera: str) -> Pose | None:
 
 def transforms_of(storage: Storage, skips: Skips, *, static_only: bool = False) -> TransformTree:
     """Reads every /tf and /tf_static message, or the latter only, into a tree."""
-    tree = TransformTree()
+    tree = TransformTree(RecordedSamples)
     topics = {topic.name for topic in storage.topics if topic.type == TRANSFORMS}
     if static_only:
         topics = {name for name in topics if name.endswith("tf_static")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from a2gc_ros.bags.trajectory import Trajectory
+from a2gc_ros.delimited import delimiter_of, split_rows
 from a2gc_ros.errors import BagError
-from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xy_yaw
+from a2gc_ros.geometry import Pose, check_pose_values, pose_from_quaternion, pose_from_xy_yaw
 
 _ALIASES = {
     "stamp": (
@@ -46,6 +46,9 @@ _NANOSECONDS_FROM = 10**14
 """A whole number this large is nanoseconds: as seconds it would be three million years."""
 
 _STAMP_LIMIT = 2**63
+
+_MOST_OF_A_ROTATION = 10.0
+"""A matrix with larger entries is none that lost a few digits."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,10 @@ def read_pose_table(path: str | Path, times: str | Path | None = None) -> PoseTa
     path = Path(path)
     lines = _lines(path)
     first = lines[0][1]
-    if "," in first:
-        return _read_csv(path, lines)
+    delimiter = delimiter_of(first)
+    # TUM's and KITTI's numbers may be separated by tabs as well as by blanks.
+    if delimiter is not None and not (delimiter == "\t" and _is_number(first.split()[0])):
+        return _read_csv(path, lines, delimiter)
     width = len(first.split())
     if width == len(_TUM):
         rows = [(number, line.split()) for number, line in lines if not line.startswith("#")]
@@ -109,7 +114,8 @@ def read_pose_table(path: str | Path, times: str | Path | None = None) -> PoseTa
     if width == 12:
         return _read_kitti(path, lines, Path(times) if times else path.with_name("times.txt"))
     raise BagError(
-        f"{path} is no trajectory: its first line has {width} values where TUM has 8 and KITTI 12, and no commas"
+        f"{path} is no trajectory: its first line has {width} values where TUM has 8 and KITTI 12, "
+        "and no commas or semicolons"
     )
 
 
@@ -143,14 +149,19 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise BagError(f"the poses in {path} cannot be read: {error}") from error
     numbered = [(n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    lines = [(n, line) for i, (n, line) in enumerate(numbered) if not line.startswith("#") or (i == 0 and "," in line)]
+    lines = [
+        (n, line) for i, (n, line) in enumerate(numbered) if not line.startswith("#") or (i == 0 and delimiter_of(line))
+    ]
     if not lines:
         raise BagError(f"{path} holds no poses")
     return lines
 
 
-def _read_csv(path: Path, lines: Sequence[tuple[int, str]]) -> PoseTable:
-    cells = [(number, next(csv.reader([line]))) for number, line in lines]
+def _read_csv(path: Path, lines: Sequence[tuple[int, str]], delimiter: str) -> PoseTable:
+    try:
+        cells = split_rows(lines, delimiter)
+    except ValueError as error:
+        raise BagError(f"{path} {error}") from error
     header = cells[0][1]
     if _is_number(header[0].lstrip("#")):
         if len(header) != len(_TUM):
@@ -234,6 +245,10 @@ def _kitti_pose(path: Path, number: int, line: str) -> Pose:
     """Returns one pose, its rotation made orthonormal again, since the files keep few digits."""
     try:
         values = np.array([float(value) for value in line.split()]).reshape(3, 4)
+        # LAPACK may search for the singular values of infinity forever.
+        check_pose_values(values[:, 3].tolist(), (0.0, 0.0, 0.0, 1.0))
+        if not np.isfinite(values).all() or np.abs(values[:, :3]).max() > _MOST_OF_A_ROTATION:
+            raise ValueError("a rotation is not finite")
         u, _, vt = np.linalg.svd(values[:, :3])
     except (ValueError, np.linalg.LinAlgError) as error:
         raise BagError(f"{path} line {number} is not a pose of twelve numbers") from error

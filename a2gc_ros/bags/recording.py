@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from a2gc_ros.bags.covariances import PoseCovariances, covariances_of
 from a2gc_ros.bags.depth_pairing import with_depth
 from a2gc_ros.bags.message_types import TRANSFORMS
-from a2gc_ros.bags.messages import decode_depth, decode_image, intrinsics_of, stamp_of
+from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, image_size, sensor_bits_of, stamp_of
 from a2gc_ros.bags.pose_source import (
     PoseSource,
     TransformSource,
@@ -27,10 +27,13 @@ from a2gc_ros.bags.pose_source import (
 from a2gc_ros.bags.skips import Skips
 from a2gc_ros.bags.storage import RawMessage, Storage, Topic
 from a2gc_ros.bags.topics import depth_topic as find_depth_topic
-from a2gc_ros.bags.topics import image_topic, info_topic, pose_topic
+from a2gc_ros.bags.topics import image_topic, pose_topic
+from a2gc_ros.bags.topics import info_topic as find_info_topic
 from a2gc_ros.bags.trajectory import Trajectory
-from a2gc_ros.errors import BagError, ImageError
+from a2gc_ros.errors import BagError, CalibrationError, ImageError
 from a2gc_ros.geometry import Pose
+from a2gc_ros.images.calibration import CameraCalibration, ImageCalibration, Rectification
+from a2gc_ros.images.camera_options import MOST_BITS, CameraOptions, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 
 
@@ -40,12 +43,14 @@ class _Selection:
 
     image: Topic
     poses: PoseSource | None
-    intrinsics: CameraIntrinsics | None
+    info: str | None
+    calibration: ImageCalibration | None
     t_base_camera: Pose | None
     depth: str | None
     start_ns: int | None
     stop_ns: int | None
     max_size: tuple[int, int] | None
+    sensor_bits: int
 
 
 class Recording:
@@ -66,6 +71,8 @@ class Recording:
         self.topics: tuple[Topic, ...] = self._storage.topics
         self.skips = Skips()
         self.stamped_on_receipt = 0
+        self._calibrations: list[ImageCalibration] = []
+        self._said: list[str] = []
 
     def __enter__(self) -> Recording:
         return self
@@ -76,6 +83,12 @@ class Recording:
     def close(self) -> None:
         """Closes the files."""
         self._storage.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed or refused about calibration and poses so far, each in a sentence."""
+        of_cameras = (note for calibration in self._calibrations for note in calibration.notes)
+        return tuple(dict.fromkeys((*of_cameras, *self._said)))
 
     @property
     def start_ns(self) -> int:
@@ -107,6 +120,7 @@ class Recording:
         depth_topic: str | None = None,
         fixed_frame: str | None = None,
         base_frame: str | None = None,
+        camera: CameraOptions | None = None,
         max_size: tuple[int, int] | None = None,
         workers: int = 1,
     ) -> Iterator[Frame]:
@@ -126,6 +140,7 @@ class Recording:
             stop: First second no longer wanted.
             fixed_frame: For transforms: the frame that stands still; None tries odom, map and world.
             base_frame: For transforms: the robot's frame; None tries base_link, base_footprint and the camera's.
+            camera: What the user says of the camera; None takes the messages' word.
             max_size: (height, width) beyond which pixels are of no use; JPEG images are then decoded at reduced scale
                 and their intrinsics scaled with them.
             workers: Threads that decode images ahead of the caller; 0 decodes in the caller's thread.
@@ -134,23 +149,29 @@ class Recording:
             An iterator over frames. Topics and poses are settled when this returns.
 
         Raises:
-            BagError: If a topic or frame does not exist, carries something else, or several could be meant.
+            BagError: If a topic or frame does not exist, carries something else, or several could be meant; and, when
+                the iterator ends, if there was not one image of use.
         """
         image = self.image_topic(image_topic)
+        camera = camera or CameraOptions()
+        info = None if info_topic == "" else find_info_topic(self.topics, image, info_topic)
         poses = trajectory if trajectory is not None else self._poses(pose_topic, image, fixed_frame, base_frame)
         # Poses from elsewhere are taken for those of the robot's usual frame.
         topic_of_body = "" if trajectory is not None else pose_topic
         selection = _Selection(
             image=image,
             poses=poses,
-            intrinsics=self._intrinsics(info_topic, image),
+            info=None if info is None else info.name,
+            calibration=None if info is None else self._calibration(info, image, camera.rectification),
             t_base_camera=self._mounting(poses, topic_of_body, image, base_frame),
             depth=None if depth_topic is None else find_depth_topic(self.topics, depth_topic).name,
             start_ns=self._at(start),
             stop_ns=self._at(stop),
             max_size=max_size,
+            sensor_bits=camera.sensor_bits,
         )
-        return self._decode_ahead(selection, workers) if workers else self._decode(selection)
+        frames = self._decode_ahead(selection, workers) if workers else self._decode(selection)
+        return self._at_least_one(frames, selection)
 
     def trajectory(self, topic: str) -> Trajectory:
         """Reads all poses of a topic of Odometry, PoseStamped or PoseWithCovarianceStamped.
@@ -239,23 +260,72 @@ class Recording:
                 continue
         return ""
 
-    def _intrinsics(self, wanted: str | None, image: Topic) -> CameraIntrinsics | None:
-        if wanted == "":
-            return None
-        topic = info_topic(self.topics, image, wanted)
-        if topic is None:
-            return None
-        for raw in self._raw({topic.name}, None, None):
+    def _calibration(self, info: Topic, image: Topic, rectification: Rectification) -> ImageCalibration:
+        """Returns the calibration of a camera's images, as it stands in the first message that can be read."""
+        calibration = ImageCalibration(image.name, rectification)
+        for raw in self._raw({info.name}, None, None):
+            self._learn(calibration, raw)
+            if (said := calibration.current) is not None and said.is_given:
+                break
+        self._calibrations.append(calibration)
+        return calibration
+
+    def _learn(self, calibration: ImageCalibration, raw: RawMessage) -> None:
+        try:
+            calibration.use(calibration_of(self._storage.deserialize(raw)))
+        except (BagError, CalibrationError) as error:
+            self.skips.add(raw.topic, error)
+
+    def _at_least_one(self, frames: Iterator[Frame], selection: _Selection) -> Iterator[Frame]:
+        """Yields frames; if there are none, says what was seen, and if none has a pose, why that is."""
+        seen, posed = 0, 0
+        before = self.skips.of(selection.image.name)
+        if not selection.sensor_bits:
+            self._tell_bits(selection.image)
+        for frame in frames:
+            seen += 1
+            posed += frame.pose is not None
+            yield frame
+        if not seen:
+            raise BagError(self._nothing(selection, self.skips.of(selection.image.name) - before))
+        if not posed and selection.poses is not None:
+            self._say(
+                f"no image of {selection.image.name} has a pose: the poses are of other times than the images; compare "
+                "their header stamps"
+            )
+
+    def _tell_bits(self, image: Topic) -> None:
+        """Says which bits of 16-bit samples the first image uses, where that is not all of them."""
+        for raw in self._raw({image.name}, None, None):
             try:
-                return intrinsics_of(self._storage.deserialize(raw))
-            except BagError as error:
-                self.skips.add(raw.topic, error)
-        return None
+                bits = sensor_bits_of(self._storage.deserialize(raw), raw.type)
+            except (BagError, ImageError):
+                continue
+            if bits is not None and bits < MOST_BITS:
+                self._say(samples_note(image.name, bits))
+            return
+
+    def _nothing(self, selection: _Selection, left_out: Counter[str]) -> str:
+        """Says why a recording has no image of use."""
+        image = selection.image
+        where = f"{self.path} has no usable image on {image.name} ({image.type}, {image.count} messages)"
+        if left_out:
+            reasons = "; ".join(f"{count} x {reason}" for reason, count in left_out.most_common(3))
+            return f"{where}: {reasons}"
+        if image.count and (selection.start_ns is not None or selection.stop_ns is not None):
+            return f"{where} between the chosen seconds; it lasts {self.duration:.1f} s"
+        damage = str(self.skips).splitlines()[:1]
+        return f"{where}: {damage[0] if damage else 'none can be read; compare its topics with `a2gc bag info`'}"
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.append(sentence)
 
     def _decode(self, selection: _Selection) -> Iterator[Frame]:
         for raw, depth in self._images(selection):
             try:
-                frame, stamped = self._frame(raw, depth, selection)
+                said = selection.calibration.current if selection.calibration else None
+                frame, stamped = self._frame(raw, depth, selection, said)
             except (BagError, ImageError) as error:
                 self.skips.add(raw.topic, error)
                 continue
@@ -278,7 +348,8 @@ class Recording:
 
         with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
             for raw, depth in self._images(selection):
-                ahead.append((raw.topic, pool.submit(self._frame, raw, depth, selection)))
+                said = selection.calibration.current if selection.calibration else None
+                ahead.append((raw.topic, pool.submit(self._frame, raw, depth, selection, said)))
                 if len(ahead) > 2 * workers and (frame := next_done()) is not None:
                     yield frame
             while ahead:
@@ -286,9 +357,20 @@ class Recording:
                     yield frame
 
     def _images(self, selection: _Selection) -> Iterator[tuple[RawMessage, RawMessage | None]]:
-        """Streams the camera's messages, each with its depth image where those were asked for."""
-        topics = {selection.image.name} | ({selection.depth} if selection.depth else set())
-        return with_depth(self._raw(topics, selection.start_ns, selection.stop_ns), selection.depth, self._stamp)
+        """Streams the camera's messages, each with its depth image where those were asked for.
+
+        What the camera says of itself meanwhile is taken as it comes.
+        """
+        topics = {name for name in (selection.image.name, selection.depth, selection.info) if name}
+
+        def without_info() -> Iterator[RawMessage]:
+            for raw in self._raw(topics, selection.start_ns, selection.stop_ns):
+                if raw.topic != selection.info:
+                    yield raw
+                elif selection.calibration is not None:
+                    self._learn(selection.calibration, raw)
+
+        return with_depth(without_info(), selection.depth, self._stamp)
 
     def _stamp(self, raw: RawMessage) -> int | None:
         try:
@@ -306,33 +388,37 @@ class Recording:
             self.skips.add(raw.topic, error)
             return None
 
-    def _frame(self, raw: RawMessage, depth: RawMessage | None, selection: _Selection) -> tuple[Frame, bool]:
-        """Returns a frame and whether its header carried a stamp."""
+    def _frame(
+        self, raw: RawMessage, depth: RawMessage | None, selection: _Selection, said: CameraCalibration | None
+    ) -> tuple[Frame, bool]:
+        """Returns a frame, with what the camera said of itself then, and whether its header carried a stamp."""
         message = self._storage.deserialize(raw)
-        image = decode_image(message, raw.type, selection.max_size)
+        image = decode_image(message, raw.type, selection.max_size, selection.sensor_bits)
         header_stamp = stamp_of(message.header)
         stamp_ns = header_stamp or raw.stamp_ns
-        height, width = image.shape[:2]
+        intrinsics, uncalibrated = self._fitting(selection, said, image_size(message, raw.type), image)
         frame = Frame(
             stamp_ns=stamp_ns,
             image=image,
             frame_id=str(message.header.frame_id),
-            intrinsics=_fitting(selection.intrinsics, width, height),
+            intrinsics=intrinsics,
             pose=selection.poses.interpolate(stamp_ns) if selection.poses is not None else None,
             t_base_camera=selection.t_base_camera,
             depth=self._depth(depth),
+            uncalibrated=uncalibrated,
         )
         return frame, bool(header_stamp)
 
-
-def _fitting(intrinsics: CameraIntrinsics | None, width: int, height: int) -> CameraIntrinsics | None:
-    """Scales a calibration to an image; one of another shape belongs to another camera or a crop and is dropped."""
-    if intrinsics is None:
-        return None
-    # A scaled-down side is rounded to whole pixels, hence the tolerance of one.
-    if abs(intrinsics.width * height / intrinsics.height - width) > 1:
-        return None
-    return intrinsics.scaled_to(width, height)
+    @staticmethod
+    def _fitting(
+        selection: _Selection, said: CameraCalibration | None, sent: tuple[int, int], image: npt.NDArray[np.uint8]
+    ) -> tuple[CameraIntrinsics | None, str]:
+        """Returns the calibration of a decoded image that was sent as (width, height); or why there is none."""
+        if selection.calibration is None:
+            return None, "there is no camera_info for it"
+        intrinsics, problem = selection.calibration.at(*sent, said)
+        height, width = image.shape[:2]
+        return (None if intrinsics is None else intrinsics.scaled_to(width, height)), problem
 
 
 def open_recording(path: str | Path) -> Recording:

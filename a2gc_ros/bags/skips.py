@@ -6,6 +6,8 @@ from collections import Counter
 
 _MOST_REASONS = 20
 
+OTHERS = "other reasons"
+
 
 class Skips:
     """Messages left out, by reason.
@@ -21,13 +23,17 @@ class Skips:
         text = str(reason)
         text = text if text.startswith(topic) else f"{topic}: {text}"
         if text not in self.reasons and len(self.reasons) >= _MOST_REASONS:
-            text = "other reasons"
+            text = OTHERS
         self.reasons[text] += 1
 
     def add_once(self, topic: str, reason: object) -> None:
         """Counts what every pass over the recording meets again, such as the place where it is damaged."""
         if str(reason) not in " ".join(self.reasons):
             self.add(topic, reason)
+
+    def of(self, topic: str) -> Counter[str]:
+        """Returns the reasons for messages of one topic so far, and those that are counted together."""
+        return Counter({text: n for text, n in self.reasons.items() if text.startswith(topic) or text == OTHERS})
 
     @property
     def total(self) -> int:

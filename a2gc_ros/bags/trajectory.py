@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.geometry import Pose, pose_from_quaternion, quaternion_of
+from a2gc_ros.geometry import Pose, check_pose_values, pose_from_quaternion, quaternion_of
 
 MAX_GAP_NS = 2_000_000_000
 """No pose is interpolated across a longer pause: the robot may have been anywhere."""
@@ -44,16 +43,16 @@ class Trajectory:
             quaternions: (N, 4) ordered (x, y, z, w); normalised here.
 
         Raises:
-            ValueError: If shapes differ, a quaternion has no length, or anything is not finite.
+            ValueError: If shapes differ, a quaternion has no length, or anything is not finite or beyond all measure.
         """
         stamps = np.asarray(stamps_ns, dtype=np.int64).reshape(-1)
         xyz = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
         q = np.asarray(quaternions, dtype=np.float64).reshape(-1, 4)
         if not len(stamps) == len(xyz) == len(q):
             raise ValueError(f"{len(stamps)} stamps, {len(xyz)} positions and {len(q)} quaternions")
+        for position, quaternion in zip(xyz.tolist(), q.tolist(), strict=True):
+            check_pose_values(position, quaternion)
         norms = np.linalg.norm(q, axis=1, keepdims=True)
-        if not (np.isfinite(xyz).all() and np.isfinite(norms).all() and (norms > 1e-9).all()):
-            raise ValueError("a position is not finite or a quaternion has no length")
         # Unique keeps the first of equal stamps, so the order is turned round for the last to win.
         stamps, first = np.unique(stamps[::-1], return_index=True)
         return cls(stamps, xyz[::-1][first], (q / norms)[::-1][first])
@@ -112,11 +111,9 @@ class TrajectoryBuilder:
         """Adds a sample: metres, and (x, y, z, w) of any length.
 
         Raises:
-            ValueError: If the quaternion has no length or anything is not finite.
+            ValueError: If the quaternion has no length, or anything is not finite or beyond all measure.
         """
-        length = math.hypot(*quaternion)
-        if not (math.isfinite(sum(position)) and math.isfinite(length) and length > 1e-9):
-            raise ValueError("a position is not finite or a quaternion has no length")
+        check_pose_values(position, quaternion)
         self._stamps_ns.append(stamp_ns)
         self._values.extend((*position, *quaternion))
 

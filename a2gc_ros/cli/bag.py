@@ -6,19 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
+
+from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.progress import CountColumn, Progress, RateColumn
 
 if TYPE_CHECKING:
     from a2gc_ros.bags.recording import Recording
@@ -171,19 +164,12 @@ def _print_summary(summary: dict[str, Any]) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-class _Rate(ProgressColumn):
-    """Images a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f} images/s" if task.speed else "")
-
-
 def _progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
+        CountColumn(),
+        RateColumn("images/s"),
         TimeRemainingColumn(),
         console=console,
         transient=True,

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
+
+from a2gc_ros.cli import any_typer as typer
 
 datasets_app = typer.Typer(
     help="List the benchmarks that `a2gc eval` knows by name, and check what of them is on disk.",

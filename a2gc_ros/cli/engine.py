@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
 
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -131,14 +131,15 @@ def _open_own(own: Own) -> Dataset:
 
 def run_with_bars(dataset: Dataset, extractor: Extractor, settings: Settings, console: Console) -> Outcome:
     """Evaluates one model on one data set, with a progress bar for each thing that is done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     from a2gc_ros.evaluation.evaluate import evaluate as run
+    from a2gc_ros.progress import CountColumn, Progress
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        CountColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )

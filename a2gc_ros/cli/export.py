@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,6 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from a2gc_ros.models.place_model import PlaceModel
+
+FIT_IMAGES = 400
+"""Images that a head is set from; their features are held in memory."""
+
+FIT_DIMS = (512, 256, 128)
+"""Sizes of the descriptor: the largest that has two images or views for each dimension."""
 
 _EXAMPLES = """
 Export a model to one ONNX file that holds weights, preprocessing, fingerprint and licence.
@@ -27,6 +32,8 @@ Examples:
 - `a2gc export runs/town/last.ckpt --out town.onnx --precision fp16 --licence Apache-2.0`
 
 - `a2gc export a2gc-dinov2-vitb14 --weights paper.ckpt --layout a2gc --out paper.onnx`
+
+- `a2gc export vlad-dinov2-vitb14 --fit photographs/ --out site.onnx` (a head from images of your site, no training)
 """
 
 
@@ -44,6 +51,15 @@ def export(
     weights: Path | None = typer.Option(None, help="Weights of a registered model, instead of its published ones."),
     layout: str = typer.Option("own", help="Who wrote --weights: own, lightning, salad, a2gc or megaloc."),
     untrained: bool = typer.Option(False, "--untrained", help="Keep random weights, to measure speed only."),
+    fit: Path | None = typer.Option(
+        None,
+        help="Folder of some hundred unlabelled images to set a VLAD head from, over the backbone's published weights.",
+    ),
+    dim: int | None = typer.Option(
+        None,
+        min=1,
+        help="With --fit: dimensions of the descriptor. By default as many as the images can tell, up to 512.",
+    ),
     precision: str = typer.Option("fp32", help="How weights are stored: fp32, or fp16 in half the bytes."),
     features: bool = typer.Option(False, "--features", help="Add the patch features as a second output."),
     images: Path | None = typer.Option(None, help="Folder of images to check the file on, besides generated ones."),
@@ -58,6 +74,8 @@ def export(
 
     from rich.console import Console
 
+    if dim is not None and fit is None:
+        raise ConfigError("--dim belongs to --fit, which has the images to set a head of this size from.")
     if precision not in ("fp32", "fp16"):
         raise ConfigError(f"--precision is {precision!r}; choose fp32 or fp16.")
     pixels = parse_size(size)
@@ -66,7 +84,11 @@ def export(
     from a2gc_ros.extract.pytorch.export import export_onnx
 
     with Console(stderr=True).status(f"Building {model}") as status:
-        network, stated = _build(model, pixels, weights, layout, untrained)
+        if fit is None:
+            network, stated = _build(model, pixels, weights, layout, untrained)
+        else:
+            network, stated = _fitted(model, pixels, fit, dim, weights, untrained)
+            network.name = f"{network.name}@{out.stem}"
         status.update(f"Exporting {network.name} and comparing the file with PyTorch")
         done = export_onnx(
             network,
@@ -109,12 +131,59 @@ def _read_folder(folder: Path | None) -> list[NDArray[np.uint8]]:
         return []
     from a2gc_ros.images.decode import read_image
 
+    return [read_image(path) for path in _images_in(folder, "--images")]
+
+
+def _images_in(folder: Path, option: str) -> list[Path]:
     if not folder.is_dir():
-        raise ConfigError(f"--images: {folder} is no folder.")
+        raise ConfigError(f"{option}: {folder} is no folder.")
     paths = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp")]
     if not paths:
-        raise ConfigError(f"--images: {folder} holds no jpg, png or bmp.")
-    return [read_image(path) for path in paths]
+        raise ConfigError(f"{option}: {folder} holds no jpg, png or bmp.")
+    return paths
+
+
+def _fitted(
+    model: str,
+    size: tuple[int, int] | None,
+    folder: Path,
+    dim: int | None,
+    weights: Path | None,
+    untrained: bool,
+) -> tuple[PlaceModel, str]:
+    """A network whose backbone has its published weights and whose head was set from images, and its licence."""
+    from a2gc_ros.images.decode import read_image
+    from a2gc_ros.models import build, named
+    from a2gc_ros.models.fit import VIEWS, fit_head
+
+    if weights is not None or untrained:
+        raise ConfigError(
+            "--fit sets a head over the backbone's published weights; leave --weights and --untrained out."
+        )
+    entry = named(model)
+    if entry.architecture.aggregator != "VLAD":
+        vlad = [name for name in _vlad_models() if name.partition("-")[2] == model.partition("-")[2]]
+        raise ConfigError(
+            f"{model} has no head that images alone can set: take {' or '.join(vlad or _vlad_models())} with --fit."
+        )
+    paths = _images_in(folder, "--fit")
+    paths = paths[:: -(-len(paths) // FIT_IMAGES)]
+    vectors = len(paths) * (1 + VIEWS)
+    if dim is None:
+        dim = next((each for each in FIT_DIMS if vectors >= 2 * each), None)
+    if dim is None or vectors <= dim:
+        least = -(-(2 * FIT_DIMS[-1] if dim is None else dim + 1) // (1 + VIEWS))
+        raise ConfigError(f"--fit: {len(paths)} images are too few to set a head from; give {least} or more.")
+    network = build(model, image_size=size, pretrained="backbone", descriptor_dim=dim)
+    useful = network.preprocessing.useful_size
+    fit_head(network, (read_image(path, max_size=useful) for path in paths))
+    return network, entry.licence
+
+
+def _vlad_models() -> list[str]:
+    from a2gc_ros.models import MODELS
+
+    return [name for name, entry in MODELS.items() if entry.architecture.aggregator == "VLAD"]
 
 
 def _build(

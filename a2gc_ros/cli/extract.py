@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.progress import CountColumn, Progress, RateColumn
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
@@ -53,8 +54,8 @@ def extract(
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.speed:.1f} images/s"),
+        CountColumn(),
+        RateColumn("images/s"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

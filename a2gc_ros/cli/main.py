@@ -9,14 +9,15 @@ from __future__ import annotations
 import importlib
 import sys
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
 from a2gc_ros import __version__
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import A2gcError
 
 VERBS: tuple[str, ...] = (
+    "adapt",
     "bag",
     "datasets",
     "engine",

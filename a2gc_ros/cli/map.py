@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
+
+from a2gc_ros.cli import any_typer as typer
 
 if TYPE_CHECKING:
     from a2gc_ros.placemap import Keyframe, PlaceMap

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.progress import CountColumn, Progress
 
 if TYPE_CHECKING:
     from a2gc_ros.bags import Recording
@@ -152,7 +153,7 @@ def _add(
     begin = time.monotonic()
     first: list[BuildProgress] = []
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TextColumn("{task.fields[speed]}"))
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(recording.path.name, total=recording.image_topic(options.topic).count, speed="")
 

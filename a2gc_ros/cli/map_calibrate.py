@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.progress import CountColumn, Progress
 
 RATES = (0.1, 0.01, 0.001, 0.0001)
 
@@ -38,7 +39,7 @@ def calibrate(path: Path, out: Path | None) -> dict[str, Any]:
         place_map, stored = PlaceMap.open(path, read_only=True), False
     with place_map:
         console = Console(stderr=True)
-        columns = (TextColumn("comparing keyframes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("comparing keyframes"), BarColumn(), CountColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task("", total=None)
             found = measure(place_map, lambda done, total: bar.update(task, completed=done, total=total))

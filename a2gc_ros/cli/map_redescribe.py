@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.progress import CountColumn, Progress
 
 if TYPE_CHECKING:
     from a2gc_ros.placemap import Keyframe, PlaceMap
@@ -52,7 +53,7 @@ def redescribe(
 
     counts = {"recorded": 0, "stored": 0}
     console = Console(stderr=True)
-    columns = (TextColumn("describing keyframes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("describing keyframes"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with PlaceMap.open(path, read_only=True) as source:
         extractor = open_extractor(model, backend=backend, threads=threads)  # type: ignore[arg-type]  # checked there
         spec = extractor.spec

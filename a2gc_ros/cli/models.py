@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
+
+from a2gc_ros.cli import any_typer as typer
 
 models_app = typer.Typer(
     help="List the models there are, and read what a model file says of itself.",
@@ -53,14 +54,18 @@ def list_models(
 def info(
     file: Annotated[Path, typer.Argument(help="An ONNX file made by `a2gc export`.", show_default=False)],
 ) -> None:
-    """Check a model file and print its description as JSON.
+    """Check a model file and print its description as JSON, and what it was adapted from and on.
 
     Example:
     `a2gc models info salad.onnx`
     """
-    from a2gc_ros.extract.onnx_files.metadata import read_spec
+    from a2gc_ros.extract.onnx_files.metadata import ADAPTED, read_entry, read_spec
 
-    typer.echo(json.dumps(asdict(read_spec(file)), indent=2))
+    described = asdict(read_spec(file))
+    adapted = read_entry(file, ADAPTED)
+    if adapted is not None:
+        described["adapted"] = json.loads(adapted)
+    typer.echo(json.dumps(described, indent=2))
 
 
 def _has_torch() -> bool:

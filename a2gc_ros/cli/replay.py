@@ -8,9 +8,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.progress import CountColumn, Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +85,7 @@ def replay(
         lockstep=lockstep,
     )
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("offline" if live else "replaying", total=None)
         numbers = run(options, lambda done, total: progress.update(task, completed=done, total=total))

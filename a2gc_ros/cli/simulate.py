@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.progress import CountColumn, Progress
 
 if TYPE_CHECKING:
     from a2gc_ros.simulation.drive import Drive
@@ -46,7 +48,7 @@ def simulate(
 ) -> None:
     """Drive a camera robot through a made-up town, and record images, odometry and the exact truth.
 
-    Needs MuJoCo (`pip install 'a2gc_ros[sim]'`) and OpenGL without a screen. The same seed gives the same drive.
+    Needs MuJoCo (`pip install mujoco`) and OpenGL without a screen. The same seed gives the same drive.
 
     Examples:
     `a2gc simulate --out town.mcap`
@@ -79,7 +81,7 @@ def simulate(
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        CountColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.replay import loop_settings
 from a2gc_ros.errors import ConfigError
 
@@ -62,7 +62,7 @@ def slam(
 ) -> None:
     """Close the loops of a recording: detect them, put them into a pose graph with the odometry, compare.
 
-    Needs GTSAM: `pip install 'a2gc_ros[slam]'`.
+    Needs GTSAM: `pip install gtsam`.
 
     Examples:
     `a2gc slam run.mcap --out run.tum`
@@ -136,20 +136,15 @@ def _sentence(numbers: dict[str, Any]) -> str:
 
 
 def _progress(console: Console) -> Any:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    from a2gc_ros.progress import CountColumn, Progress, RateColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(show_speed=True),
+        CountColumn(),
+        RateColumn("images/s"),
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal)

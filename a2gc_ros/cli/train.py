@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import A2gcError, ConfigError
+from a2gc_ros.installation import pip_install
 
 if TYPE_CHECKING:
     from a2gc_training.recipe import Recipe
@@ -59,7 +59,7 @@ def train(
         from a2gc_training.run import train as run
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"Training needs the Python package {error.name}; install this package with its extra `train`."
+            f"Training needs the Python package {error.name}, which is not installed: {pip_install('train')}"
         ) from error
 
     loaded = load_recipe(recipe, assignments)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.cli.viz_retrieval import retrieval
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from a2gc_ros.viz.patch_matches import ComparedImage
 
 viz_app = typer.Typer(
-    help="Pictures of what a model sees, matches and gets wrong. Needs matplotlib (pip install 'a2gc_ros[viz]').",
+    help="Pictures of what a model sees, matches and gets wrong. Needs matplotlib (`pip install matplotlib`).",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

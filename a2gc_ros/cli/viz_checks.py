@@ -11,7 +11,7 @@ from a2gc_ros.errors import ConfigError
 def need_matplotlib() -> None:
     """Raises ConfigError, with what to install, where there is no matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError("Pictures need matplotlib, which is not installed; `pip install 'a2gc_ros[viz]'`.")
+        raise ConfigError("Pictures need matplotlib, which is not installed; `pip install matplotlib`.")
 
 
 def make_folder(folder: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 
+from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.eval_data import (
     DatabaseOption,
     DataRootOption,

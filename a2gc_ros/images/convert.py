@@ -4,10 +4,12 @@ The result has the pixels ``cv_bridge`` gives for ``rgb8``:
 
 * ROS names a Bayer mosaic by its first two pixels of the first and second row; OpenCV names it by the second and third
   pixel of the second row. ROS's ``bayer_rggb8`` is therefore OpenCV's ``BayerBG``.
-* 16-bit channels are scaled by 255/65535 and rounded.
+* 16-bit channels are scaled by 255/65535 and rounded; ``mono16`` and 16-bit mosaics by the bits that the camera
+  uses, see ``to_rgb``.
 * ``8UC3`` and ``8UC4`` carry no colour order; they are read in OpenCV's order, blue first.
-* YUV is ITU-R BT.601 with limited range. ``yuv422`` is UYVY; ``nv21`` is a luma plane followed by VU pairs for every
-  2x2 pixels, ``nv24`` by UV pairs for every pixel.
+* YUV is ITU-R BT.601 with limited range. ``yuv422`` is UYVY, ``yuv422_yuy2`` YUYV; ``nv12`` is a luma plane followed by
+  UV pairs for every 2x2 pixels, ``nv21`` by VU pairs, ``nv16`` by UV pairs for every 2x1, ``nv24`` for every pixel;
+  ``i420`` and ``yv12`` have a plane of each.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class _Layout:
         depth: Bytes per sample.
         rows: Rows of ``step`` bytes per image row; more than one where chroma planes follow.
         even: (width, height) that must be even.
+        sensor: Whether samples are a sensor's own numbers, of which the upper bits may be unused.
     """
 
     channels: int
@@ -46,6 +49,7 @@ class _Layout:
     depth: int = 1
     rows: Fraction = Fraction(1)
     even: tuple[bool, bool] = (False, False)
+    sensor: bool = False
 
 
 _BAYER = {
@@ -54,7 +58,8 @@ _BAYER = {
     "gbrg": cv2.COLOR_BayerGR2RGB,
     "grbg": cv2.COLOR_BayerGB2RGB,
 }
-_NV24 = -1
+_NV24, _NV16 = -1, -2
+_PLANES = (cv2.COLOR_YUV2RGB_I420, cv2.COLOR_YUV2RGB_YV12)
 
 _UYVY = _Layout(2, cv2.COLOR_YUV2RGB_UYVY, even=(True, False))
 _YUYV = _Layout(2, cv2.COLOR_YUV2RGB_YUY2, even=(True, False))
@@ -70,19 +75,29 @@ _LAYOUTS = {
     "8UC4": _Layout(4, cv2.COLOR_BGRA2RGB),
     "rgb16": _Layout(3, None, depth=2),
     "bgr16": _Layout(3, cv2.COLOR_BGR2RGB, depth=2),
-    "mono16": _Layout(1, cv2.COLOR_GRAY2RGB, depth=2),
+    "rgba16": _Layout(4, cv2.COLOR_RGBA2RGB, depth=2),
+    "bgra16": _Layout(4, cv2.COLOR_BGRA2RGB, depth=2),
+    "mono16": _Layout(1, cv2.COLOR_GRAY2RGB, depth=2, sensor=True),
     **{f"bayer_{name}8": _Layout(1, code) for name, code in _BAYER.items()},
-    **{f"bayer_{name}16": _Layout(1, code, depth=2) for name, code in _BAYER.items()},
+    **{f"bayer_{name}16": _Layout(1, code, depth=2, sensor=True) for name, code in _BAYER.items()},
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
+    "yuy2": _YUYV,
+    "nv12": _Layout(1, cv2.COLOR_YUV2RGB_NV12, rows=Fraction(3, 2), even=(True, True)),
+    "nv16": _Layout(1, _NV16, rows=Fraction(2), even=(True, False)),
+    "i420": _Layout(1, cv2.COLOR_YUV2RGB_I420, rows=Fraction(3, 2), even=(True, True)),
+    "yv12": _Layout(1, cv2.COLOR_YUV2RGB_YV12, rows=Fraction(3, 2), even=(True, True)),
     "nv21": _Layout(1, cv2.COLOR_YUV2RGB_NV21, rows=Fraction(3, 2), even=(True, True)),
     "nv24": _Layout(1, _NV24, rows=Fraction(3)),
 }
 
 ENCODINGS: tuple[str, ...] = tuple(_LAYOUTS)
-"""Every encoding that ``to_rgb`` reads."""
+"""Every encoding that ``to_rgb`` reads, in these and in capital letters."""
+
+_BITS = (10, 12, 14, 16)
+"""Bits of the sensors that are in use."""
 
 _DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "64FC1")
 
@@ -101,6 +116,7 @@ def to_rgb(
     encoding: str,
     step: int,
     is_bigendian: bool | int = False,
+    bits: int | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Returns the pixels of a raw image message as RGB.
 
@@ -114,6 +130,8 @@ def to_rgb(
         encoding: One of ``ENCODINGS``.
         step: Bytes per row including padding.
         is_bigendian: Whether 16-bit samples have their high byte first.
+        bits: How many of 16 bits a sensor's samples use; None takes the fewest of 10, 12, 14 and 16 that hold the
+            brightest of this image.
 
     Returns:
         uint8 (height, width, 3), contiguous.
@@ -121,6 +139,40 @@ def to_rgb(
     Raises:
         ImageError: If the encoding holds no colours or is unknown, or if sizes do not fit each other.
     """
+    layout, padded = _planes(data, height, width, encoding, step)
+    rows = len(padded)
+    if layout.code in (_NV24, _NV16):
+        return _semiplanar_to_rgb(padded, height, width, halved=layout.code == _NV16)
+    if layout.code in _PLANES and step != width:
+        padded = _without_padding(padded, height, width)
+    packed = padded[:, : width * layout.channels * layout.depth]
+    samples = _samples(packed, layout, bool(is_bigendian)).reshape(rows, width, layout.channels)
+    most = (1 << (bits or _bits_used(samples) if layout.sensor else 16)) - 1
+    try:
+        pixels = samples if layout.code is None else cv2.cvtColor(samples, layout.code)
+        if layout.depth == 2:
+            pixels = cv2.convertScaleAbs(pixels, alpha=255 / most)
+    except cv2.error as error:
+        raise ImageError(f"OpenCV cannot convert {width}x{height} {encoding}: {error.err}") from error
+    return np.ascontiguousarray(pixels)
+
+
+def sensor_bits(
+    data: Buffer, *, height: int, width: int, encoding: str, step: int, is_bigendian: bool | int = False
+) -> int | None:
+    """Returns how many of 16 bits the samples of a raw image message seem to use; None where they are no sensor's.
+
+    Raises:
+        ImageError: As ``to_rgb``.
+    """
+    layout, padded = _planes(data, height, width, encoding, step)
+    if not layout.sensor:
+        return None
+    return _bits_used(_samples(padded[:, : 2 * width], layout, bool(is_bigendian)))
+
+
+def _planes(data: Buffer, height: int, width: int, encoding: str, step: int) -> tuple[_Layout, npt.NDArray[np.uint8]]:
+    """Returns the layout, and the bytes as rows of ``step``, (rows, step)."""
     layout = _layout_of(encoding)
     _check_size(width, height, encoding, layout)
     rows = int(height * layout.rows)
@@ -136,18 +188,13 @@ def to_rgb(
             f"an image of {width}x{height} {encoding} with a step of {step} needs {step * rows} bytes "
             f"but carries {flat.size}; the message is cut off or its publisher fills it in wrongly"
         )
-    padded = flat.reshape(rows, step)
-    if layout.code == _NV24:
-        return _nv24_to_rgb(padded, height, width)
-    packed = padded[:, :row_bytes]
-    samples = _samples(packed, layout, bool(is_bigendian)).reshape(rows, width, layout.channels)
-    try:
-        pixels = samples if layout.code is None else cv2.cvtColor(samples, layout.code)
-        if layout.depth == 2:
-            pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
-    except cv2.error as error:
-        raise ImageError(f"OpenCV cannot convert {width}x{height} {encoding}: {error.err}") from error
-    return np.ascontiguousarray(pixels)
+    return layout, flat.reshape(rows, step)
+
+
+def _bits_used(samples: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> int:
+    """Returns how many bits a sensor seems to use: the fewest of 10, 12, 14 and 16 that hold the brightest sample."""
+    brightest = int(samples.max(initial=0))
+    return next(bits for bits in _BITS if brightest < 1 << bits)
 
 
 def _layout_of(encoding: str) -> _Layout:
@@ -156,7 +203,7 @@ def _layout_of(encoding: str) -> _Layout:
             f"encoding {encoding} is a depth image, which has no colours to recognise a place by; "
             "choose the camera's colour or grey topic"
         )
-    layout = _LAYOUTS.get(encoding)
+    layout = _LAYOUTS.get(encoding) or _LAYOUTS.get(encoding.lower())
     if layout is None:
         raise ImageError(f"encoding {encoding[:40]!r} is not known; known are {', '.join(ENCODINGS)}")
     return layout
@@ -203,9 +250,23 @@ def _samples(
     return contiguous.view(">u2" if is_bigendian else "<u2").astype(np.uint16, copy=False)
 
 
-def _nv24_to_rgb(padded: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """OpenCV has no conversion for chroma in full resolution, so the matrix is applied here."""
+def _semiplanar_to_rgb(
+    padded: npt.NDArray[np.uint8], height: int, width: int, *, halved: bool
+) -> npt.NDArray[np.uint8]:
+    """OpenCV has no conversion for chroma in full height, so the matrix is applied here."""
     step = padded.shape[1]
     luma = np.maximum(padded[:height, :width], 16)
-    chroma = padded[height:].reshape(height, 2 * step)[:, : 2 * width].reshape(height, width, 2)
+    if halved:
+        chroma = padded[height:, :width].reshape(height, width // 2, 2).repeat(2, axis=1)
+    else:
+        chroma = padded[height:].reshape(height, 2 * step)[:, : 2 * width].reshape(height, width, 2)
     return np.asarray(cv2.transform(np.dstack([luma, chroma]), _YUV_TO_RGB), dtype=np.uint8)
+
+
+def _without_padding(padded: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Returns three planes without padding, (3/2 height, width): a chroma row is half a luma row, and so is its pad."""
+    step = padded.shape[1]
+    if step % 2:
+        raise ImageError(f"an image with three planes needs an even step, and its step is {step}")
+    chroma = padded[height:].reshape(height, step // 2)[:, : width // 2]
+    return np.vstack([padded[:height, :width], np.ascontiguousarray(chroma).reshape(-1, width)])

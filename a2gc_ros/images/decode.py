@@ -19,6 +19,11 @@ _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2
 # Start-of-frame markers; 0xC4, 0xC8 and 0xCC are tables and extensions, not frames.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
+_SCAN = b"\xff\xda"
+MAX_SCANNED_PIXELS = 600_000_000
+"""Pixels times scans of a JPEG: each scan of a progressive one goes over the whole picture again, and about 10^8 pixels
+are done in a second. A camera's has ten scans at most; a few hundred bytes a scan are enough to keep a decoder busy."""
+
 _END_OF_IMAGE = b"\xff\xd9"
 
 
@@ -27,6 +32,7 @@ class _Header:
     width: int
     height: int
     is_jpeg: bool
+    scans: int = 1
 
 
 def decode_compressed(
@@ -57,6 +63,11 @@ def decode_compressed(
     raw = bytes(data)
     header = _read_header(raw)
     check_dimensions(header.width, header.height)
+    if header.width * header.height * header.scans > MAX_SCANNED_PIXELS:
+        raise ImageError(
+            f"a JPEG of {header.width}x{header.height} comes in {header.scans} scans, which would take many seconds; "
+            "let the camera send baseline JPEG"
+        )
     flag = cv2.IMREAD_COLOR
     if max_size is not None and header.is_jpeg:
         flag = _REDUCED.get(_reduction(header, max_size), flag)
@@ -69,6 +80,16 @@ def decode_compressed(
             f"the pixels of a compressed image of {header.width}x{header.height} are damaged and cannot be decoded"
         )
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def compressed_size(data: Buffer) -> tuple[int, int]:
+    """Returns (width, height) of a JPEG or PNG file, by its header.
+
+    Raises:
+        ImageError: If it is neither, or cut off.
+    """
+    header = _read_header(bytes(data))
+    return header.width, header.height
 
 
 def read_image(path: str | Path, *, max_size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
@@ -125,12 +146,14 @@ def _read_jpeg_header(raw: bytes) -> _Header:
             continue
         length = int.from_bytes(raw[at + 2 : at + 4], "big")
         if marker in _START_OF_FRAME and at + 9 <= len(raw):
-            height, width = struct.unpack(">HH", raw[at + 5 : at + 9])
+            frame = struct.unpack(">HH", raw[at + 5 : at + 9])
+            height, width = max(height, frame[0]), max(width, frame[1])
         at += 2 + length
         if marker == _START_OF_SCAN:
             if raw.find(_END_OF_IMAGE, at) < 0:
                 break
-            return _Header(width, height, is_jpeg=True)
+            # Inside a scan no marker appears by chance either.
+            return _Header(width, height, is_jpeg=True, scans=1 + raw.count(_SCAN, at))
     raise ImageError(f"a JPEG image is truncated after {len(raw)} bytes")
 
 

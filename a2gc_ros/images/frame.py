@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ class CameraIntrinsics:
         matrix: float64 (3, 3), the camera matrix K in pixels; the centre of the first pixel is (0, 0).
         distortion: float64 (n,), the coefficients in the order of ``model``.
         model: A ROS name: ``plumb_bob``, ``rational_polynomial`` or ``equidistant``.
+        rotation: float64 (3, 3), R: turns directions of the lens into those of the frame that the images name; None
+            where the two are the same.
     """
 
     width: int
@@ -27,6 +29,7 @@ class CameraIntrinsics:
     matrix: npt.NDArray[np.float64]
     distortion: npt.NDArray[np.float64]
     model: str = "plumb_bob"
+    rotation: npt.NDArray[np.float64] | None = None
 
     def scaled_to(self, width: int, height: int) -> CameraIntrinsics:
         """Returns the calibration of the same view resampled to another size.
@@ -37,7 +40,7 @@ class CameraIntrinsics:
             return self
         sx, sy = width / self.width, height / self.height
         to_scaled = np.array([[sx, 0.0, (sx - 1) / 2], [0.0, sy, (sy - 1) / 2], [0.0, 0.0, 1.0]])
-        return CameraIntrinsics(width, height, to_scaled @ self.matrix, self.distortion, self.model)
+        return replace(self, width=width, height=height, matrix=to_scaled @ self.matrix)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Frame:
             without it odometry says nothing about the camera's motion in metres.
         depth: float32 (H, W), distance along the optical axis in metres of every pixel of ``image``, where a depth
             camera measured it; zero or NaN where it did not.
+        uncalibrated: Why there are no ``intrinsics``, in a sentence; empty where there are, or nobody knows.
     """
 
     stamp_ns: int
@@ -63,3 +67,4 @@ class Frame:
     pose: Pose | None = None
     t_base_camera: Pose | None = None
     depth: npt.NDArray[np.float32] | None = None
+    uncalibrated: str = ""

@@ -12,14 +12,21 @@ from a2gc_ros.models.a2gc import A2GC, ASYOT
 from a2gc_ros.models.aggregator import Aggregator
 from a2gc_ros.models.backbone import Backbone
 from a2gc_ros.models.dinov2 import DinoV2
+from a2gc_ros.models.efficientnet_lite import EfficientNetLite
 from a2gc_ros.models.gem import GeM
 from a2gc_ros.models.mobilenetv2 import MobileNetV2
 from a2gc_ros.models.netvlad import NetVLAD
 from a2gc_ros.models.projected import Projected
 from a2gc_ros.models.resnet import ResNet
 from a2gc_ros.models.salad import Salad
+from a2gc_ros.models.vlad import VLAD
 
-BACKBONES: dict[str, type[Backbone]] = {"dinov2": DinoV2, "resnet": ResNet, "mobilenetv2": MobileNetV2}
+BACKBONES: dict[str, type[Backbone]] = {
+    "dinov2": DinoV2,
+    "resnet": ResNet,
+    "mobilenetv2": MobileNetV2,
+    "efficientnet_lite": EfficientNetLite,
+}
 
 AGGREGATORS: dict[str, type[Aggregator]] = {
     "A2GC": A2GC,
@@ -27,6 +34,7 @@ AGGREGATORS: dict[str, type[Aggregator]] = {
     "SALAD": Salad,
     "GeM": GeM,
     "NetVLAD": NetVLAD,
+    "VLAD": VLAD,
 }
 
 _CHANNELS = {"in_channels", "token_channels"}

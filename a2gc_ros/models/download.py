@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -28,6 +27,7 @@ from rich.progress import (
 from a2gc_ros.errors import DownloadError
 from a2gc_ros.models import shipped_backbone
 from a2gc_ros.models.weights import Weights
+from a2gc_ros.progress import Progress
 
 LOCAL_FOLDER = "A2GC_WEIGHTS"
 """Environment variable that names a folder of weights files, searched before anything is downloaded."""

@@ -76,21 +76,25 @@ def kmeans(samples: Tensor, count: int, *, rounds: int = KMEANS_ROUNDS, seed: in
 
 
 def soft_assignment(samples: Tensor, count: int, *, contrast: float = 100.0, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """A linear score of every k-means centre whose softmax is a soft assignment to the nearest.
+    """A linear score of every k-means centre: `soft_scores` of `count` centres that start from `seed`."""
+    return soft_scores(samples, kmeans(samples, count, seed=seed), contrast=contrast)
+
+
+def soft_scores(samples: Tensor, centres: Tensor, *, contrast: float = 100.0) -> tuple[Tensor, Tensor]:
+    """A linear score of every centre whose softmax is a soft assignment to the nearest.
 
     The score of centre c is -α|x - c|² up to a term all centres share: 2α c·x - α|c|².
 
     Args:
         samples: (N, C).
-        count: Number of centres.
+        centres: (count, C).
         contrast: Ratio of the best to the second best assignment of an average sample; it fixes α.
-        seed: Seed of the k-means start.
 
     Returns:
         weight (count, C) and bias (count,).
     """
-    centres = kmeans(samples, count, seed=seed)
-    best, second = torch.cdist(samples, centres).square().topk(min(2, count), dim=1, largest=False).values.T[[0, -1]]
+    distances = torch.cdist(samples, centres).square()
+    best, second = distances.topk(min(2, len(centres)), dim=1, largest=False).values.T[[0, -1]]
     gap = (second - best).mean().clamp(min=1e-12)
     alpha = torch.log(torch.tensor(contrast, dtype=gap.dtype, device=gap.device)) / gap
     return 2 * alpha * centres, -alpha * centres.square().sum(dim=1)

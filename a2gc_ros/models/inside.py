@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn import functional
 
 from a2gc_ros.models.a2gc import A2GC
 from a2gc_ros.models.cluster_transport import ClusterTransport
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.models.projected import Projected
+from a2gc_ros.models.vlad import VLAD
 
 
 class Inside(NamedTuple):
@@ -17,7 +19,8 @@ class Inside(NamedTuple):
 
     `descriptor` (B, D); `features` (B, C, H', W') of the backbone; `plan` (B, m+1, H', W'), the mass that each of m
     clusters and, last, the dustbin takes of each patch; `bias` (m, H', W'), what the place of a patch adds to its
-    scores. `plan` is None for an aggregator without clusters, `bias` for one without geometry.
+    scores. VLAD has no dustbin, so its row is zero. `plan` is None for an aggregator without clusters, `bias` for one
+    without geometry.
     """
 
     descriptor: Tensor
@@ -31,7 +34,9 @@ def look_inside(model: PlaceModel, images: Tensor) -> Inside:
     found = model.backbone(images)
     aggregator = model.aggregator.agg if isinstance(model.aggregator, Projected) else model.aggregator
     grid = found.map.shape[-2:]
-    plan = aggregator.assignment(found.map) if isinstance(aggregator, ClusterTransport) else None
+    plan = aggregator.assignment(found.map) if isinstance(aggregator, ClusterTransport | VLAD) else None
+    if plan is not None and isinstance(aggregator, VLAD):
+        plan = functional.pad(plan, (0, 0, 0, 1))
     bias = aggregator.geometric_bias(*grid) if isinstance(aggregator, A2GC) and aggregator.geometry else None
     return Inside(
         model.aggregator(found.map, found.token),

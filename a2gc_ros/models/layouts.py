@@ -9,7 +9,9 @@ from typing import Literal
 from a2gc_ros.errors import CheckpointError
 
 CONVOLUTIONS = 53
-"""Of the whole MobileNetV2, with its classifier."""
+"""Of the whole MobileNetV2 with its classifier; EfficientNet-Lite0 has 50."""
+
+UNUSED_CONVOLUTIONS = tuple(f"convs.{index}.*" for index in range(CONVOLUTIONS))
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,8 @@ LAYOUTS = {
         may_lack=("*.num_batches_tracked",),
         unused=("layer2.*", "layer3.*", "layer4.*", "fc.*"),
     ),
-    "mobilenetv2": Layout(
-        "folded MobileNetV2 weights", "backbone", unused=tuple(f"convs.{index}.*" for index in range(CONVOLUTIONS))
-    ),
+    "mobilenetv2": Layout("folded MobileNetV2 weights", "backbone", unused=UNUSED_CONVOLUTIONS),
+    "efficientnet_lite": Layout("folded EfficientNet-Lite0 weights", "backbone", unused=UNUSED_CONVOLUTIONS),
     "salad": Layout("SALAD's checkpoint", "model", prefixes=(("backbone.model.", "backbone."),)),
     "a2gc": Layout(
         "a checkpoint of A2GC's public code",

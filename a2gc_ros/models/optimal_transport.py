@@ -9,6 +9,8 @@ the dustbin for what is left over.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -51,11 +53,27 @@ def asymmetric_transport(
         counts = _token_counts(z, mask)
         clusters = scores.shape[1] - 1
         log_a, log_b = _log_masses(counts, clusters, torch.clamp(counts - clusters, min=1))
-        for _ in range(sweeps):
-            z = 0.5 * ((z - _over_tokens(z, mask)) + (z - _over_clusters(z)))
-        z = z + log_a - _over_tokens(z, mask)
-        z = z + log_b - _over_clusters(z)
-        return _without_masked(z, mask)
+        return _averaging_sweeps(z, log_a, log_b, mask, sweeps)
+
+
+def balanced_asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None, sweeps: int = SWEEPS) -> Tensor:
+    """`asymmetric_transport` without a dustbin: each of m clusters asks for 1/m, each of n tokens brings 1/n.
+
+    Args:
+        scores: (B, m, n), one row for each cluster.
+        mask: Boolean (B, n), true for tokens that count; all do if not given.
+        sweeps: Number of averaging sweeps.
+
+    Returns:
+        log P, (B, m, n); -inf for tokens that do not count.
+
+    Raises:
+        ModelError: The mask leaves an image without any token.
+    """
+    with full_precision(scores):
+        z = at_least_float32(scores)
+        log_b = -torch.log(_token_counts(z, mask))
+        return _averaging_sweeps(z, -math.log(scores.shape[1]), log_b, mask, sweeps)
 
 
 def sinkhorn_transport(
@@ -83,6 +101,15 @@ def sinkhorn_transport(
             u = log_a - _over_tokens(m + v, mask)
             v = log_b - _over_clusters(m + u)
         return _without_masked(m + u + v, mask)
+
+
+def _averaging_sweeps(z: Tensor, log_a: Tensor | float, log_b: Tensor, mask: Tensor | None, sweeps: int) -> Tensor:
+    """The plan of A²GC for log masses `log_a` of the clusters and `log_b` of the tokens."""
+    for _ in range(sweeps):
+        z = 0.5 * ((z - _over_tokens(z, mask)) + (z - _over_clusters(z)))
+    z = z + log_a - _over_tokens(z, mask)
+    z = z + log_b - _over_clusters(z)
+    return _without_masked(z, mask)
 
 
 def _too_few_tokens(tokens: int, clusters: int) -> str:

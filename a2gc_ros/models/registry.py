@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
-from a2gc_ros.models import checkpoints, download
+from a2gc_ros.models import checkpoints, download, efficientnet_lite
 from a2gc_ros.models.architecture import AGGREGATORS, BACKBONES, Architecture, options_of
 from a2gc_ros.models.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
 from a2gc_ros.models.place_model import PlaceModel
@@ -68,6 +68,14 @@ MOBILENETV2_WEIGHTS = Weights(
     shipped="a2gc-mobilenetv2",
 )
 
+EFFICIENTNET_LITE_WEIGHTS = Weights(
+    file="efficientnet_lite0_imagenet_folded.safetensors",
+    layout="efficientnet_lite",
+    licence=APACHE,
+    sha256="3e5ea5c898c172d067acb9f763c92c952c63191df0de37f0bf4ffaf0efb9728b",
+    shipped="a2gc-efficientnet-lite0",
+)
+
 SALAD_WEIGHTS = Weights(
     file="dino_salad.ckpt",
     layout="salad",
@@ -85,6 +93,7 @@ MEGALOC_WEIGHTS = Weights(
 DINOV2_INPUT = Preprocessing(height=322, width=322)
 RESNET_INPUT = Preprocessing(height=320, width=320)
 MOBILENETV2_INPUT = Preprocessing(height=240, width=320, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+EFFICIENTNET_LITE_INPUT = Preprocessing(height=240, width=320, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
 GIANT_HEAD = {"clusters": 64, "cluster_dim": 512, "token_dim": 512}
 """33280 dimensions; how these divide among clusters, local and token dimensions is our choice."""
@@ -92,12 +101,15 @@ GIANT_HEAD = {"clusters": 64, "cluster_dim": 512, "token_dim": 512}
 ROBOT_HEAD = {"clusters": 28, "cluster_dim": 64, "token_dim": 256, "hidden": None}
 """2048 dimensions; the heads are linear so that they can be set from data on a small budget."""
 
+SITE_HEAD = {"clusters": 32, "assignment": "softmax"}
+"""VLAD fitted to a site's own images: over DINOv2 what is called AnyLoc (arXiv 2308.00688; 32 clusters too)."""
+
 
 def _dinov2_models() -> list[NamedModel]:
     models = []
     for variant in ("vits14", "vitb14", "vitl14", "vitg14"):
         for registers in (False, True):
-            for aggregator in ("A2GC", "SALAD"):
+            for aggregator in ("A2GC", "SALAD", "VLAD"):
                 suffix = "-reg" if registers else ""
                 published = SALAD_WEIGHTS if (aggregator, variant, registers) == ("SALAD", "vitb14", False) else None
                 models.append(
@@ -107,7 +119,7 @@ def _dinov2_models() -> list[NamedModel]:
                             backbone="dinov2",
                             backbone_options={"variant": variant, "registers": registers},
                             aggregator=aggregator,
-                            aggregator_options=GIANT_HEAD if variant == "vitg14" else {},
+                            aggregator_options=_dinov2_head(aggregator, variant),
                         ),
                         preprocessing=DINOV2_INPUT,
                         licence=published.licence if published else APACHE,
@@ -116,6 +128,12 @@ def _dinov2_models() -> list[NamedModel]:
                     )
                 )
     return models
+
+
+def _dinov2_head(aggregator: str, variant: str) -> Mapping[str, Any]:
+    if aggregator == "VLAD":
+        return SITE_HEAD
+    return GIANT_HEAD if variant == "vitg14" else {}
 
 
 def _megaloc() -> NamedModel:
@@ -139,13 +157,18 @@ def _resnet_models() -> list[NamedModel]:
     return [
         NamedModel(
             name=f"{aggregator.lower()}-{variant}",
-            architecture=Architecture(backbone="resnet", backbone_options={"variant": variant}, aggregator=aggregator),
+            architecture=Architecture(
+                backbone="resnet",
+                backbone_options={"variant": variant},
+                aggregator=aggregator,
+                aggregator_options=SITE_HEAD if aggregator == "VLAD" else {},
+            ),
             preprocessing=RESNET_INPUT,
             licence="BSD-3-Clause",
             backbone_weights=_resnet_weights(variant),
         )
         for variant in RESNET_DIGITS
-        for aggregator in ("A2GC", "SALAD", "GeM", "NetVLAD")
+        for aggregator in ("A2GC", "SALAD", "GeM", "NetVLAD", "VLAD")
     ]
 
 
@@ -156,6 +179,7 @@ def _mobilenetv2_models() -> list[NamedModel]:
         "SALAD": ({"tap": STRIDE_16, "token_tap": STRIDE_32_EXPANDED}, ROBOT_HEAD),
         "GeM": ({"tap": STRIDE_32_EXPANDED}, {}),
         "NetVLAD": ({"tap": STRIDE_16}, {"clusters": 16}),
+        "VLAD": ({"tap": STRIDE_16}, SITE_HEAD),
     }
     return [
         NamedModel(
@@ -174,8 +198,39 @@ def _mobilenetv2_models() -> list[NamedModel]:
     ]
 
 
+def _efficientnet_lite_models() -> list[NamedModel]:
+    parts: dict[str, tuple[str, int, Mapping[str, Any]]] = {
+        # A²GC's transport without its dustbin, which only training could teach.
+        "a2gc": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "transport"}),
+        "vlad": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "softmax"}),
+        "gem": ("GeM", efficientnet_lite.STRIDE_32_EXPANDED, {}),
+    }
+    return [
+        NamedModel(
+            name=f"{prefix}-efficientnet-lite0",
+            architecture=Architecture(
+                backbone="efficientnet_lite",
+                backbone_options={"tap": tap},
+                aggregator=aggregator,
+                aggregator_options=options,
+            ),
+            preprocessing=EFFICIENTNET_LITE_INPUT,
+            licence=APACHE,
+            backbone_weights=EFFICIENTNET_LITE_WEIGHTS,
+        )
+        for prefix, (aggregator, tap, options) in parts.items()
+    ]
+
+
 MODELS: dict[str, NamedModel] = {
-    model.name: model for model in [*_dinov2_models(), _megaloc(), *_resnet_models(), *_mobilenetv2_models()]
+    model.name: model
+    for model in [
+        *_dinov2_models(),
+        _megaloc(),
+        *_resnet_models(),
+        *_mobilenetv2_models(),
+        *_efficientnet_lite_models(),
+    ]
 }
 
 

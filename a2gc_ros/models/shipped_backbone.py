@@ -36,7 +36,7 @@ def take_out(name: str, path: Path) -> None:
         import onnx
     except ModuleNotFoundError:
         raise DownloadError(
-            "Taking the backbone from the model that comes with the package needs onnx: pip install 'a2gc_ros[train]'."
+            "Taking the backbone from the model that comes with the package needs onnx: pip install onnx"
         ) from None
     weights = {
         entry.name.removeprefix(PREFIX).removesuffix(HALF): onnx.numpy_helper.to_array(entry)

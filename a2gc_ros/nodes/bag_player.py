@@ -22,16 +22,18 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rosgraph_msgs.msg import Clock
 
 from a2gc_msgs.msg import LoopClosureCandidates
+from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.messages import stamp_of
 from a2gc_ros.bags.recording import Recording
 from a2gc_ros.bags.storage import RawMessage, Topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.nodes.camera_input import stamp_of_serialized
 from a2gc_ros.nodes.conversions import time_message
+from a2gc_ros.progress import CountColumn, Progress
 
 DEPTH = 50
 SETTLE_S = 1.0
@@ -74,6 +76,7 @@ class BagPlayer:
         self._clock_period_ns = round(1e9 / clock_hz) if clock_hz > 0 else None
         self._publishers: dict[str, Publisher[Any]] = {}
         self._image_topics: list[str] = []
+        self._latched: set[str] = set()
         self.unknown_types: dict[str, str] = {}
         for topic in _selected(recording, topics):
             message_type = _message_type(topic.type)
@@ -81,6 +84,8 @@ class BagPlayer:
                 self.unknown_types[topic.name] = topic.type
                 continue
             self._publishers[topic.name] = node.create_publisher(message_type, topic.name, _qos(topic))
+            if _is_latched(topic):
+                self._latched.add(topic.name)
             if topic.is_image:
                 self._image_topics.append(topic.name)
         if not self._publishers:
@@ -98,6 +103,16 @@ class BagPlayer:
     def topics(self) -> list[str]:
         """Names of the topics that are played."""
         return sorted(self._publishers)
+
+    def offer_latched(self, start: float) -> None:
+        """Publishes what a late subscriber would get: who begins in the middle needs the fixed transforms, too.
+
+        Args:
+            start: The second of the recording at which playing will begin; what came shortly after it counts as there.
+        """
+        if self._latched:
+            for message in self._recording.messages(self._latched, None, start + SETTLE_S):
+                self._publishers[message.topic].publish(bytes(message.data))
 
     def wait_for_subscribers(self, timeout_s: float, count: int = 1) -> bool:
         """Waits until so many listen to the images, or to anything where there are none; False after the timeout."""
@@ -190,8 +205,13 @@ def _message_type(name: str) -> Any | None:
         return None
 
 
+def _is_latched(topic: Topic) -> bool:
+    """Whether late subscribers get the last messages; those of /tf_static must, however they were recorded."""
+    return topic.latched or (topic.type == TRANSFORMS and topic.name.endswith("tf_static"))
+
+
 def _qos(topic: Topic) -> QoSProfile:
-    durability = QoSDurabilityPolicy.TRANSIENT_LOCAL if topic.latched else QoSDurabilityPolicy.VOLATILE
+    durability = QoSDurabilityPolicy.TRANSIENT_LOCAL if _is_latched(topic) else QoSDurabilityPolicy.VOLATILE
     return QoSProfile(depth=DEPTH, reliability=QoSReliabilityPolicy.RELIABLE, durability=durability)
 
 
@@ -249,6 +269,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         for name, kind in player.unknown_types.items():
             console.print(f"bag_player: {name} is left out, {kind} is not installed")
         console.print(f"bag_player: {recording.duration:.1f} s at {arguments.rate:g}x: {', '.join(player.topics)}")
+        player.offer_latched(arguments.start)
         if arguments.wait and not player.wait_for_subscribers(arguments.wait, arguments.subscribers):
             console.print(f"bag_player: too few listen after {arguments.wait:g} s; playing all the same")
         total = sum(topic.count for topic in recording.topics if topic.name in player.topics)
@@ -268,7 +289,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
 
 def _play_once(player: BagPlayer, arguments: argparse.Namespace, total: int, console: Console) -> None:
     whole = not arguments.start and arguments.stop is None
-    columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("playing"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("playing", total=total if whole else None)
         for count in player.play(arguments.start, arguments.stop):

@@ -1,35 +1,45 @@
-"""The node's ears: images into the newest-image slot, calibration and odometry beside it."""
+"""The node's ears: images into the newest-image slot, calibration and depth beside it."""
 
 from __future__ import annotations
 
 import struct
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from nav_msgs.msg import Odometry
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, ODOMETRY
-from a2gc_ros.bags.messages import decode_depth, decode_image, intrinsics_of, pose_of, stamp_of
-from a2gc_ros.errors import ConfigError, ImageError
+from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
+from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, sensor_bits_of, stamp_of
+from a2gc_ros.errors import CalibrationError, ConfigError, ImageError
+from a2gc_ros.images.calibration import ImageCalibration
+from a2gc_ros.images.camera_options import MOST_BITS, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.nodes import qos
 from a2gc_ros.nodes.depth_buffer import DepthBuffer
+from a2gc_ros.nodes.heard import Heard
+from a2gc_ros.nodes.lifecycle import WARN_EVERY_S
 from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import NewestSlot, Offer
-from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
+from a2gc_ros.nodes.odometry_input import OdometryInput
+from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.run_statistics import Statistics
+from a2gc_ros.nodes.topic_names import ImageTopic, camera_info_topic, image_topics, published
 
+_CLASSES: dict[str, Any] = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 _LITTLE_ENDIAN = 1
 _COUNTED_AS = {
     Offer.REPLACED_OLDER: "skipped",
@@ -38,32 +48,42 @@ _COUNTED_AS = {
 }
 
 
+LOOK_EVERY_S = 0.25
+"""How often it is looked whether somebody publishes the other kind of images, until the first one arrives."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """An image message as it came, not yet looked into.
 
     Attributes:
         data: The serialised message.
+        type: Its message type.
         at_s: Monotonic time of its arrival.
     """
 
     data: bytes
+    type: str
     at_s: float
 
 
 class CameraInput:
-    """Subscribes to a camera and to odometry.
+    """Subscribes to a camera.
 
     Images are kept serialised: of those that are replaced by newer ones nothing but the stamp is ever read.
 
     Args:
         node: The node that owns the subscriptions.
-        image_transport: ``raw`` or ``compressed``.
+        settings: Its parameters, which name the topics.
         slot: Where images go.
-        odometry: Where poses go.
+        odometry: Tells where the robot is.
         mounting: Tells where the camera sits on the robot.
         statistics: Where everything is counted.
-        depth: Where depth images go; None to leave them alone.
+        group: Callback group of the subscriptions.
+
+    Attributes:
+        heard: What was heard of images.
+        calibration: What was heard of the camera's calibration.
 
     Raises:
         ConfigError: If an override of the quality of service is no such value.
@@ -72,49 +92,75 @@ class CameraInput:
     def __init__(
         self,
         node: Node,
-        image_transport: str,
+        settings: Settings,
         slot: NewestSlot[Arrival],
-        odometry: OdometryBuffer,
+        odometry: OdometryInput,
         mounting: CameraMounting,
         statistics: Statistics,
-        depth: DepthBuffer | None = None,
+        group: CallbackGroup,
     ) -> None:
         self._node = node
+        self._settings = settings
         self._slot = slot
         self._odometry = odometry
         self._mounting = mounting
         self._statistics = statistics
-        self._depth = depth
+        self._group = group
+        self._depth = DepthBuffer() if settings.depth else None
         self._lock = threading.Lock()
         self._intrinsics: CameraIntrinsics | None = None
-        self._odometry_frame = self._base_frame = ""
-        self.last_arrival_s = time.monotonic()
-        self.message_type = COMPRESSED_IMAGE if image_transport == "compressed" else IMAGE
-        self._class: Any = CompressedImage if image_transport == "compressed" else Image
-        self.topic = image_topic(node, image_transport)
+        self._uncalibrated = ""
+        self._said: set[str] = set()
+        self._bits_told = False
         self.qos: QoSProfile = qos.newest_only()
-        group = MutuallyExclusiveCallbackGroup()
+        self._choices = image_topics(node, settings.image_topic, settings.image_transport)
+        self._image_subscription = self._subscribe_images(self._choices[0])
+        info = camera_info_topic(node, settings.camera_info_topic, self._choices[0].name)
+        self.calibration = Heard(info)
+        self._image_calibration = ImageCalibration(self._choices[0].name, settings.rectification)
         self._subscriptions: list[Subscription[Any]] = [
-            self._subscribe_images(group),
             node.create_subscription(
-                CameraInfo, "camera_info", self._on_camera_info, qos.sensor_stream(5), callback_group=group
+                CameraInfo, info, self._on_camera_info, qos.sensor_stream(5), callback_group=group
             ),
-            node.create_subscription(Odometry, "odom", self._on_odometry, qos.sensor_stream(), callback_group=group),
             *self._subscribe_depth(),
             *mounting.subscribe(node, group, lambda problem: statistics.fail("transforms", problem)),
         ]
+        self._look: Timer | None = None
+        if len(self._choices) > 1:
+            self._look = node.create_timer(
+                LOOK_EVERY_S, self._look_for_images, group, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            )
 
     @property
-    def odometry_frame(self) -> str:
-        """The fixed frame that odometry names; empty until it arrives."""
+    def topic(self) -> str:
+        """Full name of the image topic."""
+        return self.heard.topic
+
+    @property
+    def intrinsics(self) -> CameraIntrinsics | None:
+        """The calibration of the newest image; None where none fits it."""
         with self._lock:
-            return self._odometry_frame
+            return self._intrinsics
+
+    @property
+    def uncalibrated(self) -> str:
+        """Why the newest image has no calibration; empty where it has one, or nothing is known."""
+        with self._lock:
+            return self._uncalibrated
+
+    @property
+    def topics(self) -> list[str]:
+        """Everything that is listened to, in words."""
+        names = [f"{self.topic} ({self.message_type})", self.calibration.topic]
+        return [*names, *(subscription.topic_name for subscription in self._subscriptions[1:])]
 
     def close(self) -> None:
         """Ends the subscriptions."""
         if self._depth is not None:
             self._depth.close()
-        for subscription in self._subscriptions:
+        if self._look is not None:
+            self._node.destroy_timer(self._look)
+        for subscription in (self._image_subscription, *self._subscriptions):
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
@@ -125,22 +171,27 @@ class CameraInput:
             ImageError: If the message is damaged or its image cannot be used.
         """
         try:
-            message = deserialize_message(arrival.data, self._class)
+            message = deserialize_message(arrival.data, _CLASSES[arrival.type])
         # rclpy raises exceptions of its C library, which have no public common class.
         except Exception as error:
-            raise ImageError(f"a message on {self.topic} is not a valid {self.message_type}: {error}") from error
+            raise ImageError(f"a message on {self.topic} is not a valid {arrival.type}: {error}") from error
         stamp_ns = stamp_of(message.header)
-        pose = self._odometry.pose_at(stamp_ns, odometry_timeout_s)
+        pose = self._odometry.pose_at(stamp_ns, odometry_timeout_s, message.header.frame_id)
+        image = decode_image(message, arrival.type, sensor_bits=self._settings.sensor_bits)
+        self._tell_bits(message, arrival.type)
+        intrinsics, uncalibrated = self._image_calibration.at(image.shape[1], image.shape[0])
         with self._lock:
-            intrinsics, base_frame = self._intrinsics, self._base_frame
+            self._intrinsics, self._uncalibrated = intrinsics, uncalibrated
+        self._say_once(self._image_calibration.notes)
         return Frame(
             stamp_ns=stamp_ns,
-            image=decode_image(message, self.message_type),
+            image=image,
             frame_id=message.header.frame_id,
             intrinsics=intrinsics,
             pose=pose,
-            t_base_camera=self._mounting.pose(base_frame, message.header.frame_id),
+            t_base_camera=self._mounting.pose(self._odometry.base_frame, message.header.frame_id),
             depth=self._depth_at(stamp_ns, odometry_timeout_s),
+            uncalibrated=uncalibrated,
         )
 
     def _subscribe_depth(self) -> list[Subscription[Any]]:
@@ -150,7 +201,12 @@ class CameraInput:
         group = MutuallyExclusiveCallbackGroup()
         return [
             self._node.create_subscription(
-                Image, "depth", self._on_depth, qos.sensor_stream(8), callback_group=group, raw=True
+                Image,
+                self._settings.depth_topic,
+                self._on_depth,
+                qos.sensor_stream(8),
+                callback_group=group,
+                raw=True,
             )
         ]
 
@@ -173,63 +229,78 @@ class CameraInput:
             self._statistics.fail("depth", f"a depth image cannot be used: {error}")
             return None
 
-    def _subscribe_images(self, group: MutuallyExclusiveCallbackGroup) -> Subscription[Any]:
+    def _subscribe_images(self, topic: ImageTopic) -> Subscription[Any]:
         try:
-            return self._node.create_subscription(
-                self._class,
-                self.topic,
-                self._on_image,
+            subscription = self._node.create_subscription(
+                _CLASSES[topic.type],
+                topic.name,
+                partial(self._on_image, topic.type),
                 self.qos,
-                callback_group=group,
+                callback_group=self._group,
                 raw=True,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         except (RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"an override qos_overrides.{self.topic}.subscription.* does not fit ({error}): "
+                f"an override qos_overrides.{topic.name}.subscription.* does not fit ({error}): "
                 "history is keep_last or keep_all, reliability is reliable or best_effort, depth is a number"
             ) from error
+        self.heard, self.message_type = Heard(topic.name), topic.type
+        return subscription
 
-    def _on_image(self, data: bytes) -> None:
-        self.last_arrival_s = time.monotonic()
+    def _look_for_images(self) -> None:
+        """Moves to the kind of images that somebody publishes; what has arrived once is not left any more."""
+        if self.heard.received:
+            assert self._look is not None
+            self._look.cancel()
+            return
+        found = published(self._node, self._choices)
+        if found is None or found == (self.topic, self.message_type):
+            return
+        # First: Fast DDS refuses a second type on a topic.
+        self._node.destroy_subscription(self._image_subscription)
+        try:
+            self._image_subscription = self._subscribe_images(found)
+        except ConfigError as error:
+            self._node.get_logger().error(str(error), throttle_duration_sec=WARN_EVERY_S)
+            return
+        self._node.get_logger().info(f"listening to {self.topic} ({self.message_type}), which is published")
+
+    def _on_image(self, message_type: str, data: bytes) -> None:
+        self.heard.note()
         self._statistics.count("received")
         try:
             stamp_ns = stamp_of_serialized(data)
         except ImageError as error:
             self._statistics.fail("damaged", str(error))
             return
-        if counted_as := _COUNTED_AS.get(self._slot.offer(stamp_ns, Arrival(data, self.last_arrival_s))):
+        arrival = Arrival(data, message_type, time.monotonic())
+        if counted_as := _COUNTED_AS.get(self._slot.offer(stamp_ns, arrival)):
             self._statistics.count(counted_as)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        intrinsics = intrinsics_of(message)
-        with self._lock:
-            self._intrinsics = intrinsics
-
-    def _on_odometry(self, message: Odometry) -> None:
+        self.calibration.note()
         try:
-            pose = pose_of(message, ODOMETRY)
-        except ValueError as error:
-            self._statistics.fail("odometry", f"odometry is no pose: {error}")
+            self._image_calibration.use(calibration_of(message))
+        except CalibrationError as error:
+            self._say_once((str(error),))
+
+    def _tell_bits(self, message: Any, msgtype: str) -> None:
+        """Says which bits of 16-bit samples the first image uses, where that is not all of them."""
+        if self._bits_told or self._settings.sensor_bits:
             return
-        with self._lock:
-            self._odometry_frame = message.header.frame_id
-            self._base_frame = message.child_frame_id.lstrip("/")
-        self._odometry.add(stamp_of(message.header), pose)
+        self._bits_told = True
+        bits = sensor_bits_of(message, msgtype)
+        if bits is not None and bits < MOST_BITS:
+            self._say_once((samples_note(self.topic, bits),))
 
-
-def image_topic(node: Node, image_transport: str) -> str:
-    """Returns the full name of the image topic.
-
-    As in image_transport, compressed images lie beside the raw topic: who remaps ``image`` to ``/cam/image_raw`` gets
-    ``/cam/image_raw/compressed``. A remapping of ``image/compressed`` itself goes first.
-    """
-    raw = node.resolve_topic_name("image")
-    if image_transport != "compressed":
-        return raw
-    name = node.resolve_topic_name("image/compressed")
-    remapped = name != node.resolve_topic_name("image/compressed", only_expand=True)
-    return name if remapped else f"{raw}/compressed"
+    def _say_once(self, sentences: Iterable[str]) -> None:
+        """Warns of what was assumed or refused about the camera."""
+        for sentence in sentences:
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self._statistics.fail("camera", sentence)
+                self._node.get_logger().warning(sentence)
 
 
 def stamp_of_serialized(data: bytes) -> int:

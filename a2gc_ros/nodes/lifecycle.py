@@ -1,48 +1,88 @@
-"""What every node of this package is: a lifecycle node that can start itself, and ends cleanly."""
+"""What every node of this package is: a guarded lifecycle node that can start itself, and ends cleanly."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import NodeNameNonExistentError
 from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 
 from a2gc_ros.nodes import qos
 from a2gc_ros.nodes.declared_parameters import DeclaredParameters
+from a2gc_ros.nodes.guards import WARN_EVERY_S, Guard, sentence
 from a2gc_ros.nodes.parameters import Parameter
 
-WARN_EVERY_S = 5.0
-"""Least seconds between two warnings from one line of code."""
+__all__ = ["WARN_EVERY_S", "SelfStartingNode", "run"]
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+FAILURE = TransitionCallbackReturn.FAILURE
+
+STEP_BACK_S = 10.0
+"""After it started itself, a node gives way for so long to a lifecycle manager that the middleware finds."""
+
+LOOK_EVERY_S = 0.5
 
 
 class SelfStartingNode(LifecycleNode):
     """A lifecycle node that configures and activates itself where its parameter ``autostart`` says so.
 
-    A subclass configures and activates, and says in :meth:`stop_working` and :meth:`let_go` how each is undone.
+    A subclass says in :meth:`configure` and :meth:`activate` what it does, in :meth:`stop_working` and :meth:`let_go`
+    how each is undone, and in :meth:`report` how it is. Every callback, of its own and of rclpy, is guarded.
 
     Args:
         name: Name of the node.
-        parameters: Its parameters, ``autostart`` among them.
+        parameters: Its parameters, ``autostart`` and ``diagnostics_period`` among them.
     """
 
     def __init__(self, name: str, parameters: Sequence[Parameter]) -> None:
+        # Before rclpy's constructor, which creates services and subscriptions of its own.
+        self.guard = Guard(self.get_logger)
         super().__init__(name)
         self.declared = DeclaredParameters(self, parameters)
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.refusal = ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.results())
+        self._report_timer = self._start_reporting()
+        self._started_by_itself = False
+        self._guard_transitions()
         self._autostart: Timer | None = None
+        self._step_back_until_s = 0.0
         if self.get_parameter("autostart").value:
             self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self.steady)
+
+    def configure(self) -> None:
+        """Makes ready whatever the parameters ask for.
+
+        Raises:
+            Exception: What does not fit; nothing may be left of the attempt but what :meth:`let_go` undoes.
+        """
+        raise NotImplementedError
+
+    def activate(self) -> None:
+        """Begins to work.
+
+        Raises:
+            Exception: What does not fit; nothing may be left of the attempt but what :meth:`stop_working` undoes.
+        """
+        raise NotImplementedError
 
     def stop_working(self) -> None:
         """Undoes activating; nothing to do is no error."""
@@ -52,9 +92,69 @@ class SelfStartingNode(LifecycleNode):
         """Undoes configuring; nothing to do is no error."""
         raise NotImplementedError
 
+    def report(self) -> Sequence[DiagnosticStatus]:
+        """Returns how the node's parts are, in whatever state it is."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> str:
+        """The state of the lifecycle, such as ``inactive``."""
+        return str(self._state_machine.current_state[1])
+
+    def create_subscription(self, msg_type: Any, topic: str, callback: Any, *rest: Any, **options: Any) -> Any:
+        """Subscribes as rclpy does, guarded."""
+        guarded = self.guard.callback(f"messages on {topic}", callback)
+        return super().create_subscription(msg_type, topic, guarded, *rest, **options)
+
+    def create_timer(self, timer_period_sec: float, callback: Any, *rest: Any, **options: Any) -> Timer:
+        """Starts a timer as rclpy does, guarded."""
+        guarded = self.guard.callback(f"timer {getattr(callback, '__name__', '')}", callback)
+        return super().create_timer(timer_period_sec, guarded, *rest, **options)
+
+    def create_service(self, srv_type: Any, srv_name: str, callback: Any, **options: Any) -> Any:
+        """Offers a service as rclpy does, guarded."""
+        return super().create_service(srv_type, srv_name, self.guard.service(srv_name, callback), **options)
+
+    def add_on_set_parameters_callback(self, callback: Any) -> None:
+        """Registers a check of parameters as rclpy does; one that fails refuses the change."""
+
+        def refuse(changes: Any) -> SetParametersResult:
+            try:
+                result: SetParametersResult = callback(changes)
+                return result
+            except Exception as error:
+                return SetParametersResult(successful=False, reason=self.guard.note("parameters", error))
+
+        super().add_on_set_parameters_callback(refuse)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Configures; whatever does not fit is refused with a sentence, and can be tried again."""
+        try:
+            self.configure()
+        except Exception as error:
+            self._undo(self.let_go)
+            return self._refuse(f"not configured: {sentence(error)}")
+        self.refusal = ""
+        self.declared.configured = True
+        self.destroy_timer(self._report_timer)
+        self._report_timer = self._start_reporting()
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Activates; whatever does not fit is refused with a sentence, and can be tried again."""
+        result = super().on_activate(state)
+        try:
+            self.activate()
+        except Exception as error:
+            self._undo(self.stop_working)
+            super().on_deactivate(state)
+            return self._refuse(f"not activated: {sentence(error)}")
+        self.refusal = ""
+        return result
+
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops working; what was configured stays."""
-        self.stop_working()
+        self._undo(self.stop_working)
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -75,25 +175,120 @@ class SelfStartingNode(LifecycleNode):
 
     def close(self) -> None:
         """Stops working and lets go, in whatever state the node is."""
-        self.stop_working()
+        self._undo(self.stop_working)
         self._unconfigure()
-
-    def publish_diagnostics(self, statuses: Sequence[DiagnosticStatus]) -> None:
-        """Publishes the states of the node's parts."""
-        message = DiagnosticArray(status=list(statuses))
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
 
     def _unconfigure(self) -> None:
         self.declared.configured = False
-        self.let_go()
+        self._undo(self.let_go)
+
+    def _undo(self, step: Callable[[], None]) -> None:
+        """Takes a step back; one that fails is told, and must not keep the next from being taken."""
+        try:
+            step()
+        except Exception as error:
+            self.guard.note(step.__name__, error)
+
+    def _refuse(self, reason: str) -> TransitionCallbackReturn:
+        self.refusal = reason
+        self.get_logger().error(reason)
+        return FAILURE
+
+    def _start_reporting(self) -> Timer:
+        return self.create_timer(self.get_parameter("diagnostics_period").value, self._report, clock=self.steady)
+
+    def _report(self) -> None:
+        message = DiagnosticArray(status=list(self.report()))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
 
     def _start_by_itself(self) -> None:
+        self._stop_starting()
+        # Somebody else may have been faster.
+        if self.state != "unconfigured" or self.trigger_configure() != SUCCESS:
+            return
+        self._started_by_itself = True
+        self._step_back_until_s = time.monotonic() + STEP_BACK_S
+        self._autostart = self.create_timer(LOOK_EVERY_S, self._look_for_manager, clock=self.steady)
+        if not self._has_manager():
+            self.trigger_activate()
+
+    def _look_for_manager(self) -> None:
+        """Steps back where a lifecycle manager is found, which may take the middleware some seconds."""
+        if not self._started_by_itself or time.monotonic() > self._step_back_until_s:
+            self._stop_starting()
+        elif self.state == "active" and self._has_manager():
+            self.trigger_deactivate()
+
+    def _stop_starting(self) -> None:
         if self._autostart is not None:
             self.destroy_timer(self._autostart)
             self._autostart = None
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+
+    def _has_manager(self) -> bool:
+        managers = self._managers()
+        if managers:
+            self._stop_starting()
+            self.get_logger().info(f"configured, and left to {', '.join(managers)} to activate")
+        return bool(managers)
+
+    def _managers(self) -> list[str]:
+        """Returns the nodes that are about to change this node's state, such as Nav2's lifecycle manager."""
+        wanted, found = f"{self.get_fully_qualified_name()}/change_state", []
+        for name, namespace in self.get_node_names_and_namespaces():
+            # Hidden ones are tools, such as a person's `ros2 lifecycle`.
+            if name.startswith("_"):
+                continue
+            # One that ends while it is asked for is none.
+            with suppress(NodeNameNonExistentError):
+                if any(client == wanted for client, _ in self.get_client_names_and_types_by_node(name, namespace)):
+                    found.append(f"{namespace.rstrip('/')}/{name}")
+        return found
+
+    def _guard_transitions(self) -> None:
+        """Puts this node's own answer before rclpy's, whose process ends on some distributions at a wrong request."""
+        for service in self.services:
+            if service.srv_name == f"{self.get_fully_qualified_name()}/change_state":
+                answer = partial(self._on_change_state, service.callback)
+                service.callback = self.guard.service("change_state", answer)
+
+    def _on_change_state(
+        self, answer: Callable[..., ChangeState.Response], request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Answers a lifecycle manager.
+
+        What this node did of itself, its manager finds done: the first one that configures a node which has configured
+        and activated itself gets it configured and not yet active, as it expects.
+        """
+        wanted, state = request.transition, self.state
+        label = wanted.label or _LABELS.get(wanted.id, f"transition {wanted.id}")
+        possible = dict(transition[:2] for transition in self._state_machine.available_transitions)
+        by_itself, self._started_by_itself = self._started_by_itself, False
+        if by_itself and label == "configure" and state in ("inactive", "active"):
+            self.get_logger().info("a lifecycle manager takes over from autostart")
+            response.success = state == "inactive" or self.trigger_deactivate() == SUCCESS
+        elif by_itself and label == "activate" and state == "active":
+            response.success = True
+        elif label in possible.values() if wanted.label else wanted.id in possible:
+            return answer(request, response)
+        else:
+            allowed = ", ".join(sorted(possible.values())) or "nothing"
+            self.get_logger().warning(
+                f"{label} was asked for while the node is {state}, and only {allowed} is possible"
+            )
+            response.success = False
+        return response
+
+
+_LABELS = {
+    Transition.TRANSITION_CONFIGURE: "configure",
+    Transition.TRANSITION_CLEANUP: "cleanup",
+    Transition.TRANSITION_ACTIVATE: "activate",
+    Transition.TRANSITION_DEACTIVATE: "deactivate",
+    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_INACTIVE_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_ACTIVE_SHUTDOWN: "shutdown",
+}
 
 
 def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], Executor]) -> None:

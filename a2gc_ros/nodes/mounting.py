@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from a2gc_ros.bags.messages import values_of
 from a2gc_ros.bags.pose_source import mounting
-from a2gc_ros.bags.transforms import TransformTree
+from a2gc_ros.bags.transforms import RecordedSamples, TransformTree
 from a2gc_ros.geometry import Pose
+from a2gc_ros.nodes.transforms import STATIC_TRANSFORMS, subscribe_static, transform_message
 
-STATIC_TRANSFORMS = "/tf_static"
+PATIENCE_S = 10.0
+"""So long who publishes /tf_static may take to say where the camera is, before an assumption takes its place."""
+
+SAME = 1e-6
+"""Metres, and entries of rotation matrices, by which two equal mountings may differ."""
 
 
 class CameraMounting:
@@ -25,18 +30,25 @@ class CameraMounting:
 
     Args:
         otherwise: ``t_base_camera`` where no chain of fixed transforms leads from the robot to the camera.
+        patience_s: Seconds to wait for such a chain where somebody publishes /tf_static; 0 for none.
+        on_moved: Told when the answer changes, since what was kept with the former one does not fit the new one.
     """
 
-    def __init__(self, otherwise: Pose) -> None:
+    def __init__(self, otherwise: Pose, patience_s: float = 0.0, on_moved: Callable[[], None] | None = None) -> None:
         self._otherwise = otherwise
-        self._tree = TransformTree()
+        self._patience_s = patience_s
+        self._on_moved = on_moved
+        self._tree = TransformTree(RecordedSamples)
         self._lock = threading.Lock()
+        self._begin_s = time.monotonic()
+        self._is_published: Callable[[], bool] = bool
+        self._given: Pose | None = None
+        self.source = "not asked yet"
 
     def subscribe(self, node: Node, group: CallbackGroup, on_error: Callable[[str], None]) -> list[Subscription[Any]]:
         """Listens to /tf_static; a ROS without tf2_msgs, such as the wheels, has no such topic to listen to."""
-        try:
-            message_type = importlib.import_module("tf2_msgs.msg").TFMessage
-        except ImportError:
+        message_type = transform_message()
+        if message_type is None:
             return []
 
         def on_message(message: Any) -> None:
@@ -46,14 +58,8 @@ class CameraMounting:
                 except ValueError as error:
                     on_error(f"{STATIC_TRANSFORMS} holds no pose: {error}")
 
-        # Latched: whoever comes late gets what was sent before.
-        latched = QoSProfile(
-            depth=100, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL
-        )
-        subscription = node.create_subscription(
-            message_type, STATIC_TRANSFORMS, on_message, latched, callback_group=group
-        )
-        return [subscription]
+        self._is_published = lambda: node.count_publishers(STATIC_TRANSFORMS) > 0
+        return [subscribe_static(node, message_type, on_message, group)]
 
     def add(self, edge: Any) -> None:
         """Adds a geometry_msgs/TransformStamped that never changes.
@@ -65,8 +71,8 @@ class CameraMounting:
         with self._lock:
             self._tree.add(edge.header.frame_id, edge.child_frame_id, 0, *values, static=True)
 
-    def pose(self, base_frame: str, camera_frame: str) -> Pose:
-        """Returns ``t_base_camera``.
+    def pose(self, base_frame: str, camera_frame: str) -> Pose | None:
+        """Returns ``t_base_camera``, or None while it may yet be told.
 
         Args:
             base_frame: Frame that odometry moves; empty where it did not name one.
@@ -74,4 +80,15 @@ class CameraMounting:
         """
         with self._lock:
             pose = mounting(self._tree, base_frame, camera_frame)
-        return self._otherwise if pose is None else pose
+        if pose is not None:
+            self.source = STATIC_TRANSFORMS
+        elif time.monotonic() - self._begin_s < self._patience_s and self._is_published():
+            self.source = f"awaited on {STATIC_TRANSFORMS}"
+            return None
+        else:
+            self.source = "camera_pose"
+            pose = self._otherwise
+        if self._given is not None and not np.allclose(pose, self._given, atol=SAME) and self._on_moved is not None:
+            self._on_moved()
+        self._given = pose
+        return pose

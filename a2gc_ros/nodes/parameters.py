@@ -12,6 +12,8 @@ from a2gc_ros.errors import ConfigError
 from a2gc_ros.extract.backends.catalogue import BackendChoice
 from a2gc_ros.extract.choose import PrecisionChoice
 from a2gc_ros.extract.engines.key import EngineOptions
+from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
+from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops.config import FEATURES, LoopConfig
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
@@ -91,11 +93,40 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("engine_cache", "", "Folder of TensorRT's engines; empty takes a2gc/engines in the user's cache folder."),
     Parameter("engine_workspace", 0, "Scratch memory for building an engine, in MiB; 0 sets no limit.", 0, 1000000),
     Parameter("dla_core", -1, "DLA core of a Jetson to run TensorRT on; -1 is the GPU.", -1, 7),
+    Parameter("image_topic", "image", "Topic of the images; remapping `image` does the same."),
     Parameter(
         "image_transport",
-        "raw",
-        "Which image topic is subscribed: image (raw) or image/compressed.",
-        choices=("raw", "compressed"),
+        "auto",
+        "Which images to subscribe: raw, compressed (beside the raw topic, under /compressed), or auto for those that "
+        "somebody publishes.",
+        choices=("auto", "raw", "compressed"),
+    ),
+    Parameter(
+        "camera_info_topic",
+        "",
+        "Topic of the calibration; empty takes the one beside the images, as image_transport has it, unless "
+        "`camera_info` is remapped.",
+    ),
+    Parameter("odom_topic", "odom", "Topic of the odometry; remapping `odom` does the same."),
+    Parameter(
+        "odometry_source",
+        "auto",
+        "Where the robot's poses come from: topic (odometry), tf, or auto for tf where nobody publishes the topic.",
+        choices=("auto", "topic", "tf"),
+    ),
+    Parameter(
+        "rectification",
+        "auto",
+        "Whether the images are raw or rectified, so which part of camera_info is theirs; auto takes it from the "
+        "topic's name, and raw where that says nothing.",
+        choices=RECTIFICATIONS,
+    ),
+    Parameter(
+        "sensor_bits",
+        0,
+        "How many of 16 bits the samples of mono16 and 16-bit mosaics use, 8 to 16; 0 takes what each image shows.",
+        0,
+        16,
     ),
     Parameter(
         "rate",
@@ -105,13 +136,19 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         1000.0,
         change="anytime",
     ),
-    Parameter("depth", False, "Subscribe to `depth`: depth images registered to the camera, for poses in metres."),
+    Parameter("depth", False, "Subscribe to depth images registered to the camera, for poses in metres."),
+    Parameter("depth_topic", "depth", "Topic of the depth images; remapping `depth` does the same."),
     Parameter("maps", (), "Place maps to relocalise against, .a2gc files, opened read only."),
     Parameter("live_map", "", "File in which this run's keyframes are kept; empty keeps them in memory."),
     Parameter("session_name", "", "Name of this run in the live map; empty takes the UTC time of the start."),
     Parameter("map_directory", "~/.ros/a2gc_maps", "Folder for relative map paths, in parameters and services alike."),
     Parameter("map_frame", "map", "Frame of relocalization_pose and of the loaded maps' poses."),
-    Parameter("odom_frame", "odom", "Frame of the markers where odometry names none."),
+    Parameter("odom_frame", "odom", "Fixed frame of the poses from /tf, and of the markers where odometry names none."),
+    Parameter(
+        "base_frame",
+        "",
+        "Frame that the poses from /tf move; empty takes base_link, base_footprint or, without either, the camera's.",
+    ),
     Parameter(
         "odometry_timeout",
         0.1,
@@ -180,15 +217,23 @@ class Settings:
     engine_cache: str
     engine_workspace: int
     dla_core: int
+    image_topic: str
     image_transport: str
+    camera_info_topic: str
+    odom_topic: str
+    odometry_source: str
+    rectification: Rectification
+    sensor_bits: int
     rate: float
     depth: bool
+    depth_topic: str
     maps: tuple[str, ...]
     live_map: str
     session_name: str
     map_directory: str
     map_frame: str
     odom_frame: str
+    base_frame: str
     odometry_timeout: float
     camera_pose: tuple[float, ...]
     bridges: tuple[str, ...]
@@ -207,6 +252,7 @@ class Settings:
             if problem := parameter.problem_with(values[parameter.name]):
                 raise ConfigError(problem)
         own: dict[str, Any] = {parameter.name: values[parameter.name] for parameter in _NODE_PARAMETERS}
+        CameraOptions(own["rectification"], own["sensor_bits"])
         detection = {setting.name: values[LOOP_PREFIX + setting.name] for setting in fields(LoopConfig)}
         for name, value in own.items():
             if isinstance(value, (list, array)):

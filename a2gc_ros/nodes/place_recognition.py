@@ -7,26 +7,27 @@ A lifecycle node. *Configuring* opens the model and the maps, and refuses with o
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.timer import Timer
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
 from a2gc_ros.bridges.bridge import Bridge, Recognised
 from a2gc_ros.bridges.choose import open_bridges
-from a2gc_ros.errors import A2gcError, ConfigError, ImageError
+from a2gc_ros.errors import A2gcError, ImageError
 from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes import watchdog
 from a2gc_ros.nodes.camera_input import Arrival, CameraInput
-from a2gc_ros.nodes.depth_buffer import DepthBuffer
-from a2gc_ros.nodes.diagnostics import camera_status, recogniser_status
+from a2gc_ros.nodes.diagnostics import camera_status, recogniser_status, status_message
+from a2gc_ros.nodes.input_status import LOOKS_AHEAD, Finding, InputReport
 from a2gc_ros.nodes.lifecycle import WARN_EVERY_S, SelfStartingNode, run
 from a2gc_ros.nodes.map_services import MapServices
-from a2gc_ros.nodes.mounting import CameraMounting
+from a2gc_ros.nodes.mounting import PATIENCE_S, CameraMounting
 from a2gc_ros.nodes.newest_slot import NewestSlot
-from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
+from a2gc_ros.nodes.odometry_input import OdometryInput
 from a2gc_ros.nodes.outputs import Outputs, Relocalized
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
 from a2gc_ros.nodes.pool_executor import PoolExecutor
@@ -47,7 +48,6 @@ class _Configured:
     outputs: Outputs
     bridges: list[Bridge]
     services: MapServices
-    diagnostics: Timer
     statistics: Statistics
     reported: Snapshot
 
@@ -57,9 +57,11 @@ class _Active:
     """What exists from activating to deactivating."""
 
     slot: NewestSlot[Arrival]
-    odometry: OdometryBuffer
+    odometry: OdometryInput
     camera: CameraInput
     worker: Worker[Arrival]
+    report: InputReport
+    told: dict[str, bytes] = field(default_factory=dict)
 
 
 class PlaceRecognition(SelfStartingNode):
@@ -75,19 +77,15 @@ class PlaceRecognition(SelfStartingNode):
         self._active: _Active | None = None
         self._newest_frame: Frame | None = None
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Opens the model and the maps; whatever does not fit is refused, and configuring can be tried again."""
+    def configure(self) -> None:
+        """Opens the model and the maps."""
+        settings = Settings.from_values(self.declared.values())
+        recogniser = Recogniser(settings)
         try:
-            settings = Settings.from_values(self.declared.values())
-            recogniser = Recogniser(settings)
-            try:
-                bridges = open_bridges(self, settings.bridges)
-            except A2gcError:
-                recogniser.close()
-                raise
-        except A2gcError as error:
-            self.get_logger().error(f"not configured: {error}")
-            return TransitionCallbackReturn.FAILURE
+            bridges = open_bridges(self, settings.bridges)
+        except BaseException:
+            recogniser.close()
+            raise
         statistics = Statistics()
         self._configured = _Configured(
             settings,
@@ -95,38 +93,35 @@ class PlaceRecognition(SelfStartingNode):
             Outputs(self, settings, recogniser),
             bridges,
             MapServices(self, recogniser, lambda: self._newest_frame),
-            self.create_timer(settings.diagnostics_period, self._report, clock=self.steady),
             statistics,
             statistics.snapshot(),
         )
-        self.declared.configured = True
         engine = recogniser.engine()
         self.get_logger().info(f"configured: {engine.model} on {engine.backend}; live map {engine.live_map}")
         for number, text in engine.maps.items():
             self.get_logger().info(f"map {number}: {text}")
-        return super().on_configure(state)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def activate(self) -> None:
         """Subscribes to the camera and starts to work."""
         configured = self._configured
         assert configured is not None
         settings = configured.settings
         slot = NewestSlot[Arrival](settings.rate)
-        odometry = OdometryBuffer()
-        result = super().on_activate(state)
+        # Images, calibration and odometry come in their order.
+        group = MutuallyExclusiveCallbackGroup()
+        patience_s = PATIENCE_S if settings.camera_pose == LOOKS_AHEAD else 0.0
+        mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose), patience_s, self._on_moved)
+        odometry = OdometryInput(self, settings, group, configured.statistics)
         try:
-            mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
-            depth = DepthBuffer() if settings.depth else None
-            camera = CameraInput(self, settings.image_transport, slot, odometry, mounting, configured.statistics, depth)
-        except ConfigError as error:
-            self.get_logger().error(f"not activated: {error}")
-            super().on_deactivate(state)
-            return TransitionCallbackReturn.FAILURE
+            camera = CameraInput(self, settings, slot, odometry, mounting, configured.statistics, group)
+        except BaseException:
+            odometry.close()
+            raise
         worker = Worker(slot, self._work, self._on_error)
-        self._active = _Active(slot, odometry, camera, worker)
+        report = InputReport(self, settings, camera, odometry, mounting)
+        self._active = _Active(slot, odometry, camera, worker, report)
         worker.start()
-        self.get_logger().info(f"active: listening to {camera.topic} ({camera.message_type})")
-        return result
+        self.get_logger().info(f"active: listening to {', '.join((*camera.topics, *odometry.topics))}")
 
     def stop_working(self) -> None:
         """Lets go of the camera; maps and counts stay."""
@@ -141,7 +136,6 @@ class PlaceRecognition(SelfStartingNode):
         configured, self._configured = self._configured, None
         self._newest_frame = None
         if configured is not None:
-            self.destroy_timer(configured.diagnostics)
             configured.services.close()
             for bridge in configured.bridges:
                 bridge.close()
@@ -159,7 +153,7 @@ class PlaceRecognition(SelfStartingNode):
         detection = configured.recogniser.process(frame)
         recognised = time.perf_counter()
         self._newest_frame = frame
-        relocalized = configured.outputs.publish(frame, detection, active.camera.odometry_frame)
+        relocalized = configured.outputs.publish(frame, detection, active.odometry.frame)
         if configured.bridges:
             self._tell_bridges(configured, frame, detection, relocalized)
         end = time.perf_counter()
@@ -205,20 +199,23 @@ class PlaceRecognition(SelfStartingNode):
             throttle_time_source_type=self.steady,
         )
 
-    def _report(self) -> None:
-        """Publishes diagnostics, and looks for the cause where no image arrives."""
+    def report(self) -> list[DiagnosticStatus]:
+        """Tells how the node is, and looks for the cause where no image arrives."""
         configured, active = self._configured, self._active
         if configured is None:
-            return
+            return []
         now, before = configured.statistics.snapshot(), configured.reported
         configured.reported = now
         topic, silence = "none", None
+        findings: dict[str, Finding] = {}
         if active is not None:
             # These two may be changed at any time; looking each time is simpler than being told.
             active.slot.rate = self.get_parameter("rate").value
             topic = active.camera.topic
-            silent_s = time.monotonic() - active.camera.last_arrival_s
-            if silent_s > self.get_parameter("silence_timeout").value:
+            silent_s, timeout_s = active.camera.heard.silent_s, self.get_parameter("silence_timeout").value
+            findings = active.report.findings(timeout_s)
+            self._tell(findings, active.told)
+            if silent_s > timeout_s:
                 silence = self._cause_of_silence(active.camera)
                 self.get_logger().warning(
                     f"no image for {silent_s:.0f} s: {silence}",
@@ -226,12 +223,32 @@ class PlaceRecognition(SelfStartingNode):
                     throttle_time_source_type=self.steady,
                 )
         name = self.get_fully_qualified_name()
-        self.publish_diagnostics(
-            [
-                camera_status(name, topic, now, before, silence),
-                recogniser_status(name, now, before, configured.recogniser.engine()),
-            ]
-        )
+        return [
+            camera_status(name, topic, now, before, silence),
+            recogniser_status(name, now, before, configured.recogniser.engine()),
+            *(
+                status_message(f"{name}: {part}", topic, found.level, found.sentence, found.values)
+                for part, found in findings.items()
+            ),
+        ]
+
+    def _tell(self, findings: Mapping[str, Finding], told: dict[str, bytes]) -> None:
+        """Logs what is missing for metres, and that it has come, once each."""
+        for part, found in findings.items():
+            before = told.get(part, DiagnosticStatus.OK)
+            told[part] = found.level
+            if found.level != before and found.level == DiagnosticStatus.OK:
+                self.get_logger().info(f"{part}: {found.sentence}")
+            elif found.level != before:
+                self.get_logger().warning(f"{part}: {found.sentence}")
+
+    def _on_moved(self) -> None:
+        configured = self._configured
+        if configured is not None:
+            self.get_logger().warning(
+                "the camera's place on the robot is told differently from before: a new session begins"
+            )
+            configured.recogniser.start_session()
 
     def _cause_of_silence(self, camera: CameraInput) -> str:
         return watchdog.cause_of_silence(

@@ -15,9 +15,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_ros.bags.message_types import ODOMETRY
@@ -47,7 +45,6 @@ class _Configured:
     outputs: GraphOutputs
     mounting: CameraMounting
     transforms: list[Subscription[Any]]
-    diagnostics: Timer
 
 
 @dataclass
@@ -78,27 +75,19 @@ class PoseGraphNode(SelfStartingNode):
         self._configured: _Configured | None = None
         self._active: _Active | None = None
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Checks the parameters; whatever does not fit is refused, and configuring can be tried again."""
-        try:
-            settings = GraphSettings.from_values(self.declared.values())
-        except A2gcError as error:
-            self.get_logger().error(f"not configured: {error}")
-            return TransitionCallbackReturn.FAILURE
+    def configure(self) -> None:
+        """Checks the parameters and offers the outputs."""
+        settings = GraphSettings.from_values(self.declared.values())
         mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
         transforms = mounting.subscribe(self, self._group, self._warn)
         outputs = GraphOutputs(self, settings.map_frame, publish_tf=settings.publish_tf)
-        timer = self.create_timer(settings.diagnostics_period, self._report, clock=self.steady)
-        self._configured = _Configured(settings, outputs, mounting, transforms, timer)
-        self.declared.configured = True
+        self._configured = _Configured(settings, outputs, mounting, transforms)
         if settings.publish_tf and not outputs.has_tf:
             self.get_logger().info("this ROS has no tf2_ros: map to odom goes to the topic map_to_odom only")
-        return super().on_configure(state)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def activate(self) -> None:
         """Begins a new graph."""
         assert self._configured is not None
-        result = super().on_activate(state)
         active = _Active(SlamSession(self._configured.settings.slam))
         self._active = active
         for message_type, topic, callback, quality in (
@@ -110,7 +99,6 @@ class PoseGraphNode(SelfStartingNode):
             )
         topics = " and ".join(subscription.topic_name for subscription in active.subscriptions)
         self.get_logger().info(f"active: listening to {topics}")
-        return result
 
     def stop_working(self) -> None:
         """Lets go of the topics; the graph ends."""
@@ -122,7 +110,6 @@ class PoseGraphNode(SelfStartingNode):
         """Lets go of the outputs and of /tf_static."""
         configured, self._configured = self._configured, None
         if configured is not None:
-            self.destroy_timer(configured.diagnostics)
             for subscription in configured.transforms:
                 self.destroy_subscription(subscription)
             configured.outputs.close()
@@ -188,6 +175,9 @@ class PoseGraphNode(SelfStartingNode):
                 active.waiting.append((closure, camera_frame))
                 continue
             t_base_camera = configured.mounting.pose(active.base_frame, camera_frame)
+            if t_base_camera is None:
+                active.waiting.append((closure, camera_frame))
+                continue
             active.session.add_closure(closure, t_base_camera)
             closed = True
         return closed
@@ -195,7 +185,8 @@ class PoseGraphNode(SelfStartingNode):
     def _warn(self, sentence: str) -> None:
         self.get_logger().warning(sentence, throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self.steady)
 
-    def _report(self) -> None:
+    def report(self) -> list[DiagnosticStatus]:
+        """Tells how the graph is."""
         active, configured = self._active, self._configured
         level, sentence, values = DiagnosticStatus.OK, "not active", {}
         if active is not None:
@@ -219,7 +210,7 @@ class PoseGraphNode(SelfStartingNode):
                 "new graphs begun": active.restarts,
             }
         name = f"{self.get_fully_qualified_name()}: graph"
-        self.publish_diagnostics([status_message(name, "gtsam", level, sentence, values)])
+        return [status_message(name, "gtsam", level, sentence, values)]
 
 
 def closure_of(candidate: LoopClosureCandidate) -> StampedClosure:

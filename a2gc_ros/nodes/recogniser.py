@@ -27,6 +27,8 @@ from a2gc_ros.placemap.records import Keyframe, Manifest
 
 IN_MEMORY = ":memory:"
 SOURCE = "live"
+MOST_CANDIDATES = 1000
+"""Keyframes that one request may ask for; room for all of them is made before any is found."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,17 @@ class Recogniser:
         extracted = time.perf_counter()
         with self._lock:
             if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns - JUMP_BACK_NS:
-                self._detector.start_session(self._session_name(), SOURCE)
+                self.start_session()
             self._last_stamp_ns = frame.stamp_ns
             detection = self._detector.process(frame, descriptor)
         detection.timings_ms["extract"] = (extracted - begin) * 1e3
         self.newest_descriptor = descriptor
         return detection
+
+    def start_session(self) -> None:
+        """Begins a new session in the live map: what comes does not go together with what was kept."""
+        with self._lock:
+            self._detector.start_session(self._session_name(), SOURCE)
 
     def relocalise(self, frame: Frame, most: int) -> list[LoopClosure]:
         """Compares one frame with the loaded maps, or with the live one where none is loaded, and keeps nothing.
@@ -113,7 +120,7 @@ class Recogniser:
             The most similar keyframes, best first. The geometric check was made for the first few.
         """
         config = self._settings.loop
-        wanted = most or config.k
+        wanted = min(most or config.k, MOST_CANDIDATES)
         descriptor = self.extractor.extract_one(frame.image)
         with self._lock:
             maps = list(enumerate(self._maps, 1)) or [(0, self.live_map)]

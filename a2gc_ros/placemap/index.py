@@ -14,8 +14,15 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.errors import BackendError
 from a2gc_ros.placemap.descriptors import DescriptorStore, Half
 from a2gc_ros.placemap.projection import Projection
+
+if not hasattr(faiss, "IndexRaBitQFastScan"):
+    raise BackendError(
+        f"the FAISS {faiss.__version__} in {faiss.__path__[0]} is too old for place maps, which need 1.13 or newer: "
+        "pip install 'faiss-cpu>=1.13'"
+    )
 
 Similarities = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]

@@ -128,6 +128,10 @@ class IntrinsicsLike(Protocol):
     def model(self) -> str:
         """ROS's name of the distortion model."""
 
+    @property
+    def rotation(self) -> npt.NDArray[Any] | None:
+        """From the lens's frame to the one that the images name, shape (3, 3); None where they are the same."""
+
 
 class FrameLike(Protocol):
     """A camera image with its stamp; :class:`a2gc_ros.images.frame.Frame` is one."""

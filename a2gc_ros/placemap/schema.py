@@ -182,8 +182,10 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
         MapError: If the file is missing, no place map, of a newer format, damaged, or not readable.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise MapError(f"{path} does not exist: build it with `a2gc map build`")
+    if not path.is_file():
+        raise MapError(f"{path} is no file: name the .a2gc file itself")
     connection: sqlite3.Connection | None = None
     try:
         connection = _connect_map(path, read_only)

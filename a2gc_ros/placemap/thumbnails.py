@@ -57,7 +57,7 @@ def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | None:
 
 
 def intrinsics_json(intrinsics: IntrinsicsLike | None) -> str | None:
-    """Writes a calibration as JSON with the keys width, height, matrix, distortion, model."""
+    """Writes a calibration as JSON: width, height, matrix, distortion, model, and rotation where there is one."""
     if intrinsics is None:
         return None
     fields: dict[str, Any] = {
@@ -67,4 +67,6 @@ def intrinsics_json(intrinsics: IntrinsicsLike | None) -> str | None:
         "distortion": np.asarray(intrinsics.distortion, dtype=np.float64).ravel().tolist(),
         "model": str(intrinsics.model),
     }
+    if intrinsics.rotation is not None:
+        fields["rotation"] = np.asarray(intrinsics.rotation, dtype=np.float64).reshape(3, 3).tolist()
     return json.dumps(fields, sort_keys=True)

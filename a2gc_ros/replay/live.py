@@ -32,6 +32,8 @@ class LiveOptions:
         compressed: Whether they are CompressedImage.
         odometry_topic: Topic of nav_msgs/Odometry; empty for none.
         info_topic: Topic of CameraInfo; empty for none.
+        transforms: Topics of transforms to play: where the camera sits on the robot, and the robot itself.
+        poses_from_transforms: Whether the robot's poses are among them, and not odometry's.
         start: First second of the recording.
         stop: First second no longer played.
         rate: How many times faster than recorded.
@@ -44,6 +46,8 @@ class LiveOptions:
     compressed: bool
     odometry_topic: str = ""
     info_topic: str = ""
+    transforms: tuple[str, ...] = ()
+    poses_from_transforms: bool = False
     start: float = 0.0
     stop: float | None = None
     rate: float = 1.0
@@ -117,6 +121,7 @@ def dds_profile() -> Path | None:
 def _write_parameters(options: LiveOptions, path: Path) -> Path:
     transport = "compressed" if options.compressed else "raw"
     parameters = {**options.parameters, "use_sim_time": True, "image_transport": transport}
+    parameters["odometry_source"] = "tf" if options.poses_from_transforms else "topic"
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}), encoding="utf-8")
     return path
 
@@ -140,6 +145,7 @@ def _recorder_command(options: LiveOptions, answers: Path, live_map: Path) -> li
 
 def _player_command(options: LiveOptions) -> list[str]:
     topics = [name for name in (options.image_topic, options.odometry_topic, options.info_topic) if name]
+    topics += options.transforms
     command = [sys.executable, "-m", "a2gc_ros.nodes.bag_player", str(options.bag), "--rate", str(options.rate)]
     # The node and the recorder: an image played before both listen would be missed by one of them.
     command += ["--wait", str(STARTUP_S), "--subscribers", "2"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
+from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.bags.topics import info_topic, pose_topic, truth_topic
 from a2gc_ros.errors import A2gcError, BagError
@@ -164,6 +165,8 @@ def _live(
         compressed=image.type.endswith("CompressedImage"),
         odometry_topic=odometry.name if odometry and odometry.type.endswith("Odometry") else "",
         info_topic=calibration.name if calibration else "",
+        transforms=tuple(topic.name for topic in recording.topics if topic.type == TRANSFORMS and topic.count),
+        poses_from_transforms=odometry is not None and odometry.type == TRANSFORMS,
         start=options.start or 0.0,
         stop=options.stop,
         rate=options.rate,

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from a2gc_ros.errors import BackendError
+from a2gc_ros.installation import pip_install
 
 BACKENDS = ("egl", "osmesa")
 ADVICE = (
@@ -35,7 +36,7 @@ def find_backend() -> str:
         import mujoco  # noqa: F401
     except ImportError as error:
         raise BackendError(
-            "The simulation needs MuJoCo, which is not installed; install it with: pip install 'a2gc_ros[sim]'"
+            f"The simulation needs MuJoCo, which is not installed; install it with: {pip_install('sim')}"
         ) from error
     wanted = os.environ.get("MUJOCO_GL", "").lower()
     for backend in (wanted,) if wanted in BACKENDS else BACKENDS:

@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.geometry import Pose
+from a2gc_ros.installation import pip_install
 
 try:
     import gtsam
 except ImportError as error:
     raise BackendError(
-        "the pose graph needs GTSAM, which is not installed; install it with: pip install 'a2gc_ros[slam]'"
+        f"the pose graph needs GTSAM, which is not installed; install it with: {pip_install('slam')}"
     ) from error
 
 Matrix = npt.NDArray[np.float64]

@@ -48,5 +48,5 @@ def draw_correction(
             Line2D([], [], color=style.ACCENT, label="corrected"),
             Line2D([], [], color=style.RIGHT, linewidth=0.9, label="closures"),
         ]
-        figure.legend(handles=entries, loc="outside lower center", ncols=4)
+        style.legend_below(figure, entries, columns=4)
     return figure

@@ -41,7 +41,7 @@ def draw_precision_recall(
                 label=f"accepted closures: precision {p:.3f}, recall {r:.3f}",
             )
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02), title="Precision and recall")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=1)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=1)
     return figure
 
 

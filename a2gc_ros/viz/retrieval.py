@@ -81,7 +81,7 @@ def draw_retrievals(retrievals: Sequence[Retrieval], *, rows: int, answers: int,
             Patch(facecolor="none", edgecolor=colour, linewidth=3, label=label)
             for colour, label in ((style.RIGHT, "right answer"), (style.WRONG, "wrong answer"))
         ]
-        figure.legend(handles=frames, loc="outside lower center", ncols=2)
+        style.legend_below(figure, frames, columns=2)
     return figure
 
 

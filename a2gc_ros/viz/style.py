@@ -5,7 +5,7 @@ Colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,24 @@ def styled() -> Iterator[None]:
 def new_figure(width_in: float, height_in: float) -> Figure:
     """Makes a figure without pyplot, so that no display and no global state is involved."""
     return Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor="white")
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], *, columns: int, **settings: Any) -> None:
+    """Puts a legend under all axes of a figure.
+
+    Args:
+        figure: From :func:`new_figure`.
+        handles: What it explains.
+        columns: How many stand side by side.
+        settings: Others of matplotlib's legend.
+    """
+    if mpl.__version_info__[:2] >= (3, 7):
+        place: Any = "outside lower center"
+    else:
+        # Ubuntu 22.04 and 24.04 have older ones, where the room has to be taken by something else.
+        place = "lower center"
+        figure.supxlabel("\n" * -(-len(handles) // columns))
+    figure.legend(handles=handles, loc=place, ncol=columns, **settings)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -61,9 +61,7 @@ def draw_trajectory(
         )
         lifted.set(aspect="equal", title="Lifted by time: a line joins a place with itself")
         lifted.set_axis_off()
-        figure.legend(
-            handles=_legend(links, len(missed), len(keyframes)), loc="outside lower center", ncols=5, fontsize=11
-        )
+        style.legend_below(figure, _legend(links, len(missed), len(keyframes)), columns=5, fontsize=11)
     return figure
 
 

@@ -52,7 +52,8 @@ def test_reasons_are_bounded(message_writer: Any) -> None:
         for i in range(50):
             writer.image((1 + i) * SECOND, data=np.zeros(i, np.uint8))
     with open_recording(message_writer.path) as recording:
-        assert list(recording.frames()) == []
+        with pytest.raises(BagError, match=r"no usable image .*50 messages\): 30 x other reasons; 1 x /image: "):
+            list(recording.frames())
         assert recording.skips.total == 50
         assert len(recording.skips.reasons) == 21
         assert recording.skips.reasons["other reasons"] == 30
@@ -82,7 +83,14 @@ def test_padded_and_bigendian_messages_are_read(message_writer: Any) -> None:
 
 @pytest.mark.parametrize(
     ("rotation", "position", "reason"),
-    [((0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "quaternion"), ((0.0, 0.0, 0.0, 1.0), (np.nan, 0.0, 0.0), "not finite")],
+    [
+        ((0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "quaternion"),
+        ((0.0, 0.0, 0.0, np.nan), (0.0, 0.0, 0.0), "quaternion"),
+        ((0.0, 0.0, 0.0, 1e200), (0.0, 0.0, 0.0), "quaternion"),
+        ((0.0, 0.0, 0.0, 1.0), (np.nan, 0.0, 0.0), "not finite"),
+        ((0.0, 0.0, 0.0, 1.0), (1e200, 0.0, 0.0), "m away"),
+        ((0.0, 0.0, 0.0, 1.0), (0.0, -1e256, 0.0), "m away"),
+    ],
 )
 def test_bad_poses_are_counted(
     message_writer: Any, rotation: tuple[float, ...], position: tuple[float, ...], reason: str

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from a2gc_ros.bags.pose_source import transform_source
-from a2gc_ros.bags.transforms import TransformTree
+from a2gc_ros.bags.transforms import RecordedSamples, TransformTree
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import Pose, inverse, pose_from_xy_yaw, quaternion_of
 
@@ -30,7 +30,7 @@ def drift(t: float) -> Pose:
 @pytest.fixture
 def tree() -> TransformTree:
     """map > odom > base_link > (camera, arm), and a tree of its own: world > beacon."""
-    tree = TransformTree()
+    tree = TransformTree(RecordedSamples)
     tree.add("base_link", "/camera", 0, *parts(MOUNTED), static=True)
     tree.add("base_link", "arm", 0, *parts(ARM), static=True)
     tree.add("world", "beacon", 0, *parts(np.eye(4)), static=True)
@@ -77,7 +77,7 @@ def test_samples_may_come_after_a_lookup(tree: TransformTree) -> None:
 
 
 def test_a_loop_in_a_broken_tree_ends() -> None:
-    tree = TransformTree()
+    tree = TransformTree(RecordedSamples)
     tree.add("a", "b", 0, *parts(np.eye(4)), static=True)
     tree.add("b", "a", 0, *parts(np.eye(4)), static=True)
     assert tree.lookup("a", "nowhere", 0) is None
@@ -100,7 +100,7 @@ def test_frames_left_open_are_chosen(tree: TransformTree, fixed: str | None, bas
 
 
 def test_without_a_base_the_camera_moves() -> None:
-    tree = TransformTree()
+    tree = TransformTree(RecordedSamples)
     tree.add("world", "cam0", 0, *parts(np.eye(4)), static=False)
     source = transform_source(tree, None, None, "/cam0")
     assert source is not None

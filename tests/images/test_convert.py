@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import ImageError
-from a2gc_ros.images.convert import ENCODINGS, MAX_PIXELS, to_rgb
+from a2gc_ros.images.convert import ENCODINGS, MAX_PIXELS, sensor_bits, to_rgb
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 COLOURS = np.array([[RED, GREEN, BLUE, (9, 90, 200)]] * 2, dtype=np.uint8)
@@ -28,6 +28,9 @@ BYTES_PER_PIXEL = {
     "uyvy": 2,
     "yuv422_yuy2": 2,
     "yuyv": 2,
+    "yuy2": 2,
+    "rgba16": 8,
+    "bgra16": 8,
     **{f"bayer_{cell}16": 2 for cell in ("rggb", "bggr", "gbrg", "grbg")},
 }
 
@@ -37,7 +40,8 @@ def row_bytes(encoding: str, width: int) -> int:
 
 
 def rows(encoding: str, height: int) -> int:
-    return {"nv21": height * 3 // 2, "nv24": height * 3}.get(encoding, height)
+    shares = {"nv16": 2, "nv24": 3, **dict.fromkeys(("nv12", "nv21", "i420", "yv12"), 1.5)}
+    return int(height * shares.get(encoding, 1))
 
 
 def convert(pixels: np.ndarray, encoding: str, **overrides: object) -> np.ndarray:
@@ -66,6 +70,9 @@ def mosaic(rgb: np.ndarray, cell: str) -> np.ndarray:
         ("8UC4", np.dstack([COLOURS[..., ::-1], np.full((2, 4), 7, np.uint8)])),
         ("rgb16", COLOURS.astype(np.uint16) * 257),
         ("bgr16", COLOURS[..., ::-1].astype(np.uint16) * 257),
+        ("rgba16", np.dstack([COLOURS.astype(np.uint16) * 257, np.full((2, 4), 7, np.uint16)])),
+        ("bgra16", np.dstack([COLOURS[..., ::-1].astype(np.uint16) * 257, np.full((2, 4), 7, np.uint16)])),
+        ("RGB8", COLOURS),
     ],
 )
 def test_colours_arrive_in_their_channels(encoding: str, pixels: np.ndarray) -> None:
@@ -82,6 +89,25 @@ def test_mono16_is_scaled_and_rounded() -> None:
     grey = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = np.rint(grey * (255 / 65535)).astype(np.uint8)
     np.testing.assert_array_equal(convert(grey, "mono16")[..., 1], expected)
+
+
+@pytest.mark.parametrize(("most", "bits"), [(1023, 10), (1024, 12), (4095, 12), (4096, 14), (16384, 16), (0, 10)])
+@pytest.mark.parametrize("encoding", ["mono16", "bayer_rggb16"])
+def test_a_sensors_bits_are_told_by_the_brightest_sample(encoding: str, most: int, bits: int) -> None:
+    grey = np.zeros((4, 4), np.uint16)
+    grey[:] = most
+    message = {"height": 4, "width": 4, "encoding": encoding, "step": 8}
+    assert sensor_bits(grey.tobytes(), **message) == bits  # type: ignore[arg-type]
+    for said in (None, bits):
+        out = to_rgb(grey.tobytes(), bits=said, **message)  # type: ignore[arg-type]
+        assert (out == round(most * 255 / (2**bits - 1))).all()
+    assert to_rgb(grey.tobytes(), bits=16, **message).max() == round(most * 255 / 65535)  # type: ignore[arg-type]
+
+
+def test_only_a_sensors_samples_are_scaled_by_what_they_show() -> None:
+    dark = np.full((2, 2, 3), 1000, np.uint16)
+    assert sensor_bits(dark.tobytes(), height=2, width=2, encoding="rgb16", step=12) is None
+    assert convert(dark, "rgb16").max() == round(1000 * 255 / 65535)
 
 
 @pytest.mark.parametrize("cell", ["rggb", "bggr", "gbrg", "grbg"])
@@ -102,20 +128,28 @@ def yuv_limited(y: float, u: float, v: float) -> list[float]:
     ]
 
 
-@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv", "nv21", "nv24"])
+YUV = {
+    "yuv422": lambda y, u, v: [u, y, v, y] * 8,
+    "uyvy": lambda y, u, v: [u, y, v, y] * 8,
+    "yuv422_yuy2": lambda y, u, v: [y, u, y, v] * 8,
+    "yuyv": lambda y, u, v: [y, u, y, v] * 8,
+    "yuy2": lambda y, u, v: [y, u, y, v] * 8,
+    "nv12": lambda y, u, v: [y] * 16 + [u, v] * 4,
+    "nv16": lambda y, u, v: [y] * 16 + [u, v] * 8,
+    "nv21": lambda y, u, v: [y] * 16 + [v, u] * 4,
+    "nv24": lambda y, u, v: [y] * 16 + [u, v] * 16,
+    "i420": lambda y, u, v: [y] * 16 + [u] * 4 + [v] * 4,
+    "yv12": lambda y, u, v: [y] * 16 + [v] * 4 + [u] * 4,
+}
+
+
+@pytest.mark.parametrize("encoding", list(YUV))
 @pytest.mark.parametrize(
     ("y", "u", "v"), [(16, 128, 128), (235, 128, 128), (120, 100, 160), (90, 170, 110), (8, 128, 128)]
 )
 def test_yuv_is_bt601_with_limited_range(encoding: str, y: int, u: int, v: int) -> None:
-    order = {
-        "yuv422": [u, y, v, y] * 8,
-        "uyvy": [u, y, v, y] * 8,
-        "yuv422_yuy2": [y, u, y, v] * 8,
-        "yuyv": [y, u, y, v] * 8,
-        "nv21": [y] * 16 + [v, u] * 4,
-        "nv24": [y] * 16 + [u, v] * 16,
-    }[encoding]
-    step = 4 if encoding.startswith("nv") else 8
+    order = YUV[encoding](y, u, v)
+    step = 4 if encoding.startswith(("nv", "i4", "yv")) else 8
     out = to_rgb(bytes(order), height=4, width=4, encoding=encoding, step=step)
     expected = np.clip(yuv_limited(max(y, 16), u, v), 0, 255)
     np.testing.assert_allclose(out.reshape(-1, 3), np.tile(expected, (16, 1)), atol=1.5)
@@ -151,6 +185,12 @@ def test_padding_changes_nothing(encoding: str, size: tuple[int, int], padding: 
         luma, chroma = packed[:height], packed[height:].reshape(height, 2 * width)
         planes = [np.pad(luma, ((0, 0), (0, padding))), np.pad(chroma, ((0, 0), (0, 2 * padding)))]
         data = b"".join(plane.tobytes() for plane in planes)
+    elif encoding in ("i420", "yv12"):
+        # Here it is half as long.
+        padding *= 2
+        luma, chroma = packed[:height], packed[height:].reshape(height, width // 2)
+        planes = [np.pad(luma, ((0, 0), (0, padding))), np.pad(chroma, ((0, 0), (0, padding // 2)))]
+        data = b"".join(plane.tobytes() for plane in planes)
     else:
         data = np.pad(packed, ((0, 0), (0, padding)), constant_values=77).tobytes()
     padded = to_rgb(data, step=packed.shape[1] + padding, **message)  # type: ignore[arg-type]
@@ -160,7 +200,7 @@ def test_padding_changes_nothing(encoding: str, size: tuple[int, int], padding: 
     np.testing.assert_array_equal(padded, plain)
 
 
-@given(st.sampled_from([e for e in ENCODINGS if e.endswith("16")]), sizes, st.integers(0, 2**32 - 1))
+@given(st.sampled_from([e for e in ENCODINGS if e.endswith("16") and e != "nv16"]), sizes, st.integers(0, 2**32 - 1))
 def test_byte_order_changes_nothing(encoding: str, size: tuple[int, int], seed: int) -> None:
     height, width = size
     samples = np.random.default_rng(seed).integers(0, 65536, (height, row_bytes(encoding, width) // 2), np.uint16)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import time
 from pathlib import Path
 
 import cv2
@@ -112,6 +114,27 @@ def test_a_huge_image_is_refused_before_its_pixels_are_made() -> None:
     data[16:24] = (60_000).to_bytes(4, "big") * 2
     with pytest.raises(ImageError, match="60000x60000 has more than"):
         decode_compressed(bytes(data))
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_at_once() -> None:
+    """Each scan of a few bytes goes over the whole picture again."""
+    grown = bytearray(EXAMPLES["progressive"])
+    at = grown.rindex(b"\xff\xda")
+    scan = bytes(grown[at:-2])
+    begin = grown.index(b"\xff\xc2") + 5
+    grown[begin : begin + 4] = (8000).to_bytes(2, "big") * 2
+    data = bytes(grown[:-2]) + scan * 2000 + b"\xff\xd9"
+    start = time.monotonic()
+    with pytest.raises(ImageError, match=r"8000x8000 comes in 20\d\d scans"):
+        decode_compressed(data)
+    assert time.monotonic() - start < 1
+
+
+def test_cmyk_jpeg_becomes_rgb() -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="makes the picture")
+    file = io.BytesIO()
+    pillow.fromarray(picture()).convert("CMYK").save(file, "JPEG", quality=95)
+    assert np.abs(decode_compressed(file.getvalue()).astype(int) - picture()).mean() < 4
 
 
 @pytest.mark.parametrize("format", ["16UC1; compressedDepth png", "32FC1; compressedDepth", "16UC1; png compressed "])

@@ -19,15 +19,14 @@ from safetensors.numpy import load_file
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models import checkpoints
+from a2gc_ros.models.inverted_residuals import same_padding
 from a2gc_ros.models.mobilenetv2 import (
-    LAYERS,
     STRIDE_8,
     STRIDE_16,
     STRIDE_16_EXPANDED,
     STRIDE_32,
     STRIDE_32_EXPANDED,
     MobileNetV2,
-    same_padding,
 )
 from a2gc_ros.models.registry import build
 
@@ -166,8 +165,11 @@ def test_padding_is_that_of_tensorflow(side: int, stride: int, expected: tuple[i
 
 
 def test_the_table_of_layers_is_the_weights_table() -> None:
-    assert len(LAYERS) == 52
-    assert [(layer.inputs, layer.outputs) for layer in (LAYERS[0], LAYERS[18], LAYERS[51])] == [
+    assert len(MobileNetV2.LAYERS) == 52
+    assert [
+        (layer.inputs, layer.outputs)
+        for layer in (MobileNetV2.LAYERS[0], MobileNetV2.LAYERS[18], MobileNetV2.LAYERS[51])
+    ] == [
         (3, 32),
         (32, 192),
         (320, 1280),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.models.optimal_transport import asymmetric_transport, sinkhorn_transport, with_dustbin
+from a2gc_ros.models.optimal_transport import (
+    asymmetric_transport,
+    balanced_asymmetric_transport,
+    sinkhorn_transport,
+    with_dustbin,
+)
 
 
 def log_sum_exp(values: list[float]) -> float:
@@ -81,6 +87,26 @@ def test_temperature_divides_the_scores(temperature: float) -> None:
     scores = random_scores(1, 3, 8, seed=1, spread=1e-6 if temperature == 0 else 1.0)
     expected = torch.tensor([naive_asymmetric(scores[0].tolist(), temperature)], dtype=torch.float64)
     torch.testing.assert_close(asymmetric_transport(scores, temperature=temperature), expected, atol=1e-8, rtol=1e-8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=shapes)
+def test_without_a_dustbin_the_masses_are_even(shape: tuple[int, int, int, int]) -> None:
+    batch, clusters, more, seed = shape
+    tokens = clusters + more
+    scores = random_scores(batch, clusters - 1, tokens, seed=seed)
+    z = scores.numpy()
+    for _ in range(3):
+        z = ((z - np.log(np.exp(z).sum(2, keepdims=True))) + (z - np.log(np.exp(z).sum(1, keepdims=True)))) / 2
+    expected = np.exp(z) / np.exp(z).sum(2, keepdims=True) / clusters
+    expected = expected / expected.sum(1, keepdims=True) / tokens
+    plan = balanced_asymmetric_transport(scores).exp()
+    np.testing.assert_allclose(plan, expected, atol=1e-12)
+    mask = torch.ones(batch, tokens, dtype=torch.bool)
+    mask[:, -1] = False
+    masked = balanced_asymmetric_transport(scores, mask=mask).exp()
+    assert (masked[..., -1] == 0).all()
+    torch.testing.assert_close(masked[..., :-1], balanced_asymmetric_transport(scores[..., :-1]).exp())
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-pytest.importorskip("gtsam", reason="needs GTSAM: pip install 'a2gc_ros[slam]'")
+pytest.importorskip("gtsam", reason="needs GTSAM: pip install gtsam")
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.nodes.pose_graph_parameters import PARAMETERS, GraphSettings

@@ -84,3 +84,7 @@ class Probe:
             if answered.wait(timeout_s / tries):
                 return future.result()
         raise LostAnswerError(f"{name} does not answer")
+
+    def now_ns(self) -> int:
+        """Returns the present time as stamps carry it."""
+        return int(self.node.get_clock().now().nanoseconds)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 from places import START_NS, pose, view
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from ros_probe import wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -16,8 +20,10 @@ IMAGES = 10
 PERIOD_NS = 100_000_000
 
 
-def make_recording(path):
+def make_recording(path, *, mounted=False):
     with RecordingWriter(path) as writer:
+        if mounted:
+            writer.add_transform(START_NS, np.eye(4), parent="base_link", child="camera", static=True)
         for number in range(IMAGES):
             writer.add_odometry(START_NS + number * PERIOD_NS, pose(number), topic="/player_test/odom")
             writer.add_image(START_NS + number * PERIOD_NS, view(number), topic="/player_test/image")
@@ -67,6 +73,23 @@ def test_the_pace_is_kept(recording, play):
     assert slow.returncode == fast.returncode == 0
     # The recording lasts 0.9 s; both runs spend the same time on starting up.
     assert (halfway - begin) - (end - halfway) == pytest.approx(1.8, abs=1.0)
+
+
+def test_fixed_transforms_reach_who_listens_late_and_who_begins_in_the_middle(tmp_path, probe, ros_environment):
+    """As a bag without offered qualities of service has them: one message, at its begin."""
+    transforms = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, from a distribution or make venv")
+    path = make_recording(tmp_path / "drive.mcap", mounted=True)
+    command = [sys.executable, "-m", "a2gc_ros.nodes.bag_player", str(path), "--start", "0.5", "--rate", "0.2"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as player:
+        wait_for(lambda: probe.node.count_publishers("/player_test/image"), "the player")
+        time.sleep(1.5)
+        latched = QoSProfile(depth=10, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        heard: list[object] = []
+        listener = probe.node.create_subscription(transforms.TFMessage, "/tf_static", heard.append, latched)
+        message = wait_for(lambda: heard, "the fixed transforms")[0]
+        player.terminate()
+    probe.node.destroy_subscription(listener)
+    assert [(edge.header.frame_id, edge.child_frame_id) for edge in message.transforms] == [("base_link", "camera")]
 
 
 @pytest.mark.parametrize(

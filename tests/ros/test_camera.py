@@ -182,8 +182,17 @@ def test_compressed_images_are_read_beside_the_remapped_topic(start_node, probe)
     send_and_wait(node, publisher, compressed_message(view(2), next_stamp()))
 
 
+@pytest.mark.parametrize("name", ["image/compressed", "image"])
+def test_images_are_found_in_the_transport_that_is_published(start_node, probe, name):
+    node = start_node().wait_until_active()
+    assert f"listening to {node.topic('image')} (sensor_msgs/msg/Image), {node.topic('camera_info')}" in node.log
+    publisher = probe.publisher(CompressedImage, node.topic(name))
+    node.wait_for_log(rf"listening to {node.topic(name)} \(sensor_msgs/msg/CompressedImage\), which is published")
+    send_and_wait(node, publisher, compressed_message(view(0), next_stamp()))
+
+
 def test_a_topic_nobody_publishes_and_the_wrong_transport_are_named(start_node, probe):
-    node = start_node(silence_timeout=0.5, diagnostics_period=0.2).wait_until_active()
+    node = start_node(image_transport="raw", silence_timeout=0.5, diagnostics_period=0.2).wait_until_active()
     topic = node.topic("image")
     node.wait_for_log(f"nobody publishes {topic}: start the camera, or remap `image`")
     wrong = probe.publisher(CompressedImage, topic)

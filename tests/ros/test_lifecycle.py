@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, SHUTDOWN, new_namespace
 from ros_probe import wait_for
 from thumbnail_model import HEIGHT, WIDTH
 
@@ -52,7 +54,7 @@ def test_values_given_at_the_start_are_refused_one_by_one_until_they_fit(start_n
         ("rate", -1.0, "parameter rate out of range min: 0.0, max: 1000.0"),
         ("rate", float("nan"), "parameter rate out of range"),
         ("loop.threshold", 1.5, "parameter loop.threshold out of range min: -1.0, max: 1.0"),
-        ("image_transport", "theora", "parameter image_transport is 'theora' but must be one of raw, compressed"),
+        ("image_transport", "theora", "parameter image_transport is 'theora' but must be one of auto, raw, compressed"),
         ("camera_pose", [1.0, 2.0], "parameter camera_pose needs 6 numbers"),
         ("autostart", True, "read-only"),
         ("threads", "many", "Wrong parameter type"),
@@ -104,6 +106,54 @@ def test_it_goes_up_and_down_and_up_again_and_ends_cleanly(start_node):
     assert node.state() == "finalized"
     assert node.stop(signal.SIGINT) == 0
     assert "Traceback" not in node.log
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "possible"),
+    [
+        ([], "unconfigured", {CONFIGURE, SHUTDOWN["unconfigured"]}),
+        ([CONFIGURE], "inactive", {CLEANUP, ACTIVATE, SHUTDOWN["inactive"]}),
+        ([CONFIGURE, ACTIVATE], "active", {DEACTIVATE, SHUTDOWN["active"]}),
+        ([SHUTDOWN["unconfigured"]], "finalized", set()),
+    ],
+)
+def test_requests_that_the_state_does_not_allow_are_refused(start_node, probe, steps, state, possible):
+    node = start_node(autostart=False)
+    for step in steps:
+        assert node.change(step)
+    assert node.state() == state
+    for number in {*range(12), 50, 60, 97, 98, 99, 200, 255} - possible:
+        assert not node.change(number), number
+    for label in ("destroy", "transition_success", "transition_error", "nonsense", "a" * 4096):
+        request = ChangeState.Request(transition=Transition(label=label))
+        assert not probe.call(ChangeState, f"{node.name}/change_state", request).success, label
+    assert node.state() == state
+    assert "Traceback" not in node.log
+    assert node.stop() == 0
+
+
+def test_a_manager_takes_over_from_a_node_that_started_itself(start_node):
+    """As Nav2's does: configure, look whether it is inactive, activate, look whether it is active."""
+    node = start_node().wait_until_active()
+    assert node.change(CONFIGURE)
+    assert node.state() == "inactive"
+    node.wait_for_log("a lifecycle manager takes over from autostart|left to /probe to activate")
+    assert node.change(ACTIVATE)
+    assert node.state() == "active"
+    assert not node.change(CONFIGURE)
+    assert node.state() == "active"
+    assert node.log.count("configured: thumbnail") == 1
+
+
+def test_a_node_that_has_a_manager_leaves_activating_to_it(start_node, probe):
+    namespace = new_namespace()
+    probe.node.create_client(ChangeState, f"{namespace}/place_recognition/change_state")
+    node = start_node(namespace)
+    node.wait_for_log("configured, and left to /probe to activate")
+    wait_for(lambda: node.state() == "inactive", "a step back")
+    assert node.change(CONFIGURE)
+    assert node.change(ACTIVATE)
+    assert node.state() == "active"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip("gtsam", reason="needs GTSAM: pip install 'a2gc_ros[slam]'")
+pytest.importorskip("gtsam", reason="needs GTSAM: pip install gtsam")
 
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path

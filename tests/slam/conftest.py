@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-pytest.importorskip("gtsam", reason="needs GTSAM: pip install 'a2gc_ros[slam]'")
+pytest.importorskip("gtsam", reason="needs GTSAM: pip install gtsam")
 
 from a2gc_ros import geometry
 from a2gc_ros.bags.trajectory import Trajectory

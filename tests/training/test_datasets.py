@@ -123,7 +123,7 @@ def test_a_csv_has_numbers_and_words(walk_csv: Path) -> None:
         ("path,place\n", "has a header but no rows"),
         ("", "its header is empty"),
         ("path,place\nmissing.png,1\n", r"line 2, names 'missing\.png', which is not in"),
-        ("path,place\na.png\n", "line 2, does not have 2 fields"),
+        ("path,place\na.png\n", "line 2 has 1 cells where the header has 2"),
     ],
 )
 def test_a_damaged_csv_is_refused(tmp_path: Path, write_image: Any, content: str, sentence: str) -> None:

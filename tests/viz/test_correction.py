@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'a2gc_ros[viz]'")
+pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
 
 from a2gc_ros.viz import style
 from a2gc_ros.viz.correction import draw_correction

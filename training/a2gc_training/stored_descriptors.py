@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from a2gc_ros.evaluation.describe import describe
 from a2gc_ros.evaluation.store import default_folder
 from a2gc_ros.extract import Extractor
+from a2gc_ros.progress import CountColumn, Progress
 from a2gc_training.data.tables import ImageTable
 
-_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+_COLUMNS = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeRemainingColumn())
 
 
 class TableImages:

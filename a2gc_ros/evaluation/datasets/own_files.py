@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from a2gc_ros.delimited import read_records
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.layout import read_text
@@ -16,6 +15,7 @@ from a2gc_ros.evaluation.datasets.object_arrays import read_row_lists
 from a2gc_ros.evaluation.datasets.utm_folders import positions_in
 from a2gc_ros.evaluation.images import FileImages, find_images
 from a2gc_ros.evaluation.truth import ListedTruth, RadiusTruth, Truth
+from a2gc_ros.geometry import MAX_COORDINATE_M
 
 _X = ("x", "x_m", "easting", "utm_east")
 _Y = ("y", "y_m", "northing", "utm_north")
@@ -72,10 +72,13 @@ def _truth(
                 f"{len(asked)} and {len(searched)}."
             )
         return f"as {path.name} lists", ListedTruth(rows)
-    table = list(csv.DictReader(io.StringIO(read_text(path, "the ground truth"))))
-    columns = set(table[0]) if table else set()
+    try:
+        header, rows_read = read_records(read_text(path, "the ground truth"))
+    except ValueError as error:
+        raise DatasetError(f"{path}, {error}; correct the row.") from error
+    columns = set(header)
     if {"query", "database"} <= columns:
-        return f"as {path.name} lists", _pairs(path, table, searched, asked)
+        return f"as {path.name} lists", _pairs(path, rows_read, searched, asked)
     x, y, yaw = (next((column for column in choices if column in columns), None) for choices in (_X, _Y, _YAW))
     if "image" not in columns or x is None or y is None:
         raise DatasetError(
@@ -83,7 +86,7 @@ def _truth(
             "query and database."
         )
     wanted = [x, y, *([yaw] if yaw else [])]
-    poses = {row["image"]: _numbers(path, row, wanted) for row in table}
+    poses = {row["image"]: _numbers(path, number, row, wanted) for number, row in rows_read}
     theirs, ours = _posed(path, poses, asked), _posed(path, poses, searched)
     if not yaw:
         return within, RadiusTruth(theirs, ours, metres)
@@ -92,13 +95,17 @@ def _truth(
     return right, RadiusTruth(theirs[:, :2], ours[:, :2], metres, headings, degrees)
 
 
-def _numbers(path: Path, row: dict[str, str], columns: list[str]) -> list[float]:
+def _numbers(path: Path, number: int, row: dict[str, str], columns: list[str]) -> list[float]:
     try:
-        return [float(row[column]) for column in columns]
-    except (TypeError, ValueError):
+        values = [float(row[column]) for column in columns]
+    except ValueError:
+        values = []
+    # A position in metres beyond all measure would overflow where its square is taken.
+    if not values or not all(abs(value) <= MAX_COORDINATE_M for value in values):
         raise DatasetError(
-            f"{path}, image {row['image']}: {', '.join(columns)} must be numbers; correct the row."
-        ) from None
+            f"{path}, line {number}, image {row['image']}: {', '.join(columns)} must be numbers; correct the row."
+        )
+    return values
 
 
 def _posed(path: Path, poses: dict[str, list[float]], images: FileImages) -> NDArray[np.float64]:
@@ -110,11 +117,11 @@ def _posed(path: Path, poses: dict[str, list[float]], images: FileImages) -> NDA
     return np.array([poses[name] if name in poses else poses[Path(name).name] for name in images.names])
 
 
-def _pairs(path: Path, table: list[dict[str, str]], searched: FileImages, asked: FileImages) -> ListedTruth:
+def _pairs(path: Path, table: list[tuple[int, dict[str, str]]], searched: FileImages, asked: FileImages) -> ListedTruth:
     rows: list[list[int]] = [[] for _ in asked.names]
     of_query = {name: row for row, name in enumerate(asked.names)}
     of_database = {name: row for row, name in enumerate(searched.names)}
-    for number, pair in enumerate(table, start=2):
+    for number, pair in table:
         for name, known, images in ((pair["query"], of_query, asked), (pair["database"], of_database, searched)):
             if name not in known:
                 raise DatasetError(

@@ -11,6 +11,7 @@ from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.runtime import Precision, Runtime
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.installation import pip_install
 
 FileBackendName = Literal[
     "tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"
@@ -27,7 +28,7 @@ class FileBackend:
         packages: What it needs to import.
         module: Ours, below ``a2gc_ros.extract``.
         runtime: The class in it.
-        install: What installs it, for an error's last words.
+        extra: Of a2gc_ros, with what it needs from pip.
         gpu: Whether it runs on an NVIDIA GPU.
         in_auto: Whether ``auto`` considers it.
     """
@@ -35,7 +36,7 @@ class FileBackend:
     packages: tuple[str, ...]
     module: str
     runtime: str
-    install: str
+    extra: str
     gpu: bool = False
     in_auto: bool = True
 
@@ -46,21 +47,21 @@ FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
         ("tensorrt", "cuda.bindings.runtime"),
         "engines.tensorrt",
         "TensorRtRuntime",
-        "`pip install a2gc_ros[tensorrt] tensorrt`; on a Jetson TensorRT comes with JetPack",
+        "tensorrt",
         gpu=True,
     ),
     "tensorrt-rtx": FileBackend(
         ("tensorrt_rtx", "cuda.bindings.runtime"),
         "engines.tensorrt_rtx",
         "TensorRtRtxRuntime",
-        "`pip install a2gc_ros[tensorrt-rtx]`",
+        "tensorrt-rtx",
         gpu=True,
     ),
     "onnxruntime-tensorrt": FileBackend(
         ("onnxruntime", "onnx"),
         "backends.onnxruntime_gpu",
         "OnnxRuntimeTensorRt",
-        "`pip install a2gc_ros[onnx-gpu]`",
+        "onnx-gpu",
         gpu=True,
         in_auto=False,
     ),
@@ -68,11 +69,11 @@ FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
         ("onnxruntime", "onnx"),
         "backends.onnxruntime_gpu",
         "OnnxRuntimeCuda",
-        "`pip install a2gc_ros[onnx-gpu]`",
+        "onnx-gpu",
         gpu=True,
     ),
-    "openvino": FileBackend(("openvino",), "backends.openvino", "OpenVinoRuntime", "`pip install a2gc_ros[openvino]`"),
-    "onnxruntime": FileBackend(("onnxruntime",), "backends.onnxruntime", "OnnxRuntime", "`pip install a2gc_ros[onnx]`"),
+    "openvino": FileBackend(("openvino",), "backends.openvino", "OpenVinoRuntime", "openvino"),
+    "onnxruntime": FileBackend(("onnxruntime",), "backends.onnxruntime", "OnnxRuntime", "onnx"),
 }
 
 
@@ -89,7 +90,10 @@ def load_backend(name: FileBackendName) -> Any:
         for package in backend.packages:
             importlib.import_module(package)
     except (ImportError, OSError) as error:
-        raise BackendError(f"{name} is not usable here ({error}); install it with {backend.install}.") from None
+        besides = "; TensorRT itself comes with JetPack, elsewhere by pip install tensorrt" * (name == "tensorrt")
+        raise BackendError(
+            f"{name} is not usable here ({error}); install it with: {pip_install(backend.extra)}{besides}"
+        ) from None
     return getattr(module, backend.runtime)
 
 

@@ -11,10 +11,11 @@ from functools import cache
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.gpu import OUT_OF_MEMORY, says_full
+from a2gc_ros.progress import CountColumn, Progress
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def build_engine(
     """
     stop = threading.Event()
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeElapsedColumn())
     with (
         Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
         ThreadPoolExecutor(1, thread_name_prefix="engine") as pool,

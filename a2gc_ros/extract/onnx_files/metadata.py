@@ -25,6 +25,9 @@ _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 _DIGEST = "a2gc.sha256"
 _DATA_NAME, _DATA_DIGEST = "a2gc.data", "a2gc.data_sha256"
 
+ADAPTED = "a2gc.adapted"
+"""Key of what a file says about the model that it was adapted from, and about the site; JSON."""
+
 Buffer = bytes | mmap.mmap
 
 
@@ -147,9 +150,19 @@ def data_file(path: Path) -> Path | None:
         WireError: The file is no ONNX model.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        name = parse(data).metadata.get(_DATA_NAME)
+    name = read_entry(path, _DATA_NAME)
     return None if name is None else path.parent / name
+
+
+def read_entry(path: Path, key: str) -> str | None:
+    """An entry of a model file's metadata, or None where it has none.
+
+    Raises:
+        WireError: The file is no ONNX model.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return parse(data).metadata.get(key)
 
 
 def _digest(graph: memoryview, spec: ModelSpec, beside: Mapping[str, str]) -> str:

@@ -19,7 +19,8 @@ from a2gc_ros.errors import BackendError, ModelError
 from a2gc_ros.extract.backends.catalogue import installed_file_backends
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
-from a2gc_ros.extract.onnx_files.metadata import describe
+from a2gc_ros.extract.onnx_files.head import WhiteningFit, name_pooled
+from a2gc_ros.extract.onnx_files.metadata import describe, encode_metadata
 from a2gc_ros.extract.pytorch.fold import fold
 from a2gc_ros.extract.quiet import quiet
 from a2gc_ros.extract.spec import ModelSpec
@@ -28,6 +29,7 @@ from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.inside import look_inside
 from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.models.vlad import VLAD
 
 ExportPrecision = Literal["fp32", "fp16"]
 
@@ -115,7 +117,7 @@ def export_onnx(
     checked = [*check_images(preprocessing), *images]
     if is_large:
         return _write_two(model, graph, out, spec, checked)
-    content = describe(graph.SerializeToString(), spec)
+    content = describe(graph.SerializeToString(), spec) + encode_metadata(_whitening_fit(model))
     del graph
     with written_beside(out, content) as draft:
         cosines = _accept(model, draft, out, spec, checked)
@@ -137,6 +139,14 @@ def _write_two(
         move_out(data, out.parent / data.name)
         move_out(draft, out)
     return Exported(out, spec, size, cosines, out.parent / data.name)
+
+
+def _whitening_fit(model: PlaceModel) -> dict[str, str]:
+    """What a fitted head says about itself in the metadata; nothing for others."""
+    if not isinstance(model.aggregator, VLAD):
+        return {}
+    fitted = model.aggregator.whitening
+    return WhiteningFit(int(fitted.samples), float(fitted.added), float(fitted.rest)).to_metadata()
 
 
 def _accept(
@@ -195,6 +205,7 @@ def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
     for node in model.graph.node:
         node.name = _readable_name(node)
     _turn_keys_last(model.graph)
+    name_pooled(model.graph)
     # Traces of this machine's source files are of no use in the file, and would make it differ between machines.
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
         del part.metadata_props[:]

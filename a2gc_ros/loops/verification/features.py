@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -42,6 +42,18 @@ class LocalFeatures:
     height: int
     spreads: npt.NDArray[np.float32] | None = None
     inverse_depths: npt.NDArray[np.float32] | None = None
+
+
+def chosen(features: LocalFeatures, which: npt.NDArray[np.bool_]) -> LocalFeatures:
+    """Returns some of the features, by a mask (N,)."""
+    spreads, inverse_depths = features.spreads, features.inverse_depths
+    return replace(
+        features,
+        points=features.points[which],
+        descriptors=features.descriptors[which],
+        spreads=None if spreads is None else spreads[which],
+        inverse_depths=None if inverse_depths is None else inverse_depths[which],
+    )
 
 
 class FeatureExtractor:

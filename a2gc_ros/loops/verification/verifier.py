@@ -53,7 +53,8 @@ class GeometricVerifier:
 
     def view_of_frame(self, frame: Frame) -> View:
         """Finds the features of a query frame."""
-        return view_of(self._finder.find(frame), frame.intrinsics, frame.pose, frame.t_base_camera)
+        features = self._finder.find(frame)
+        return view_of(features, frame.intrinsics, frame.pose, frame.t_base_camera, frame.uncalibrated)
 
     def view_of_keyframe(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
         """Returns a keyframe's features as the map keeps them, else those of its image; None when it has neither."""
@@ -91,7 +92,8 @@ class GeometricVerifier:
         if comparison.reason or fit is None or keyframe is None:
             return Verification(False, comparison.inliers, matches, reason=comparison.reason)
         if query.rays is None or keyframe.rays is None:
-            return Verification(True, comparison.inliers, matches, reason="no pose: a camera is not calibrated")
+            why = query.uncalibrated or keyframe.uncalibrated
+            return Verification(True, comparison.inliers, matches, reason=f"no pose: {why}")
         rays_a, rays_b = query.rays[comparison.pairs[:, 0]], keyframe.rays[comparison.pairs[:, 1]]
         motion = refine(rays_a, rays_b, fit.matrix, _tolerance(query, keyframe))
         # The refined motion is another one than the robust fit, and other matches agree with it.

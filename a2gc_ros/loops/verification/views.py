@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros import geometry
-from a2gc_ros.errors import ImageError, MapError
+from a2gc_ros.errors import CalibrationError, ImageError, MapError
 from a2gc_ros.geometry import Pose
+from a2gc_ros.images.calibration import same_shape
 from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.images.frame import CameraIntrinsics
 from a2gc_ros.loops.verification.camera import is_usable, normalised_points, parse_intrinsics
 from a2gc_ros.loops.verification.feature_coding import decode, encode
-from a2gc_ros.loops.verification.features import FeatureExtractor, LocalFeatures
+from a2gc_ros.loops.verification.features import FeatureExtractor, LocalFeatures, chosen
 from a2gc_ros.placemap import FeatureBlob, Keyframe, PlaceMap
 from a2gc_ros.placemap.records import FrameLike
 from a2gc_ros.placemap.thumbnails import LONGEST_SIDE, shrink
@@ -55,6 +56,7 @@ class View:
         t_odom_camera: Pose of the camera in the session's odometry frame; None where odometry or the camera's pose on
             the robot is unknown.
         mounting_missing: Whether odometry is known and only the camera's pose on the robot is not.
+        uncalibrated: Why there is no calibration; empty where there is.
         neighbours: Gives views of keyframes of the same session nearby; they are looked up when they are needed.
     """
 
@@ -64,6 +66,7 @@ class View:
     noise: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     t_odom_camera: Pose | None = None
     mounting_missing: bool = False
+    uncalibrated: str = ""
     neighbours: Callable[[], list[View]] = list
 
 
@@ -72,18 +75,42 @@ def view_of(
     intrinsics: CameraIntrinsics | None,
     t_odom_base: Pose | None = None,
     t_base_camera: Pose | None = None,
+    uncalibrated: str = "",
 ) -> View:
-    """Builds a view from features and what is known of their camera; a calibration that is none is left out."""
+    """Builds a view from features and what is known of their camera.
+
+    A calibration that is none, or of an image of another shape, is left out. Features to which a calibration gives no
+    direction are.
+
+    Args:
+        features: Of the image.
+        intrinsics: Calibration of the image at any size.
+        t_odom_base: Pose of the robot.
+        t_base_camera: Pose of the camera on it.
+        uncalibrated: Why there are no intrinsics, where that is known.
+    """
     scaled, rays, t_odom_camera = None, None, None
     noise = np.empty(0)
-    if intrinsics is not None and is_usable(intrinsics):
+    if intrinsics is None or not is_usable(intrinsics):
+        uncalibrated = uncalibrated or "a camera is not calibrated"
+    elif not same_shape((intrinsics.width, intrinsics.height), (features.width, features.height)):
+        uncalibrated = (
+            f"the calibration is of {intrinsics.width}x{intrinsics.height}, another shape than the image's "
+            f"{features.width}x{features.height}"
+        )
+    else:
         scaled = intrinsics.scaled_to(features.width, features.height)
         rays = normalised_points(features.points, scaled)
+        directed = np.asarray(np.isfinite(rays).all(axis=1))
+        if not directed.all():
+            features, rays = chosen(features, directed), rays[directed]
         spreads = np.ones(len(rays)) if features.spreads is None else features.spreads.astype(np.float64)
         noise = spreads * FEATURE_NOISE / float(scaled.matrix[0, 0])
+        uncalibrated = ""
     if t_odom_base is not None and t_base_camera is not None:
         t_odom_camera = t_odom_base @ t_base_camera
-    return View(features, scaled, rays, noise, t_odom_camera, t_odom_base is not None and t_base_camera is None)
+    mounting_missing = t_odom_base is not None and t_base_camera is None
+    return View(features, scaled, rays, noise, t_odom_camera, mounting_missing, uncalibrated)
 
 
 def for_detection(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -146,12 +173,12 @@ class KeyframeViews:
         try:
             features = self._features(place_map, keyframe_id)
             keyframe = place_map.keyframe(keyframe_id)
-            intrinsics = parse_intrinsics(keyframe.intrinsics_json)
+            intrinsics, problem = _calibration_of(keyframe)
         except (ImageError, MapError):
             return None
         if features is None:
             return None
-        view = view_of(features, intrinsics, keyframe.pose, keyframe.t_base_camera)
+        view = view_of(features, intrinsics, keyframe.pose, keyframe.t_base_camera, problem)
         return replace(view, neighbours=lambda: self._neighbours(place_map, keyframe))
 
     def _features(self, place_map: PlaceMap, keyframe_id: int) -> LocalFeatures | None:
@@ -165,6 +192,15 @@ class KeyframeViews:
     def _neighbours(self, place_map: PlaceMap, keyframe: Keyframe) -> list[View]:
         views = (self.get(place_map, number) for number in neighbours_of(place_map, keyframe))
         return [view for view in views if view is not None]
+
+
+def _calibration_of(keyframe: Keyframe) -> tuple[CameraIntrinsics | None, str]:
+    """Returns a keyframe's calibration; or why it has none."""
+    try:
+        intrinsics = parse_intrinsics(keyframe.intrinsics_json)
+    except CalibrationError as error:
+        return None, f"the map's camera has no calibration that can be read: {error}"
+    return intrinsics, "" if intrinsics is not None else "the map holds no calibration of its camera"
 
 
 def neighbours_of(place_map: PlaceMap, keyframe: Keyframe) -> list[int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
+from a2gc_ros.delimited import read_records
 from a2gc_ros.errors import DatasetError
 from a2gc_training.data.tables import FileReader, ImageTable, typed_column
 
@@ -58,11 +58,8 @@ def read_image_csv(file: Path, root: Path | None = None, path_column: str = "pat
     """
     root = file.parent if root is None else root
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            header = list(reader.fieldnames or ())
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        header, rows = read_records(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise DatasetError(f"The image list {file} cannot be read ({error}); check the path.") from error
     if path_column not in header:
         raise DatasetError(
@@ -70,13 +67,11 @@ def read_image_csv(file: Path, root: Path | None = None, path_column: str = "pat
         )
     if not rows:
         raise DatasetError(f"The image list {file} has a header but no rows; add one row per image.")
-    for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise DatasetError(f"The image list {file}, line {number}, does not have {len(header)} fields.")
+    for number, row in rows:
         if not (root / row[path_column]).is_file():
             raise DatasetError(
                 f"The image list {file}, line {number}, names {row[path_column]!r}, which is not in {root}; "
                 "correct the path or give the right `root`."
             )
-    columns = {name: typed_column([row[name] for row in rows]) for name in header if name != path_column}
-    return ImageTable(str(file), [row[path_column] for row in rows], FileReader(root), columns)
+    columns = {name: typed_column([row[name] for _, row in rows]) for name in header if name != path_column}
+    return ImageTable(str(file), [row[path_column] for _, row in rows], FileReader(root), columns)

@@ -1,0 +1,135 @@
+"""Images of a site: of a recording, a folder or a place map, each with what is known of when and where it was taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2gc_ros.adaptation.judging import Shot
+from a2gc_ros.bags import open_recording
+from a2gc_ros.errors import ConfigError, ImageError
+from a2gc_ros.evaluation.datasets.recordings import is_recording
+from a2gc_ros.images.decode import read_image
+from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap.schema import APPLICATION_ID
+from a2gc_ros.placemap.thumbnails import decode_jpeg
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+LEAST_STEP_S = 0.2
+"""Seconds between two images of a recording that are looked at: a camera gives more than it sees new."""
+
+Item = TypeVar("Item")
+
+SiteImage = tuple[NDArray[np.uint8], Shot]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read.
+
+    Attributes:
+        limit: Images at most, evenly spread.
+        topic: Image topic of a recording; None takes the only one.
+        pose_topic: Topic of its poses; None takes the best there is, empty takes none.
+        size: (height, width) beyond which pixels are of no use, or None.
+    """
+
+    limit: int
+    topic: str | None = None
+    pose_topic: str | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a path holds.
+
+    Attributes:
+        kind: recording, folder or map.
+        count: How many images :meth:`images` gives at most.
+        path: Where it lies.
+        reading: How it is read.
+        files: The images of a folder that are looked at.
+    """
+
+    kind: str
+    count: int
+    path: Path
+    reading: Reading
+    files: tuple[Path, ...] = ()
+
+    def images(self) -> Iterator[SiteImage]:
+        """Yields RGB images, uint8 (H, W, 3), run by run in the order of time; what cannot be decoded is left out."""
+        if self.kind == "recording":
+            return self._recorded()
+        return self._kept() if self.kind == "map" else self._filed()
+
+    def _recorded(self) -> Iterator[SiteImage]:
+        reading = self.reading
+        with open_recording(self.path) as recording:
+            step_s = max(LEAST_STEP_S, recording.duration / reading.limit)
+            frames = recording.frames(reading.topic, reading.pose_topic, info_topic="", max_size=reading.size)
+            due = None
+            for frame in frames:
+                # Due times stand on a grid, so that a camera of any rate gives the images it should.
+                if due is None or frame.stamp_ns >= due:
+                    due = max(frame.stamp_ns, due or 0) + round(step_s * 1e9)
+                    yield frame.image, Shot(0, frame.stamp_ns, frame.pose)
+
+    def _kept(self) -> Iterator[SiteImage]:
+        with PlaceMap.open(self.path, read_only=True) as place_map:
+            keyframes = place_map.keyframes()
+            for keyframe in sorted(_spread(keyframes, self.reading.limit), key=lambda k: (k.session_id, k.stamp_ns)):
+                jpeg = place_map.image(keyframe.id)
+                image = None if jpeg is None else decode_jpeg(jpeg)
+                if image is not None:
+                    yield image, Shot(keyframe.session_id, keyframe.stamp_ns, keyframe.pose)
+
+    def _filed(self) -> Iterator[SiteImage]:
+        for path in self.files:
+            try:
+                yield read_image(path, max_size=self.reading.size), Shot(0, None, None)
+            except ImageError:
+                continue
+
+
+def open_source(path: Path, reading: Reading) -> Source:
+    """Finds out what a path holds.
+
+    Raises:
+        ConfigError: It holds no images.
+        BagError: It is a recording that cannot be read, or without the topic.
+        MapError: It is a place map that cannot be read.
+    """
+    if path.is_file() and _is_place_map(path):
+        with PlaceMap.open(path, read_only=True) as place_map:
+            return Source("map", min(len(place_map), reading.limit), path, reading)
+    if path.exists() and is_recording(path):
+        with open_recording(path) as recording:
+            count = min(recording.image_topic(reading.topic).count, reading.limit + 1)
+            most = int(recording.duration / LEAST_STEP_S) + 1
+            return Source("recording", min(count, most), path, reading)
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else []
+    if not files:
+        raise ConfigError(f"{path} is neither a recording, nor a place map, nor a folder of {', '.join(SUFFIXES)}.")
+    chosen = tuple(_spread(files, reading.limit))
+    return Source("folder", len(chosen), path, reading, chosen)
+
+
+def _is_place_map(path: Path) -> bool:
+    """Whether SQLite's header names our format; recordings may be SQLite files too."""
+    with path.open("rb") as file:
+        return file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def _spread(items: list[Item], limit: int) -> list[Item]:
+    """At most so many of the items, evenly spread."""
+    if len(items) <= limit:
+        return items
+    return [items[round(at)] for at in np.linspace(0, len(items) - 1, limit)]

@@ -1,0 +1,47 @@
+"""What the installed commands start: they say in one sentence what is not installed, where an import fails."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from a2gc_ros.errors import A2gcError
+from a2gc_ros.installation import what_is_missing
+
+
+def a2gc() -> None:
+    """Runs the command line tool."""
+    _run("a2gc", "a2gc_ros.cli.main")
+
+
+def place_recognition() -> None:
+    """Runs the place recognition node."""
+    _run("place_recognition", "a2gc_ros.nodes.place_recognition")
+
+
+def bag_player() -> None:
+    """Runs the bag player."""
+    _run("bag_player", "a2gc_ros.nodes.bag_player")
+
+
+def pose_graph() -> None:
+    """Runs the pose graph node."""
+    _run("pose_graph", "a2gc_ros.nodes.pose_graph")
+
+
+def _run(name: str, module: str) -> None:
+    try:
+        importlib.import_module(module).main()
+    except ImportError as error:
+        missing = what_is_missing(error)
+        if missing is None:
+            raise
+        sys.exit(_said(name, missing))
+    except A2gcError as error:
+        # Raised while importing, as where an installed package is too old.
+        sys.exit(_said(name, str(error)))
+
+
+def _said(name: str, sentence: str) -> int:
+    print(f"{name}: {sentence}", file=sys.stderr)
+    return 2

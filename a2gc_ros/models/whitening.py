@@ -1,0 +1,71 @@
+"""PCA-whitening as a layer that keeps what is needed to fit it again on other images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from a2gc_ros.errors import ModelError
+
+SHRINKAGE = 0.1
+"""Share of the mean variance that is added to the variance of every component."""
+
+
+class Whitening(nn.Module):
+    """(x - mean) @ projection, where the columns of the projection are principal components over their deviation.
+
+    A component of variance v is divided by √(v + s), s being `shrinkage` times the mean variance: the smallest ones
+    hold more rounding error than picture, and dividing by their own deviation alone would make it loud.
+
+    Args:
+        inputs: Dimensions K of what is whitened.
+        outputs: Components D that are kept, at most K.
+
+    Attributes:
+        mean: (K,).
+        projection: (K, D).
+        samples: Vectors that it was fitted on; 0 before.
+        added: s, the variance added to every component.
+        rest: Mean variance of the K - D components that were dropped; 0 where none was.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        if outputs > inputs:
+            raise ModelError(f"A whitening of {inputs} dimensions has no {outputs} components: ask for fewer.")
+        self.mean = nn.Parameter(torch.zeros(inputs))
+        self.projection = nn.Parameter(nn.init.orthogonal_(torch.empty(inputs, outputs)))
+        for name in ("samples", "added", "rest"):
+            self.register_buffer(name, torch.zeros(()))
+        self.samples: Tensor
+        self.added: Tensor
+        self.rest: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Vectors (N, K) to (N, D)."""
+        return (x - self.mean) @ self.projection
+
+    @torch.no_grad()
+    def fit(self, vectors: Tensor, *, shrinkage: float = SHRINKAGE) -> None:
+        """Sets mean and projection from vectors (N, K).
+
+        Raises:
+            ModelError: There are not more vectors than components.
+        """
+        outputs = self.projection.shape[1]
+        if len(vectors) <= outputs:
+            raise ModelError(
+                f"A whitening to {outputs} dimensions needs more than {outputs} images and views of them and got "
+                f"{len(vectors)}: give more or ask for fewer dimensions."
+            )
+        vectors = vectors.double()
+        mean = vectors.mean(dim=0)
+        centred = vectors - mean
+        variances, directions = torch.linalg.eigh(centred.T @ centred / (len(vectors) - 1))
+        variances, directions = variances.flip(0).clamp(min=0), directions.flip(1)
+        added = (shrinkage * variances.mean()).clamp(min=1e-12)
+        self.mean.copy_(mean)
+        self.projection.copy_(directions[:, :outputs] * (variances[:outputs] + added).rsqrt())
+        self.samples.fill_(len(vectors))
+        self.added.copy_(added)
+        self.rest.copy_(variances[outputs:].mean() if outputs < len(variances) else torch.zeros(()))

@@ -1,0 +1,108 @@
+"""The boundary between rclpy and this package: nothing that a callback raises gets past it, and all of it is told.
+
+An exception that reaches the executor ends the node. Whatever a message, a request, a file or a disk does, the node is
+to answer, count and go on.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import InvalidHandle
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from a2gc_ros.errors import A2gcError
+
+WARN_EVERY_S = 5.0
+"""Least seconds between two warnings from one line of code."""
+
+R = TypeVar("R")
+
+
+def sentence(error: BaseException) -> str:
+    """Says an exception in one sentence."""
+    if isinstance(error, A2gcError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return f"{error.strerror.lower()}{': ' if names else ''}{', '.join(names)}"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}{': ' if text else ''}{text}"
+
+
+class Guard:
+    """Keeps what callbacks raise from the executor, and counts it.
+
+    Args:
+        logger: Gives the node's logger, once it has one.
+    """
+
+    def __init__(self, logger: Callable[[], RcutilsLogger]) -> None:
+        self._logger = logger
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._lock = threading.Lock()
+        self._failed: Counter[str] = Counter()
+        self._last = ""
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """How often each callback failed, by its name."""
+        with self._lock:
+            return dict(self._failed)
+
+    @property
+    def last(self) -> str:
+        """The newest failure, in one sentence; empty before there is one."""
+        with self._lock:
+            return self._last
+
+    def callback(self, name: str, callback: Callable[..., R]) -> Callable[..., R | None]:
+        """Wraps the callback of a subscription or a timer: what fails is told, and the next one is tried."""
+        return self._wrap(name, callback, lambda _told, *_: None)
+
+    def service(self, name: str, callback: Callable[..., R]) -> Callable[..., R]:
+        """Wraps the callback of a service: where it fails, the answer says so."""
+
+        def refuse(told: str, _request: Any, response: Any) -> Any:
+            fields = response.get_fields_and_field_types()
+            if "success" in fields:
+                response.success = False
+            if "message" in fields:
+                response.message = told
+            return response
+
+        return self._wrap(name, callback, refuse)
+
+    def note(self, name: str, error: Exception) -> str:
+        """Counts and logs what went wrong under a name, and returns it as a sentence."""
+        told = sentence(error)
+        with self._lock:
+            self._failed[name] += 1
+            self._last = f"{name}: {told}"
+        self._logger().error(
+            f"{name}: {told}", throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self._steady
+        )
+        if not isinstance(error, (A2gcError, OSError)):
+            self._logger().debug("".join(traceback.format_exception(error)))
+        return told
+
+    def _wrap(self, name: str, callback: Callable[..., R], otherwise: Callable[..., Any]) -> Callable[..., R]:
+        @functools.wraps(callback)
+        def guarded(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except InvalidHandle:
+                # What it wanted to publish on was destroyed meanwhile.
+                return otherwise("the node is being reconfigured: ask again", *arguments)
+            except Exception as error:
+                return otherwise(self.note(name, error), *arguments)
+
+        return guarded
