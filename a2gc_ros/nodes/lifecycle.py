@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -181,6 +182,8 @@ class SelfStartingNode(LifecycleNode):
     def _unconfigure(self) -> None:
         self.declared.configured = False
         self._undo(self.let_go)
+        # Models are large, and whoever holds one in a cycle of references would hold it until Python looks for cycles.
+        gc.collect()
 
     def _undo(self, step: Callable[[], None]) -> None:
         """Takes a step back; one that fails is told, and must not keep the next from being taken."""

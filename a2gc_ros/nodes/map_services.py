@@ -1,4 +1,4 @@
-"""The node's services: save and load maps, recognise one image at once."""
+"""The node's services: save, load, unload and list maps, recognise one image at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 
-from a2gc_msgs.srv import LoadMap, Relocalize, SaveMap
+from a2gc_msgs.msg import LoadedMap
+from a2gc_msgs.srv import ListMaps, LoadMap, Relocalize, SaveMap, UnloadMap
 from a2gc_ros.bags.message_types import IMAGE
 from a2gc_ros.bags.messages import decode_image, stamp_of
 from a2gc_ros.errors import A2gcError, ImageError
@@ -34,6 +35,8 @@ class MapServices:
         self._services = [
             node.create_service(SaveMap, "~/save_map", self._save, callback_group=group),
             node.create_service(LoadMap, "~/load_map", self._load, callback_group=group),
+            node.create_service(UnloadMap, "~/unload_map", self._unload, callback_group=group),
+            node.create_service(ListMaps, "~/list_maps", self._list, callback_group=group),
             node.create_service(Relocalize, "~/relocalize", self._relocalize, callback_group=group),
         ]
 
@@ -41,6 +44,8 @@ class MapServices:
         """Ends the services."""
         for service in self._services:
             self._node.destroy_service(service)
+        # They hold this object, and with it the model, for as long as it holds them.
+        self._services.clear()
 
     def _save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
         try:
@@ -64,6 +69,35 @@ class MapServices:
         response.sessions = opened.sessions
         response.message = f"loaded {opened.keyframes} keyframes of {opened.sessions} sessions as map {opened.index}"
         return response
+
+    def _unload(self, request: UnloadMap.Request, response: UnloadMap.Response) -> UnloadMap.Response:
+        try:
+            path = self._recogniser.unload(request.map_index, request.path)
+        except A2gcError as error:
+            return self._refuse(response, "unload_map", error)
+        response.success = True
+        response.maps = self._maps()
+        response.message = f"let go of {path}, {len(response.maps) - 1} maps remain"
+        return response
+
+    def _list(self, _: ListMaps.Request, response: ListMaps.Response) -> ListMaps.Response:
+        response.maps = self._maps()
+        response.success = True
+        live, *loaded = response.maps
+        response.message = f"{live.keyframes} keyframes in the live map, {len(loaded)} maps are loaded"
+        return response
+
+    def _maps(self) -> list[LoadedMap]:
+        return [
+            LoadedMap(
+                map_index=opened.index,
+                path=opened.path,
+                uuid=opened.uuid,
+                keyframes=opened.keyframes,
+                sessions=opened.sessions,
+            )
+            for opened in self._recogniser.opened()
+        ]
 
     def _relocalize(self, request: Relocalize.Request, response: Relocalize.Response) -> Relocalize.Response:
         try:

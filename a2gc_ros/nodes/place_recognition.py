@@ -150,12 +150,13 @@ class PlaceRecognition(SelfStartingNode):
         begin = time.perf_counter()
         frame = active.camera.frame_of(arrival, configured.settings.odometry_timeout)
         decoded = time.perf_counter()
-        detection = configured.recogniser.process(frame)
-        recognised = time.perf_counter()
-        self._newest_frame = frame
-        relocalized = configured.outputs.publish(frame, detection, active.odometry.frame)
-        if configured.bridges:
-            self._tell_bridges(configured, frame, detection, relocalized)
+        with configured.recogniser.unchanged_maps():
+            detection = configured.recogniser.process(frame)
+            recognised = time.perf_counter()
+            self._newest_frame = frame
+            relocalized = configured.outputs.publish(frame, detection, active.odometry.frame)
+            if configured.bridges:
+                self._tell_bridges(configured, frame, detection, relocalized)
         end = time.perf_counter()
         for closure in detection.closures:
             configured.statistics.count("relocalizations" if closure.is_relocalization else "closures")

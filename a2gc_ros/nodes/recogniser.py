@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,15 +35,19 @@ MOST_CANDIDATES = 1000
 
 @dataclass(frozen=True)
 class Opened:
-    """A map that was loaded.
+    """A map that is worked with.
 
     Attributes:
-        index: The number its candidates carry.
+        index: The number its candidates carry; 0 is the live map.
+        path: The file; empty for a live map in memory.
+        uuid: Identity of the map.
         keyframes: How many keyframes it has.
         sessions: How many sessions they come from.
     """
 
     index: int
+    path: str
+    uuid: str
     keyframes: int
     sessions: int
 
@@ -74,8 +80,15 @@ class Recogniser:
         )
         self._live: PlaceMap | None = None
         try:
-            self._maps = [self._open(path) for path in settings.maps]
             self._live = self._open_live()
+            for path in settings.maps:
+                fresh = self._open(path)
+                try:
+                    self._refuse_again(fresh)
+                except MapError:
+                    fresh.close()
+                    raise
+                self._maps.append(fresh)
             self._detector = LoopDetector(
                 settings.loop, self._live, self._maps, session_name=self._session_name(), session_source=SOURCE
             )
@@ -108,6 +121,12 @@ class Recogniser:
         """Begins a new session in the live map: what comes does not go together with what was kept."""
         with self._lock:
             self._detector.start_session(self._session_name(), SOURCE)
+
+    @contextlib.contextmanager
+    def unchanged_maps(self) -> Iterator[None]:
+        """Keeps maps from being loaded and unloaded meanwhile, so that their numbers mean what they meant."""
+        with self._lock:
+            yield
 
     def relocalise(self, frame: Frame, most: int) -> list[LoopClosure]:
         """Compares one frame with the loaded maps, or with the live one where none is loaded, and keeps nothing.
@@ -192,14 +211,67 @@ class Recogniser:
         if not path:
             raise MapError("no path was given: name the .a2gc file to load")
         fresh = self._open(path)
-        with self._lock:
-            released = self._maps if instead else []
-            self._maps = [fresh] if instead else [*self._maps, fresh]
-            self._detector.use_maps(self._maps)
-            opened = Opened(len(self._maps), len(fresh), len(fresh.sessions()))
+        try:
+            with self._lock:
+                if not instead:
+                    self._refuse_again(fresh)
+                released = self._maps if instead else []
+                maps = [fresh] if instead else [*self._maps, fresh]
+                self._detector.use_maps(maps)
+                self._maps = maps
+                opened = _opened(len(maps), fresh)
+        except BaseException:
+            fresh.close()
+            raise
         for place_map in released:
             place_map.close()
         return opened
+
+    def unload(self, index: int, path: str) -> Path:
+        """Lets go of one loaded map; those with higher numbers move down by one.
+
+        Args:
+            index: Its number; 0 for the one that the path names.
+            path: Its file.
+
+        Returns:
+            The file.
+
+        Raises:
+            MapError: If no such map is loaded; nothing changes then.
+        """
+        with self._lock:
+            released = self._loaded(index, path)
+            maps = [place_map for place_map in self._maps if place_map is not released]
+            self._detector.use_maps(maps)
+            self._maps = maps
+        released.close()
+        return Path(released.path)
+
+    def opened(self) -> list[Opened]:
+        """Returns the live map and the loaded ones."""
+        with self._lock:
+            return [_opened(index, place_map) for index, place_map in enumerate((self.live_map, *self._maps))]
+
+    def _loaded(self, index: int, path: str) -> PlaceMap:
+        if index > len(self._maps):
+            raise MapError(f"there is no map {index}, {len(self._maps)} are loaded: `list_maps` tells which")
+        if index > 0:
+            return self._maps[index - 1]
+        if not path:
+            raise MapError("no map was named: give its number, or the path of its file")
+        target = self._settings.map_path(path)
+        for place_map in self._maps:
+            if place_map.is_file(target):
+                return place_map
+        raise MapError(f"{target} is not loaded: `list_maps` tells which maps are")
+
+    def _refuse_again(self, fresh: PlaceMap) -> None:
+        """Refuses a file that is searched already: each of its keyframes would be found twice."""
+        for number, place_map in enumerate((self.live_map, *self._maps)):
+            if place_map.is_file(fresh.path):
+                which = f"loaded as map {number}" if number else "the live map"
+                raise MapError(f"{fresh.path} is {which} already: it is searched as it is")
 
     def engine(self) -> Engine:
         """Returns what the recogniser works with, for the diagnostics."""
@@ -267,3 +339,8 @@ class Recogniser:
                 f"the folder of live_map, {path.parent}, cannot be made ({error.strerror}): choose another path"
             ) from error
         return PlaceMap.create(path, manifest)
+
+
+def _opened(index: int, place_map: PlaceMap) -> Opened:
+    path = "" if place_map.path == IN_MEMORY else place_map.path
+    return Opened(index, path, place_map.manifest.uuid, len(place_map), len(place_map.sessions()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import time
 
 import numpy as np
@@ -24,7 +25,7 @@ from ros_probe import wait_for
 from sensor_msgs.msg import CompressedImage, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
-from a2gc_msgs.srv import LoadMap, Relocalize, SaveMap
+from a2gc_msgs.srv import ListMaps, LoadMap, Relocalize, SaveMap, UnloadMap
 from a2gc_ros.bags import RecordingWriter
 from a2gc_ros.bags.messages import stamp_of
 from a2gc_ros.extract import open_extractor
@@ -245,11 +246,40 @@ def test_one_image_is_relocalised_at_once(second, probe, saved):
     assert "carries 3" in refused.message
 
 
-def test_maps_are_loaded_beside_each_other_and_in_place_of_each_other(second, saved, probe):
-    added = probe.call(LoadMap, f"{second.name}/load_map", LoadMap.Request(path=saved.path))
-    assert (added.success, added.map_index, added.keyframes, added.sessions) == (True, 2, len(STEPS), 1)
-    replaced = probe.call(LoadMap, f"{second.name}/load_map", LoadMap.Request(path=saved.path, replace=True))
+def test_maps_are_loaded_listed_and_unloaded_while_the_node_works(second, saved, probe):
+    def ask(service, **fields):
+        kind = {"load_map": LoadMap, "unload_map": UnloadMap, "list_maps": ListMaps}[service]
+        return probe.call(kind, f"{second.name}/{service}", kind.Request(**fields))
+
+    def paths():
+        return [(m.map_index, m.path, m.keyframes) for m in ask("list_maps").maps]
+
+    again = ask("load_map", path=saved.path)
+    assert not again.success
+    assert "is loaded as map 1 already" in again.message
+    copies = [str(second.folder / f"{name}.a2gc") for name in ("north", "south")]
+    for number, copy in enumerate(copies, 2):
+        shutil.copy(saved.path, copy)
+        added = ask("load_map", path=copy)
+        assert (added.success, added.map_index, added.keyframes, added.sessions) == (True, number, len(STEPS), 1)
+    live = (0, "", PLACES // 2)
+    assert paths() == [live, (1, saved.path, len(STEPS)), *((n, c, len(STEPS)) for n, c in enumerate(copies, 2))]
+    for fields, said in (
+        ({}, "no map was named"),
+        ({"map_index": 9}, "there is no map 9"),
+        ({"path": "east.a2gc"}, "is not loaded"),
+    ):
+        refused = ask("unload_map", **fields)
+        assert not refused.success
+        assert said in refused.message
+    gone = ask("unload_map", path="north.a2gc")
+    assert gone.success, gone.message
+    assert [(m.map_index, m.path) for m in gone.maps] == [(0, ""), (1, saved.path), (2, copies[1])]
+    assert ask("unload_map", map_index=1).success
+    assert paths() == [live, (1, copies[1], len(STEPS))]
+    replaced = ask("load_map", path=saved.path, replace=True)
     assert (replaced.success, replaced.map_index) == (True, 1)
+    assert paths() == [live, (1, saved.path, len(STEPS))]
 
 
 def test_compressed_images_give_closures_too_and_the_live_map_survives_kill(start_node, probe):

@@ -1,0 +1,84 @@
+"""Which time a message has: that of its header, or that of its arrival where the header's is of no use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
+
+PATIENCE = 3
+"""Messages in a row whose stamps are of no use, after which the header is given up; one or two are an accident."""
+
+
+class Stamps:
+    """Chooses the stamp of each message of one topic.
+
+    A stamp is of no use where it is zero or the one before again: a driver that does not fill it in.
+
+    Args:
+        topic: Full name of the topic, for the warning.
+        choice: ``header`` and ``arrival`` take that time always; ``auto`` takes the header's as long as it is of use.
+        now_ns: The node's clock.
+        warn: Told once what is wrong, and what is done about it.
+    """
+
+    def __init__(self, topic: str, choice: StampChoice, now_ns: Callable[[], int], warn: Callable[[str], None]) -> None:
+        self._topic = topic
+        self._choice = choice
+        self._now_ns = now_ns
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._before_ns: int | None = None
+        self._useless = 0
+        self._told = False
+        self._problem = ""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the newest stamps, in one sentence; empty where nothing is."""
+        with self._lock:
+            return self._problem
+
+    @property
+    def taken(self) -> str:
+        """Which time is taken at present: ``header`` or ``arrival``."""
+        with self._lock:
+            return "arrival" if self._takes_arrival() else "header"
+
+    def stamp_ns(self, header_ns: int) -> int | None:
+        """Returns the stamp to work with, or None where the message has none.
+
+        Args:
+            header_ns: What the header says.
+        """
+        with self._lock:
+            useless = header_ns == 0 or header_ns == self._before_ns
+            self._useless = self._useless + 1 if useless else 0
+            self._before_ns = header_ns
+            self._note("zero" if header_ns == 0 else "the same again and again")
+            told, self._told = self._told, self._told or bool(self._problem)
+            takes_arrival, problem = self._takes_arrival(), self._problem
+        if problem and not told:
+            self._warn(problem)
+        if takes_arrival:
+            return self._now_ns()
+        return None if useless else header_ns
+
+    def _takes_arrival(self) -> bool:
+        return self._choice == "arrival" or (self._choice == "auto" and self._useless >= PATIENCE)
+
+    def _note(self, how: str) -> None:
+        if self._choice == "arrival" or self._useless < PATIENCE:
+            self._problem = ""
+        elif self._choice == "auto":
+            self._problem = (
+                f"the stamps on {self._topic} are {how}, so the time of arrival is taken: have the driver stamp its "
+                "messages, or set stamps to arrival"
+            )
+        else:
+            self._problem = (
+                f"the stamps on {self._topic} are {how}, and such messages are passed over: have the driver stamp its "
+                "messages, or set stamps to auto"
+            )
