@@ -23,7 +23,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
-from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, sensor_bits_of, stamp_of
+from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, sensor_bits_of
 from a2gc_ros.errors import CalibrationError, ConfigError, ImageError
 from a2gc_ros.images.calibration import ImageCalibration
 from a2gc_ros.images.camera_options import MOST_BITS, samples_note
@@ -33,10 +33,11 @@ from a2gc_ros.nodes.depth_buffer import DepthBuffer
 from a2gc_ros.nodes.heard import Heard
 from a2gc_ros.nodes.lifecycle import WARN_EVERY_S
 from a2gc_ros.nodes.mounting import CameraMounting
-from a2gc_ros.nodes.newest_slot import NewestSlot, Offer
+from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS, NewestSlot, Offer
 from a2gc_ros.nodes.odometry_input import OdometryInput
 from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.run_statistics import Statistics
+from a2gc_ros.nodes.stamps import stamps_of
 from a2gc_ros.nodes.topic_names import ImageTopic, camera_info_topic, image_topics, published
 
 _CLASSES: dict[str, Any] = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
@@ -44,7 +45,7 @@ _LITTLE_ENDIAN = 1
 _COUNTED_AS = {
     Offer.REPLACED_OLDER: "skipped",
     Offer.TOO_SOON: "passed_over",
-    Offer.TOO_OLD: "passed_over",
+    Offer.TOO_OLD: "old",
 }
 
 
@@ -59,11 +60,13 @@ class Arrival:
     Attributes:
         data: The serialised message.
         type: Its message type.
+        stamp_ns: When it was taken.
         at_s: Monotonic time of its arrival.
     """
 
     data: bytes
     type: str
+    stamp_ns: int
     at_s: float
 
 
@@ -84,6 +87,7 @@ class CameraInput:
     Attributes:
         heard: What was heard of images.
         calibration: What was heard of the camera's calibration.
+        stamps: Chooses the time of each image.
 
     Raises:
         ConfigError: If an override of the quality of service is no such value.
@@ -108,6 +112,8 @@ class CameraInput:
         self._group = group
         self._depth = DepthBuffer() if settings.depth else None
         self._lock = threading.Lock()
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._newest_ns: int | None = None
         self._intrinsics: CameraIntrinsics | None = None
         self._uncalibrated = ""
         self._said: set[str] = set()
@@ -127,9 +133,7 @@ class CameraInput:
         ]
         self._look: Timer | None = None
         if len(self._choices) > 1:
-            self._look = node.create_timer(
-                LOOK_EVERY_S, self._look_for_images, group, clock=Clock(clock_type=ClockType.STEADY_TIME)
-            )
+            self._look = node.create_timer(LOOK_EVERY_S, self._look_for_images, group, clock=self._steady)
 
     @property
     def topic(self) -> str:
@@ -175,7 +179,7 @@ class CameraInput:
         # rclpy raises exceptions of its C library, which have no public common class.
         except Exception as error:
             raise ImageError(f"a message on {self.topic} is not a valid {arrival.type}: {error}") from error
-        stamp_ns = stamp_of(message.header)
+        stamp_ns = arrival.stamp_ns
         pose = self._odometry.pose_at(stamp_ns, odometry_timeout_s, message.header.frame_id)
         image = decode_image(message, arrival.type, sensor_bits=self._settings.sensor_bits)
         self._tell_bits(message, arrival.type)
@@ -246,6 +250,7 @@ class CameraInput:
                 "history is keep_last or keep_all, reliability is reliable or best_effort, depth is a number"
             ) from error
         self.heard, self.message_type = Heard(topic.name), topic.type
+        self.stamps = stamps_of(self._node, topic.name, self._settings)
         return subscription
 
     def _look_for_images(self) -> None:
@@ -270,13 +275,29 @@ class CameraInput:
         self.heard.note()
         self._statistics.count("received")
         try:
-            stamp_ns = stamp_of_serialized(data)
+            stamp_ns = self.stamps.stamp_ns(stamp_of_serialized(data))
         except ImageError as error:
             self._statistics.fail("damaged", str(error))
             return
-        arrival = Arrival(data, message_type, time.monotonic())
+        if stamp_ns is None:
+            self._statistics.count("old")
+            return
+        self._note_step_back(stamp_ns)
+        arrival = Arrival(data, message_type, stamp_ns, time.monotonic())
         if counted_as := _COUNTED_AS.get(self._slot.offer(stamp_ns, arrival)):
             self._statistics.count(counted_as)
+
+    def _note_step_back(self, stamp_ns: int) -> None:
+        before_ns, self._newest_ns = self._newest_ns, stamp_ns
+        if before_ns is None or stamp_ns >= before_ns - JUMP_BACK_NS:
+            return
+        self._statistics.count("stepped_back")
+        self._node.get_logger().warning(
+            f"the stamps on {self.topic} stepped back by {(before_ns - stamp_ns) / 1e9:.1f} s, so a new session "
+            "begins: a recording began again, or two cameras publish this topic",
+            throttle_duration_sec=WARN_EVERY_S,
+            throttle_time_source_type=self._steady,
+        )
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.calibration.note()

@@ -5,8 +5,8 @@ One sentence for each question, the same in the log and in the diagnostics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
@@ -14,6 +14,7 @@ from rclpy.node import Node
 from a2gc_ros.bags.message_types import CAMERA_INFO, ODOMETRY
 from a2gc_ros.images.frame import CameraIntrinsics
 from a2gc_ros.nodes.camera_input import CameraInput
+from a2gc_ros.nodes.diagnostics import Finding
 from a2gc_ros.nodes.heard import Heard
 from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.odometry_input import OdometryInput
@@ -44,21 +45,6 @@ class Stream:
     silent_s: float = 0.0
     publishers: int = 0
     elsewhere: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The answer to one question.
-
-    Attributes:
-        level: Of diagnostic_msgs/DiagnosticStatus.
-        sentence: The answer.
-        values: What it follows from.
-    """
-
-    level: bytes
-    sentence: str
-    values: Mapping[str, object] = field(default_factory=dict)
 
 
 def stream_of(node: Node, heard: Heard, message_type: str) -> Stream:
@@ -131,6 +117,7 @@ class PoseState:
         wanted: ``odometry_source``.
         expected: The frames that are looked for on /tf.
         lacks_transforms: Whether /tf is wanted and tf2_msgs is not installed.
+        stamps: What is wrong with the stamps of odometry; empty where nothing is.
         posed: Images that got a pose since the last report.
         unposed: Images that got none.
     """
@@ -141,6 +128,7 @@ class PoseState:
     wanted: str = "auto"
     expected: tuple[str, str] = ("odom", "base_link")
     lacks_transforms: bool = False
+    stamps: str = ""
     posed: int = 0
     unposed: int = 0
 
@@ -172,6 +160,8 @@ def judge_odometry(state: PoseState, timeout_s: float) -> Finding:
             return Finding(
                 DiagnosticStatus.STALE, f"{stream.topic} has stopped: {silence_of(stream, 'odom_topic')}", values
             )
+        if state.stamps:
+            return Finding(DiagnosticStatus.WARN, state.stamps, values)
         if state.unposed > state.posed:
             sentence = f"{stream.topic} does not reach the images' stamps, so {WITHOUT_ODOMETRY}: compare the clocks"
             return Finding(DiagnosticStatus.WARN, sentence, values)
@@ -227,6 +217,7 @@ class InputReport:
             settings.odometry_source,
             (settings.odom_frame, settings.base_frame or "base_link"),
             odometry.lacks_transforms,
+            odometry.stamps.problem,
             *(now - before for now, before in zip(counted, self._counted, strict=True)),
         )
         self._counted = counted

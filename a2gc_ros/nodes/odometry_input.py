@@ -19,6 +19,7 @@ from a2gc_ros.nodes.heard import Heard
 from a2gc_ros.nodes.odometry_buffer import OdometryBuffer
 from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.run_statistics import Statistics
+from a2gc_ros.nodes.stamps import stamps_of
 from a2gc_ros.nodes.transforms import TRANSFORMS, Transforms, open_transforms
 
 
@@ -36,6 +37,7 @@ class OdometryInput:
 
     Attributes:
         heard: What was heard of odometry on its topic.
+        stamps: Chooses the time of each message.
         posed: Images that got a pose.
         unposed: Images that got none.
     """
@@ -52,6 +54,7 @@ class OdometryInput:
         self._follows_transforms = settings.odometry_source == "tf"
         self.posed = self.unposed = 0
         self.heard = Heard(node.resolve_topic_name(settings.odom_topic))
+        self.stamps = stamps_of(node, self.heard.topic, settings)
         if settings.odometry_source != "tf":
             self._subscription = node.create_subscription(
                 Odometry, settings.odom_topic, self._on_odometry, qos.sensor_stream(), callback_group=group
@@ -153,4 +156,8 @@ class OdometryInput:
         with self._lock:
             self._frame = message.header.frame_id
             self._base_frame = message.child_frame_id.lstrip("/")
-        self._buffer.add(stamp_of(message.header), pose)
+        stamp_ns = self.stamps.stamp_ns(stamp_of(message.header))
+        if stamp_ns is None:
+            self._statistics.fail("odometry", f"odometry on {self.heard.topic} has no stamp of its own")
+            return
+        self._buffer.add(stamp_ns, pose)

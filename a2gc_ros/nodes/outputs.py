@@ -23,7 +23,8 @@ from a2gc_ros.nodes.debug_image import caption, image_message, side_by_side
 from a2gc_ros.nodes.markers import MarkerTrack
 from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.recogniser import Recogniser
-from a2gc_ros.nodes.relocalization import relocalize, spacing_around
+from a2gc_ros.nodes.relocalization import relocalize, spacing_around, why_without_pose
+from a2gc_ros.nodes.run_statistics import Statistics
 from a2gc_ros.placemap.thumbnails import decode_jpeg
 
 
@@ -47,10 +48,12 @@ class Outputs:
         node: The node that owns the publishers.
         settings: Its parameters.
         recogniser: Where keyframes come from.
+        statistics: Where relocalizations without a pose are counted.
     """
 
-    def __init__(self, node: LifecycleNode, settings: Settings, recogniser: Recogniser) -> None:
+    def __init__(self, node: LifecycleNode, settings: Settings, recogniser: Recogniser, statistics: Statistics) -> None:
         self._node = node
+        self._statistics = statistics
         self._recogniser = recogniser
         self._map_frame = settings.map_frame
         self._assumed_mounting = pose_from_xyz_rpy(settings.camera_pose)
@@ -88,15 +91,18 @@ class Outputs:
                 continue
             place_map = self._recogniser.place_map(closure.match.map_index)
             keyframe = place_map.keyframe(closure.match.keyframe_id)
-            if keyframe.pose is None:
-                continue
-            found = relocalize(
-                keyframe.pose,
-                mounted if keyframe.t_base_camera is None else keyframe.t_base_camera,
-                spacing_around(place_map, keyframe),
-                closure.verification,
-                mounted,
-            )
+            spacing_m = spacing_around(place_map, keyframe)
+            found = None
+            if keyframe.pose is not None:
+                found = relocalize(
+                    keyframe.pose,
+                    mounted if keyframe.t_base_camera is None else keyframe.t_base_camera,
+                    spacing_m,
+                    closure.verification,
+                    mounted,
+                )
+            if found is None:
+                self._say_why(why_without_pose(keyframe, spacing_m, closure.verification))
             if found is not None:
                 # A closure may be about an earlier image, held back until others agreed.
                 message = PoseWithCovarianceStamped(
@@ -106,6 +112,11 @@ class Outputs:
                 self._pose.publish(message)
                 return Relocalized(message, closure.probability)
         return None
+
+    def _say_why(self, reason: str) -> None:
+        """Counts a relocalization that told no pose; each reason is logged once."""
+        if self._statistics.without_pose(reason):
+            self._node.get_logger().warning(f"a relocalization told no pose: {reason}")
 
     def _note(self, frame: Frame, detection: Detection) -> None:
         if detection.keyframe_id is None:

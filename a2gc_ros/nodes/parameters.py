@@ -18,6 +18,8 @@ from a2gc_ros.loops.config import FEATURES, LoopConfig
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
 
+StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
+
 Change: TypeAlias = Literal["never", "unconfigured", "anytime"]
 
 
@@ -129,6 +131,13 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         16,
     ),
     Parameter(
+        "stamps",
+        "auto",
+        "Which time images and odometry have: header, arrival, or auto for the header's, and that of arrival where the "
+        "header's is zero or stands still.",
+        choices=get_args(StampChoice),
+    ),
+    Parameter(
         "rate",
         0.0,
         "Most images per second to work on, by header stamps; 0 works on every image.",
@@ -224,6 +233,7 @@ class Settings:
     odometry_source: str
     rectification: Rectification
     sensor_bits: int
+    stamps: str
     rate: float
     depth: bool
     depth_topic: str

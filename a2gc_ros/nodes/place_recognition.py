@@ -15,14 +15,25 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
 from a2gc_ros.bridges.bridge import Bridge, Recognised
 from a2gc_ros.bridges.choose import open_bridges
-from a2gc_ros.errors import A2gcError, ImageError
+from a2gc_ros.errors import ImageError, MapError
 from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes import watchdog
 from a2gc_ros.nodes.camera_input import Arrival, CameraInput
-from a2gc_ros.nodes.diagnostics import camera_status, recogniser_status, status_message
-from a2gc_ros.nodes.input_status import LOOKS_AHEAD, Finding, InputReport
+from a2gc_ros.nodes.diagnostics import (
+    ACTIVE,
+    Callbacks,
+    Finding,
+    judge_camera,
+    judge_map,
+    judge_memory,
+    judge_recognition,
+    not_listening,
+    status_message,
+)
+from a2gc_ros.nodes.guards import sentence
+from a2gc_ros.nodes.input_status import LOOKS_AHEAD, InputReport
 from a2gc_ros.nodes.lifecycle import WARN_EVERY_S, SelfStartingNode, run
 from a2gc_ros.nodes.map_services import MapServices
 from a2gc_ros.nodes.mounting import PATIENCE_S, CameraMounting
@@ -76,6 +87,7 @@ class PlaceRecognition(SelfStartingNode):
         self._configured: _Configured | None = None
         self._active: _Active | None = None
         self._newest_frame: Frame | None = None
+        self._callbacks_reported = Callbacks()
 
     def configure(self) -> None:
         """Opens the model and the maps."""
@@ -90,7 +102,7 @@ class PlaceRecognition(SelfStartingNode):
         self._configured = _Configured(
             settings,
             recogniser,
-            Outputs(self, settings, recogniser),
+            Outputs(self, settings, recogniser, statistics),
             bridges,
             MapServices(self, recogniser, lambda: self._newest_frame),
             statistics,
@@ -191,9 +203,9 @@ class PlaceRecognition(SelfStartingNode):
         configured = self._configured
         if configured is None:
             return
-        bad_image = isinstance(error, ImageError)
-        configured.statistics.fail("image" if bad_image else "recognition", str(error))
-        told = str(error) if isinstance(error, A2gcError) else f"{type(error).__name__}: {error}"
+        told = sentence(error)
+        reason = "image" if isinstance(error, ImageError) else "map" if isinstance(error, MapError) else "recognition"
+        configured.statistics.fail(reason, told)
         self.get_logger().warning(
             f"an image was skipped: {told}",
             throttle_duration_sec=WARN_EVERY_S,
@@ -201,37 +213,46 @@ class PlaceRecognition(SelfStartingNode):
         )
 
     def report(self) -> list[DiagnosticStatus]:
-        """Tells how the node is, and looks for the cause where no image arrives."""
-        configured, active = self._configured, self._active
-        if configured is None:
-            return []
-        now, before = configured.statistics.snapshot(), configured.reported
-        configured.reported = now
-        topic, silence = "none", None
-        findings: dict[str, Finding] = {}
-        if active is not None:
-            # These two may be changed at any time; looking each time is simpler than being told.
-            active.slot.rate = self.get_parameter("rate").value
-            topic = active.camera.topic
-            silent_s, timeout_s = active.camera.heard.silent_s, self.get_parameter("silence_timeout").value
-            findings = active.report.findings(timeout_s)
-            self._tell(findings, active.told)
-            if silent_s > timeout_s:
-                silence = self._cause_of_silence(active.camera)
-                self.get_logger().warning(
-                    f"no image for {silent_s:.0f} s: {silence}",
-                    throttle_duration_sec=WARN_EVERY_S,
-                    throttle_time_source_type=self.steady,
-                )
+        """Answers each question about the node, and looks for the cause where no image arrives."""
+        configured, active, state = self._configured, self._active, self.state
+        now = before = Snapshot()
+        engine = None
+        if configured is not None:
+            now, before = configured.statistics.snapshot(), configured.reported
+            configured.reported = now
+            engine = configured.recogniser.engine()
+        callbacks, earlier = Callbacks(self.guard.failed, self.guard.last), self._callbacks_reported
+        self._callbacks_reported = callbacks
+        findings = {
+            **(self._judge_inputs(active, now, before) if active is not None else _silent_inputs(state, now)),
+            "map": judge_map(state, engine, now, before),
+            "recognition": judge_recognition(state, self.refusal, now, before, callbacks, earlier),
+            "memory": judge_memory(engine),
+        }
+        hardware = engine.backend if engine is not None else ""
         name = self.get_fully_qualified_name()
         return [
-            camera_status(name, topic, now, before, silence),
-            recogniser_status(name, now, before, configured.recogniser.engine()),
-            *(
-                status_message(f"{name}: {part}", topic, found.level, found.sentence, found.values)
-                for part, found in findings.items()
-            ),
+            status_message(f"{name}: {part}", hardware, found.level, found.sentence, found.values)
+            for part, found in findings.items()
         ]
+
+    def _judge_inputs(self, active: _Active, now: Snapshot, before: Snapshot) -> dict[str, Finding]:
+        # These two may be changed at any time; looking each time is simpler than being told.
+        active.slot.rate = self.get_parameter("rate").value
+        timeout_s = self.get_parameter("silence_timeout").value
+        camera = active.camera
+        findings = active.report.findings(timeout_s)
+        self._tell(findings, active.told)
+        silent_s, silence = camera.heard.silent_s, None
+        if silent_s > timeout_s:
+            silence = self._cause_of_silence(camera)
+            self.get_logger().warning(
+                f"no image for {silent_s:.0f} s: {silence}",
+                throttle_duration_sec=WARN_EVERY_S,
+                throttle_time_source_type=self.steady,
+            )
+        seen = judge_camera(ACTIVE, camera.topic, now, before, silence, camera.stamps.problem, camera.stamps.taken)
+        return {"camera": seen, **findings}
 
     def _tell(self, findings: Mapping[str, Finding], told: dict[str, bytes]) -> None:
         """Logs what is missing for metres, and that it has come, once each."""
@@ -259,6 +280,12 @@ class PlaceRecognition(SelfStartingNode):
             watchdog.image_topics(self),
             str(watchdog.shipped_profile()),
         )
+
+
+def _silent_inputs(state: str, now: Snapshot) -> dict[str, Finding]:
+    """Returns the answers about the inputs of a node that listens to none."""
+    unheard = not_listening(state)
+    return {"camera": judge_camera(state, "none", now, now, None), "calibration": unheard, "odometry": unheard}
 
 
 def main() -> None:

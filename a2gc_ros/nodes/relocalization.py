@@ -89,6 +89,25 @@ def relocalize(
     return Relocalization(t_map_base, covariance)
 
 
+def why_without_pose(keyframe: Keyframe, spacing_m: float | None, verification: Verification | None) -> str:
+    """Returns why a relocalization told no pose, and what would change it.
+
+    Args:
+        keyframe: The keyframe of the map.
+        spacing_m: Distance to its neighbours; None where unknown.
+        verification: The geometric check.
+    """
+    if keyframe.pose is None:
+        return "the map holds no poses: build it from a recording with odometry"
+    if verification is None:
+        return "nothing was checked by geometry: set loop.verify to true"
+    if verification.relative_pose is not None and verification.covariance is None:
+        return f"the pose's uncertainty is not known ({verification.reason})"
+    if spacing_m is None and verification.relative_pose is not None:
+        return f"one camera tells no metres and the map has too few keyframes to bound them ({verification.reason})"
+    return verification.reason or "the geometry of the two images does not tell it"
+
+
 def _cross(v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Returns the matrix of the cross product: ``_cross(v) @ w == np.cross(v, w)``."""
     x, y, z = v

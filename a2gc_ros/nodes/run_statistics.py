@@ -21,28 +21,39 @@ class Snapshot:
         received: Images that reached the node.
         processed: Images that were recognised.
         skipped: Images replaced by a newer one before the worker came to them.
-        passed_over: Images not used on purpose: the rate limit, or a stamp that is not newer.
+        passed_over: Images not used on purpose: the rate limit.
+        old: Images whose stamp is not newer than that of one before, or that have none.
+        stepped_back: How often the stamps fell back so far that a new session began.
         failed: Messages that are no image, by reason.
-        closures: Accepted candidates, against the live session and against loaded maps.
+        closures: Accepted candidates against the live session.
+        relocalizations: Accepted candidates against loaded maps.
+        unposed: Relocalizations that told no pose.
+        last_unposed: Why the newest of them did not.
         rate_hz: Processed images per second over the last ones; None before there are two.
         latency_ms: p50, p95 and p99 from arrival to published result; empty before there is one.
         stages_ms: Median of every stage of the work.
         age_ms: How old the newest processed image was when its result was published, by the node's clock.
         last_failure: The newest sentence about a failed message.
+        last_failures: The newest sentence of each reason.
     """
 
     received: int = 0
     processed: int = 0
     skipped: int = 0
     passed_over: int = 0
+    old: int = 0
+    stepped_back: int = 0
     failed: Mapping[str, int] = field(default_factory=dict)
     closures: int = 0
     relocalizations: int = 0
+    unposed: int = 0
+    last_unposed: str = ""
     rate_hz: float | None = None
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     age_ms: float | None = None
     last_failure: str = ""
+    last_failures: Mapping[str, str] = field(default_factory=dict)
 
 
 class Statistics:
@@ -57,9 +68,12 @@ class Statistics:
         self._stages_ms: dict[str, deque[float]] = {}
         self._age_ms: float | None = None
         self._last_failure = ""
+        self._last_failures: dict[str, str] = {}
+        self._last_unposed = ""
+        self._unposed_reasons: set[str] = set()
 
     def count(self, what: str, by: int = 1) -> None:
-        """Adds to one of received, skipped, passed_over, closures, relocalizations."""
+        """Adds to one of received, skipped, passed_over, old, stepped_back, closures, relocalizations."""
         with self._lock:
             self._counts[what] += by
 
@@ -72,7 +86,16 @@ class Statistics:
         """
         with self._lock:
             self._failed[reason] += 1
-            self._last_failure = sentence
+            self._last_failure = self._last_failures[reason] = sentence
+
+    def without_pose(self, reason: str) -> bool:
+        """Counts a relocalization that told no pose; says whether this reason is new."""
+        with self._lock:
+            self._counts["unposed"] += 1
+            self._last_unposed = reason
+            new = reason not in self._unposed_reasons
+            self._unposed_reasons.add(reason)
+            return new
 
     def finish(
         self, finished_s: float, latency_ms: float, age_ms: float | None, stages_ms: Mapping[str, float]
@@ -106,12 +129,17 @@ class Statistics:
                 processed=self._counts["processed"],
                 skipped=self._counts["skipped"],
                 passed_over=self._counts["passed_over"],
+                old=self._counts["old"],
+                stepped_back=self._counts["stepped_back"],
                 failed=dict(self._failed),
                 closures=self._counts["closures"],
                 relocalizations=self._counts["relocalizations"],
+                unposed=self._counts["unposed"],
+                last_unposed=self._last_unposed,
                 rate_hz=(len(self._finished_s) - 1) / span if span > 0 else None,
                 latency_ms=latency,
                 stages_ms={name: float(np.median(values)) for name, values in self._stages_ms.items()},
                 age_ms=self._age_ms,
                 last_failure=self._last_failure,
+                last_failures=dict(self._last_failures),
             )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Literal, TypeAlias
 
-StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
+from rclpy.node import Node
+
+from a2gc_ros.nodes.parameters import Settings, StampChoice
 
 PATIENCE = 3
 """Messages in a row whose stamps are of no use, after which the header is given up; one or two are an accident."""
@@ -63,7 +64,8 @@ class Stamps:
         if problem and not told:
             self._warn(problem)
         if takes_arrival:
-            return self._now_ns()
+            # Simulated time is zero until /clock comes.
+            return self._now_ns() or None
         return None if useless else header_ns
 
     def _takes_arrival(self) -> bool:
@@ -82,3 +84,13 @@ class Stamps:
                 f"the stamps on {self._topic} are {how}, and such messages are passed over: have the driver stamp its "
                 "messages, or set stamps to auto"
             )
+
+
+def stamps_of(node: Node, topic: str, settings: Settings) -> Stamps:
+    """Returns the chooser for a topic of a node, by the parameter ``stamps``."""
+
+    def warn(problem: str) -> None:
+        node.get_logger().warning(problem)
+
+    choice: StampChoice = settings.stamps  # type: ignore[assignment]
+    return Stamps(topic, choice, lambda: int(node.get_clock().now().nanoseconds), warn)

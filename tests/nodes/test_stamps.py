@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from a2gc_ros.nodes.stamps import PATIENCE, StampChoice, Stamps
+from a2gc_ros.nodes.parameters import StampChoice
+from a2gc_ros.nodes.stamps import PATIENCE, Stamps
 
 NOW = 1_000_000
 

@@ -131,6 +131,10 @@ class NodeProcess:
         status = self.status(part)
         return str(status.message) if status else ""
 
+    def level(self, part: str) -> bytes | None:
+        status = self.status(part)
+        return None if status is None else status.level
+
     def value(self, part: str, key: str) -> str:
         status = self.status(part)
         values = {pair.key: pair.value for pair in status.values} if status else {}

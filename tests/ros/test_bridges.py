@@ -113,7 +113,7 @@ def test_the_node_opens_the_bridges_it_is_told(start_node, probe):
     def worked() -> bool:
         images.publish(image_message(view(0), stamp(next(sent))))
         time.sleep(0.1)
-        return node.count("recogniser", "processed") > 2
+        return node.count("recognition", "processed") > 2
 
     wait_for(worked, "images worked on, bridges told")
     assert "an image was skipped" not in node.log

@@ -158,8 +158,8 @@ def test_the_rate_is_limited_by_stamps_and_changes_while_running(node, camera):
 
 def test_the_diagnostics_tell_speed_model_and_maps(node, camera):
     send_and_wait(node, camera, image_message(view(8), next_stamp()))
-    wait_for(lambda: node.value("recogniser", "latency p95 [ms]"), "a latency")
-    status = node.status("recogniser")
+    wait_for(lambda: node.value("recognition", "latency p95 [ms]"), "a latency")
+    status = node.status("recognition")
     values = {pair.key: pair.value for pair in status.values}
     assert values["model"].startswith("thumbnail (")
     assert values["backend"].split()[1] == "fp32"
