@@ -74,7 +74,7 @@ def test_a_comparison_counts_whatever_the_thresholds_are(town) -> None:
 
 @pytest.mark.parametrize(
     ("size", "found_in"),
-    [((640, 480), (448, 336)), ((1280, 720), (448, 252)), ((426, 240), (320, 180)), ((160, 120), (160, 120))],
+    [((640, 480), (448, 336)), ((1280, 720), (448, 252)), ((426, 240), (360, 203)), ((160, 120), (160, 120))],
 )
 def test_features_of_large_images_are_found_in_smaller_ones(town, size, found_in) -> None:
     image = cv2.resize(town.view(town.pose(10.0) @ ROBOT_CAMERA), size)
@@ -201,7 +201,7 @@ def test_views_of_keyframes_come_from_the_map_and_are_kept_for_the_latest(
         view = verifier.view_of_keyframe(place_map, 2)
         assert view is not None
         assert view.intrinsics is not None
-        assert view.intrinsics.width == 320
+        assert view.intrinsics.width == 360
         assert verifier.view_of_keyframe(place_map, 2) is view
         # No calibration, no image, damaged image: there is no view.
         assert verifier.view_of_keyframe(place_map, 1) is None
