@@ -102,7 +102,7 @@ def write_image_folder(
         The images that were left out because they cannot be decoded.
 
     Raises:
-        BagError: If the recording cannot be written.
+        BagError: If the recording cannot be written, or not one image can be decoded.
     """
     skips = Skips()
     info_topic = CAMERA_INFO_TOPIC if topic == IMAGE_TOPIC else f"{topic.rpartition('/')[0]}/camera_info"
@@ -128,6 +128,8 @@ def write_image_folder(
                 writer.add_encoded_image(stamp_ns, item.read_bytes(), encoding, topic=topic, frame_id=frame_id)
             if content.intrinsics is not None:
                 writer.add_camera_info(stamp_ns, content.intrinsics, topic=info_topic, frame_id=frame_id)
+        if skips.total == len(content.images):
+            raise BagError(f"none of the {skips.total} images can be decoded, so there is no recording: {skips}")
     return skips
 
 

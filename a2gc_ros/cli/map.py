@@ -60,6 +60,12 @@ def build(
     depth: Annotated[
         str | None, typer.Option(help="Topic of depth images registered to the camera, for poses in metres.")
     ] = None,
+    rectification: Annotated[
+        str, typer.Option(help="Whether the images are raw or rectified; auto takes it from the topic's name.")
+    ] = "auto",
+    sensor_bits: Annotated[
+        int, typer.Option(min=0, max=16, help="Bits in use of mono16 and 16-bit mosaics; 0 takes what images show.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Build a place map from recordings, or go on with one that was interrupted.
@@ -75,6 +81,7 @@ def build(
     """
     from a2gc_ros.cli.map_build import BuildOptions
     from a2gc_ros.cli.map_build import build as run
+    from a2gc_ros.images.camera_options import CameraOptions
 
     options = BuildOptions(
         bags=bags,
@@ -94,8 +101,13 @@ def build(
         batch=batch,
         features=features,
         depth=depth,
+        camera=CameraOptions(rectification, sensor_bits),  # type: ignore[arg-type]
     )
     summaries = run(options)
+    for summary in summaries:
+        left_out = (f"left out {count} x {reason}" for reason, count in summary["left_out"].items())
+        for note in (*summary["notes"], *left_out):
+            typer.echo(f"{summary['recording']}: {note}", err=True)
     if as_json:
         typer.echo(json.dumps({"map": str(out), "recordings": summaries}, indent=2))
         return

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from a2gc_ros.errors import MapError
+from a2gc_ros.errors import A2gcError, MapError
+from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.progress import CountColumn, Progress
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class BuildOptions:
         batch: Images described at once.
         features: Local features kept with each keyframe: sift, orb or none.
         depth: Topic of depth images registered to the camera; None takes none.
+        camera: What the user says of the camera.
     """
 
     bags: Sequence[Path]
@@ -67,6 +71,7 @@ class BuildOptions:
     batch: int
     features: str
     depth: str | None
+    camera: CameraOptions = field(default_factory=CameraOptions)
 
 
 def build(options: BuildOptions) -> list[dict[str, Any]]:
@@ -95,7 +100,8 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
         for recording in recordings:
             recording.image_topic(options.topic)
         extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
-        with _open_map(options, extractor, spacing) as place_map:
+        fresh = not options.out.exists()
+        with _open_map(options, extractor, spacing) as place_map, _nothing_left(place_map, fresh):
             summaries = [_add(recording, place_map, extractor, spacing, options) for recording in recordings]
             # So that the map is ready to be searched wherever it is loaded.
             write_impostors(place_map, measure(place_map))
@@ -119,6 +125,19 @@ def _open_map(options: BuildOptions, extractor: Extractor, spacing: Spacing) -> 
     return PlaceMap.create(options.out, manifest)
 
 
+@contextlib.contextmanager
+def _nothing_left(place_map: PlaceMap, fresh: bool) -> Iterator[None]:
+    """Removes a map that was begun here where an error leaves it without a single keyframe."""
+    try:
+        yield
+    except A2gcError:
+        if fresh and len(place_map) == 0:
+            place_map.close()
+            for ending in ("", "-wal", "-shm"):
+                Path(f"{place_map.path}{ending}").unlink(missing_ok=True)
+        raise
+
+
 def _add(
     recording: Recording, place_map: PlaceMap, extractor: Extractor, spacing: Spacing, options: BuildOptions
 ) -> dict[str, Any]:
@@ -136,6 +155,7 @@ def _add(
         depth_topic=options.depth,
         start=options.start,
         stop=options.stop,
+        camera=options.camera,
         max_size=DECODE_SIZE,
     )
     source = source_identity(
@@ -145,6 +165,7 @@ def _add(
         trajectory=None if options.trajectory is None else source_identity(options.trajectory),
         start=options.start,
         stop=options.stop,
+        camera=None if options.camera == CameraOptions() else str(dataclasses.asdict(options.camera)),
     )
     find_features = None
     if options.features != "none":
@@ -173,6 +194,8 @@ def _add(
         "keyframes": result.keyframes,
         "resumed_from": result.resumed_from,
         "skipped": recording.skips.total,
+        "left_out": dict(recording.skips.reasons),
+        "notes": list(recording.notes),
         "seconds": seconds,
         "images_per_s": read / seconds if read else 0.0,
         "real_time_factor": recorded_s * read / max(1, result.frames) / seconds,

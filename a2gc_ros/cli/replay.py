@@ -51,6 +51,12 @@ def replay(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of loop detection, as in threshold=0.8.")
     ] = None,
+    rectification: Annotated[
+        str, typer.Option(help="Whether the images are raw or rectified; auto takes it from the topic's name.")
+    ] = "auto",
+    sensor_bits: Annotated[
+        int, typer.Option(min=0, max=16, help="Bits in use of mono16 and 16-bit mosaics; 0 takes what images show.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Replay a recording: find its loop closures, judge them by true poses, write a report.
@@ -62,6 +68,7 @@ def replay(
 
     `a2gc replay evening.bag --map morning.a2gc --truth evening.tum --set threshold=0.8 --report report`
     """
+    from a2gc_ros.images.camera_options import CameraOptions
     from a2gc_ros.replay.pipeline import ReplayOptions
     from a2gc_ros.replay.pipeline import replay as run
     from a2gc_ros.replay.truth import PlaceRule
@@ -83,12 +90,15 @@ def replay(
         stop=stop,
         rate=rate,
         lockstep=lockstep,
+        camera=CameraOptions(rectification, sensor_bits),  # type: ignore[arg-type]
     )
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("offline" if live else "replaying", total=None)
         numbers = run(options, lambda done, total: progress.update(task, completed=done, total=total))
+    for note in numbers["notes"]:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     if as_json:
         typer.echo(json.dumps(numbers, indent=2))
     else:
@@ -119,6 +129,8 @@ def loop_settings(entries: list[str]) -> dict[str, Any]:
 
 def _sentence(numbers: dict[str, Any]) -> str:
     text = f"{numbers['images']} images, {numbers['keyframes']} keyframes, {numbers['closures']} loop closures"
+    if numbers["closures"]:
+        text += f", {numbers['poses']['in_metres']} in metres"
     if numbers.get("precision") is not None:
         text += f"; precision {numbers['precision']:.3f}"
     if numbers.get("recall") is not None:

@@ -55,14 +55,14 @@ def lens_model(name: str, coefficients: npt.ArrayLike) -> tuple[str, Coefficient
     family = _FAMILY_OF.get(name.strip().lower().replace("-", "_").replace(" ", "_"))
     if family is None:
         known = ", ".join(repr(other) for other in _FAMILY_OF if other)
-        raise CalibrationError(f"its distortion model {name[:40]!r} is not known; known are {known}")
+        raise CalibrationError(f"the distortion model {name[:40]!r} of camera_info is not known; known are {known}")
     if not np.isfinite(values).all():
-        raise CalibrationError("its distortion coefficients are not finite; calibrate the camera again")
+        raise CalibrationError("the distortion coefficients of camera_info are not finite; calibrate the camera again")
     if len(values) not in LENGTHS:
         lengths = ", ".join(map(str, LENGTHS))
         raise CalibrationError(
-            f"it has {len(values)} distortion coefficients, and models have {lengths}; "
-            "fill D of camera_info as the calibration gave it, or leave it empty for a lens without distortion"
+            f"camera_info has {len(values)} distortion coefficients, and models have {lengths}; "
+            "fill D as the calibration gave it, or leave it empty for a lens without distortion"
         )
     if family == EQUIDISTANT:
         return EQUIDISTANT, _of_fisheye(name, values)
@@ -70,8 +70,8 @@ def lens_model(name: str, coefficients: npt.ArrayLike) -> tuple[str, Coefficient
         return PLUMB_BOB, values[:5]
     if not family:
         raise CalibrationError(
-            f"it has {len(values)} distortion coefficients and does not say of which model; "
-            "name plumb_bob, rational_polynomial or equidistant in distortion_model of camera_info"
+            f"camera_info has {len(values)} distortion coefficients and does not say of which model; "
+            "name plumb_bob, rational_polynomial or equidistant in distortion_model"
         )
     return (PLUMB_BOB if len(values) <= 5 else RATIONAL), values
 
@@ -79,7 +79,7 @@ def lens_model(name: str, coefficients: npt.ArrayLike) -> tuple[str, Coefficient
 def _of_fisheye(name: str, values: Coefficients) -> Coefficients:
     if not len(values):
         # Without coefficients some read this as a lens without distortion and some as a perfect fisheye.
-        raise CalibrationError(f"its model {name} has no coefficients; give the four of the calibration in D")
+        raise CalibrationError(f"{name} of camera_info has no coefficients; give the four of the calibration in D")
     if values[4:].any():
-        raise CalibrationError(f"its model {name} has four distortion coefficients and {len(values)} are given")
+        raise CalibrationError(f"{name} of camera_info has four distortion coefficients and {len(values)} are given")
     return values[:4]

@@ -11,7 +11,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
-from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.exceptions import InvalidParameterTypeException, ParameterUninitializedException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
@@ -76,6 +76,12 @@ class DeclaredParameters:
             problem = parameter.problem_with(self._node.get_parameter(parameter.name).value)
         except InvalidParameterTypeException:
             problem = f"parameter {parameter.name} must be {_WRITTEN[parameter.type_name]}"
+            self._node.declare_parameter(parameter.name, default, without_range, ignore_override=True)
+        except ParameterUninitializedException:
+            # An empty list in YAML has no type, and leaves the parameter without a value.
+            empty = parameter.type_name == "string[]"
+            problem = None if empty else f"parameter {parameter.name} must be {_WRITTEN[parameter.type_name]}"
+            self._node.undeclare_parameter(parameter.name)
             self._node.declare_parameter(parameter.name, default, without_range, ignore_override=True)
         if problem:
             self._problems[parameter.name] = f"{problem}: set it and configure again"

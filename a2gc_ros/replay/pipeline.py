@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from a2gc_ros.bags.topics import info_topic, pose_topic, truth_topic
 from a2gc_ros.errors import A2gcError, BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.replay.live import LiveOptions, run_live
 from a2gc_ros.replay.offline import run_offline
+from a2gc_ros.replay.poses import pose_facts, pose_note
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.report import Judged, write_report
 from a2gc_ros.replay.truth import PlaceRule, TruePath
@@ -47,6 +50,7 @@ class ReplayOptions:
         stop: First second no longer replayed.
         rate: Live only: how many times faster than recorded.
         lockstep: Live only: the node answers each image before the next is played.
+        camera: What the user says of the camera.
     """
 
     bag: Path
@@ -65,6 +69,7 @@ class ReplayOptions:
     stop: float | None = None
     rate: float = 1.0
     lockstep: bool = False
+    camera: CameraOptions = field(default_factory=CameraOptions)
 
 
 def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda _done, _total: None) -> dict[str, Any]:
@@ -92,6 +97,10 @@ def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda
         offline = _offline(options, recording, extractor, maps, config, worked_on, stack, on_frame)
         run, live_map = live or offline
         facts = _agreement(run, offline[0], live_map, offline[1]) if live else {}
+        # Of an offline run, since the node's messages do not say why a pose is missing.
+        poses = pose_facts(offline[0].queries)
+        notes = [note for note in (*recording.notes, pose_note(poses)) if note]
+        facts |= {"poses": poses, "notes": notes}
         rule = replace(options.rule, min_time_gap_s=config.min_time_gap_s, min_travel_m=config.min_travel_m)
         judged = Judged(
             recording=options.bag.name,
@@ -134,7 +143,13 @@ def _offline(
         PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
     )
     detector = LoopDetector(config, place_map, maps, session_source=options.bag.name)
-    frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
+    frames = recording.frames(
+        options.image_topic,
+        options.odometry_topic,
+        start=options.start,
+        stop=options.stop,
+        camera=options.camera,
+    )
     total = recording.image_topic(options.image_topic).count
     if worked_on is not None:
         frames, total = (frame for frame in frames if frame.stamp_ns in worked_on), len(worked_on)
@@ -158,6 +173,7 @@ def _live(
     parameters: dict[str, object] = {"model": options.model, "backend": options.backend, "threads": options.threads}
     if options.maps:
         parameters["maps"] = [str(path.absolute()) for path in options.maps]
+    parameters |= dataclasses.asdict(options.camera)
     parameters |= {f"loop.{name}": value for name, value in options.loop.items()}
     live = LiveOptions(
         bag=options.bag,

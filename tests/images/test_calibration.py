@@ -49,7 +49,7 @@ def test_without_distortion_the_model_does_not_matter(name: str, length: int) ->
         ("equidistant", [], "no coefficients"),
         ("equidistant", [0.1] * 5, "has four"),
         ("", [0.1] * 5, "does not say of which model"),
-        ("double_sphere", [0.1, 0.2], "'double_sphere' is not known; known are 'plumb_bob'"),
+        ("double_sphere", [0.1, 0.2], "'double_sphere' of camera_info is not known; known are 'plumb_bob'"),
         ("inverse_brown_conrady", [0.0] * 5, "is not known"),
         ("plumb_bob", [np.nan] * 5, "not finite"),
     ],

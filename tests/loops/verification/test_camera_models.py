@@ -123,7 +123,7 @@ FITTING = {
 
 FOREIGN = {
     "another shape": Case(window(0, 37, 400, 225), refused="another shape"),
-    "an unknown lens": Case(BARREL_CAMERA, lens("double_sphere", BARREL[:4]), refused="'double_sphere' is not known"),
+    "an unknown lens": Case(BARREL_CAMERA, lens("double_sphere", BARREL[:4]), refused="'double_sphere' of"),
     "one coefficient": Case(says=lens("plumb_bob", (0.0,)), refused="1 distortion coefficients"),
     "nothing names the model": Case(BARREL_CAMERA, lens("", BARREL), refused="does not say of which model"),
     "fisheye with eight": Case(warped(fisheye), lens("fisheye", RATIONAL), refused="has four"),
