@@ -105,6 +105,7 @@ def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda
         judged = Judged(
             recording=options.bag.name,
             run=run,
+            followed=offline[0],
             live=live_map,
             maps=maps,
             config=config,

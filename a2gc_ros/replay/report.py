@@ -15,8 +15,10 @@ import numpy.typing as npt
 from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.replay import why
+from a2gc_ros.replay.funnel import Fallen, features_per_keyframe, funnel
 from a2gc_ros.replay.ranking import best_matches, similarities
-from a2gc_ros.replay.records import RunRecord, write_queries
+from a2gc_ros.replay.records import PairRecord, RunRecord, write_queries
 from a2gc_ros.replay.score import Score, score
 from a2gc_ros.replay.truth import PlaceRule, TruePath, same_view
 from a2gc_ros.viz import style
@@ -34,6 +36,8 @@ class Judged:
     Attributes:
         recording: Name of the recording, for people.
         run: What was recognised.
+        followed: The offline run over the same images, whose records tell all that was compared; ``run`` itself where
+            that is it.
         live: The map that grew during the run, with that session only.
         maps: The maps that were loaded.
         config: Settings of loop detection.
@@ -46,6 +50,7 @@ class Judged:
 
     recording: str
     run: RunRecord
+    followed: RunRecord
     live: PlaceMap
     maps: Sequence[PlaceMap]
     config: LoopConfig
@@ -125,7 +130,8 @@ def _page(judged: Judged, result: Score | None, numbers: dict[str, Any], folder:
             (str(result.revisits), "keyframes at known places"),
         ]
         sections += [_where(judged, judged.path, result, folder), _how_sure(judged, judged.path, result, folder)]
-    sections += [_pairs(judged, result, folder), _speed(run, folder), _all_numbers(numbers)]
+    sections += [_pairs(judged, result, folder), *_nearly(judged, result, folder)]
+    sections += [_speed(run, folder), _all_numbers(numbers)]
     tiles.append((f"{_shown(numbers['latency_ms']['p50'], 1)} ms", "median from image to answer"))
     return Report(
         title=f"Place recognition on {judged.recording}",
@@ -216,6 +222,33 @@ def _pairs(judged: Judged, result: Score | None, folder: Path) -> Section:
             pictures.append((folder / f"{name}.png", title))
     text = "Query on the left, keyframe on the right." if pictures else "No closure was accepted."
     return Section("Matched pairs", text, (), pictures)
+
+
+def _nearly(judged: Judged, result: Score | None, folder: Path) -> list[Section]:
+    """Shows how far keyframes came, and the pairs that were nearly closures."""
+    references = {0: judged.path, **judged.map_paths}
+
+    def right(stamp_ns: int, pair: PairRecord) -> bool | None:
+        own, other = judged.path, references.get(pair.map_index)
+        here = None if own is None else own.index_of(stamp_ns)
+        there = None if other is None else other.index_of(pair.keyframe_stamp_ns)
+        if own is None or other is None or here is None or there is None:
+            return None
+        metres = np.linalg.norm(own.positions[here] - other.positions[there])
+        return bool(metres <= judged.rule.radius_m)
+
+    albums = [_Album(place_map) for place_map in (judged.live, *judged.maps)]
+
+    def pictures(fallen: Fallen) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None:
+        view = albums[0].image(fallen.query_stamp_ns)
+        keyframe = albums[fallen.pair.map_index].image(fallen.pair.keyframe_stamp_ns)
+        return None if view is None or keyframe is None else (view, keyframe)
+
+    revisited = None if result is None else result.revisited
+    found = funnel(judged.followed.queries, len(judged.live), revisited, right)
+    stamps = [keyframe.stamp_ns for keyframe in judged.live.keyframes()]
+    seconds = (max(stamps) - min(stamps)) / 1e9 if stamps else 0.0
+    return why.sections(found, judged.config, features_per_keyframe(judged.live), seconds, pictures, folder)
 
 
 class _Album:

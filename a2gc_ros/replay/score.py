@@ -30,6 +30,7 @@ class Score:
         distances_m: float64 (closures,), true distance between the two images of each closure.
         judged: For each judged closure: (query stamp, keyframe stamp, map index, whether it is right).
         missed: Stamps of revisits without a right closure.
+        revisited: Stamps of all revisits.
         curve: Of the best matches before any threshold; None when there were none to judge.
     """
 
@@ -43,6 +44,7 @@ class Score:
     distances_m: npt.NDArray[np.float64]
     judged: tuple[tuple[int, int, int, bool], ...]
     missed: tuple[int, ...]
+    revisited: tuple[int, ...]
     curve: Curve | None
 
     @property
@@ -109,11 +111,11 @@ def score(
         i, j = path.index_of(best.query_stamp_ns), lookup(best.map_index, best.keyframe_stamp_ns)
         if i is not None and j is not None:
             ranked.append((best.similarity, bool(close[best.map_index][i, j]), bool(revisit[i])))
-    revisits = int(sum(revisit[i] for i in indices.values()))
+    revisited = tuple(stamp_ns for stamp_ns, i in indices.items() if revisit[i])
     return Score(
         rule=rule,
         queries=len(indices),
-        revisits=revisits,
+        revisits=len(revisited),
         recognised=recognised,
         closures=len(judged),
         right=sum(entry[3] for entry in judged),
@@ -121,5 +123,6 @@ def score(
         distances_m=np.array(distances),
         judged=tuple(judged),
         missed=tuple(missed),
-        curve=precision_recall(ranked, revisits) if ranked else None,
+        revisited=revisited,
+        curve=precision_recall(ranked, len(revisited)) if ranked else None,
     )

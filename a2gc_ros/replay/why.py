@@ -1,0 +1,172 @@
+"""The part of a report that says where keyframes were lost, and what to turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.loops.results import Stage
+from a2gc_ros.replay.funnel import POOR_FEATURES, Fallen, Funnel
+from a2gc_ros.viz import style
+from a2gc_ros.viz.funnel import draw_funnel
+from a2gc_ros.viz.pairs import MAX_PAIRS, Pair, draw_pairs
+from a2gc_ros.viz.report import Section
+
+Image = npt.NDArray[np.uint8]
+Pictures = Callable[[Fallen], tuple[Image, Image] | None]
+"""Query and keyframe of a pair, where both are kept."""
+
+HEADINGS = {
+    Stage.COMPARED: "Nearly: alike, but the geometry does not agree",
+    Stage.VERIFIED: "Nearly: the geometry agrees, but not surely enough",
+    Stage.SURE: "Nearly: sure, but not given out",
+}
+
+FILES = {Stage.COMPARED: "fell_at_geometry", Stage.VERIFIED: "fell_at_evidence", Stage.SURE: "fell_at_agreement"}
+
+
+def sections(
+    found: Funnel, config: LoopConfig, features: npt.NDArray[np.int64], seconds: float, pictures: Pictures, folder: Path
+) -> list[Section]:
+    """Draws the funnel and the pairs that fell at each stage.
+
+    Args:
+        found: The way of the keyframes.
+        config: Settings of loop detection.
+        features: Local features of each keyframe, (N,); empty where none are kept.
+        seconds: From the first keyframe to the last.
+        pictures: Gives the images of a pair.
+        folder: Where pictures go.
+    """
+    style.save(draw_funnel(found.steps), folder / "funnel.png")
+    table = [("keyframes that", "all", "of the revisits")]
+    table += [(step.name, _shown(step.keyframes), _shown(step.revisits)) for step in found.steps]
+    text = "\n\n".join(filter(None, [_lost(found, config, seconds), _poor(found, features)]))
+    result = [Section("From keyframes to closures", text, table, [(folder / "funnel.png", "Bars, one for each step")])]
+    for stage, heading in HEADINGS.items():
+        fallen = found.fallen[stage]
+        if not fallen:
+            continue
+        path = folder / f"{FILES[stage]}.png"
+        shown = [(entry, images) for entry in fallen[: 2 * MAX_PAIRS] if (images := pictures(entry)) is not None]
+        drawn = [Pair(*images, _caption(entry, stage), entry.right) for entry, images in shown[:MAX_PAIRS]]
+        if drawn:
+            style.save(draw_pairs(drawn, title=f"{len(fallen)} keyframes came no farther"), path)
+        reasons = [("why", "pairs"), *((reason or "not told", str(count)) for reason, count in found.reasons[stage])]
+        album = [(path, heading)] if drawn else []
+        text = _advice(stage, config) + _needed(stage, fallen, config)
+        result.append(Section(heading, text, reasons, album))
+    return result
+
+
+def _lost(found: Funnel, config: LoopConfig, seconds: float) -> str:
+    """Says at which step most were lost."""
+    steps = [step for step in found.steps if step.keyframes is not None]
+    counts = [step.keyframes or 0 for step in steps]
+    if not counts[0]:
+        return "No image became a keyframe."
+    if not counts[1]:
+        if not config.verify:
+            return "The geometric check is switched off (verify), so there is nothing to be seen between its steps."
+        return (
+            f"No keyframe had an older one to be compared with: those less than {config.min_time_gap_s:g} s "
+            f"(min_time_gap_s) or, with odometry, {config.min_travel_m:g} m (min_travel_m) ago are left out, and the "
+            f"recording is {seconds:.0f} s long."
+        )
+    text = (
+        f"{counts[2]} of {counts[1]} keyframes agree in geometry with an older one, {counts[3]} became sure and "
+        f"{counts[4]} were given out. Keyframes that show a place for the first time are rightly lost; the pictures "
+        "below, the most promising first, show whether others were lost, too."
+    )
+    asked = [step.revisits for step in steps if step.revisits is not None]
+    if len(asked) == len(steps) and asked[0]:
+        losses = [(before - after, at) for at, (before, after) in enumerate(pairwise(asked), 1)]
+        most, at = max(losses)
+        text = f"Of {asked[0]} revisits {asked[-1]} were found."
+        if most:
+            text += f" Most of the others, {most}, fell before the step: {steps[at].name}."
+    return text
+
+
+def _poor(found: Funnel, features: npt.NDArray[np.int64]) -> str:
+    """Says how rich the pictures are in what the geometric check needs."""
+    if not len(features):
+        return ""
+    median = int(np.median(features))
+    text = f"A keyframe has {median} local features (median)"
+    compared, agreeing = (
+        next(s.keyframes or 0 for s in found.steps if words in s.name) for words in ("were comp", "agree")
+    )
+    if median >= POOR_FEATURES or agreeing >= 0.1 * compared:
+        return f"{text}, which the geometric check lives on."
+    return (
+        f"{text}; below about {POOR_FEATURES} pictures are often too poor for the geometric check: too small, too "
+        "dark, blurred, or of bare walls. No setting makes up for that: give larger and sharper pictures (a shorter "
+        "exposure, more light, a lens that is in focus)."
+    )
+
+
+def _advice(stage: Stage, config: LoopConfig) -> str:
+    """Says what the stage asks for, and what to turn where it is wrong."""
+    if stage is Stage.COMPARED:
+        return (
+            f"Looked alike, but fewer than {config.min_inliers} features (min_inliers), less than "
+            f"{config.min_inlier_ratio:.0%} of the matches (min_inlier_ratio), or less than "
+            f"{config.min_coverage:.0%} of the image (min_coverage) agree with one camera motion. Where the pictures "
+            "show different places, this is as it should be. Where they show one, look for blur, another light and "
+            "large changes of viewpoint first; lower limits let look-alikes through as well."
+        )
+    if stage is Stage.VERIFIED:
+        return (
+            f"The features agree, but a closure asks for a probability of {1 - config.max_false_positive_rate:g} "
+            f"(max_false_positive_rate {config.max_false_positive_rate:g}), and {config.min_agreeing} keyframes in "
+            f"line (min_agreeing) within {config.hold_keyframes} keyframes (hold_keyframes). Where the pictures show "
+            "one place, keyframes closer to each other (keyframe_distance_m, keyframe_similarity) and a longer wait "
+            "help without making false closures likelier; a larger rate does make them likelier."
+        )
+    return (
+        f"Likely enough, but the pose contradicts the map, or odometry (max_drift {config.max_drift:g}), or too few "
+        f"others agree with it (min_agreeing {config.min_agreeing}). Where these are right, odometry may drift more "
+        "than it is allowed to, or its frames or the camera's mounting (/tf_static) may be wrong."
+    )
+
+
+def _needed(stage: Stage, fallen: Sequence[Fallen], config: LoopConfig) -> str:
+    """Says which rate would have let the likeliest pair through."""
+    likeliest = max(
+        (entry.pair.probability for entry in fallen if entry.pair.length >= config.min_agreeing), default=0.0
+    )
+    if stage is not Stage.VERIFIED or not 0.9 <= likeliest < 1 - config.max_false_positive_rate:
+        return ""
+    # Rounded up, so that it does let it through.
+    rate = np.ceil((1 - likeliest) * 1e4) / 1e4
+    return (
+        f" The likeliest has {_probability(likeliest)}: --set max_false_positive_rate={rate:g} would have let it "
+        "through. Look at the pictures before you do."
+    )
+
+
+def _caption(fallen: Fallen, stage: Stage) -> str:
+    pair = fallen.pair
+    text = (
+        f"similarity {pair.similarity:.2f}; {pair.inliers} of {pair.matches} matches agree, over "
+        f"{pair.coverage:.0%} of the image"
+    )
+    if stage is Stage.COMPARED or not np.isfinite(pair.probability):
+        return f"{text}\n{pair.reason}"
+    run = f"probability {_probability(pair.probability)}: {pair.length} in line, share {pair.share:.2f}, "
+    return f"{text}\n{run}ahead by {pair.advance:.2f}\n{pair.reason}"
+
+
+def _probability(value: float) -> str:
+    """0.97, but 0.9995 for what is nearly sure."""
+    return f"{value:.2f}" if value < 0.99 else f"{value:.5f}".rstrip("0")
+
+
+def _shown(count: int | None) -> str:
+    return "–" if count is None else str(count)
