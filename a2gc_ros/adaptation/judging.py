@@ -91,10 +91,10 @@ def judge(values: NDArray[np.float32], shots: Sequence[Shot]) -> Judgement | Non
     queries = np.flatnonzero((right & asked).any(axis=1))
     if len(queries) < FEWEST:
         return None
-    hits = compare(values, spans, queries, right, asked)
-    if hits is None:
+    found = compare(values, spans, queries, right, asked)
+    if found is None:
         return None
-    before, after = hits
+    before, after = found
     groups = spans[queries]
     old, new = _recall(before), _recall(after)
     return Judgement(
@@ -125,7 +125,7 @@ def compare(
     Returns:
         bool (Q,) before and after, or None where a part leaves too few distinct images.
     """
-    before = _hits(normalised(values), queries, right, asked)
+    before = hits(normalised(values), queries, right, asked)
     after = np.zeros(len(queries), dtype=bool)
     for part in range(PARTS):
         held = spans % PARTS == part
@@ -134,15 +134,15 @@ def compare(
         if len(chosen) < FEWEST:
             return None
         own = held[queries]
-        after[own] = _hits(fit(values[chosen]).describe(values), queries[own], right, asked)
+        after[own] = hits(fit(values[chosen]).describe(values), queries[own], right, asked)
     return before, after
 
 
-def _recall(hits: NDArray[np.bool_]) -> Recall:
-    return Recall((1,), hits[:, None], np.ones(len(hits), dtype=bool))
+def _recall(found: NDArray[np.bool_]) -> Recall:
+    return Recall((1,), found[:, None], np.ones(len(found), dtype=bool))
 
 
-def _hits(
+def hits(
     descriptors: NDArray[np.float32], queries: NDArray[np.int64], right: NDArray[np.bool_], asked: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Whether the most similar image is right, for each query."""

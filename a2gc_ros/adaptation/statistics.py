@@ -25,7 +25,7 @@ from a2gc_ros.errors import ConfigError
 MEAN_PRIOR = 10
 """Images for which the model's own mean counts: p."""
 
-COVARIANCE_PRIOR = 3
+COVARIANCE_PRIOR = 2
 """Images for each dimension for which the model's own covariance counts: q."""
 
 FEWEST = 20

@@ -54,13 +54,13 @@ def test_images_that_are_asked_for_are_not_used(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(judging, "fit", remembered)
     asked: list[set[bytes]] = []
-    hits = judging._hits
+    hits = judging.hits
 
     def watched(descriptors: np.ndarray, queries: np.ndarray, *truth: np.ndarray) -> np.ndarray:
         asked.append({values[at].tobytes() for at in queries})
         return hits(descriptors, queries, *truth)
 
-    monkeypatch.setattr(judging, "_hits", watched)
+    monkeypatch.setattr(judging, "hits", watched)
     assert judge(values, in_time(200)) is not None
     # The first search is that of the model as it was.
     assert len(asked) == len(used) + 1 == judging.PARTS + 1
