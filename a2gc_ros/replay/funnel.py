@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from a2gc_ros.loops.results import Stage
 from a2gc_ros.placemap import PlaceMap
-from a2gc_ros.replay.records import PairRecord, QueryRecord
+from a2gc_ros.replay.records import ClosureRecord, PairRecord, QueryRecord
 
 ORDER: Final = (Stage.COMPARED, Stage.VERIFIED, Stage.SURE, Stage.GIVEN_OUT)
 
@@ -24,8 +24,8 @@ on average it found nearly three quarters of the revisits, with 239 a tenth."""
 APART: Final = 5
 """Keyframes between two pairs that are shown, so that pictures of one moment do not crowd out the others."""
 
-Truth = Callable[[int, PairRecord], "bool | None"]
-"""Whether the image with this stamp and the keyframe of this pair show one place; None where that is not known."""
+Truth = Callable[[int, "PairRecord | ClosureRecord"], "bool | None"]
+"""Whether the image with this stamp and the keyframe of this record show one place; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ def features_per_keyframe(place_map: PlaceMap) -> npt.NDArray[np.int64]:
 def _reached(query: QueryRecord, right: Truth | None = None) -> int:
     """The farthest step of a query's pairs, or of those that are right; -1 where it was compared with none."""
     levels = {stage.value: level for level, stage in enumerate(ORDER)}
+    if any(right is None or right(query.stamp_ns, closure) for closure in query.closures):
+        return levels[Stage.GIVEN_OUT.value]
     pairs = [pair for pair in query.pairs if right is None or right(query.stamp_ns, pair)]
     return max((levels[pair.stage] for pair in pairs), default=-1)
 

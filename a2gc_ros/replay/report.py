@@ -18,7 +18,7 @@ from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.replay import why
 from a2gc_ros.replay.funnel import Fallen, features_per_keyframe, funnel
 from a2gc_ros.replay.ranking import best_matches, similarities
-from a2gc_ros.replay.records import PairRecord, RunRecord, write_queries
+from a2gc_ros.replay.records import ClosureRecord, PairRecord, RunRecord, write_queries
 from a2gc_ros.replay.score import Score, score
 from a2gc_ros.replay.truth import PlaceRule, TruePath, same_view
 from a2gc_ros.viz import style
@@ -228,7 +228,7 @@ def _nearly(judged: Judged, result: Score | None, folder: Path) -> list[Section]
     """Shows how far keyframes came, and the pairs that were nearly closures."""
     references = {0: judged.path, **judged.map_paths}
 
-    def right(stamp_ns: int, pair: PairRecord) -> bool | None:
+    def right(stamp_ns: int, pair: PairRecord | ClosureRecord) -> bool | None:
         own, other = judged.path, references.get(pair.map_index)
         here = None if own is None else own.index_of(stamp_ns)
         there = None if other is None else other.index_of(pair.keyframe_stamp_ns)

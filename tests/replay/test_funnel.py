@@ -15,7 +15,7 @@ from a2gc_ros.loops.results import Stage
 from a2gc_ros.placemap import FeatureBlob, Manifest, NewKeyframe, PlaceMap
 from a2gc_ros.replay import why
 from a2gc_ros.replay.funnel import APART, Fallen, features_per_keyframe, funnel
-from a2gc_ros.replay.records import PairRecord, QueryRecord
+from a2gc_ros.replay.records import ClosureRecord, PairRecord, QueryRecord
 
 SECOND = 10**9
 
@@ -71,6 +71,13 @@ def test_counts_never_grow_on_the_way() -> None:
         assert counts == sorted(counts, reverse=True)
     on_top = next(step for step in found.steps if step.keyframes is None)
     assert on_top.revisits == sum(right[q.stamp_ns, 0] for q in run[:30])
+
+
+def test_a_closure_counts_even_where_its_pair_is_not_told() -> None:
+    closed = QueryRecord(40 * SECOND, closures=(ClosureRecord(0, 0, 0.5, 30, True),))
+    found = funnel([closed], 1, [40 * SECOND], lambda *_: True)
+    assert [step.keyframes for step in found.steps if step.keyframes is not None] == [1] * 5
+    assert found.steps[-1].revisits == 1
 
 
 def test_revisits_are_followed_by_right_pairs_only() -> None:
