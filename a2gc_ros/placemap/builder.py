@@ -196,8 +196,16 @@ class MapBuilder:
                 connection.execute("INSERT INTO progress VALUES (?, ?, 0, 0, ?)", (source, session.id, state))
                 return _Position(session, 0, False, None)
         session_id, frames, finished, text = row
-        session = next(session for session in self._map.sessions() if session.id == session_id)
-        stored = json.loads(text)
+        try:
+            session = next(session for session in self._map.sessions() if session.id == session_id)
+            stored = json.loads(text)
+            if not isinstance(frames, int) or frames < 0 or not {"settings", "reader"} <= set(stored):
+                raise ValueError(f"{frames} frames read")
+        except (StopIteration, ValueError, TypeError, RecursionError) as error:
+            raise MapError(
+                f"{self._map.path} is damaged (how far it was built: {error!r}): restore it from a copy, or build it "
+                "again"
+            ) from error
         if stored["settings"] != json.loads(json.dumps(self._settings)):
             raise MapError(
                 f"{self._map.path} has {session.name} already, built with other keyframe settings "

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.geometry import Pose
+from a2gc_ros.geometry import MAX_COORDINATE_M, Pose
 from a2gc_ros.placemap import descriptors as coding
-from a2gc_ros.placemap import index_cache, schema
+from a2gc_ros.placemap import index_cache, schema, trust
 from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.live_index import IndexOptions, LiveIndex
 from a2gc_ros.placemap.records import FeatureBlob, Keyframe, Manifest, NewKeyframe, Session
@@ -416,10 +416,7 @@ class PlaceMap:
                 with schema.transaction(self._connection):
                     yield self._connection
             except sqlite3.Error as error:
-                raise MapError(
-                    f"{self._path} cannot be written ({error}): check the folder, the free space, and that "
-                    "no other program holds the map"
-                ) from error
+                raise MapError(trust.sentence(self._path, error)) from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -432,10 +429,8 @@ class PlaceMap:
             try:
                 yield self._connection
             # Damage also shows as text that is none, and as values of another type or length.
-            except (sqlite3.Error, ValueError, TypeError) as error:
-                raise MapError(
-                    f"{self._path} is damaged ({error}): restore it from a copy, or build it again"
-                ) from error
+            except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+                raise MapError(trust.sentence(self._path, error)) from error
 
     def _keyframes(self, condition: str, values: tuple[int, ...]) -> list[Keyframe]:
         query = (
@@ -449,10 +444,18 @@ class PlaceMap:
 def _keyframe(row: tuple[Any, ...]) -> Keyframe:
     keyframe_id, session_id, stamp_ns, pose, travelled, frame_id, intrinsics, mounted = row
     way = None if travelled is None else float(travelled)
+    if not isinstance(frame_id, str) or not isinstance(intrinsics, (str, type(None))):
+        raise TypeError(f"keyframe {keyframe_id} has bytes where its texts should be")
     return Keyframe(
         keyframe_id, int(session_id), int(stamp_ns), _matrix(pose), way, frame_id, intrinsics, _matrix(mounted)
     )
 
 
 def _matrix(data: bytes | None) -> Pose | None:
-    return None if data is None else np.frombuffer(data, dtype="<f8").reshape(4, 4).copy()
+    if data is None:
+        return None
+    pose = np.frombuffer(data, dtype="<f8").reshape(4, 4).copy()
+    # Written so that NaN fails too.
+    if not (np.abs(pose) <= MAX_COORDINATE_M).all():
+        raise ValueError("a pose in it is not finite, or beyond all measure")
+    return pose

@@ -18,13 +18,19 @@ from pathlib import Path
 from typing import Final
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap import migration
+from a2gc_ros.placemap import migration, trust
 from a2gc_ros.placemap.records import Manifest
 
 APPLICATION_ID: Final = 0x41324743  # "A2GC"
 FORMAT_VERSION: Final = 2
 PRIVATE: Final = ":memory:"
 """The name of a map that lives as long as its process."""
+
+BUSY_S: Final = 30.0
+"""Seconds to wait for another program that works on the file."""
+
+MAX_DIMENSION: Final = 1 << 17
+"""Longest descriptor that a map may say it has; those of the largest published models have 2 to the power of 15."""
 
 QUICK_CHECK_BYTES: Final = 256 * 1024**2
 """Up to this size every page is checked on opening; a larger file is checked by its size and as it is read."""
@@ -182,10 +188,13 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
         MapError: If the file is missing, no place map, of a newer format, damaged, or not readable.
     """
     path = Path(path)
-    if not path.exists():
-        raise MapError(f"{path} does not exist: build it with `a2gc map build`")
-    if not path.is_file():
-        raise MapError(f"{path} is no file: name the .a2gc file itself")
+    try:
+        if not path.exists():
+            raise MapError(f"{path} does not exist: build it with `a2gc map build`")
+        if not path.is_file():
+            raise MapError(f"{path} is no file: name the .a2gc file itself")
+    except (OSError, ValueError) as error:
+        raise MapError(f"{str(path)[:200]!r} cannot be a map's name ({error}): choose another") from error
     connection: sqlite3.Connection | None = None
     try:
         connection = _connect_map(path, read_only)
@@ -196,10 +205,10 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
             with transaction(connection):
                 migration.migrate(connection, FORMAT_VERSION)
     # A damaged file can make SQLite's own message undecodable.
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
         if connection is not None:
             connection.close()
-        raise MapError(f"{path} is damaged ({error}): restore it from a copy, or build it again") from error
+        raise MapError(trust.sentence(path, error)) from error
     except MapError:
         if connection is not None:
             connection.close()
@@ -237,9 +246,9 @@ def read_manifest(connection: sqlite3.Connection, path: str | Path) -> Manifest:
             created_ns=int(entries["created_ns"]),
             settings=settings if isinstance(settings, dict) else {},
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise MapError(f"{path} is damaged (its manifest: {error!r}): restore it from a copy") from error
-    if manifest.descriptor_dim < 1:
+    if not 1 <= manifest.descriptor_dim <= MAX_DIMENSION:
         raise MapError(f"{path} is damaged (descriptors of length {manifest.descriptor_dim}): restore it from a copy")
     return manifest
 
@@ -261,9 +270,9 @@ def _clear(path: Path) -> None:
 
 def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
     # Autocommit: transactions are explicit. Threads: PlaceMap serialises every use with its own lock.
-    connection = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=30.0)
+    connection = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
     try:
-        connection.execute("PRAGMA trusted_schema = OFF")
+        trust.be_careful(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:
@@ -317,6 +326,8 @@ def _examine(connection: sqlite3.Connection, path: Path) -> Manifest:
     pending = log.is_file() and log.stat().st_size > 0
     if not pending and path.stat().st_size < size:
         raise MapError(f"{path} is cut short ({path.stat().st_size} of {size} bytes): copy it again")
+    if problem := trust.problem_with_schema(connection):
+        raise MapError(f"{path} is no place map ({problem}): use one that `a2gc map build` or the node made")
     if size <= QUICK_CHECK_BYTES:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
