@@ -1,4 +1,5 @@
 import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -23,6 +24,14 @@ def shared(*patterns: str) -> list:
 
 
 # As old as Ubuntu 22.04's and 24.04's own packages, but for what docs/install.md has pip bring there.
+def on_path() -> list:
+    """The command, where colcon or a Debian package installs: setup.cfg moves console scripts to where ROS looks.
+
+    pip puts a script of its own into a wheel's bin.
+    """
+    return [] if "bdist_wheel" in sys.argv else [("bin", ["scripts/a2gc"])]
+
+
 ROBOT = ["numpy>=1.26", "faiss-cpu>=1.13", "rosbags>=0.11", "typer>=0.4", "rich>=11.2", "PyYAML>=5.4"]
 
 EXTRAS = {
@@ -111,6 +120,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
         *shared("launch/*.launch.py", "config/*", "training/recipes/*.yaml"),
+        *on_path(),
     ],
     install_requires=["setuptools", *ROBOT],
     extras_require=EXTRAS,

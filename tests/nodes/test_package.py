@@ -11,7 +11,6 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from a2gc_ros import __version__
-from a2gc_ros.nodes.parameters import PARAMETERS
 
 # Top-level names imported by our own code, and the rosdep key that brings each.
 KEYS = {
@@ -107,24 +106,29 @@ def test_launch_arguments_are_declared_with_descriptions(repository, name):
     assert all("description" in [keyword.arg for keyword in call.keywords] for call in calls)
 
 
-def test_launch_arguments_are_parameters_of_the_node(repository):
-    known = {parameter.name: parameter for parameter in PARAMETERS}
-    own = table(repository / "launch" / "place_recognition.launch.py", "PARAMETERS")
-    for name, description, choices in own:
-        assert description.endswith((".", '"'))
-        assert name in known or name == "use_sim_time"
-        if name in known and known[name].choices:
-            assert choices == ["", *known[name].choices]
-    topics = table(repository / "launch" / "place_recognition.launch.py", "TOPICS")
-    passed_on = {name for name, _, _ in table(repository / "launch" / "replay.launch.py", "NODE")}
-    assert passed_on <= {name for name, _, _ in own} | set(topics)
-
-
 def test_the_players_options_in_the_launch_file_exist(repository):
     text = (repository / "a2gc_ros" / "nodes" / "bag_player.py").read_text(encoding="utf-8")
     for _, option, _, description in table(repository / "launch" / "replay.launch.py", "PLAYER"):
         assert f'"{option}"' in text
         assert description
+
+
+def test_the_command_is_on_the_path_of_a_workspace(repository):
+    script = repository / "scripts" / "a2gc"
+    result = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.strip() == __version__
+    listed = 'import sys; sys.argv = ["setup.py"{more}]; from distutils.core import run_setup'
+    listed += '; print(run_setup("setup.py", stop_after="init").data_files)'
+    for more, there in (("", True), (', "bdist_wheel"', False)):
+        said = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", f"import setuptools; {listed.format(more=more)}"],
+            cwd=repository,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+        assert ("('bin', ['scripts/a2gc'])" in said) is there
 
 
 REPLAY = """
