@@ -1,75 +1,58 @@
 """Starts the place recognition node.
 
-    ros2 launch a2gc_ros place_recognition.launch.py image:=/camera/image_raw odom:=/odom maps:="['/maps/town.a2gc']"
+    ros2 launch a2gc_ros place_recognition.launch.py image:=/camera/image_raw odom:=/odom maps:=town.a2gc
 
-Parameters come from the parameter file; an argument that is given goes before it, an empty one leaves it as it is.
+An argument that is given goes before params_file, and that one before the file that the package ships. Paths are
+relative to the folder you are in.
 """
 
 from pathlib import Path
 
-import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
+from a2gc_ros.nodes.launch_arguments import PLACE_RECOGNITION, namespace_below, parameters_of, typed
 from launch import LaunchDescription
 
 CONFIG = Path(get_package_share_directory("a2gc_ros")) / "config"
 
-TOPICS = {
-    "image": "Topic of the camera's images; compressed ones lie under its /compressed.",
-    "camera_info": "Topic of the camera's calibration.",
-    "odom": "Topic of the robot's odometry.",
-}
-
-# Name, description, choices. A parameter of the node of the same name is set where one is given.
-PARAMETERS = [
-    ("image_transport", "Which images to subscribe.", ["", "auto", "raw", "compressed"]),
-    ("rate", "Most images per second to work on; 0.0 for all.", None),
-    ("model", "Name of a shipped model, or path of an .onnx file.", None),
-    (
-        "backend",
-        "Inference runtime.",
-        [
-            "",
-            "auto",
-            "tensorrt",
-            "tensorrt-rtx",
-            "onnxruntime-tensorrt",
-            "onnxruntime-cuda",
-            "openvino",
-            "onnxruntime",
-            "torch",
-            "torch-compile",
-        ],
-    ),
-    ("maps", "Place maps to relocalise against, as a list: \"['/maps/town.a2gc']\".", None),
-    ("bridges", "SLAM back ends to speak to, as a list: \"['lio_sam']\".", None),
-    ("camera_pose", "Camera on the robot where /tf_static does not tell, as a list: x, y, z, roll, pitch, yaw.", None),
-    ("live_map", "File for this run's keyframes.", None),
-    ("autostart", "Configure and activate without a lifecycle manager.", ["", "true", "false"]),
-    ("use_sim_time", "Take the time from /clock.", ["", "true", "false"]),
-]
+# Topics of the RViz configuration, which follow the node into its namespace.
+SHOWN = ["place_recognition/markers", "place_recognition/debug_image", "relocalization_pose"]
 
 
 def start_node(context):
     """Starts the node with the arguments that were given."""
-    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in PARAMETERS}
+    given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in PLACE_RECOGNITION}
+    namespace = LaunchConfiguration("namespace").perform(context)
+    params_file = LaunchConfiguration("params_file").perform(context)
+    parameters = {name: typed(value) for name, value in parameters_of(PLACE_RECOGNITION, given).items()}
+    namespace = namespace_below(namespace, context.launch_configurations.get("ros_namespace", ""))
     return [
         Node(
             package="a2gc_ros",
             executable="place_recognition",
             name="place_recognition",
-            namespace=LaunchConfiguration("namespace"),
+            namespace=namespace,
             output="screen",
             arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
             parameters=[
-                LaunchConfiguration("params_file").perform(context),
-                {name: yaml.safe_load(text) for name, text in given.items() if text},
+                str(CONFIG / "place_recognition.yaml"),
+                *([params_file] if params_file else []),
+                parameters,
             ],
-            remappings=[(topic, LaunchConfiguration(topic)) for topic in TOPICS],
-        )
+        ),
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            namespace=namespace,
+            arguments=["-d", str(CONFIG / "place_recognition.rviz")],
+            parameters=[{name: value for name, value in parameters.items() if name == "use_sim_time"}],
+            remappings=[(f"/{topic}", topic) for topic in SHOWN],
+            condition=IfCondition(LaunchConfiguration("rviz")),
+        ),
     ]
 
 
@@ -78,18 +61,10 @@ def generate_launch_description():
     return LaunchDescription(
         [
             DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
+            DeclareLaunchArgument("params_file", default_value="", description="Parameter file, such as your robot's."),
             *(
-                DeclareLaunchArgument(topic, default_value=topic, description=description)
-                for topic, description in TOPICS.items()
-            ),
-            *(
-                DeclareLaunchArgument(name, default_value="", description=description, choices=choices)
-                for name, description, choices in PARAMETERS
-            ),
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=str(CONFIG / "place_recognition.yaml"),
-                description="Parameter file of the node.",
+                DeclareLaunchArgument(argument.name, default_value="", description=argument.description)
+                for argument in PLACE_RECOGNITION
             ),
             DeclareLaunchArgument(
                 "log_level",
@@ -97,6 +72,7 @@ def generate_launch_description():
                 description="Least severe messages to print.",
                 choices=["debug", "info", "warn", "error"],
             ),
+            DeclareLaunchArgument("rviz", default_value="false", description="Show way, closures and matches in RViz."),
             # Room for large images in shared memory; a profile that the user has set stays.
             SetEnvironmentVariable(
                 "FASTDDS_DEFAULT_PROFILES_FILE",

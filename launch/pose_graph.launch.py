@@ -5,11 +5,11 @@
 It listens to the closures of the place recognition node, which place_recognition.launch.py starts.
 """
 
-import yaml
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from a2gc_ros.nodes.launch_arguments import POSE_GRAPH, namespace_below, parameters_of, typed
 from launch import LaunchDescription
 
 TOPICS = {
@@ -17,29 +17,25 @@ TOPICS = {
     "loop_closures": "Topic of the place recognition node's closures.",
 }
 
-# Name, description, choices. A parameter of the node of the same name is set where one is given.
-PARAMETERS = [
-    ("map_frame", "Frame of the corrected path.", None),
-    ("publish_tf", "Broadcast map to odom on /tf.", ["", "true", "false"]),
-    ("odometry_translation_noise", "Least error of odometry, metres per root metre.", None),
-    ("odometry_rotation_noise", "Least error of odometry, radians per root metre.", None),
-    ("autostart", "Configure and activate without a lifecycle manager.", ["", "true", "false"]),
-    ("use_sim_time", "Take the time from /clock.", ["", "true", "false"]),
-]
-
 
 def start_node(context):
     """Starts the node with the arguments that were given."""
-    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in PARAMETERS}
+    given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in POSE_GRAPH}
+    namespace = LaunchConfiguration("namespace").perform(context)
+    params_file = LaunchConfiguration("params_file").perform(context)
+    topics = {topic: LaunchConfiguration(topic).perform(context) for topic in TOPICS}
     return [
         Node(
             package="a2gc_ros",
             executable="pose_graph",
             name="pose_graph",
-            namespace=LaunchConfiguration("namespace"),
+            namespace=namespace_below(namespace, context.launch_configurations.get("ros_namespace", "")),
             output="screen",
-            parameters=[{name: yaml.safe_load(text) for name, text in given.items() if text}],
-            remappings=[(topic, LaunchConfiguration(topic)) for topic in TOPICS],
+            parameters=[
+                *([params_file] if params_file else []),
+                {name: typed(value) for name, value in parameters_of(POSE_GRAPH, given).items()},
+            ],
+            remappings=[(topic, name) for topic, name in topics.items() if name],
         )
     ]
 
@@ -49,13 +45,14 @@ def generate_launch_description():
     return LaunchDescription(
         [
             DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
+            DeclareLaunchArgument("params_file", default_value="", description="Parameter file, such as your robot's."),
             *(
-                DeclareLaunchArgument(topic, default_value=topic, description=description)
+                DeclareLaunchArgument(topic, default_value="", description=description)
                 for topic, description in TOPICS.items()
             ),
             *(
-                DeclareLaunchArgument(name, default_value="", description=description, choices=choices)
-                for name, description, choices in PARAMETERS
+                DeclareLaunchArgument(argument.name, default_value="", description=argument.description)
+                for argument in POSE_GRAPH
             ),
             OpaqueFunction(function=start_node),
         ]

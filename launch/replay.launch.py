@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, EmitEvent, IncludeLaunchDescription, RegisterEventHandler
-from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from a2gc_ros.nodes.launch_arguments import PLACE_RECOGNITION
 from launch import LaunchDescription
 
 SHARE = Path(get_package_share_directory("a2gc_ros"))
@@ -25,21 +25,9 @@ PLAYER = [
     ("wait", "--wait", "30.0", "Seconds to wait at most until the node listens."),
 ]
 
-# Passed on to place_recognition.launch.py: name, default, description.
-NODE = [
-    ("image", "image", "Topic of the images in the recording, without /compressed."),
-    ("camera_info", "camera_info", "Topic of the calibration in the recording."),
-    ("odom", "odom", "Topic of the odometry in the recording."),
-    ("rate", "", "Most images per second to work on; 0.0 for all."),
-    ("image_transport", "", "Which images the recording holds: raw or compressed."),
-    ("model", "", "Name of a shipped model, or path of an .onnx file."),
-    ("maps", "", "Place maps to relocalise against, as a list."),
-    ("live_map", "", "File for this run's keyframes."),
-]
-
 
 def generate_launch_description():
-    """Starts node, player and, if wanted, RViz."""
+    """Starts node and player, and RViz if wanted."""
     player = Node(
         package="a2gc_ros",
         executable="bag_player",
@@ -53,17 +41,11 @@ def generate_launch_description():
     node = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(SHARE / "launch" / "place_recognition.launch.py")),
         launch_arguments={
-            "use_sim_time": "true",
+            **{argument.name: LaunchConfiguration(argument.name) for argument in PLACE_RECOGNITION},
             "params_file": LaunchConfiguration("params_file"),
-            **{name: LaunchConfiguration(name) for name, _, _ in NODE},
+            "rviz": LaunchConfiguration("rviz"),
+            "use_sim_time": "true",
         }.items(),
-    )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["-d", str(SHARE / "config" / "place_recognition.rviz")],
-        parameters=[{"use_sim_time": True}],
-        condition=IfCondition(LaunchConfiguration("rviz")),
     )
     end = OnProcessExit(target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the recording ended"))])
     return LaunchDescription(
@@ -71,19 +53,16 @@ def generate_launch_description():
             DeclareLaunchArgument("bag", description="The recording: ROS 1 bag, rosbag2 folder, .mcap or .db3."),
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, default, description in [(name, *rest) for name, _, *rest in PLAYER] + NODE
+                for name, _, default, description in PLAYER
             ),
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=str(SHARE / "config" / "place_recognition.yaml"),
-                description="Parameter file of the node.",
+            *(
+                DeclareLaunchArgument(argument.name, default_value="", description=argument.description)
+                for argument in PLACE_RECOGNITION
             ),
-            DeclareLaunchArgument(
-                "rviz", default_value="false", description="Show way and closures.", choices=["true", "false"]
-            ),
+            DeclareLaunchArgument("params_file", default_value="", description="Parameter file, such as your robot's."),
+            DeclareLaunchArgument("rviz", default_value="false", description="Show way, closures and matches in RViz."),
             node,
             player,
             RegisterEventHandler(end),
-            rviz,
         ]
     )

@@ -150,7 +150,11 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("maps", (), "Place maps to relocalise against, .a2gc files, opened read only."),
     Parameter("live_map", "", "File in which this run's keyframes are kept; empty keeps them in memory."),
     Parameter("session_name", "", "Name of this run in the live map; empty takes the UTC time of the start."),
-    Parameter("map_directory", "~/.ros/a2gc_maps", "Folder for relative map paths, in parameters and services alike."),
+    Parameter(
+        "map_directory",
+        "",
+        "Folder of relative map paths, in parameters and services alike; empty is the folder the node was started in.",
+    ),
     Parameter("map_frame", "map", "Frame of relocalization_pose and of the loaded maps' poses."),
     Parameter("odom_frame", "odom", "Fixed frame of the poses from /tf, and of the markers where odometry names none."),
     Parameter(
@@ -276,5 +280,5 @@ class Settings:
         return EngineOptions(folder, self.engine_workspace, self.dla_core)
 
     def map_path(self, path: str) -> Path:
-        """Returns where a map lies; relative paths lie in ``map_directory``."""
-        return Path(self.map_directory).expanduser() / Path(path).expanduser()
+        """Returns where a map lies; relative paths lie in ``map_directory``, by default where the node was started."""
+        return (Path(self.map_directory).expanduser() / Path(path).expanduser()).absolute()

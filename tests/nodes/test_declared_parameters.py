@@ -1,17 +1,50 @@
-"""Parameters as files give them: an empty list is a list, and what has no type is refused by name."""
+"""Values as the start gives them: taken as they are meant, and refused by name where that is not clear."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy", reason="needs ROS 2, from a distribution or from the wheels")
+pytest.importorskip("rclpy", reason="needs ROS 2, from a distribution or from the wheels")
 
-from a2gc_ros.errors import ConfigError  # noqa: E402
-from a2gc_ros.nodes.declared_parameters import DeclaredParameters  # noqa: E402
-from a2gc_ros.nodes.parameters import PARAMETERS  # noqa: E402
+import rclpy
+from rclpy.node import Node
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.nodes.declared_parameters import DeclaredParameters, as_meant
+from a2gc_ros.nodes.parameters import PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("type_name", "given", "meant"),
+    [
+        ("double", 5, 5.0),
+        ("double", 5.5, 5.5),
+        ("double", True, None),
+        ("double", "fast", None),
+        ("double", [5.0], None),
+        ("double[]", array("q", [1, 2]), [1.0, 2.0]),
+        ("double[]", [1.0, 2.5], [1.0, 2.5]),
+        ("double[]", 3, [3.0]),
+        ("double[]", ["a"], None),
+        ("string[]", "town.a2gc", ["town.a2gc"]),
+        ("string[]", ["a", "b"], ["a", "b"]),
+        ("string[]", None, [""]),
+        ("string[]", [1], None),
+        ("string", "a", "a"),
+        ("string", 5, None),
+        ("integer", 5, 5),
+        ("integer", 5.0, None),
+        ("integer", True, None),
+        ("bool", True, True),
+        ("bool", 1, None),
+    ],
+)
+def test_values_are_taken_as_they_are_meant(type_name, given, meant):
+    assert as_meant(type_name, given) == meant
 
 
 @pytest.fixture
@@ -48,3 +81,40 @@ def test_an_empty_list_of_maps_is_no_maps(declared: DeclaredParameters) -> None:
 def test_what_does_not_fit_is_refused_by_name(declared: DeclaredParameters, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         declared.values()
+
+
+@pytest.fixture
+def values(tmp_path):
+    """Gives the values of the node's parameters for a parameter file in a namespace."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    nodes = []
+
+    def of(text: str) -> dict:
+        file = tmp_path / "parameters.yaml"
+        file.write_text(text)
+        arguments = ["--ros-args", "--params-file", str(file)]
+        nodes.append(Node("place_recognition", context=context, namespace="robot1", cli_args=arguments))
+        return DeclaredParameters(nodes[-1], PARAMETERS).values()
+
+    yield of
+    for node in nodes:
+        node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize("section", ["/**", "/robot1/place_recognition", "/**/place_recognition"])
+def test_a_file_for_all_nodes_of_a_robot_is_read_by_its_sections(values, section):
+    found = values(
+        f"amcl:\n  ros__parameters: {{rate: 1.0}}\n"
+        f"{section}:\n  ros__parameters: {{rate: 5, maps: town.a2gc, camera_pose: [0, 0, 1, -1, 0, 1], bridges: []}}\n"
+    )
+    assert found["rate"] == 5.0
+    assert found["maps"] == ("town.a2gc",)
+    assert found["bridges"] == ()
+    assert list(found["camera_pose"]) == [0.0, 0.0, 1.0, -1.0, 0.0, 1.0]
+
+
+def test_what_does_not_fit_tells_what_to_do(values):
+    with pytest.raises(ConfigError, match="parameter rate must be a number: set it and configure again"):
+        values("/**:\n  ros__parameters: {rate: fast}\n")
