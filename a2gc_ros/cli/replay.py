@@ -38,7 +38,7 @@ def replay(
     stop: Annotated[float | None, typer.Option(min=0, help="First second no longer replayed.")] = None,
     model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
     backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 takes all.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
     topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
     odometry: Annotated[
         str | None, typer.Option(help="Topic of poses; an empty name takes none.", show_default=False)

@@ -31,7 +31,7 @@ def slam(
     stop: Annotated[float | None, typer.Option(min=0, help="First second no longer used.")] = None,
     model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
     backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 takes all.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
     topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
     odometry: Annotated[str | None, typer.Option(help="Topic of poses, where there are several.")] = None,
     truth: Annotated[

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import cv2
+
 T = TypeVar("T")
+R = TypeVar("R")
 
 _END = object()
 
@@ -23,3 +28,44 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
         while (item := coming.result()) is not _END:
             coming = pool.submit(next, iterator, _END)
             yield item  # type: ignore[misc]  # the end mark is not among the items
+
+
+def done_ahead(items: Iterable[T], work: Callable[[T], R], *, steps: int = 1) -> Iterator[R]:
+    """What comes of the items, in their order; a second thread works on one while the caller is with an earlier one.
+
+    The items themselves are drawn in the caller's thread, as readers of SQLite ask. Whatever working on an item raises
+    is raised where its result would have come.
+
+    Args:
+        items: What is worked on.
+        work: Called with one item after the other.
+        steps: How many items it may be ahead; 0 works in the caller's thread.
+    """
+    if steps == 0:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming: deque[Future[R]] = deque()
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > steps:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def share_cores(threads: int) -> int:
+    """Divides the cores between the two stages of the chain that overlap.
+
+    OpenCV takes half of them for itself from now on; FAISS is kept to one thread where a single image is searched. The
+    inference runtime has its own number of threads.
+
+    Args:
+        threads: CPU threads of the whole chain; 0 takes all cores.
+
+    Returns:
+        How many frames may be prepared ahead: 1, or 0 where there is one thread only.
+    """
+    wanted = threads or len(os.sched_getaffinity(0))
+    cv2.setNumThreads(max(1, wanted // 2))
+    return int(wanted > 1)

@@ -120,12 +120,20 @@ class LoopDetector:
         self._watch = ImpostorWatch(self._maps[0])
         return self._session
 
-    def process(self, frame: Frame, descriptor: npt.NDArray[np.float32]) -> Detection:
+    def look_at(self, frame: Frame) -> View | None:
+        """Finds the local features of a frame, for :meth:`process`; None where nothing is verified.
+
+        Another thread may do this while frames before it are processed.
+        """
+        return None if self._verifier is None else self._verifier.view_of_frame(frame)
+
+    def process(self, frame: Frame, descriptor: npt.NDArray[np.float32], view: View | None = None) -> Detection:
         """Works on the next frame of the live session.
 
         Args:
             frame: Image, stamp, and where known intrinsics and pose.
             descriptor: Of its image, float32 (D,), L2-normalised.
+            view: Its local features, where :meth:`look_at` found them already.
 
         Raises:
             MapError: If the descriptor does not fit the maps, or the live map cannot be written.
@@ -149,7 +157,7 @@ class LoopDetector:
                     likely = self._likely(detection.stamp_ns, travelled, located, len(excluded))
                     detection.candidates = [located[at].match for at in likely]
                 with _timed(detection, "features"):
-                    view = None if self._verifier is None else self._verifier.view_of_frame(frame)
+                    view = view or self.look_at(frame)
                 with _timed(detection, "verification"):
                     accepted = self._verify(detection, view, located, likely)
                 with _timed(detection, "store"):

@@ -91,7 +91,7 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         "Arithmetic of the runtime; auto is fp32, or int8 for a quantised model.",
         choices=get_args(PrecisionChoice),
     ),
-    Parameter("threads", 0, "CPU threads for inference; 0 takes all cores.", 0, 256),
+    Parameter("threads", 0, "CPU threads; 0 takes all cores.", 0, 256),
     Parameter("engine_cache", "", "Folder of TensorRT's engines; empty takes a2gc/engines in the user's cache folder."),
     Parameter("engine_workspace", 0, "Scratch memory for building an engine, in MiB; 0 sets no limit.", 0, 1000000),
     Parameter("dla_core", -1, "DLA core of a Jetson to run TensorRT on; -1 is the GPU.", -1, 7),

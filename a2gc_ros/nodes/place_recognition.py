@@ -17,7 +17,9 @@ from a2gc_ros.bridges.bridge import Bridge, Recognised
 from a2gc_ros.bridges.choose import open_bridges
 from a2gc_ros.errors import ImageError, MapError
 from a2gc_ros.geometry import pose_from_xyz_rpy
+from a2gc_ros.images.ahead import share_cores
 from a2gc_ros.images.frame import Frame
+from a2gc_ros.loops.preparation import Prepared
 from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes import watchdog
 from a2gc_ros.nodes.camera_input import Arrival, CameraInput
@@ -63,6 +65,15 @@ class _Configured:
     reported: Snapshot
 
 
+@dataclass(frozen=True)
+class _Arrived:
+    """An image between the worker's two threads."""
+
+    arrival: Arrival
+    prepared: Prepared
+    decode_ms: float
+
+
 @dataclass
 class _Active:
     """What exists from activating to deactivating."""
@@ -70,7 +81,7 @@ class _Active:
     slot: NewestSlot[Arrival]
     odometry: OdometryInput
     camera: CameraInput
-    worker: Worker[Arrival]
+    worker: Worker[Arrival, _Arrived | None]
     report: InputReport
     told: dict[str, bytes] = field(default_factory=dict)
 
@@ -129,7 +140,8 @@ class PlaceRecognition(SelfStartingNode):
         except BaseException:
             odometry.close()
             raise
-        worker = Worker(slot, self._work, self._on_error)
+        overlap = share_cores(configured.settings.threads) > 0
+        worker = Worker(slot, self._prepare, self._work, self._on_error, overlap=overlap)
         report = InputReport(self, settings, camera, odometry, mounting)
         self._active = _Active(slot, odometry, camera, worker, report)
         worker.start()
@@ -154,16 +166,24 @@ class PlaceRecognition(SelfStartingNode):
             configured.outputs.close()
             configured.recogniser.close()
 
-    def _work(self, arrival: Arrival) -> None:
-        """Works on one image, in the worker's thread."""
+    def _prepare(self, arrival: Arrival) -> _Arrived | None:
+        """Decodes one image and describes it, in the first of the worker's threads."""
         configured, active = self._configured, self._active
         if configured is None or active is None:
-            return
+            return None
         begin = time.perf_counter()
         frame = active.camera.frame_of(arrival, configured.settings.odometry_timeout)
-        decoded = time.perf_counter()
+        decode_ms = (time.perf_counter() - begin) * 1e3
+        return _Arrived(arrival, configured.recogniser.prepare(frame), decode_ms)
+
+    def _work(self, arrived: _Arrived | None) -> None:
+        """Looks for the place of one image, in the second of the worker's threads."""
+        configured, active = self._configured, self._active
+        if configured is None or active is None or arrived is None:
+            return
+        arrival, frame = arrived.arrival, arrived.prepared.frame
         with configured.recogniser.unchanged_maps():
-            detection = configured.recogniser.process(frame)
+            detection = configured.recogniser.process(arrived.prepared)
             recognised = time.perf_counter()
             self._newest_frame = frame
             relocalized = configured.outputs.publish(frame, detection, active.odometry.frame)
@@ -173,7 +193,7 @@ class PlaceRecognition(SelfStartingNode):
         for closure in detection.closures:
             configured.statistics.count("relocalizations" if closure.is_relocalization else "closures")
         stages = {name: value for name, value in detection.timings_ms.items() if name != "total"}
-        stages |= {"decode": (decoded - begin) * 1e3, "publish": (end - recognised) * 1e3}
+        stages |= {"decode": arrived.decode_ms, "publish": (end - recognised) * 1e3}
         finished_s = time.monotonic()
         configured.statistics.finish(
             finished_s, (finished_s - arrival.at_s) * 1e3, self._age_ms(frame.stamp_ns), stages

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -19,6 +18,7 @@ from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import matching
 from a2gc_ros.loops.detector import LoopDetector
+from a2gc_ros.loops.preparation import Preparation, Prepared
 from a2gc_ros.loops.results import Detection, LoopClosure
 from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.nodes.diagnostics import Engine
@@ -92,35 +92,43 @@ class Recogniser:
             self._detector = LoopDetector(
                 settings.loop, self._live, self._maps, session_name=self._session_name(), session_source=SOURCE
             )
+            self._preparation = Preparation(self._detector, self.extractor.extract_one)
             self.extractor.extract_one(np.zeros((32, 32, 3), np.uint8))
         except A2gcError:
             self.close()
             raise
 
-    def process(self, frame: Frame) -> Detection:
-        """Recognises the place in a frame, and keeps the frame where the live map needs it.
+    def prepare(self, frame: Frame) -> Prepared:
+        """Does what the frame alone needs, beside the work on the frames before it; one thread at a time.
 
         Raises:
             ImageError: If the image cannot be prepared for the model.
             BackendError: If the runtime failed.
+        """
+        return self._preparation(frame)
+
+    def process(self, prepared: Prepared) -> Detection:
+        """Recognises the place in a frame, and keeps the frame where the live map needs it.
+
+        Raises:
             MapError: If the live map cannot be written.
         """
-        begin = time.perf_counter()
-        descriptor = self.extractor.extract_one(frame.image)
-        extracted = time.perf_counter()
+        frame = prepared.frame
         with self._lock:
             if self._last_stamp_ns is not None and frame.stamp_ns < self._last_stamp_ns - JUMP_BACK_NS:
                 self.start_session()
             self._last_stamp_ns = frame.stamp_ns
-            detection = self._detector.process(frame, descriptor)
-        detection.timings_ms["extract"] = (extracted - begin) * 1e3
-        self.newest_descriptor = descriptor
+            detection = self._detector.process(frame, prepared.descriptor, prepared.view)
+        for stage, spent_ms in prepared.timings_ms.items():
+            detection.timings_ms[stage] = detection.timings_ms.get(stage, 0.0) + spent_ms
+        self.newest_descriptor = prepared.descriptor
         return detection
 
     def start_session(self) -> None:
         """Begins a new session in the live map: what comes does not go together with what was kept."""
         with self._lock:
             self._detector.start_session(self._session_name(), SOURCE)
+            self._preparation.restart()
 
     @contextlib.contextmanager
     def unchanged_maps(self) -> Iterator[None]:

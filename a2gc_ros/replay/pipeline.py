@@ -16,6 +16,7 @@ from a2gc_ros.bags.topics import info_topic, pose_topic, truth_topic
 from a2gc_ros.errors import A2gcError, BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.images.ahead import share_cores
 from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
@@ -39,7 +40,7 @@ class ReplayOptions:
             comparison; otherwise offline only.
         model: Named model or ONNX file.
         backend: Inference runtime.
-        threads: CPU threads for inference; 0 takes all.
+        threads: CPU threads; 0 takes all.
         maps: Place maps to relocalise against.
         loop: Settings of loop detection that differ from the defaults.
         image_topic: None takes the only one.
@@ -161,7 +162,7 @@ def _offline(
         done += 1
         on_frame(done, total)
 
-    run = run_offline(frames, extractor, detector, count)
+    run = run_offline(frames, extractor, detector, count, ahead=share_cores(options.threads))
     return replace(run, skipped=dict(recording.skips.reasons)), place_map
 
 

@@ -18,6 +18,7 @@ from a2gc_ros.bags.topics import pose_topic, truth_topic
 from a2gc_ros.errors import BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
+from a2gc_ros.images.ahead import share_cores
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopClosure, LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
@@ -39,7 +40,7 @@ class SlamOptions:
         bag: The recording.
         model: Named model or ONNX file.
         backend: Inference runtime.
-        threads: CPU threads for inference; 0 takes all.
+        threads: CPU threads; 0 takes all.
         loop: Settings of loop detection that differ from the defaults.
         slam: Settings of the pose graph.
         image_topic: None takes the only one.
@@ -121,7 +122,7 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
             on_frame(next(done), total)
 
         frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
-        run_offline(frames, extractor, detector, advance)
+        run_offline(frames, extractor, detector, advance, ahead=share_cores(options.threads))
         if feed.session.graph is None:
             raise BagError(f"{options.bag} has no odometry at the stamps of its images: are both on the same clock?")
         truth = _truth(recording, options.truth)

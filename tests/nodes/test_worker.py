@@ -19,7 +19,7 @@ def test_it_works_on_the_newest_only_and_outlives_an_exception():
             raise ValueError("three")
         done.append(item)
 
-    worker = Worker(slot, work, errors.append)
+    worker = Worker(slot, lambda item: item, work, errors.append, overlap=False)
     slot.offer(1, 1)
     worker.start()
     begun.wait(5)
@@ -45,9 +45,64 @@ def test_stopping_waits_for_the_item_in_work():
         threading.Event().wait(0.05)
         finished.set()
 
-    worker = Worker(slot, work, lambda _: None)
+    worker = Worker(slot, lambda item: item, work, lambda _: None)
     worker.start()
     slot.offer(1, 1)
     begun.wait(5)
     worker.stop()
     assert finished.is_set()
+
+
+def test_the_next_item_is_prepared_meanwhile_and_no_more_than_that():
+    slot = NewestSlot[int]()
+    go_on, prepared_second = threading.Event(), threading.Event()
+    prepared: list[int] = []
+    done: list[int] = []
+
+    def prepare(item: int) -> int:
+        prepared.append(item)
+        if len(prepared) == 2:
+            prepared_second.set()
+        return 10 * item
+
+    def work(item: int) -> None:
+        go_on.wait(5)
+        done.append(item)
+
+    worker = Worker(slot, prepare, work, lambda _: None)
+    worker.start()
+    slot.offer(1, 1)
+    while len(prepared) < 1:
+        pass
+    slot.offer(2, 2)
+    # The second is prepared while the first is worked on; whatever comes now waits in the slot, the newest only.
+    assert prepared_second.wait(5)
+    for item in (3, 4, 5):
+        slot.offer(item, item)
+    assert prepared == [1, 2]
+    go_on.set()
+    while len(done) < 3:
+        pass
+    worker.stop()
+    assert done == [10, 20, 50]
+
+
+def test_what_cannot_be_prepared_is_told_and_the_next_one_taken():
+    slot = NewestSlot[int]()
+    errors: list[Exception] = []
+    done: list[int] = []
+
+    def prepare(item: int) -> int:
+        if item < 5:
+            raise ValueError(str(item))
+        return item
+
+    worker = Worker(slot, prepare, done.append, errors.append)
+    worker.start()
+    for item in range(1, 6):
+        slot.offer(item, item)
+        while len(errors) + len(done) < item:
+            pass
+    worker.stop()
+    assert done == [5]
+    assert [str(error) for error in errors] == ["1", "2", "3", "4"]

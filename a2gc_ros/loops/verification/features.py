@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -57,7 +58,7 @@ def chosen(features: LocalFeatures, which: npt.NDArray[np.bool_]) -> LocalFeatur
 
 
 class FeatureExtractor:
-    """Finds local features with OpenCV.
+    """Finds local features with OpenCV; several threads may ask at once.
 
     Args:
         kind: "sift" or "orb".
@@ -66,7 +67,15 @@ class FeatureExtractor:
 
     def __init__(self, kind: str, count: int) -> None:
         self.kind = kind
-        self._detector = cv2.SIFT.create(count) if kind == "sift" else cv2.ORB.create(count)
+        self._count = count
+        self._of_thread = threading.local()
+
+    def _detector(self) -> cv2.Feature2D:
+        """Returns this thread's own detector: OpenCV promises nothing about two threads in one."""
+        if not hasattr(self._of_thread, "detector"):
+            create = cv2.SIFT.create if self.kind == "sift" else cv2.ORB.create
+            self._of_thread.detector = create(self._count)
+        return self._of_thread.detector
 
     def extract(self, image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32] | None = None) -> LocalFeatures:
         """Finds the features of an image.
@@ -77,12 +86,12 @@ class FeatureExtractor:
                 unknown.
         """
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        keypoints, raw = self._detector.detectAndCompute(grey, None)
+        keypoints, raw = self._detector().detectAndCompute(grey, None)
         height, width = grey.shape
         if raw is None or len(keypoints) == 0:
             nothing = np.empty(0, dtype=np.float32)
             return LocalFeatures(np.empty((0, 2)), np.empty((0, 1), dtype=np.float32), width, height, nothing)
-        points = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float64)
+        points = np.asarray(cv2.KeyPoint.convert(keypoints), dtype=np.float64)
         inverse = None if depth is None else inverse_depths(depth, points, width, height)
         sizes = np.array([keypoint.size for keypoint in keypoints], dtype=np.float32)
         spreads = np.maximum(sizes / np.float32(FINEST[self.kind]), 1)
