@@ -137,4 +137,8 @@ $(STAMPS)/test: $(STAMPS)/messages
 	$(call say,Installing what the tests need ($(TORCH)$(comma) $(TEST_EXTRAS)))
 	@$(INSTALL) $(TORCH)
 	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(TEST_EXTRAS)]'
+ifndef ROS_DISTRO
+	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
+	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall ./wheels/bond
+endif
 	@touch $@

@@ -27,6 +27,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 
 from a2gc_ros.nodes import qos
+from a2gc_ros.nodes.bond import Bond, open_bond
 from a2gc_ros.nodes.declared_parameters import DeclaredParameters
 from a2gc_ros.nodes.guards import WARN_EVERY_S, Guard, sentence
 from a2gc_ros.nodes.parameters import Parameter
@@ -62,6 +63,7 @@ class SelfStartingNode(LifecycleNode):
         self.refusal = ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.results())
         self._report_timer = self._start_reporting()
+        self._bond: Bond | None = None
         self._started_by_itself = False
         self._guard_transitions()
         self._autostart: Timer | None = None
@@ -151,10 +153,12 @@ class SelfStartingNode(LifecycleNode):
             super().on_deactivate(state)
             return self._refuse(f"not activated: {sentence(error)}")
         self.refusal = ""
+        self._bond = open_bond(self)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops working; what was configured stays."""
+        self._undo(self._break_bond)
         self._undo(self.stop_working)
         return super().on_deactivate(state)
 
@@ -176,8 +180,14 @@ class SelfStartingNode(LifecycleNode):
 
     def close(self) -> None:
         """Stops working and lets go, in whatever state the node is."""
+        self._undo(self._break_bond)
         self._undo(self.stop_working)
         self._unconfigure()
+
+    def _break_bond(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.close()
 
     def _unconfigure(self) -> None:
         self.declared.configured = False
