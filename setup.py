@@ -113,7 +113,14 @@ setup(
     packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), *find_packages("training")],
     package_dir={"a2gc_training": "training/a2gc_training"},
     package_data={
-        PACKAGE: ["py.typed", "shipped/*", "models/*.yaml", "evaluation/*.yaml", "evaluation/datasets/*.yaml"],
+        PACKAGE: [
+            "py.typed",
+            "loops/*.json",
+            "shipped/*",
+            "models/*.yaml",
+            "evaluation/*.yaml",
+            "evaluation/datasets/*.yaml",
+        ],
         "a2gc_training": ["py.typed"],
     },
     data_files=[

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,9 @@ from a2gc_ros.loops.results import LoopClosure
 
 MOST: Final = 64
 """Closures that are compared with a new one, the newest ones."""
+
+SUPPORT: Final = 20
+"""For how many keyframes a closure can support later ones."""
 
 BASE_ERROR_M: Final = 2.0
 """How far a loop of two closures may stay open beside drift, metres: the error of a direction over a few metres."""
@@ -83,32 +86,40 @@ class Agreement:
 
     Args:
         least: How many closures, the new one counted, must agree; 1 lets every closure pass.
-        window: Keyframes for which a closure waits, and for which it can support others.
+        hold: Keyframes for which a closure waits.
         max_drift: Largest error of the odometry as a share of the way.
     """
 
-    def __init__(self, least: int, window: int, max_drift: float) -> None:
+    def __init__(self, least: int, hold: int, max_drift: float) -> None:
         self._least = least
-        self._window = window
+        self._hold = hold
         self._max_drift = max_drift
         self._recent: deque[_Node] = deque(maxlen=MOST)
         self._released: deque[int] = deque(maxlen=MOST)
         self._count = 0
 
-    def release(self, step: int, closures: Sequence[PlacedClosure]) -> list[LoopClosure]:
-        """Takes in the closures of a keyframe and returns those that now have support, the newest first.
+    def release(self, step: int, stamp_ns: int, closures: Sequence[PlacedClosure]) -> list[LoopClosure]:
+        """Takes in closures and returns those that now have support, the newest first, with how long they were held.
 
         Args:
-            step: Number of the keyframe.
-            closures: Its closures.
+            step: Number of the newest keyframe.
+            stamp_ns: Its stamp.
+            closures: The closures that came with it; some may be about earlier keyframes.
         """
         if self._least == 1:
-            return [placed.closure for placed in closures]
-        while self._recent and step - self._recent[0].placed.step > self._window:
-            self._recent.popleft()
-        return [closure for placed in closures for closure in self._supported_by(placed)]
+            supported = list(closures)
+        else:
+            window = max(SUPPORT, self._hold)
+            self._recent = deque((n for n in self._recent if step - n.placed.step <= window), maxlen=MOST)
+            supported = [ready for placed in closures for ready in self._supported_by(placed)]
+        supported.sort(key=lambda placed: -placed.step)
+        return [
+            replace(p.closure, held_s=(stamp_ns - p.closure.match.query_stamp_ns) / 1e9)
+            for p in supported
+            if step - p.step <= self._hold
+        ]
 
-    def _supported_by(self, placed: PlacedClosure) -> list[LoopClosure]:
+    def _supported_by(self, placed: PlacedClosure) -> list[PlacedClosure]:
         """Returns the closures that a new one gives the support they lacked."""
         group = [node for node in self._recent if _target(node.placed) == _target(placed)]
         fresh = _Node(placed, self._count, frozenset(n.number for n in group if self.agree(n.placed, placed)))
@@ -121,7 +132,7 @@ class Agreement:
             return []
         ready = [group[at] for at in sorted(chosen) if group[at].number not in self._released]
         self._released.extend(node.number for node in ready)
-        return [node.placed.closure for node in ready]
+        return [node.placed for node in ready]
 
     def agree(self, a: PlacedClosure, b: PlacedClosure) -> bool:
         """Says whether two closures between the same two sessions can both be true."""

@@ -29,7 +29,7 @@ class LoopConfig:
 
     k: int = _setting(10, "Nearest keyframes looked at in each map.", 1, 1000)
     max_false_positive_rate: float = _setting(
-        0.001, "Largest probability of a closure to be false; the map's own statistics tell what that takes.", 0.0, 1.0
+        0.001, "Largest probability of a closure to be false, by what the keyframes around it say.", 0.0, 1.0
     )
     threshold: float = _setting(-1.0, "Least similarity (cosine) of a candidate, besides; -1 asks for none.", -1.0, 1.0)
     min_time_gap_s: float = _setting(
@@ -48,18 +48,20 @@ class LoopConfig:
         1.0,
     )
     min_agreeing: int = _setting(
-        3, "Closures, itself counted, that must agree before one is given out; 1 holds none back.", 1, 20
+        3, "Keyframes, itself counted, whose closures must agree before one is given out.", 1, 20
     )
     hold_keyframes: int = _setting(
-        20, "For how many keyframes a closure waits for others that agree, and can support others.", 0, 1000
+        6, "For how many keyframes a pair waits until later ones agree; 0 gives out what is sure at once.", 0, 1000
     )
     verify: bool = _setting(True, "Check candidates by local features and epipolar geometry.")
-    max_verifications: int = _setting(3, "Candidates per map and keyframe that are checked, best first.", 1, 100)
+    max_verifications: int = _setting(
+        5, "Nearest keyframes per map that a keyframe's features are compared with.", 1, 100
+    )
     features: str = _setting("sift", "Local features: sift, or orb for small computers.")
     max_features: int = _setting(1000, "Local features per image.", 50, 20000)
-    min_inliers: int = _setting(20, "Least feature matches that agree with one geometry.", 8, 10000)
-    min_inlier_ratio: float = _setting(0.5, "Least share of the feature matches that agree.", 0.0, 1.0)
-    min_coverage: float = _setting(0.2, "Least share of either image over which they are spread.", 0.0, 1.0)
+    min_inliers: int = _setting(14, "Least feature matches that agree with one geometry.", 8, 10000)
+    min_inlier_ratio: float = _setting(0.4, "Least share of the feature matches that agree.", 0.0, 1.0)
+    min_coverage: float = _setting(0.1, "Least share of either image over which they are spread.", 0.0, 1.0)
     keyframe_distance_m: float = _setting(1.0, "Metres between keyframes of the live session.", 0.0, 1e4)
     keyframe_angle_rad: float = _setting(0.5, "Radians turned between keyframes of the live session.", 0.0, 7.0)
     keyframe_similarity: float = _setting(

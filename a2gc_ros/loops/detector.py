@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import time
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import matching
-from a2gc_ros.loops.agreement import Agreement, PlacedClosure
-from a2gc_ros.loops.calibration import Calibration, ImpostorWatch
+from a2gc_ros.loops.by_geometry import ByGeometry
+from a2gc_ros.loops.by_similarity import BySimilarity
+from a2gc_ros.loops.calibration import Calibration
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.continuity import Continuity, usable_pose
 from a2gc_ros.loops.drift import DriftGate
-from a2gc_ros.loops.evidence import geometric_odds
-from a2gc_ros.loops.matching import LocatedMatch
-from a2gc_ros.loops.place_filter import PlaceFilter, Step
-from a2gc_ros.loops.results import Detection, LoopClosure
+from a2gc_ros.loops.evidence import EvidenceModel, shipped
+from a2gc_ros.loops.matching import Ids, LocatedMatch
+from a2gc_ros.loops.query import Query
+from a2gc_ros.loops.results import ComparedPair, Detection
+from a2gc_ros.loops.timing import timed
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import PlaceMap, Session
 from a2gc_ros.placemap.selection import KeyframeSelector, Odometer
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
-
-Ids = npt.NDArray[np.int64]
-
-LIKELY: Final = 0.01
-"""Probability from which the geometry of a candidate is looked at."""
 
 
 class LoopDetector:
     """Finds the places a robot has been at before, in the live session and in loaded maps together.
 
     A frame is matched against the maps, and only then, if it is far enough from the last keyframe, added to the live
-    one. Candidates and closures come only with frames that become keyframes, so the rate of the camera makes no
-    difference, and a robot that stands still does not confirm itself. Every gate uses the frames' stamps; the same
-    frames always give the same detections.
+    one. Closures come only with frames that become keyframes, so the rate of the camera makes no difference, and a
+    robot that stands still does not confirm itself. Every gate uses the frames' stamps; the same frames always give the
+    same detections.
 
     Where stamps step back or odometry jumps, a new session begins: what lies before is another session's.
 
@@ -52,6 +46,7 @@ class LoopDetector:
         session_name: Name of the live session in its map.
         session_source: Where the frames come from.
         verifier: Makes the geometric checks; one of its own where none is given.
+        model: What makes a run of verified pairs likely; the one that ships with the extractor where none is given.
 
     Raises:
         MapError: If a loaded map was made by another extractor than the live one.
@@ -66,13 +61,15 @@ class LoopDetector:
         session_name: str = "live",
         session_source: str = "",
         verifier: GeometricVerifier | None = None,
+        model: EvidenceModel | None = None,
     ) -> None:
         self.config = config
         self._maps = [live_map]
         live_map.prepare()
         self._calibrations = [Calibration(live_map)]
         self._verifier = verifier or GeometricVerifier(config) if config.verify else None
-        self.use_maps(maps)
+        self._model = model or shipped(live_map.manifest.fingerprint)
+        self._join(maps)
         self.start_session(session_name, session_source)
 
     @property
@@ -87,25 +84,29 @@ class LoopDetector:
 
     @property
     def calibrations(self) -> list[Calibration]:
-        """What is known of each map's impostors, as ``Match.map_index`` counts them."""
+        """What is known of each map's impostors, as ``Match.map_index`` counts them; used without geometric check."""
         return list(self._calibrations)
 
     def use_maps(self, maps: Sequence[PlaceMap]) -> None:
         """Searches these loaded maps from now on; the live session goes on, its next matches build up evidence anew.
 
-        A map that was never calibrated is, without writing to it.
+        Without geometric check a map that was never calibrated is, without writing to it.
 
         Raises:
             MapError: If one was made by another extractor than the live map; nothing changes then.
         """
+        self._join(maps)
+        self._judge = self._new_judge()
+
+    def _join(self, maps: Sequence[PlaceMap]) -> None:
         live_map = self._maps[0]
         for place_map in maps:
             place_map.require(live_map.manifest.fingerprint, live_map.manifest.model_name)
         for place_map in maps:
             place_map.prepare()
-        self._calibrations = [self._calibrations[0], *(Calibration.of_stored(place_map) for place_map in maps)]
+        measured = maps if self._verifier is None else ()
+        self._calibrations = [self._calibrations[0], *(Calibration.of_stored(place_map) for place_map in measured)]
         self._maps = [live_map, *maps]
-        self._filter = PlaceFilter()
 
     def start_session(self, name: str, source: str = "") -> Session:
         """Begins a new live session, as after a restart of the robot's clock or odometry."""
@@ -115,9 +116,7 @@ class LoopDetector:
         self._drift = DriftGate(self.config.max_drift)
         self._continuity = Continuity()
         self._steps = 0
-        self._filter = PlaceFilter()
-        self._agreement = Agreement(self.config.min_agreeing, self.config.hold_keyframes, self.config.max_drift)
-        self._watch = ImpostorWatch(self._maps[0])
+        self._judge = self._new_judge()
         return self._session
 
     def look_at(self, frame: Frame) -> View | None:
@@ -126,6 +125,15 @@ class LoopDetector:
         Another thread may do this while frames before it are processed.
         """
         return None if self._verifier is None else self._verifier.view_of_frame(frame)
+
+    def _new_judge(self) -> ByGeometry | BySimilarity:
+        if self._verifier is not None:
+            return ByGeometry(self.config, self._maps, self._verifier, self._model)
+        return BySimilarity(self.config, self._maps, self._session.id, self._calibrations)
+
+    def waiting(self, stamp_ns: int) -> list[ComparedPair]:
+        """Returns the verified pairs of the last keyframes that still wait when a frame with this stamp is over."""
+        return self._judge.waiting(stamp_ns)
 
     def process(self, frame: Frame, descriptor: npt.NDArray[np.float32], view: View | None = None) -> Detection:
         """Works on the next frame of the live session.
@@ -140,32 +148,26 @@ class LoopDetector:
         """
         if frame.pose is not None and not usable_pose(frame):
             frame = dataclasses.replace(frame, pose=None)
+        detection = Detection(frame.stamp_ns)
         if self._continuity.broken_by(frame):
+            detection.decided = self.waiting(frame.stamp_ns)
             self.start_session(self._session.name, self._session.source)
             self._continuity.broken_by(frame)
-        detection = Detection(frame.stamp_ns)
-        with _timed(detection, "total"):
+        with timed(detection, "total"):
             travelled = self._odometer.update(frame.pose)
-            with _timed(detection, "search"):
-                excluded, impostors = self._excluded(frame, travelled)
+            with timed(detection, "search"):
+                excluded, ruled_out = self._excluded(frame, travelled)
                 located = self._search(frame, descriptor, excluded)
             detection.matches = [found.match for found in located]
             if self._selector.select(frame.stamp_ns, frame.pose, descriptor):
-                with _timed(detection, "calibration"):
-                    impostor = self._watch.observe(descriptor, self._impostors(travelled, excluded, impostors))
-                with _timed(detection, "filter"):
-                    likely = self._likely(detection.stamp_ns, travelled, located, len(excluded))
-                    detection.candidates = [located[at].match for at in likely]
-                with _timed(detection, "features"):
+                with timed(detection, "features"):
                     view = view or self.look_at(frame)
-                with _timed(detection, "verification"):
-                    accepted = self._verify(detection, view, located, likely)
-                with _timed(detection, "store"):
-                    detection.keyframe_id = self._store(frame, descriptor, travelled, view)
-                    self._calibrations[0].add(detection.keyframe_id, impostor)
-                with _timed(detection, "agreement"):
-                    placed = [self._placed(closure, frame, travelled, detection.keyframe_id) for closure in accepted]
-                    detection.closures = self._agreement.release(self._steps, placed)
+                query = Query(frame, descriptor, view, self._steps, travelled, located, excluded, ruled_out)
+                self._judge.look(query, detection)
+                with timed(detection, "store"):
+                    keyframe_id = self._store(query)
+                detection.keyframe_id = keyframe_id
+                self._judge.decide(query, keyframe_id, detection)
                 self._steps += 1
         return detection
 
@@ -184,86 +186,19 @@ class LoopDetector:
             located += matching.nearest(place_map, index, frame.stamp_ns, descriptor, self.config.k)
         return matching.best_first(located)
 
-    def _impostors(self, travelled: float | None, excluded: Ids, ruled_out: Ids) -> Ids:
-        """Returns the live session's keyframes that cannot, or without odometry do not, show what the query shows."""
-        if travelled is not None and self.config.max_drift < 1:
-            return ruled_out
-        believed = [found for found in self._filter.believed() if found.match.map_index == 0]
-        return matching.elsewhere(self._maps[0], self._session.id, excluded, believed)
-
-    def _likely(
-        self, stamp_ns: int, travelled: float | None, located: Sequence[LocatedMatch], excluded: int
-    ) -> list[int]:
-        """Returns the numbers of the matches that are worth a look at the geometry, likeliest first."""
-        way = float("nan") if travelled is None else travelled
-        searched = [len(place_map.columns) for place_map in self._maps]
-        searched[0] -= excluded
-        tails = [calibration.tail_for(count) for calibration, count in zip(self._calibrations, searched, strict=True)]
-        probabilities = self._filter.update(Step(stamp_ns, way, searched), located, tails)
-        likely = [
-            at
-            for at, found in enumerate(located)
-            if probabilities[at] >= LIKELY and found.match.similarity >= self.config.threshold
-        ]
-        # Stable: matches of one place stay in the order of their similarity.
-        return sorted(likely, key=lambda at: -probabilities[at])
-
-    def _verify(
-        self, detection: Detection, view: View | None, located: Sequence[LocatedMatch], likely: Sequence[int]
-    ) -> list[LoopClosure]:
-        """Accepts at most one candidate per map: neighbours of one place say the same thing again."""
-        accepted = []
-        for index, place_map in enumerate(self._maps):
-            here = [at for at in likely if located[at].match.map_index == index]
-            for at in here[: self.config.max_verifications]:
-                match, verification = located[at].match, None
-                if self._verifier is not None and view is not None:
-                    keyframe = self._verifier.view_of_keyframe(place_map, match.keyframe_id)
-                    verification = self._verifier.verify(view, keyframe)
-                    detection.verifications.append((match, verification))
-                    self._filter.weigh(at, geometric_odds(verification))
-                    if not verification.verified:
-                        continue
-                probability = self._filter.probability(at)
-                if 1 - probability <= self.config.max_false_positive_rate:
-                    accepted.append(LoopClosure(match, verification, probability))
-                break
-        return sorted(accepted, key=lambda closure: -(closure.probability or 0.0))
-
-    def _placed(self, closure: LoopClosure, frame: Frame, travelled: float | None, keyframe_id: int) -> PlacedClosure:
-        match = closure.match
-        keyframe = self._maps[match.map_index].keyframe(match.keyframe_id)
-        return PlacedClosure(
-            dataclasses.replace(closure, query_keyframe_id=keyframe_id),
-            self._steps,
-            frame.pose,
-            travelled,
-            keyframe.pose,
-            keyframe.travelled,
-            frame.t_base_camera,
-        )
-
-    def _store(
-        self, frame: Frame, descriptor: npt.NDArray[np.float32], travelled: float | None, view: View | None
-    ) -> int:
+    def _store(self, query: Query) -> int:
+        frame = query.frame
         keyframe_id = self._maps[0].add(
             self._session.id,
             frame.stamp_ns,
-            descriptor,
+            query.descriptor,
             pose=frame.pose,
-            travelled=travelled,
+            travelled=query.travelled,
             image_jpeg=encode_jpeg(frame.image) if self.config.store_images else None,
             intrinsics_json=intrinsics_json(frame.intrinsics),
             frame_id=frame.frame_id,
             t_base_camera=frame.t_base_camera,
-            features=None if self._verifier is None or view is None else self._verifier.encoded(view),
+            features=None if self._verifier is None or query.view is None else self._verifier.encoded(query.view),
         )
-        self._drift.add(keyframe_id, frame.pose, travelled)
+        self._drift.add(keyframe_id, frame.pose, query.travelled)
         return keyframe_id
-
-
-@contextlib.contextmanager
-def _timed(detection: Detection, stage: str) -> Iterator[None]:
-    begin = time.perf_counter()
-    yield
-    detection.timings_ms[stage] = (time.perf_counter() - begin) * 1e3

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.loops.results import Match
 from a2gc_ros.placemap import PlaceMap
+
+Ids: TypeAlias = npt.NDArray[np.int64]
 
 APART_KEYFRAMES: Final = 25
 """Without odometry: keyframes of one session that lie more than this apart show different places, or another visit."""

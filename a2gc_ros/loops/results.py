@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.runs import VerifiedPair
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ class LoopClosure:
     Attributes:
         match: The query frame and the keyframe.
         verification: The geometric check, or None where it is switched off.
-        probability: That the two show the same place, from the similarities of the latest keyframes and the geometry;
-            None where nobody asked.
+        probability: That the two show the same place, from what the keyframes around say; None where nobody asked.
         query_keyframe_id: The keyframe that the query became in the live map; None where it was not kept.
         held_s: How long it waited for later frames to agree, in seconds between their stamps; 0 where it came with its
             own frame.
@@ -111,7 +111,7 @@ class ComparedPair:
         coverage: Share of either image over which they are spread.
         stage: How far it came.
         reason: Why no farther, for people; empty where it was given out.
-        probability: The largest that it reached; None where the check refused it.
+        probability: That it shows one place, when it was decided; None where the check refused it.
         share: Of its run: inliers over matches; NaN where the check refused it.
         advance: Of its run: by how much its keyframes resemble the queries more than other places do, cosine; NaN
             likewise.
@@ -141,13 +141,15 @@ class Detection:
         stamp_ns: Stamp of the frame.
         keyframe_id: Its id in the live map if it became a keyframe.
         matches: The nearest keyframes of every map, best first.
-        candidates: Those whose place is likely enough for a look at the geometry, likeliest first.
+        candidates: Those whose local features were compared, best first; where the geometric check is switched off,
+            those whose place is likely enough, likeliest first.
         closures: Accepted ones that agree with others, newest first; those that were held back name an earlier query.
-        verifications: Each geometric check that was made, in order, with its candidate.
+        verified: Pairs of this frame whose features agree with one camera motion, with their matches.
+        verifications: Each pose that was looked for, in order, with its match; some are about earlier queries.
         decided: Pairs of which this frame decided what becomes of them; each comes once, with this frame or up to
             ``hold_keyframes`` keyframes after its own. What still waits at the end, `LoopDetector.waiting` gives.
-        timings_ms: Wall time per stage: search, calibration, filter, features, verification, store, agreement,
-            total.
+        timings_ms: Wall time per stage: search, features, comparison, store, evidence, location, agreement, total;
+            without the geometric check search, calibration, filter, store, agreement, total.
     """
 
     stamp_ns: int
@@ -155,6 +157,7 @@ class Detection:
     matches: list[Match] = field(default_factory=list)
     candidates: list[Match] = field(default_factory=list)
     closures: list[LoopClosure] = field(default_factory=list)
+    verified: list[tuple[Match, VerifiedPair]] = field(default_factory=list)
     verifications: list[tuple[Match, Verification]] = field(default_factory=list)
     decided: list[ComparedPair] = field(default_factory=list)
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -122,10 +122,12 @@ def closure_record(candidate: LoopClosureCandidate) -> ClosureRecord:
         scale_known=bool(candidate.scale_known),
         covariance=rows_of(covariance),
         reason="" if whole else NOT_TOLD,
+        held_s=_nanoseconds(candidate.held) / 1e9,
     )
 
 
 def _nanoseconds(stamp: Any) -> int:
+    """Returns a Time or Duration message in nanoseconds."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion
 from std_msgs.msg import Header
 
@@ -23,6 +23,12 @@ def time_message(stamp_ns: int) -> Time:
     """Returns nanoseconds as a Time message."""
     seconds, nanoseconds = divmod(int(stamp_ns), 1_000_000_000)
     return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def duration_message(seconds: float) -> Duration:
+    """Returns seconds as a Duration message."""
+    whole, nanoseconds = divmod(round(seconds * 1e9), 1_000_000_000)
+    return Duration(sec=whole, nanosec=nanoseconds)
 
 
 def header_message(stamp_ns: int, frame_id: str) -> Header:
@@ -56,6 +62,7 @@ def candidate_message(closure: LoopClosure) -> LoopClosureCandidate:
     match, verification = closure.match, closure.verification
     message = LoopClosureCandidate(
         query_stamp=time_message(match.query_stamp_ns),
+        held=duration_message(closure.held_s),
         query_keyframe_id=NOT_KEPT if closure.query_keyframe_id is None else closure.query_keyframe_id,
         map_index=match.map_index,
         session_id=match.session_id,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.ahead import done_ahead
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopDetector, Preparation
-from a2gc_ros.loops.results import LoopClosure, Verification
-from a2gc_ros.replay.records import Answer, ClosureRecord, RunRecord, by_query, rows_of
+from a2gc_ros.loops.results import ComparedPair, LoopClosure, Verification
+from a2gc_ros.replay.records import Answer, ClosureRecord, PairRecord, RunRecord, by_query, rows_of
 
 NOT_CHECKED: Final = "no pose: the geometric check is switched off"
 
@@ -40,14 +41,13 @@ def run_offline(
     for prepared in done_ahead(frames, Preparation(detector, extractor.extract_one), steps=ahead):
         begin, frame = time.perf_counter(), prepared.frame
         detection = detector.process(frame, prepared.descriptor, prepared.view)
-        answers.append(
-            Answer(
-                frame.stamp_ns,
-                (time.perf_counter() - begin) * 1e3 + sum(prepared.timings_ms.values()),
-                closure_records(detection),
-            )
-        )
+        spent_ms = (time.perf_counter() - begin) * 1e3 + sum(prepared.timings_ms.values())
+        closures, pairs = closure_records(detection), pair_records(detection.decided)
+        answers.append(Answer(frame.stamp_ns, spent_ms, closures, pairs))
         on_frame(frame, detection)
+    if answers:
+        last = answers[-1]
+        answers[-1] = replace(last, pairs=last.pairs + pair_records(detector.waiting(last.stamp_ns)))
     return RunRecord("offline", extractor.spec.name, extractor.backend, by_query(answers))
 
 
@@ -69,4 +69,29 @@ def _record(closure: LoopClosure) -> ClosureRecord:
         scale_known=checked.scale_known,
         covariance=rows_of(checked.covariance),
         reason=checked.reason,
+        held_s=closure.held_s,
+    )
+
+
+def pair_records(pairs: Iterable[ComparedPair]) -> tuple[tuple[int, PairRecord], ...]:
+    """Returns compared pairs, each with the stamp of the image that it is about."""
+    return tuple((pair.match.query_stamp_ns, _pair_record(pair)) for pair in pairs)
+
+
+def _pair_record(pair: ComparedPair) -> PairRecord:
+    return PairRecord(
+        keyframe_stamp_ns=pair.match.keyframe_stamp_ns,
+        map_index=pair.match.map_index,
+        rank=pair.rank,
+        similarity=pair.match.similarity,
+        matches=pair.matches,
+        inliers=pair.inliers,
+        coverage=pair.coverage,
+        stage=pair.stage.value,
+        reason=pair.reason,
+        probability=math.nan if pair.probability is None else pair.probability,
+        share=pair.share,
+        advance=pair.advance,
+        length=pair.length,
+        held_s=pair.held_s,
     )

@@ -66,7 +66,7 @@ class PairRecord:
         coverage: Share of either image over which they are spread.
         stage: How far it came: "compared", "verified", "sure" or "given out".
         reason: Why no farther.
-        probability: The largest that it reached; NaN where the check refused it.
+        probability: That it shows one place, when it was decided; NaN where the check refused it.
         share: Of its run, inliers over matches; NaN likewise.
         advance: Of its run, cosine above that of other places; NaN likewise.
         length: Of its run, in how many images it was verified; 0 likewise.

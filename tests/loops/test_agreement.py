@@ -47,7 +47,8 @@ def line(step: int, lateral: float = 0.0) -> Pose:
 def test_true_closures_are_given_out_once_three_agree(metric: bool) -> None:
     agreement = Agreement(3, 20, 0.1)
     counts = [
-        len(agreement.release(step, [closure(step, line(step, 1.0), line(step), metric=metric)])) for step in range(5)
+        len(agreement.release(step, step, [closure(step, line(step, 1.0), line(step), metric=metric)]))
+        for step in range(5)
     ]
     assert counts == [0, 0, 3, 1, 1]
 
@@ -59,22 +60,22 @@ def test_a_lone_false_closure_among_true_ones_is_never_given_out() -> None:
         keyframe = line(step + 25) if step == 5 else line(step)
         relative_to = line(step + 25, 1.0) if step == 5 else None
         given_out += agreement.release(
-            step, [closure(step, line(step, 1.0), keyframe, relative_to, rotation_rad=0.3 if step == 5 else 0.0)]
+            step, step, [closure(step, line(step, 1.0), keyframe, relative_to, rotation_rad=0.3 if step == 5 else 0.0)]
         )
     assert sorted(c.match.query_stamp_ns for c in given_out) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
 
 
-def test_a_closure_waits_no_longer_than_it_may() -> None:
-    steps = (0, 4, 8)
-    for window, total in ((20, 3), (3, 0)):
-        agreement = Agreement(3, window, 0.1)
-        out = [agreement.release(s, [closure(s, line(s, 1.0), line(s))]) for s in steps]
-        assert sum(map(len, out)) == total
+@pytest.mark.parametrize(("hold", "given_out"), [(20, [8, 4, 0]), (5, [8, 4]), (0, [8])])
+def test_a_closure_waits_no_longer_than_it_may_but_supports_later_ones(hold: int, given_out: list[int]) -> None:
+    agreement = Agreement(3, hold, 0.1)
+    out = [c for s in (0, 4, 8) for c in agreement.release(s, s * 10**9, [closure(s, line(s, 1.0), line(s))])]
+    assert [c.match.query_stamp_ns for c in out] == given_out
+    assert out[0].held_s == pytest.approx(8, abs=1e-6)
 
 
 def test_where_one_is_enough_nothing_is_held_back() -> None:
     placed = closure(0, line(0), line(0))
-    assert Agreement(1, 20, 0.1).release(0, [placed]) == [placed.closure]
+    assert Agreement(1, 20, 0.1).release(0, 0, [placed]) == [placed.closure]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_without_odometry_closures_agree_by_their_order(keyframes: tuple[int, ..
     counts = []
     for step, keyframe in enumerate(keyframes):
         bare = LoopClosure(Match(step, 0, keyframe, 1, keyframe, 0.8), None, 0.999)
-        counts.append(len(agreement.release(step, [PlacedClosure(bare, step, None, None, None, None, None)])))
+        counts.append(len(agreement.release(step, step, [PlacedClosure(bare, step, None, None, None, None, None)])))
     assert counts == given_out
 
 

@@ -16,7 +16,7 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
 from a2gc_ros.placemap import Manifest, PlaceMap
 
-STAGES = ("search", "calibration", "filter", "features", "verification", "store", "agreement", "total")
+STAGES = ("search", "features", "comparison", "store", "evidence", "location", "agreement", "total")
 
 FIRST = 36
 """Frames of the first time along the street."""

@@ -1,0 +1,67 @@
+"""A frame that becomes a keyframe, with all that the gates need to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.images.frame import Frame
+from a2gc_ros.loops.agreement import PlacedClosure
+from a2gc_ros.loops.matching import LocatedMatch
+from a2gc_ros.loops.results import LoopClosure
+from a2gc_ros.loops.verification import View
+from a2gc_ros.placemap import PlaceMap
+
+
+@dataclass(frozen=True)
+class Query:
+    """A frame that becomes a keyframe.
+
+    Attributes:
+        frame: The frame.
+        descriptor: Of its image, float32 (D,).
+        view: Its local features; None where nothing is verified.
+        step: Counts the keyframes of the session.
+        travelled: Metres since the session began, or None.
+        located: Its matches, best first.
+        excluded: Ids of the live keyframes that are never matched with it.
+        ruled_out: Those of them where odometry says that the robot is not.
+    """
+
+    frame: Frame
+    descriptor: npt.NDArray[np.float32]
+    view: View | None
+    step: int
+    travelled: float | None
+    located: list[LocatedMatch]
+    excluded: npt.NDArray[np.int64]
+    ruled_out: npt.NDArray[np.int64]
+
+    @property
+    def way(self) -> float:
+        """Metres since the session began, NaN where unknown."""
+        return float("nan") if self.travelled is None else self.travelled
+
+    def placed(self, closure: LoopClosure, place_map: PlaceMap, keyframe_id: int) -> PlacedClosure:
+        """Returns a closure of this query with what odometry says of its two ends.
+
+        Args:
+            closure: The closure.
+            place_map: The map of its keyframe.
+            keyframe_id: The keyframe that the query became.
+
+        Raises:
+            MapError: If the map cannot be read.
+        """
+        keyframe = place_map.keyframe(closure.match.keyframe_id)
+        return PlacedClosure(
+            replace(closure, query_keyframe_id=keyframe_id),
+            self.step,
+            self.frame.pose,
+            self.travelled,
+            keyframe.pose,
+            keyframe.travelled,
+            self.frame.t_base_camera,
+        )
