@@ -133,12 +133,16 @@ else
 endif
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/messages
+# Stand-ins for a lifecycle manager and for other SLAM systems speak their messages. With a distribution its own packages
+# do, or the tests that need them are skipped.
+TEST_MESSAGES := $(if $(ROS_DISTRO),,wheels/bond $(addprefix tests/back_end_msgs/,rtabmap_msgs pose_graph_tools_msgs))
+
+$(STAMPS)/test: $(STAMPS)/messages $(foreach package,$(TEST_MESSAGES),$(wildcard $(package)/*.* $(package)/*/*))
 	$(call say,Installing what the tests need ($(TORCH)$(comma) $(TEST_EXTRAS)))
 	@$(INSTALL) $(TORCH)
 	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(TEST_EXTRAS)]'
 ifndef ROS_DISTRO
 	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
-	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall ./wheels/bond
+	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall $(addprefix ./,$(TEST_MESSAGES))
 endif
 	@touch $@

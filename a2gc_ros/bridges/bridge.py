@@ -27,6 +27,7 @@ class Recognised:
         t_base_camera: Pose of the camera on the robot.
         pose: The robot in a loaded map, geometry_msgs/PoseWithCovarianceStamped, where it was relocalized.
         pose_probability: Of the closure behind ``pose``; None where it was not calibrated.
+        t_odom_base: The robot in its odometry's frame at the image, where known.
     """
 
     stamp_ns: int
@@ -36,6 +37,7 @@ class Recognised:
     t_base_camera: Pose
     pose: Any | None = None
     pose_probability: float | None = None
+    t_odom_base: Pose | None = None
 
 
 class Bridge(Protocol):

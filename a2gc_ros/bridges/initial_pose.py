@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Final
 
+import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from std_srvs.srv import Trigger
 
+from a2gc_ros import geometry
 from a2gc_ros.bridges.bridge import Recognised
+from a2gc_ros.geometry import Pose
 
 TOPIC: Final = "initialpose"
 SERVICE: Final = "~/publish_initial_pose"
@@ -19,6 +23,59 @@ IN_A_ROW: Final = 3
 """Relocalizations that must come without a pause before the first pose is told."""
 
 PAUSE_NS: Final = 10_000_000_000
+
+MOST_AGE_NS: Final = 1_000_000_000
+"""How old a pose may be at most where no odometry tells the way since. slam_toolbox takes every pose as one of now, and
+AMCL does so for what is older than its buffer of transforms, which is ten seconds."""
+
+MOST_KEPT: Final = 1000
+"""Images whose odometry is remembered."""
+
+
+class Way:
+    """What odometry says of the way between images."""
+
+    def __init__(self) -> None:
+        self._poses: OrderedDict[int, Pose] = OrderedDict()
+
+    def note(self, stamp_ns: int, t_odom_base: Pose) -> None:
+        """Remembers where an image was taken."""
+        if self._poses and stamp_ns < next(reversed(self._poses)):
+            # A recording that begins anew has another way.
+            self._poses.clear()
+        self._poses[stamp_ns] = t_odom_base
+        if len(self._poses) > MOST_KEPT:
+            self._poses.popitem(last=False)
+
+    def between(self, then_ns: int, now_ns: int) -> Pose | None:
+        """Returns ``t_baseThen_baseNow`` of two images, or None where one of them was taken nobody knows where."""
+        then, now = self._poses.get(then_ns), self._poses.get(now_ns)
+        return None if then is None or now is None else geometry.relative(then, now)
+
+
+def moved_on(pose: PoseWithCovarianceStamped, way: Pose, stamp_ns: int) -> PoseWithCovarianceStamped:
+    """Returns a pose as it is a way later.
+
+    Args:
+        pose: ``t_map_base`` then, with its covariance: x, y, z, rotation about the map's X, Y, Z.
+        way: ``t_baseThen_baseNow``; its own error, that of odometry over a few metres, is not added.
+        stamp_ns: Of now.
+    """
+    at, q = pose.pose.pose.position, pose.pose.pose.orientation
+    then = geometry.pose_from_quaternion((at.x, at.y, at.z), (q.x, q.y, q.z, q.w))
+    now = then @ way
+    moved = PoseWithCovarianceStamped()
+    moved.header.frame_id = pose.header.frame_id
+    moved.header.stamp.sec, moved.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    at, q = moved.pose.pose.position, moved.pose.pose.orientation
+    at.x, at.y, at.z = (float(v) for v in now[:3, 3])
+    q.x, q.y, q.z, q.w = (float(v) for v in geometry.quaternion_of(now))
+    # A small rotation d about the map's axes then moves the robot by d x (its way in the map).
+    x, y, z = now[:3, 3] - then[:3, 3]
+    lever = np.eye(6)
+    lever[:3, 3:] = [[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]]
+    moved.pose.covariance = (lever @ np.reshape(pose.pose.covariance, (6, 6)) @ lever.T).ravel()
+    return moved
 
 
 class InitialPoseGate:
@@ -65,7 +122,10 @@ class InitialPoseGate:
 
 
 class InitialPoseBridge:
-    """Publishes ``initialpose``, with the image's stamp: whoever listens moves it on by its own odometry.
+    """Publishes ``initialpose`` as of the newest image.
+
+    A relocalization may be about an earlier image, held back until later ones made it sure: it is moved on by the
+    odometry since, and where there is none, an old one is not told.
 
     Args:
         node: Owns publisher and service.
@@ -74,18 +134,25 @@ class InitialPoseBridge:
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node
         self._gate = InitialPoseGate()
+        self._way = Way()
         quality = QoSProfile(reliability=QoSReliabilityPolicy.RELIABLE, depth=1)
         self._publisher = node.create_lifecycle_publisher(PoseWithCovarianceStamped, TOPIC, quality)
         self._service = node.create_service(Trigger, SERVICE, self._on_asked)
 
     def publish(self, recognised: Recognised) -> None:
         """Publishes the pose, if there is one and the gate lets it through."""
+        now_ns = recognised.stamp_ns
+        if recognised.t_odom_base is not None:
+            self._way.note(now_ns, recognised.t_odom_base)
         if recognised.pose is None:
             return
         stamp = recognised.pose.header.stamp
-        stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-        if self._gate.passes(stamp_ns, recognised.pose_probability):
-            self._publisher.publish(recognised.pose)
+        then_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+        way = self._way.between(then_ns, now_ns)
+        if way is None and now_ns - then_ns > MOST_AGE_NS:
+            return
+        if self._gate.passes(now_ns, recognised.pose_probability):
+            self._publisher.publish(recognised.pose if way is None else moved_on(recognised.pose, way, now_ns))
 
     def close(self) -> None:
         """Destroys publisher and service."""

@@ -27,6 +27,11 @@ _CV_32FC1: Final = 5
 NEAR_NS: Final = 500_000_000
 """A node this near in time to an image stands for it: RTAB-Map keeps one image a second by default."""
 
+MAP_DATA: Final = "rtabmap/mapData"
+ADD_LINK: Final = "rtabmap/rtabmap/add_link"
+"""As rtabmap_launch's rtabmap.launch.py has them: node and namespace are both called rtabmap, and services lie below
+their node."""
+
 MOST_PENDING: Final = 100
 MOST_IMAGES: Final = 10
 MOST_TRIES: Final = 3
@@ -141,9 +146,10 @@ class RtabmapBridge:
         listen = node.create_subscription
         self._subscriptions = [
             listen(self._types.RGBDImage, "rgbd_image", self._on_image, newest),
-            listen(self._types.MapData, "rtabmap/mapData", self._on_map_data, quality),
+            listen(self._types.MapData, MAP_DATA, self._on_map_data, quality),
         ]
-        self._client: Any = node.create_client(self._services.AddLink, "rtabmap/add_link")
+        self._client: Any = None
+        self._told_of_silence = self._told_of_choice = False
 
     def publish(self, recognised: Recognised) -> None:
         """Sends the image on with its descriptor, and keeps its closures until their nodes are known."""
@@ -159,13 +165,50 @@ class RtabmapBridge:
             if found is not None:
                 with self._lock:
                     self._pending.append(_Pending(found))
+                self._say_if_silent()
 
     def close(self) -> None:
         """Destroys publisher, subscription and client."""
         self._node.destroy_lifecycle_publisher(self._described)
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        self._node.destroy_client(self._client)
+        if self._client is not None:
+            self._node.destroy_client(self._client)
+
+    def _say_if_silent(self) -> None:
+        """Says once that no map data comes, which links wait for, and which topics have some."""
+        topic = self._node.resolve_topic_name(MAP_DATA)
+        if self._told_of_silence or self._node.count_publishers(topic):
+            return
+        self._told_of_silence = True
+        kind = "rtabmap_msgs/msg/MapData"
+        others = [name for name, types in self._node.get_topic_names_and_types() if kind in types]
+        others = [name for name in others if self._node.count_publishers(name)]
+        found = f"there is {', '.join(others)}: remap {MAP_DATA} to it" if others else "is RTAB-Map running?"
+        self._node.get_logger().warning(
+            f"links wait for RTAB-Map's map data, which nobody publishes on {topic}; {found}"
+        )
+
+    def _add_link(self) -> Any | None:
+        """Returns the client of the service, or None while there is no service.
+
+        Its name depends on RTAB-Map's version, namespace and node: where none has the expected name, it is the only one
+        of its type.
+        """
+        if self._client is None:
+            kind = "rtabmap_msgs/srv/AddLink"
+            names = [name for name, types in self._node.get_service_names_and_types() if kind in types]
+            wanted = self._node.resolve_service_name(ADD_LINK)
+            if wanted in names:
+                self._client = self._node.create_client(self._services.AddLink, ADD_LINK)
+            elif len(names) == 1:
+                self._client = self._node.create_client(self._services.AddLink, names[0])
+            elif names and not self._told_of_choice:
+                self._told_of_choice = True
+                self._node.get_logger().warning(
+                    f"links go to RTAB-Map's add_link, and there are {', '.join(names)}: remap {ADD_LINK} to yours"
+                )
+        return self._client if self._client is not None and self._client.service_is_ready() else None
 
     def _on_image(self, message: Any) -> None:
         stamp = message.header.stamp
@@ -191,10 +234,11 @@ class RtabmapBridge:
                     self.refused += 1
                     self._node.get_logger().warning(f"RTAB-Map did not take the link {ends[0]} -> {ends[1]}")
                     continue
-                if self._client.service_is_ready():
+                client = self._add_link()
+                if client is not None:
                     pending.tries += 1
                     link = link_message(self._types, ends[0], ends[1], pending.closure)
-                    self._client.call_async(self._services.AddLink.Request(link=link))
+                    client.call_async(self._services.AddLink.Request(link=link))
             self._pending.append(pending)
 
 

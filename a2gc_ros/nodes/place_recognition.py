@@ -210,6 +210,7 @@ class PlaceRecognition(SelfStartingNode):
             configured.outputs.mounting(frame),
             relocalized.message if relocalized else None,
             relocalized.probability if relocalized else None,
+            frame.pose,
         )
         for bridge in configured.bridges:
             bridge.publish(recognised)

@@ -90,16 +90,9 @@ def test_lio_sam_and_initialpose_hear_what_they_should(probe, node):
         bridge.close()
 
 
-@pytest.mark.parametrize(
-    ("bridges", "said"),
-    [
-        (["lio_sam", "cartographer"], r"bridges names 'cartographer' but there are lio_sam, rtabmap, hydra"),
-        (["hydra"], r"the bridge hydra needs the messages of pose_graph_tools_msgs, which are not installed"),
-    ],
-)
-def test_a_bridge_that_cannot_be_is_refused(start_node, bridges, said):
-    node = start_node(bridges=bridges)
-    node.wait_for_log(said)
+def test_a_bridge_that_cannot_be_is_refused(start_node):
+    node = start_node(bridges=["lio_sam", "cartographer"])
+    node.wait_for_log("bridges names 'cartographer' but there are lio_sam, rtabmap, hydra")
     assert node.state() == "unconfigured"
 
 
