@@ -158,7 +158,9 @@ def judge(model: Path, site: Site) -> Row:
     groups = site.spans[queries]
     old, new = before.astype(np.float64), after.astype(np.float64)
     shown = spread(old, groups), spread(new, groups), spread(new - old, groups)
-    return Row(adaptable.spec.name, site.name, len(chosen), len(queries), *shown)
+    return Row(
+        f"{adaptable.spec.name} ({adaptable.spec.fingerprint[:8]})", site.name, len(chosen), len(queries), *shown
+    )
 
 
 def table(rows: Sequence[Row]) -> str:
