@@ -131,6 +131,12 @@ def _sentence(numbers: dict[str, Any]) -> str:
     text = f"{numbers['images']} images, {numbers['keyframes']} keyframes, {numbers['closures']} loop closures"
     if numbers["closures"]:
         text += f", {numbers['poses']['in_metres']} in metres"
+    if not numbers["closures"]:
+        steps = numbers["funnel"]
+        text += (
+            f" ({steps['compared']} keyframes were compared with older ones, {steps['agree']} agree in geometry, "
+            f"{steps['sure']} became sure: the report shows them, and what to turn)"
+        )
     if numbers.get("precision") is not None:
         text += f"; precision {numbers['precision']:.3f}"
     if numbers.get("recall") is not None:

@@ -33,11 +33,13 @@ class Step:
     """A step on the way to a closure.
 
     Attributes:
+        key: For scripts.
         name: What a keyframe has that came so far, for people.
         keyframes: How many came so far, with any pair; None where only the truth can tell.
         revisits: How many revisits came so far with a pair that is right; None where no truth is known.
     """
 
+    key: str
     name: str
     keyframes: int | None
     revisits: int | None
@@ -95,14 +97,14 @@ def funnel(queries: Sequence[QueryRecord], keyframes: int, revisits: Sequence[in
         return sum(stage >= level for stage in reached.values())
 
     steps = [
-        Step("keyframes of the run", keyframes, None if revisits is None else len(revisits)),
-        Step("were compared with the keyframes most like them", at(0), revisits_at(0)),
-        Step("agree with one of them in geometry", at(1), revisits_at(1)),
-        Step("are sure, with what the keyframes around them say", at(2), revisits_at(2)),
-        Step("were given out as a closure", at(3), revisits_at(3)),
+        Step("keyframes", "keyframes of the run", keyframes, None if revisits is None else len(revisits)),
+        Step("compared", "were compared with the keyframes most like them", at(0), revisits_at(0)),
+        Step("agree", "agree with one of them in geometry", at(1), revisits_at(1)),
+        Step("sure", "are sure, with what the keyframes around them say", at(2), revisits_at(2)),
+        Step("given_out", "were given out as a closure", at(3), revisits_at(3)),
     ]
     if revisits is not None:
-        steps.insert(2, Step("the one most like them is right", None, on_top))
+        steps.insert(2, Step("first_right", "the one most like them is right", None, on_top))
     lost = [query for query in queries if reached[query.stamp_ns] < len(ORDER) - 1]
     fallen = {stage: _most_promising(lost, stage, right) for stage in ORDER[:-1]}
     counts = {

@@ -16,7 +16,7 @@ from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.replay import why
-from a2gc_ros.replay.funnel import Fallen, features_per_keyframe, funnel
+from a2gc_ros.replay.funnel import Fallen, Funnel, features_per_keyframe, funnel
 from a2gc_ros.replay.ranking import best_matches, similarities
 from a2gc_ros.replay.records import ClosureRecord, PairRecord, RunRecord, write_queries
 from a2gc_ros.replay.score import Score, score
@@ -72,14 +72,15 @@ def write_report(judged: Judged, folder: Path) -> dict[str, Any]:
     if judged.path is not None:
         best = best_matches(judged.live, judged.maps, judged.config)
         result = score(judged.run, judged.path, judged.map_paths, judged.rule, best)
-    numbers = _numbers(judged, result)
+    followed = _follow(judged, result)
+    numbers = _numbers(judged, result, followed)
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     write_queries(folder / "queries.jsonl", judged.run.queries)
-    _page(judged, result, numbers, folder).write(folder / "index.html")
+    _page(judged, result, followed, numbers, folder).write(folder / "index.html")
     return numbers
 
 
-def _numbers(judged: Judged, result: Score | None) -> dict[str, Any]:
+def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str, Any]:
     run = judged.run
     latency = np.array([query.latency_ms for query in run.queries])
     latency = latency[np.isfinite(latency)]
@@ -94,7 +95,9 @@ def _numbers(judged: Judged, result: Score | None) -> dict[str, Any]:
         "skipped": run.skipped,
         "latency_ms": {f"p{p}": _rounded(np.percentile(latency, p)) if len(latency) else None for p in (50, 95, 99)},
     }
+    numbers["funnel"] = {step.key: step.keyframes for step in followed.steps if step.keyframes is not None}
     if result is not None:
+        numbers["funnel_of_revisits"] = {step.key: step.revisits for step in followed.steps}
         numbers["truth"] = judged.truth
         numbers["radius_m"] = result.rule.radius_m
         numbers["heading_deg"] = result.rule.heading_deg
@@ -118,7 +121,7 @@ def _rounded(value: Any) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-def _page(judged: Judged, result: Score | None, numbers: dict[str, Any], folder: Path) -> Report:
+def _page(judged: Judged, result: Score | None, followed: Funnel, numbers: dict[str, Any], folder: Path) -> Report:
     run = judged.run
     tiles = [(str(numbers["closures"]), "loop closures"), (str(numbers["keyframes"]), "keyframes")]
     sections = []
@@ -130,7 +133,7 @@ def _page(judged: Judged, result: Score | None, numbers: dict[str, Any], folder:
             (str(result.revisits), "keyframes at known places"),
         ]
         sections += [_where(judged, judged.path, result, folder), _how_sure(judged, judged.path, result, folder)]
-    sections += [_pairs(judged, result, folder), *_nearly(judged, result, folder)]
+    sections += [_pairs(judged, result, folder), *_nearly(judged, followed, folder)]
     sections += [_speed(run, folder), _all_numbers(numbers)]
     tiles.append((f"{_shown(numbers['latency_ms']['p50'], 1)} ms", "median from image to answer"))
     return Report(
@@ -224,8 +227,8 @@ def _pairs(judged: Judged, result: Score | None, folder: Path) -> Section:
     return Section("Matched pairs", text, (), pictures)
 
 
-def _nearly(judged: Judged, result: Score | None, folder: Path) -> list[Section]:
-    """Shows how far keyframes came, and the pairs that were nearly closures."""
+def _follow(judged: Judged, result: Score | None) -> Funnel:
+    """Follows every keyframe on its way to a closure."""
     references = {0: judged.path, **judged.map_paths}
 
     def right(stamp_ns: int, pair: PairRecord | ClosureRecord) -> bool | None:
@@ -237,6 +240,12 @@ def _nearly(judged: Judged, result: Score | None, folder: Path) -> list[Section]
         metres = np.linalg.norm(own.positions[here] - other.positions[there])
         return bool(metres <= judged.rule.radius_m)
 
+    revisited = None if result is None else result.revisited
+    return funnel(judged.followed.queries, len(judged.live), revisited, right)
+
+
+def _nearly(judged: Judged, followed: Funnel, folder: Path) -> list[Section]:
+    """Shows how far keyframes came, and the pairs that were nearly closures."""
     albums = [_Album(place_map) for place_map in (judged.live, *judged.maps)]
 
     def pictures(fallen: Fallen) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None:
@@ -244,11 +253,9 @@ def _nearly(judged: Judged, result: Score | None, folder: Path) -> list[Section]
         keyframe = albums[fallen.pair.map_index].image(fallen.pair.keyframe_stamp_ns)
         return None if view is None or keyframe is None else (view, keyframe)
 
-    revisited = None if result is None else result.revisited
-    found = funnel(judged.followed.queries, len(judged.live), revisited, right)
     stamps = [keyframe.stamp_ns for keyframe in judged.live.keyframes()]
     seconds = (max(stamps) - min(stamps)) / 1e9 if stamps else 0.0
-    return why.sections(found, judged.config, features_per_keyframe(judged.live), seconds, pictures, folder)
+    return why.sections(followed, judged.config, features_per_keyframe(judged.live), seconds, pictures, folder)
 
 
 class _Album:

@@ -99,10 +99,8 @@ def _poor(found: Funnel, features: npt.NDArray[np.int64]) -> str:
         return ""
     median = int(np.median(features))
     text = f"A keyframe has {median} local features (median)"
-    compared, agreeing = (
-        next(s.keyframes or 0 for s in found.steps if words in s.name) for words in ("were comp", "agree")
-    )
-    if median >= POOR_FEATURES or agreeing >= 0.1 * compared:
+    counts = {step.key: step.keyframes or 0 for step in found.steps}
+    if median >= POOR_FEATURES or counts["agree"] >= 0.1 * counts["compared"]:
         return f"{text}, which the geometric check lives on."
     return (
         f"{text}; below about {POOR_FEATURES} pictures are often too poor for the geometric check: too small, too "
