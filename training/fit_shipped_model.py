@@ -1,10 +1,9 @@
 """Fits the model that ships with the package to images, without labels or gradient steps, and exports it.
 
     a2gc simulate --out town_100.mcap --seed 100 --rate 2
-    A2GC_WEIGHTS=... python training/fit_shipped_model.py DATA town_100.mcap --out OUT
+    A2GC_WEIGHTS=... python training/fit_shipped_model.py DATA/ie_tower town_100.mcap --out OUT
 
-DATA holds ie_tower/ and robot_run/ as benchmarks/place_protocols.py says. Three floors of the tower are left out, to
-judge the model on.
+DATA/ie_tower is what benchmarks/place_protocols.py says. Three floors of it are left out, to judge the model on.
 """
 
 from __future__ import annotations
@@ -31,11 +30,10 @@ HELD_OUT = ("floor9", "floor17", "basement3")
 Image = NDArray[np.uint8]
 
 
-def photographs(data: Path, without: tuple[str, ...]) -> list[Path]:
-    """The files of the tower's floors but those left out, and of the outdoor run."""
-    with (data / "ie_tower" / "images.csv").open(newline="", encoding="utf-8") as stream:
-        tower = [data / "ie_tower" / row["path"] for row in csv.DictReader(stream) if row["floor"] not in without]
-    return [*tower, *sorted((data / "robot_run" / "images").iterdir())]
+def photographs(tower: Path, without: tuple[str, ...]) -> list[Path]:
+    """The files of the floors but those left out."""
+    with (tower / "images.csv").open(newline="", encoding="utf-8") as stream:
+        return [tower / row["path"] for row in csv.DictReader(stream) if row["floor"] not in without]
 
 
 def frames(recording: Path) -> Iterator[Image]:
@@ -48,7 +46,7 @@ def frames(recording: Path) -> Iterator[Image]:
 def main() -> None:
     """Fits and exports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("tower", type=Path, help="folder of images.csv")
     parser.add_argument("recordings", type=Path, nargs="*", help="of simulated towns")
     parser.add_argument("--model", default=NAME, help="a registered model with a VLAD head, or one to be projected")
     parser.add_argument(
@@ -59,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of NAME.onnx and NAME.safetensors")
     arguments = parser.parse_args()
     model = build(arguments.model, pretrained="backbone", projection=arguments.projection)
-    paths = photographs(arguments.data, HELD_OUT)
+    paths = photographs(arguments.tower, HELD_OUT)
     images = chain(map(read_image, track(paths, "Photographs")), *map(frames, arguments.recordings))
     fit_head(model, images, views=arguments.views, seed=arguments.seed)
     licence = named(arguments.model).licence
