@@ -22,7 +22,7 @@ from a2gc_ros.bags import open_recording
 from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.images.decode import read_image
 from a2gc_ros.models import build, checkpoints, named
-from a2gc_ros.models.fit import VIEWS, fit_head
+from a2gc_ros.models.fit import fit_head
 
 NAME = "a2gc-efficientnet-lite0"
 HELD_OUT = ("floor9", "floor17", "basement3")
@@ -53,7 +53,7 @@ def main() -> None:
         "--projection", type=int, help="dimensions that the descriptor is whitened to, for another head"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the views and the k-means start")
-    parser.add_argument("--views", type=int, default=VIEWS, help="random views of each image beside itself")
+    parser.add_argument("--views", type=int, default=1, help="random views of each image beside itself")
     parser.add_argument("--out", type=Path, required=True, help="folder of NAME.onnx and NAME.safetensors")
     arguments = parser.parse_args()
     model = build(arguments.model, pretrained="backbone", projection=arguments.projection)

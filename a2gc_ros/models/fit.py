@@ -13,7 +13,7 @@ from torch import Tensor
 from a2gc_ros.images.views import random_view
 from a2gc_ros.models.place_model import PlaceModel
 
-VIEWS = 1
+VIEWS = 2
 """Augmented views of every image: they show the whitening what changes without the place changing."""
 
 CONTRAST = 7.4
