@@ -5,7 +5,8 @@
 DATA holds ie_tower/, robot_run/ and sequences/ as place_protocols.py says. Towns are recordings of `a2gc simulate`.
 OTHER are exported models, such as an earlier one, other seeds, or GeM whitened on the same images:
 
-    python training/fit_shipped_model.py DATA/ie_tower TOWN.mcap --model gem-efficientnet-lite0 --projection 1024 --out OUT
+    python training/fit_shipped_model.py DATA/ie_tower TOWN.mcap --out OUT \\
+        --model gem-efficientnet-lite0 --projection 1024
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from place_protocols import HELD_OUT, LotCircle, OfficeLoop, RobotRun, Scores, Tower, Town, describe
 
 from a2gc_ros.extract import Extractor, open_extractor
 
-Places = Tower | RobotRun | OfficeLoop | LotCircle | Town
+Places: TypeAlias = Tower | RobotRun | OfficeLoop | LotCircle | Town
 
 
 def judge(extractor: Extractor, sets: Sequence[Places]) -> Iterator[Scores]:

@@ -39,9 +39,20 @@ def a2gc(*arguments: object) -> str:
 def test_a_folder_of_images_makes_a_head(photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "site.onnx"
     done = json.loads(
-        a2gc("vlad-mobilenetv2", "--fit", photographs, "--size", "64x96", "--out", out, "--precision", "fp16", "--json")
+        a2gc(
+            "vlad-efficientnet-lite0",
+            "--fit",
+            photographs,
+            "--size",
+            "64x96",
+            "--out",
+            out,
+            "--precision",
+            "fp16",
+            "--json",
+        )
     )
-    assert done["spec"]["name"] == "vlad-mobilenetv2@site"
+    assert done["spec"]["name"] == "vlad-efficientnet-lite0@site"
     assert done["spec"]["descriptor_dim"] == 128
     images = [cv2.imread(str(path))[..., ::-1] for path in sorted(photographs.iterdir())]
     descriptors = open_extractor(out, threads=1).extract(images)
@@ -50,17 +61,20 @@ def test_a_folder_of_images_makes_a_head(photographs: Path, tmp_path: Path) -> N
     # Neighbours along the wall share nine tenths of what they show.
     assert np.mean(np.abs(similarities.argmax(axis=1) - np.arange(90)) <= 2) > 0.8
     # Whitened, so that a site's statistics can be put into it.
-    assert AdaptableModel(out).spec.name == "vlad-mobilenetv2@site"
+    assert AdaptableModel(out).spec.name == "vlad-efficientnet-lite0@site"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("gem-mobilenetv2", "--fit", "PHOTOGRAPHS"), r"no head that images alone can set: take .*vlad-mobilenetv2"),
-        (("vlad-mobilenetv2", "--fit", "PHOTOGRAPHS", "--dim", 270), "90 images are too few .* give 91 or more"),
-        (("vlad-mobilenetv2", "--fit", "PHOTOGRAPHS", "--untrained"), "leave --weights and --untrained out"),
-        (("vlad-mobilenetv2", "--fit", "nowhere"), "--fit: nowhere is no folder"),
-        (("vlad-mobilenetv2", "--dim", 64), "--dim belongs to --fit"),
+        (
+            ("gem-mobilenetv2", "--fit", "PHOTOGRAPHS"),
+            r"no head that images alone can set: take .*vlad-efficientnet-lite0",
+        ),
+        (("vlad-efficientnet-lite0", "--fit", "PHOTOGRAPHS", "--dim", 270), "90 images are too few .* give 91 or more"),
+        (("vlad-efficientnet-lite0", "--fit", "PHOTOGRAPHS", "--untrained"), "leave --weights and --untrained out"),
+        (("vlad-efficientnet-lite0", "--fit", "nowhere"), "--fit: nowhere is no folder"),
+        (("vlad-efficientnet-lite0", "--dim", 64), "--dim belongs to --fit"),
     ],
 )
 def test_refusals(arguments: tuple[object, ...], words: str, photographs: Path, tmp_path: Path) -> None:
