@@ -5,8 +5,7 @@
 DATA holds ie_tower/, robot_run/ and sequences/ as place_protocols.py says. Towns are recordings of `a2gc simulate`.
 OTHER are exported models, such as an earlier one, other seeds, or GeM whitened on the same images:
 
-    python training/fit_shipped_model.py DATA/ie_tower TOWN.mcap --out OUT \\
-        --model gem-efficientnet-lite0 --projection 1024
+    python training/fit_shipped_model.py DATA/ie_tower TOWN.mcap --model gem-efficientnet-lite0 --projection 1024 ...
 """
 
 from __future__ import annotations
