@@ -76,12 +76,6 @@ test: lint ## Lint, types, architecture, then every test
 	$(call say,Tests on $(JOBS) processes)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-SOAK_MINUTES ?= 30
-
-.PHONY: soak
-soak: $(STAMPS)/test ## A node under a camera at 30 Hz, transitions, map loads and kill -9, for SOAK_MINUTES
-	@$(ENVIRONMENT) $(PY) tests/ros/soak.py --minutes $(SOAK_MINUTES)
-
 .PHONY: lint
 lint: $(STAMPS)/test ## ruff, mypy, import-linter
 	$(call say,Lint: ruff$(comma) mypy$(comma) import-linter)

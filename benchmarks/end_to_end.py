@@ -42,7 +42,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from a2gc_msgs.msg import LoopClosureCandidates
 from a2gc_ros.images.convert import to_rgb
 from a2gc_ros.nodes.conversions import header_message
-from a2gc_ros.nodes.debug_image import image_message
+from a2gc_ros.nodes.image_conversion import ImageConverter
 from a2gc_ros.nodes.qos import newest_only, results
 
 PROFILE = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
@@ -74,7 +74,10 @@ class Camera(Node):
         kind: type = CompressedImage if compressed else Image
         topic = "image/compressed" if compressed else "image"
         self._publisher: Publisher[Any] = self.create_publisher(kind, topic, results(1))
-        self._messages = [_compressed(view) if compressed else image_message(view, 0, "camera") for view in views]
+        self._messages = [
+            _compressed(view) if compressed else ImageConverter("own").message(view, header_message(0, "camera"))
+            for view in views
+        ]
         self._sent_s: dict[int, float] = {}
         self.latencies_ms: list[float] = []
         self.answered_s: list[float] = []
@@ -235,7 +238,7 @@ def conversion(view: Pixels, repeats: int = 50) -> dict[str, float] | None:
         bridge = importlib.import_module("cv_bridge").CvBridge()
     except ImportError:
         return None
-    message = image_message(view, 0, "camera")
+    message = ImageConverter("own").message(view, header_message(0, "camera"))
     message.encoding = "bgr8"
     times: dict[str, list[float]] = {"ours": [], "cv_bridge": []}
     for _ in range(repeats):
@@ -271,7 +274,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["320x240", "640x480", "1280x720", "1920x1080"])
     parser.add_argument("--rate", type=float, default=5.0, help="camera rate for the latency, images per second")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the latency run")
-    parser.add_argument("--model", default="a2gc-efficientnet-lite0")
+    parser.add_argument("--model", default="a2gc-mobilenetv2")
     parser.add_argument("--compressed", action="store_true", help="JPEG images")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)

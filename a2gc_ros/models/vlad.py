@@ -53,9 +53,9 @@ class VLAD(Aggregator):
         *,
         in_channels: int,
         token_channels: int,
-        clusters: int = 32,
+        clusters: int = 16,
         cluster_dim: int = 64,
-        descriptor_dim: int = 2048,
+        descriptor_dim: int = 1024,
         assignment: str = "transport",
     ) -> None:
         super().__init__(in_channels=in_channels, token_channels=token_channels)

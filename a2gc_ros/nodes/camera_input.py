@@ -23,7 +23,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
-from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, sensor_bits_of
+from a2gc_ros.bags.messages import calibration_of, decode_depth, sensor_bits_of
 from a2gc_ros.errors import CalibrationError, ConfigError, ImageError
 from a2gc_ros.images.calibration import ImageCalibration
 from a2gc_ros.images.camera_options import MOST_BITS, samples_note
@@ -31,6 +31,7 @@ from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.nodes import qos
 from a2gc_ros.nodes.depth_buffer import DepthBuffer
 from a2gc_ros.nodes.heard import Heard
+from a2gc_ros.nodes.image_conversion import ImageConverter
 from a2gc_ros.nodes.lifecycle import WARN_EVERY_S
 from a2gc_ros.nodes.mounting import CameraMounting
 from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS, NewestSlot, Offer
@@ -83,9 +84,11 @@ class CameraInput:
         mounting: Tells where the camera sits on the robot.
         statistics: Where everything is counted.
         group: Callback group of the subscriptions.
+        converter: Turns messages into pixels.
 
     Attributes:
         heard: What was heard of images.
+        converter: Turns messages into pixels.
         calibration: What was heard of the camera's calibration.
         stamps: Chooses the time of each image.
 
@@ -102,6 +105,7 @@ class CameraInput:
         mounting: CameraMounting,
         statistics: Statistics,
         group: CallbackGroup,
+        converter: ImageConverter,
     ) -> None:
         self._node = node
         self._settings = settings
@@ -110,6 +114,7 @@ class CameraInput:
         self._mounting = mounting
         self._statistics = statistics
         self._group = group
+        self.converter = converter
         self._depth = DepthBuffer() if settings.depth else None
         self._lock = threading.Lock()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -120,7 +125,7 @@ class CameraInput:
         self._bits_told = False
         self.qos: QoSProfile = qos.newest_only()
         self._choices = image_topics(node, settings.image_topic, settings.image_transport)
-        self._image_subscriptions = [self._subscribe_images(self._choices[0])]
+        self._image_subscription = self._subscribe_images(self._choices[0])
         info = camera_info_topic(node, settings.camera_info_topic, self._choices[0].name)
         self.calibration = Heard(info)
         self._image_calibration = ImageCalibration(self._choices[0].name, settings.rectification)
@@ -164,10 +169,9 @@ class CameraInput:
             self._depth.close()
         if self._look is not None:
             self._node.destroy_timer(self._look)
-            self._look = None
-        for subscriptions in (self._image_subscriptions, self._subscriptions):
-            while subscriptions:
-                self._node.destroy_subscription(subscriptions.pop())
+        for subscription in (self._image_subscription, *self._subscriptions):
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
 
     def frame_of(self, arrival: Arrival, odometry_timeout_s: float) -> Frame:
         """Decodes an image and finds the calibration and the pose that belong to it.
@@ -182,7 +186,7 @@ class CameraInput:
             raise ImageError(f"a message on {self.topic} is not a valid {arrival.type}: {error}") from error
         stamp_ns = arrival.stamp_ns
         pose = self._odometry.pose_at(stamp_ns, odometry_timeout_s, message.header.frame_id)
-        image = decode_image(message, arrival.type, sensor_bits=self._settings.sensor_bits)
+        image = self.converter.pixels(message, arrival.type, self._settings.sensor_bits)
         self._tell_bits(message, arrival.type)
         intrinsics, uncalibrated = self._image_calibration.at(image.shape[1], image.shape[0])
         with self._lock:
@@ -257,16 +261,16 @@ class CameraInput:
     def _look_for_images(self) -> None:
         """Moves to the kind of images that somebody publishes; what has arrived once is not left any more."""
         if self.heard.received:
-            if self._look is not None:
-                self._look.cancel()
+            assert self._look is not None
+            self._look.cancel()
             return
         found = published(self._node, self._choices)
         if found is None or found == (self.topic, self.message_type):
             return
         # First: Fast DDS refuses a second type on a topic.
-        self._node.destroy_subscription(self._image_subscriptions.pop())
+        self._node.destroy_subscription(self._image_subscription)
         try:
-            self._image_subscriptions.append(self._subscribe_images(found))
+            self._image_subscription = self._subscribe_images(found)
         except ConfigError as error:
             self._node.get_logger().error(str(error), throttle_duration_sec=WARN_EVERY_S)
             return

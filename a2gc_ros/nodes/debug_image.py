@@ -5,10 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import Image
 
 from a2gc_ros.loops.results import Detection
-from a2gc_ros.nodes.conversions import header_message
 
 HEIGHT = 360
 GREEN, YELLOW, GREY = (80, 220, 100), (250, 200, 60), (160, 160, 160)
@@ -49,20 +47,6 @@ def caption(detection: Detection) -> tuple[str, tuple[int, int, int]]:
     if detection.matches:
         return f"no candidate; most similar {detection.matches[0].similarity:.3f}", GREY
     return "nothing to compare with yet", GREY
-
-
-def image_message(image: npt.NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
-    """Returns an RGB image as a message."""
-    height, width = image.shape[:2]
-    return Image(
-        header=header_message(stamp_ns, frame_id),
-        height=height,
-        width=width,
-        encoding="rgb8",
-        step=3 * width,
-        # Bytes are copied as they are; an array would go through a check of every element.
-        data=image.tobytes(),
-    )
 
 
 def _to_height(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

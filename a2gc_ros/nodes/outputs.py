@@ -19,7 +19,8 @@ from a2gc_ros.nodes.conversions import (
     header_message,
     pose_with_covariance_message,
 )
-from a2gc_ros.nodes.debug_image import caption, image_message, side_by_side
+from a2gc_ros.nodes.debug_image import caption, side_by_side
+from a2gc_ros.nodes.image_conversion import ImageConverter
 from a2gc_ros.nodes.markers import MarkerTrack
 from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.recogniser import Recogniser
@@ -49,9 +50,18 @@ class Outputs:
         settings: Its parameters.
         recogniser: Where keyframes come from.
         statistics: Where relocalizations without a pose are counted.
+        converter: Makes a message of the debug image.
     """
 
-    def __init__(self, node: LifecycleNode, settings: Settings, recogniser: Recogniser, statistics: Statistics) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        settings: Settings,
+        recogniser: Recogniser,
+        statistics: Statistics,
+        converter: ImageConverter,
+    ) -> None:
+        self._converter = converter
         self._node = node
         self._statistics = statistics
         self._recogniser = recogniser
@@ -136,4 +146,4 @@ class Outputs:
             jpeg = self._recogniser.place_map(shown[0].map_index).image(shown[0].keyframe_id)
             keyframe = None if jpeg is None else decode_jpeg(jpeg)
         picture = side_by_side(frame.image, keyframe, *caption(detection))
-        self._debug_image.publish(image_message(picture, frame.stamp_ns, frame.frame_id))
+        self._debug_image.publish(self._converter.message(picture, header_message(frame.stamp_ns, frame.frame_id)))

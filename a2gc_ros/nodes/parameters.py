@@ -15,6 +15,7 @@ from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
 from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops.config import FEATURES, LoopConfig
+from a2gc_ros.nodes.image_conversion import IMAGE_CONVERSIONS, ImageConversion
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
 
@@ -73,7 +74,7 @@ class Parameter:
 
 _NODE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("autostart", True, "Configure and activate at the start, without a lifecycle manager.", change="never"),
-    Parameter("model", "a2gc-efficientnet-lite0", "Name of a shipped model, or path of an .onnx file."),
+    Parameter("model", "a2gc-mobilenetv2", "Name of a shipped model, or path of an .onnx file."),
     Parameter(
         "backend",
         "auto",
@@ -108,6 +109,12 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         "",
         "Topic of the calibration; empty takes the one beside the images, as image_transport has it, unless "
         "`camera_info` is remapped.",
+    ),
+    Parameter(
+        "image_conversion",
+        "auto",
+        "What turns raw images into pixels: cv_bridge, own, or auto for cv_bridge where its pixels agree with ours.",
+        choices=IMAGE_CONVERSIONS,
     ),
     Parameter("odom_topic", "odom", "Topic of the odometry; remapping `odom` does the same."),
     Parameter(
@@ -233,6 +240,7 @@ class Settings:
     image_topic: str
     image_transport: str
     camera_info_topic: str
+    image_conversion: ImageConversion
     odom_topic: str
     odometry_source: str
     rectification: Rectification

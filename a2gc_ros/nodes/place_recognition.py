@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -35,6 +35,7 @@ from a2gc_ros.nodes.diagnostics import (
     status_message,
 )
 from a2gc_ros.nodes.guards import sentence
+from a2gc_ros.nodes.image_conversion import ImageConverter
 from a2gc_ros.nodes.input_status import LOOKS_AHEAD, InputReport
 from a2gc_ros.nodes.lifecycle import WARN_EVERY_S, SelfStartingNode, run
 from a2gc_ros.nodes.map_services import MapServices
@@ -61,6 +62,7 @@ class _Configured:
     outputs: Outputs
     bridges: list[Bridge]
     services: MapServices
+    converter: ImageConverter
     statistics: Statistics
     reported: Snapshot
 
@@ -103,6 +105,7 @@ class PlaceRecognition(SelfStartingNode):
     def configure(self) -> None:
         """Opens the model and the maps."""
         settings = Settings.from_values(self.declared.values())
+        converter = ImageConverter(settings.image_conversion)
         recogniser = Recogniser(settings)
         try:
             bridges = open_bridges(self, settings.bridges)
@@ -113,14 +116,16 @@ class PlaceRecognition(SelfStartingNode):
         self._configured = _Configured(
             settings,
             recogniser,
-            Outputs(self, settings, recogniser, statistics),
+            Outputs(self, settings, recogniser, statistics, converter),
             bridges,
             MapServices(self, recogniser, lambda: self._newest_frame),
+            converter,
             statistics,
             statistics.snapshot(),
         )
         engine = recogniser.engine()
         self.get_logger().info(f"configured: {engine.model} on {engine.backend}; live map {engine.live_map}")
+        self.get_logger().info(f"image conversion: {converter.used}")
         for number, text in engine.maps.items():
             self.get_logger().info(f"map {number}: {text}")
 
@@ -136,7 +141,9 @@ class PlaceRecognition(SelfStartingNode):
         mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose), patience_s, self._on_moved)
         odometry = OdometryInput(self, settings, group, configured.statistics)
         try:
-            camera = CameraInput(self, settings, slot, odometry, mounting, configured.statistics, group)
+            camera = CameraInput(
+                self, settings, slot, odometry, mounting, configured.statistics, group, configured.converter
+            )
         except BaseException:
             odometry.close()
             raise
@@ -273,7 +280,8 @@ class PlaceRecognition(SelfStartingNode):
                 throttle_time_source_type=self.steady,
             )
         seen = judge_camera(ACTIVE, camera.topic, now, before, silence, camera.stamps.problem, camera.stamps.taken)
-        return {"camera": seen, **findings}
+        converter = {"image conversion": camera.converter.used}
+        return {"camera": replace(seen, values={**seen.values, **converter}), **findings}
 
     def _tell(self, findings: Mapping[str, Finding], told: dict[str, bytes]) -> None:
         """Logs what is missing for metres, and that it has come, once each."""

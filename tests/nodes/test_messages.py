@@ -21,8 +21,9 @@ from a2gc_ros.geometry import pose_from_quaternion
 from a2gc_ros.loops import Detection, LoopClosure, Match, Verification
 from a2gc_ros.nodes.camera_input import stamp_of_serialized
 from a2gc_ros.nodes.conversions import NOT_KEPT, detection_message, header_message, pose_message, time_message
-from a2gc_ros.nodes.debug_image import caption, image_message, side_by_side
+from a2gc_ros.nodes.debug_image import caption, side_by_side
 from a2gc_ros.nodes.diagnostics import Engine, camera_status, recogniser_status
+from a2gc_ros.nodes.image_conversion import ImageConverter
 from a2gc_ros.nodes.markers import MarkerTrack
 from a2gc_ros.nodes.run_statistics import Snapshot
 from a2gc_ros.nodes.watchdog import Publisher, cause_of_silence
@@ -158,7 +159,7 @@ def test_the_debug_image_has_both_and_a_caption(keyframe):
     text, colour = caption(Detection(0, closures=[LoopClosure(match(map_index=1), Verification(True, 40, 50))]))
     assert text == "relocalized: keyframe 7, 0.900, 40 inliers"
     picture = side_by_side(np.full((240, 320, 3), 200, np.uint8), keyframe, text, colour)
-    message = image_message(picture, 5, "camera")
+    message = ImageConverter("own").message(picture, header_message(5, "camera"))
     assert (message.height, message.width) == picture.shape[:2]
     assert message.step * message.height == len(message.data)
 
