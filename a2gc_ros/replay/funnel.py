@@ -17,10 +17,6 @@ from a2gc_ros.replay.records import ClosureRecord, PairRecord, QueryRecord
 
 ORDER: Final = (Stage.COMPARED, Stage.VERIFIED, Stage.SURE, Stage.GIVEN_OUT)
 
-POOR_FEATURES: Final = 250
-"""Local features below which a picture may be too poor for the geometric check. Of the same office pictures, with 465
-on average it found nearly three quarters of the revisits, with 239 a tenth."""
-
 APART: Final = 5
 """Keyframes between two pairs that are shown, so that pictures of one moment do not crowd out the others."""
 

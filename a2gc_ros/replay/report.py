@@ -284,9 +284,15 @@ def _speed(run: RunRecord, folder: Path) -> Section:
 def _all_numbers(numbers: dict[str, Any]) -> Section:
     rows = [("", "")]
     for key, value in numbers.items():
-        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        rows.append((key.replace("_", " "), shown or "none"))
+        rows.append((key.replace("_", " "), _plain(value) or "none"))
     return Section("All numbers", "Also in numbers.json; every image's answer is in queries.jsonl.", rows)
+
+
+def _plain(value: Any) -> str:
+    """A value of the numbers for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{str(key).replace('_', ' ')} {_plain(entry) or 'none'}" for key, entry in value.items())
+    return "; ".join(map(_plain, value)) if isinstance(value, list) else str(value)
 
 
 def _shown(value: float | None, digits: int = 3) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Stage
-from a2gc_ros.replay.funnel import POOR_FEATURES, Fallen, Funnel
+from a2gc_ros.replay.funnel import Fallen, Funnel
 from a2gc_ros.viz import style
 from a2gc_ros.viz.funnel import draw_funnel
 from a2gc_ros.viz.pairs import MAX_PAIRS, Pair, draw_pairs
@@ -26,6 +26,14 @@ HEADINGS = {
     Stage.VERIFIED: "Nearly: the geometry agrees, but not surely enough",
     Stage.SURE: "Nearly: sure, but not given out",
 }
+
+MATCHING_SHARE = 0.2
+"""Share of the features of a picture that match in another one of the same place: a tenth to four tenths in an office,
+half on a parking lot."""
+
+FEW_SHARE = 0.1
+"""Of all keyframes, if so many are poor in features, and fewer than so many of those compared agree with an older one,
+the pictures are to blame."""
 
 FILES = {Stage.COMPARED: "fell_at_geometry", Stage.VERIFIED: "fell_at_evidence", Stage.SURE: "fell_at_agreement"}
 
@@ -46,7 +54,7 @@ def sections(
     style.save(draw_funnel(found.steps), folder / "funnel.png")
     table = [("keyframes that", "all", "of the revisits")]
     table += [(step.name, _shown(step.keyframes), _shown(step.revisits)) for step in found.steps]
-    text = "\n\n".join(filter(None, [_lost(found, config, seconds), _poor(found, features)]))
+    text = "\n\n".join(filter(None, [_lost(found, config, seconds), _poor(found, features, config)]))
     result = [Section("From keyframes to closures", text, table, [(folder / "funnel.png", "Bars, one for each step")])]
     for stage, heading in HEADINGS.items():
         fallen = found.fallen[stage]
@@ -93,19 +101,21 @@ def _lost(found: Funnel, config: LoopConfig, seconds: float) -> str:
     return text
 
 
-def _poor(found: Funnel, features: npt.NDArray[np.int64]) -> str:
-    """Says how rich the pictures are in what the geometric check needs."""
+def _poor(found: Funnel, features: npt.NDArray[np.int64], config: LoopConfig) -> str:
+    """Says whether the pictures have what the geometric check needs."""
     if not len(features):
         return ""
-    median = int(np.median(features))
-    text = f"A keyframe has {median} local features (median)"
+    least = round(config.min_inliers / MATCHING_SHARE)
+    few = int((features < least).sum())
+    text = f"A keyframe has {int(np.median(features))} local features (median)"
     counts = {step.key: step.keyframes or 0 for step in found.steps}
-    if median >= POOR_FEATURES or counts["agree"] >= 0.1 * counts["compared"]:
-        return f"{text}, which the geometric check lives on."
+    if few < FEW_SHARE * len(features) or counts["agree"] >= FEW_SHARE * counts["compared"]:
+        return f"{text}, which is enough for the geometric check."
     return (
-        f"{text}; below about {POOR_FEATURES} pictures are often too poor for the geometric check: too small, too "
-        "dark, blurred, or of bare walls. No setting makes up for that: give larger and sharper pictures (a shorter "
-        "exposure, more light, a lens that is in focus)."
+        f"{text}, and {few} of {len(features)} have fewer than {least}: too few for the geometric check. Of two "
+        f"pictures of one place a fifth of the features may match, and {config.min_inliers} have to agree "
+        "(min_inliers). Such pictures are too small, too dark, blurred, or of bare walls, and no setting makes up for "
+        "that: give larger and sharper ones (a shorter exposure, more light, a lens that is in focus)."
     )
 
 
