@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,15 +64,24 @@ class RecordingWriter:
         # Beside the target, so that the last step is a rename.
         self._workshop = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         self._draft = self._workshop / self.path.stem
-        self._writer: Writer1 | Writer2
+        try:
+            with self._told():
+                self._writer = self._opened(suffix, compress)
+        except BaseException:
+            shutil.rmtree(self._workshop, ignore_errors=True)
+            raise
+
+    def _opened(self, suffix: str, compress: bool) -> Writer1 | Writer2:
+        writer: Writer1 | Writer2
         if self._ros_version == 1:
-            self._writer = Writer1(self._draft)
+            writer = Writer1(self._draft)
         else:
             plugin = StoragePlugin.SQLITE3 if suffix == ".db3" else StoragePlugin.MCAP
-            self._writer = Writer2(self._draft, version=_ROSBAG2_VERSION, storage_plugin=plugin)
+            writer = Writer2(self._draft, version=_ROSBAG2_VERSION, storage_plugin=plugin)
             if compress and plugin == StoragePlugin.MCAP:
-                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
+                writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        writer.open()
+        return writer
 
     def __enter__(self) -> RecordingWriter:
         return self
@@ -84,7 +95,8 @@ class RecordingWriter:
     def close(self) -> None:
         """Finishes the recording and gives it its name."""
         try:
-            self._writer.close()
+            with self._told():
+                self._writer.close()
             self._finished().replace(self.path)
         finally:
             shutil.rmtree(self._workshop, ignore_errors=True)
@@ -253,7 +265,16 @@ class RecordingWriter:
             self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._store)
         message = self._new(msgtype, **fields)
         serialise = self._store.serialize_ros1 if self._ros_version == 1 else self._store.serialize_cdr
-        self._writer.write(self._connections[topic], stamp_ns, serialise(message, msgtype))
+        with self._told():
+            self._writer.write(self._connections[topic], stamp_ns, serialise(message, msgtype))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Says in our words what SQLite says of a full disk."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise BagError(f"{self.path} cannot be written ({error}): check its folder and the free space") from error
 
     def _new(self, msgtype: str, **fields: Any) -> Any:
         return self._store.types[msgtype](**fields)

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from a2gc_ros import __version__
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.system_errors import told
 from a2gc_ros.errors import A2gcError
 
 VERBS: tuple[str, ...] = (
@@ -63,14 +64,25 @@ for _verb in VERBS:
 
 
 def main() -> None:
-    """Runs the command; a user's mistake prints one sentence and exits with 2."""
+    """Runs the command; a user's mistake prints one sentence and exits with 2, a machine's trouble with 1."""
     try:
         app()
     except A2gcError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]a2gc:[/red] {escape(str(error))}")
+        _tell(str(error))
         sys.exit(2)
+    except OSError as error:
+        sentence, code = told(error)
+        _tell(sentence)
+        sys.exit(code)
+    except MemoryError:
+        _tell("there is not enough memory: free some, or work on less at once")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _tell(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[red]a2gc:[/red] {escape(sentence)}")
 
 
 if __name__ == "__main__":
