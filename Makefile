@@ -1,12 +1,13 @@
 # make demo   a place map from a bag, the node on a live ROS 2 graph, loop closures, a report
+# make fuzz   many generated inputs, none of which may end in a traceback or a hang
 # make test   lint, types, architecture and every test
 #
 # Everything is installed into one virtual environment; nothing else on the machine changes. Without ROS, rclpy and the
 # messages come as wheels from PyPI. With a sourced ROS installation that one is used instead, in an environment of its
 # own: the two are never mixed.
 #
-# Settings: PYTHON (3.10 to 3.13; default python3), VENV, JOBS (test processes), PIP_INDEX_URL and PIP_EXTRA_INDEX_URL
-# (for example an index with CPU builds of torch, which are much smaller).
+# Settings: PYTHON (3.10 to 3.13; default python3), VENV, JOBS (test processes), FUZZ_CASES (inputs), PIP_INDEX_URL and
+# PIP_EXTRA_INDEX_URL (for example an index with CPU builds of torch, which are much smaller).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,6 +16,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 JOBS ?= 2
+FUZZ_CASES ?= 20000
 DEMO_REPORT ?= demo_report
 DEMO_BAG := maps/demo/town.mcap
 # Second of the recording at which the first lap ends.
@@ -75,6 +77,11 @@ demo: $(STAMPS)/messages ## Map from a bag, live node, loop closures, report in 
 test: lint ## Lint, types, architecture, then every test
 	$(call say,Tests on $(JOBS) processes)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: $(STAMPS)/test ## Generated inputs through the library: FUZZ_CASES of them (20000)
+	$(call say,$(FUZZ_CASES) generated inputs$(comma) each of which must end in a result or a sentence)
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) tests/fuzz/run.py --cases $(FUZZ_CASES)
 
 .PHONY: lint
 lint: $(STAMPS)/test ## ruff, mypy, import-linter

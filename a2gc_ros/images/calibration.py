@@ -175,8 +175,9 @@ def _rotation(rotation: Matrix) -> Matrix | None:
     """Returns R, None where it turns nothing; some drivers leave it zero."""
     if not rotation.any():
         return None
-    finite = np.isfinite(rotation).all()
-    if not finite or np.abs(rotation @ rotation.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(rotation) < 0:
+    # Written so that NaN fails too; no entry of a rotation is above one.
+    bounded = (np.abs(rotation) <= 1 + _ORTHONORMAL).all()
+    if not bounded or np.abs(rotation @ rotation.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(rotation) < 0:
         raise CalibrationError("R of camera_info is no rotation; calibrate the camera again")
     return None if np.abs(rotation - np.eye(3)).max() < _SAME else rotation
 

@@ -248,7 +248,7 @@ class PlaceMap:
         """Returns a keyframe's JPEG, or None where none was kept."""
         with self.reading() as connection:
             row = connection.execute("SELECT jpeg FROM images WHERE keyframe_id = ?", (int(keyframe_id),)).fetchone()
-        return bytes(row[0]) if row else None
+            return _blob(row[0]) if row else None
 
     def features(self, keyframe_id: int) -> FeatureBlob | None:
         """Returns a keyframe's local features, or None where none were kept."""
@@ -256,7 +256,7 @@ class PlaceMap:
             row = connection.execute(
                 "SELECT kind, data FROM features WHERE keyframe_id = ?", (int(keyframe_id),)
             ).fetchone()
-        return FeatureBlob(str(row[0]), bytes(row[1])) if row else None
+            return FeatureBlob(str(row[0]), _blob(row[1])) if row else None
 
     def descriptors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Returns descriptors as float32, shape (len(ids), D).
@@ -451,9 +451,17 @@ def _keyframe(row: tuple[Any, ...]) -> Keyframe:
     )
 
 
+def _blob(value: object) -> bytes:
+    """Returns a blob; a number in its place would be taken for a length."""
+    if not isinstance(value, bytes):
+        raise TypeError(f"it has {type(value).__name__} where bytes should be")
+    return value
+
+
 def _matrix(data: bytes | None) -> Pose | None:
     if data is None:
         return None
+    data = _blob(data)
     pose = np.frombuffer(data, dtype="<f8").reshape(4, 4).copy()
     # Written so that NaN fails too.
     if not (np.abs(pose) <= MAX_COORDINATE_M).all():

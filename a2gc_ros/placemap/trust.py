@@ -11,8 +11,8 @@ import re
 import sqlite3
 from typing import Final
 
-LONGEST_VALUE: Final = 64 * 1024**2
-"""Bytes of a text or blob in a map; the largest that are stored, features and images, take a hundredth of it."""
+LONGEST_VALUE: Final = 16 * 1024**2
+"""Bytes of a text or blob in a map; the largest that are stored, features and images, are well below."""
 
 LONGEST_STATEMENT: Final = 100_000
 

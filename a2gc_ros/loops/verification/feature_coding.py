@@ -64,6 +64,8 @@ def decode(blob: FeatureBlob, kind: str) -> LocalFeatures | None:
         count, width, height = _HEADER.unpack_from(blob.data)
         if len(blob.data) != _HEADER.size + count * (4 + 1 + 2 + length):
             raise ValueError(f"{len(blob.data)} bytes for {count} features")
+        if min(width, height) < 1:
+            raise ValueError(f"an image of {width}x{height}")
     except (struct.error, ValueError) as error:
         raise MapError(f"local features in the map are damaged ({error}): build the map again") from error
     at = _HEADER.size

@@ -1,0 +1,1 @@
+UPDATE images SET jpeg = -1;

@@ -1,0 +1,1 @@
+ALTER TABLE progress RENAME TO p; CREATE VIEW progress AS SELECT * FROM p;
