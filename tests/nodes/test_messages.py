@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,10 +20,8 @@ from a2gc_ros.loops import Detection, LoopClosure, Match, Verification
 from a2gc_ros.nodes.camera_input import stamp_of_serialized
 from a2gc_ros.nodes.conversions import NOT_KEPT, detection_message, header_message, pose_message, time_message
 from a2gc_ros.nodes.debug_image import caption, side_by_side
-from a2gc_ros.nodes.diagnostics import Engine, camera_status, recogniser_status
 from a2gc_ros.nodes.image_conversion import ImageConverter
 from a2gc_ros.nodes.markers import MarkerTrack
-from a2gc_ros.nodes.run_statistics import Snapshot
 from a2gc_ros.nodes.watchdog import Publisher, cause_of_silence
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -100,44 +96,6 @@ def test_a_pose_without_covariance_says_so():
 )
 def test_silence_gets_its_likely_cause(publishers, said):
     assert said in cause_of_silence("/image", IMAGE, publishers, ["/cam"], "/profile.xml")
-
-
-ENGINE = Engine("thumbnail (abc)", "openvino fp32", "in memory, 3 keyframes", {1: "town.a2gc, 9 keyframes"})
-
-
-@pytest.mark.parametrize(
-    ("now", "silence", "level", "said"),
-    [
-        (Snapshot(), None, b"\0", "no image yet"),
-        (Snapshot(received=5), None, b"\0", "images arrive"),
-        (Snapshot(received=5, failed={"image": 2}, last_failure="it is broken"), None, b"\1", "2 bad messages: it is"),
-        (Snapshot(received=5), "nobody publishes", b"\2", "nobody publishes"),
-    ],
-)
-def test_the_cameras_state(now, silence, level, said):
-    status = camera_status("/node", "/image", now, Snapshot(), silence)
-    assert status.level == level
-    assert said in status.message
-
-
-@pytest.mark.parametrize(
-    ("processed", "skipped", "level"), [(10, 0, b"\0"), (10, 5, b"\0"), (10, 12, b"\1"), (0, 0, b"\0"), (0, 9, b"\1")]
-)
-def test_a_recogniser_that_is_too_slow_says_so(processed, skipped, level):
-    status = recogniser_status("/node", Snapshot(processed=processed, skipped=skipped), Snapshot(), ENGINE)
-    assert status.level == level
-    values = {pair.key: pair.value for pair in status.values}
-    assert values["map 1"] == "town.a2gc, 9 keyframes"
-    assert values["rate [Hz]"] == "unknown"
-
-
-@pytest.mark.parametrize(
-    ("memory", "told"),
-    [(None, {}), ((1234.5, 8000.0), {"GPU memory in use [MB]": "1234.50", "GPU memory [MB]": "8000.00"})],
-)
-def test_a_gpus_memory_is_reported_where_one_is_used(memory, told):
-    status = recogniser_status("/node", Snapshot(), Snapshot(), replace(ENGINE, gpu_memory_mb=memory))
-    assert {pair.key: pair.value for pair in status.values if pair.key.startswith("GPU")} == told
 
 
 def test_markers_thin_out_long_ways_and_ignore_what_has_no_place():
