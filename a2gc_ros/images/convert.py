@@ -96,6 +96,9 @@ _LAYOUTS = {
 ENCODINGS: tuple[str, ...] = tuple(_LAYOUTS)
 """Every encoding that ``to_rgb`` reads, in these and in capital letters."""
 
+SENSOR_ENCODINGS: tuple[str, ...] = tuple(name for name, layout in _LAYOUTS.items() if layout.sensor)
+"""Those whose samples are a sensor's own numbers, which may leave the upper of their 16 bits unused."""
+
 _BITS = (10, 12, 14, 16)
 """Bits of the sensors that are in use."""
 

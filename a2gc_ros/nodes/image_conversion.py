@@ -22,7 +22,8 @@ import numpy.typing as npt
 from a2gc_ros.bags.message_types import IMAGE
 from a2gc_ros.bags.messages import decode_image
 from a2gc_ros.errors import ConfigError, ImageError
-from a2gc_ros.images.convert import ENCODINGS, to_rgb
+from a2gc_ros.images.camera_options import MOST_BITS
+from a2gc_ros.images.convert import ENCODINGS, SENSOR_ENCODINGS, to_rgb
 
 ImageConversion: TypeAlias = Literal["auto", "cv_bridge", "own"]
 
@@ -74,7 +75,9 @@ class ImageConverter:
         Raises:
             ImageError: If the image cannot be decoded.
         """
-        if message_type == IMAGE and self._takes(message):
+        # What a sensor's bits are is for our converter to tell: cv_bridge takes all 16 as used.
+        whole = sensor_bits == MOST_BITS or message_type != IMAGE or message.encoding not in SENSOR_ENCODINGS
+        if message_type == IMAGE and whole and self._takes(message):
             try:
                 return np.ascontiguousarray(self._bridge.imgmsg_to_cv2(message, RGB))
             # cv_bridge raises what OpenCV, NumPy and Boost raise.
