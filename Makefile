@@ -7,7 +7,8 @@
 # own: the two are never mixed.
 #
 # Settings: PYTHON (3.10 to 3.13; default python3), VENV, JOBS (test processes), FUZZ_CASES (inputs), PIP_INDEX_URL and
-# PIP_EXTRA_INDEX_URL (for example an index with CPU builds of torch, which are much smaller).
+# PIP_EXTRA_INDEX_URL (for example an index with CPU builds of torch, which are much smaller), ROS_WHEELS (jazzy, in an
+# environment of its own: make test ROS_WHEELS=jazzy PYTEST_ARGS=tests/ros).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -21,6 +22,7 @@ DEMO_REPORT ?= demo_report
 DEMO_BAG := maps/demo/town.mcap
 # Second of the recording at which the first lap ends.
 DEMO_LAP := 115
+DISTRIBUTION ?= humble
 # Times the recorded speed; in lockstep a slower machine takes longer and finds the same.
 DEMO_SPEED ?= 5
 
@@ -30,6 +32,12 @@ ROS_SOURCE := sourced ROS 2 $(ROS_DISTRO)
 VENV_FLAGS := --system-site-packages
 CONSTRAINTS = $(STAMPS)/constraints.txt
 ROS_EXTRAS :=
+else ifeq ($(ROS_WHEELS),jazzy)
+VENV ?= $(CURDIR)/.venv-jazzy-wheels
+ROS_SOURCE := Jazzy's wheels from PyPI
+VENV_FLAGS :=
+CONSTRAINTS = $(STAMPS)/constraints.txt
+ROS_EXTRAS := ,ros,ros-build,ros-build-jazzy
 else
 VENV ?= $(CURDIR)/.venv
 ROS_SOURCE := wheels from PyPI
@@ -91,6 +99,18 @@ lint: $(STAMPS)/test ## ruff, mypy, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# What needs neither torch nor ROS: the rest would bring newer packages.
+OLDEST_TESTS := tests/cli/test_map.py tests/cli/test_bag.py tests/placemap tests/replay tests/viz/test_report.py
+
+.PHONY: oldest
+oldest: ## Tests with the old packages of DISTRIBUTION (humble: Python 3.10, jazzy: 3.12)
+	$(call say,The oldest packages of $(DISTRIBUTION))
+	@$(PYTHON) -m venv $(CURDIR)/.venv-oldest-$(DISTRIBUTION)
+	@$(CURDIR)/.venv-oldest-$(DISTRIBUTION)/bin/python -m pip install --quiet -r .ci/$(DISTRIBUTION).txt
+	@$(CURDIR)/.venv-oldest-$(DISTRIBUTION)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(CURDIR)/.venv-oldest-$(DISTRIBUTION)/bin/a2gc --help > /dev/null
+	@$(CURDIR)/.venv-oldest-$(DISTRIBUTION)/bin/python -m pytest $(OLDEST_TESTS)
+
 .PHONY: venv
 venv: $(STAMPS)/messages ## The environment that runs the node, with a2gc_msgs built into it
 
@@ -112,11 +132,18 @@ $(STAMPS)/venv:
 	    || { echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@mkdir -p $(STAMPS) && touch $@
 
+ifdef ROS_DISTRO
 # A ROS distribution is compiled against its own NumPy, so that one stays.
 $(STAMPS)/constraints.txt: $(STAMPS)/venv
 	@$(PY) -c 'import numpy; print(f"numpy=={numpy.__version__}")' > $@
+else
+# The pins of what is not ROS, and those of another distribution.
+$(STAMPS)/constraints.txt: $(STAMPS)/venv constraints.txt constraints-jazzy.txt
+	@grep -vE '^(ros-|rosidl-|rclpy|rcutils|rmw-|ament-|[a-z-]+-(msgs|srvs|interfaces)==)' constraints.txt > $@
+	@cat constraints-jazzy.txt >> $@
+endif
 
-$(STAMPS)/run: $(STAMPS)/venv setup.py constraints.txt $(if $(ROS_DISTRO),$(STAMPS)/constraints.txt)
+$(STAMPS)/run: $(STAMPS)/venv setup.py constraints.txt $(filter $(STAMPS)/%,$(CONSTRAINTS))
 	$(call say,Installing what the node needs ($(RUN_EXTRAS)))
 	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(RUN_EXTRAS)]'
 	@touch $@

@@ -1,4 +1,6 @@
+import os
 import re
+import sys
 import sys
 from pathlib import Path
 
@@ -90,6 +92,16 @@ EXTRAS = {
         "cmake>=3.22",
         "ninja>=1.11",
     ],
+    # What Jazzy's generators look for besides.
+    "ros-build-jazzy": [
+        "ros-ament-cmake-ros",
+        "ros-ament-cmake-gmock",
+        "ros-ament-cmake-gtest",
+        "ros-ament-cmake-pytest",
+        "ros-gmock-vendor",
+        "ros-gtest-vendor",
+        "ros-python-cmake-module",
+    ],
     "test": [
         "pytest>=8",
         "pytest-xdist>=3.5",
@@ -99,6 +111,15 @@ EXTRAS = {
     ],
     "lint": ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "types-PyYAML"],
 }
+
+if {"AMENT_PREFIX_PATH", "COLCON"} <= set(os.environ) and "install" in sys.argv:
+    prefixes = os.environ["AMENT_PREFIX_PATH"].split(os.pathsep)
+    if not any((Path(prefix) / "share" / "a2gc_msgs").is_dir() for prefix in prefixes):
+        print(
+            "a2gc_ros needs the messages a2gc_msgs, which colcon does not find inside it: link them beside it "
+            "(ln -s a2gc_ros/a2gc_msgs src/) and build again",
+            file=sys.stderr,
+        )
 
 setup(
     name=PACKAGE,

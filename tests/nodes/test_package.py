@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -27,7 +28,7 @@ KEYS = {
 # Extras: they are only needed for training, export, simulation, or where that runtime is chosen.
 OPTIONAL = {
     *("torch", "onnx", "onnxscript", "openvino", "safetensors", "tensorrt", "tensorrt_rtx", "cuda"),
-    *("mujoco", "glfw", "OpenGL", "google", "gtsam"),
+    *("mujoco", "glfw", "OpenGL", "google", "gtsam", "poselib"),
 }
 
 
@@ -38,6 +39,10 @@ def imported(path) -> set[str]:
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+            (name,) = node.args[:1]
+            if isinstance(name, ast.Constant):
+                names.add(name.value.split(".")[0])
     return names
 
 
@@ -53,9 +58,43 @@ def test_every_import_has_its_dependency(repository):
     names: set[str] = set()
     for path in [*(repository / "a2gc_ros").rglob("*.py"), *(repository / "launch").glob("*.py")]:
         names |= imported(path)
-    names -= {"a2gc_ros", "a2gc_training", "__future__", "ament_index_python", *sys.stdlib_module_names, *OPTIONAL}
+    names -= {"a2gc_ros", "a2gc_training", "__future__", *sys.stdlib_module_names, *OPTIONAL}
     missing = {name: KEYS.get(name, name) for name in names if KEYS.get(name, name) not in depends}
     assert missing == {}
+
+
+@pytest.mark.parametrize("folder", [".", "a2gc_msgs"])
+def test_the_tools_of_ros_read_the_package_and_its_changelog(repository, folder):
+    catkin = pytest.importorskip(
+        "catkin_pkg.package", reason="needs catkin_pkg, which comes with what builds a2gc_msgs"
+    )
+    changelog = pytest.importorskip("catkin_pkg.changelog")
+    warnings: list[str] = []
+    found = catkin.parse_package(str(repository / folder / "package.xml"), warnings=warnings)
+    assert warnings == []
+    assert changelog.get_changelog_from_path(str(repository / folder)) is not None
+    found.evaluate_conditions({"ROS_DISTRO": "humble"})
+    left_out = {depend.name for depend in found.exec_depends if not depend.evaluated_condition}
+    assert left_out == ({"python3-faiss", "python3-onnxruntime-pip"} if folder == "." else set())
+
+
+def test_plain_colcon_finds_both_packages(repository, tmp_path):
+    colcon = shutil.which("colcon")
+    if colcon is None:
+        pytest.skip("needs colcon: pip install colcon-common-extensions")
+
+    def names(folder) -> list[str]:
+        done = subprocess.run(
+            [colcon, "list", "--names-only"], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+        )
+        return sorted(done.stdout.split())
+
+    assert names(repository) == ["a2gc_msgs", "a2gc_ros"]
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a2gc_ros").symlink_to(repository)
+    assert names(tmp_path) == ["a2gc_ros"]
+    (tmp_path / "src" / "a2gc_msgs").symlink_to("a2gc_ros/a2gc_msgs")
+    assert names(tmp_path) == ["a2gc_msgs", "a2gc_ros"]
 
 
 def test_versions_agree(repository):
