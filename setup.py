@@ -1,7 +1,6 @@
 import os
 import re
 import sys
-import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
