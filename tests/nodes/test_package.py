@@ -22,6 +22,7 @@ KEYS = {
     "onnxruntime": "python3-onnxruntime-pip",
     "rich": "python3-rich",
     "rosbags": "python3-rosbags-pip",
+    "tf2_ros": "tf2_ros_py",
     "typer": "python3-typer",
     "yaml": "python3-yaml",
 }
