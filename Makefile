@@ -91,6 +91,12 @@ fuzz: $(STAMPS)/test ## Generated inputs through the library: FUZZ_CASES of them
 	$(call say,$(FUZZ_CASES) generated inputs$(comma) each of which must end in a result or a sentence)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) tests/fuzz/run.py --cases $(FUZZ_CASES)
 
+SOAK_MINUTES ?= 30
+
+.PHONY: soak
+soak: $(STAMPS)/test ## A node under a camera at 30 Hz, transitions, map loads and kill -9, for SOAK_MINUTES
+	@$(ENVIRONMENT) $(PY) tests/ros/soak.py --minutes $(SOAK_MINUTES)
+
 .PHONY: lint
 lint: $(STAMPS)/test ## ruff, mypy, import-linter
 	$(call say,Lint: ruff$(comma) mypy$(comma) import-linter)

@@ -187,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with ie_tower/ and sequences/")
     parser.add_argument("towns", type=Path, nargs="*", help="recordings of a2gc simulate")
-    parser.add_argument("--model", nargs="*", default=["a2gc-mobilenetv2"], help="models that can be adapted")
+    parser.add_argument("--model", nargs="*", default=["a2gc-efficientnet-lite0"], help="models that can be adapted")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "adaptation")
     arguments = parser.parse_args()
     sequences = arguments.data / "sequences"

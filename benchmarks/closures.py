@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs=2, default=(100, 119), metavar=("FIRST", "LAST"))
     parser.add_argument("--data", type=Path, help="folder with robot_run/ and ie_tower/")
     arguments = parser.parse_args()
-    extractor = open_extractor("a2gc-mobilenetv2")
+    extractor = open_extractor("a2gc-efficientnet-lite0")
     kept = arguments.towns
     model = extractor.spec.fingerprint[:8]
     outcomes = []

@@ -274,7 +274,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["320x240", "640x480", "1280x720", "1920x1080"])
     parser.add_argument("--rate", type=float, default=5.0, help="camera rate for the latency, images per second")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the latency run")
-    parser.add_argument("--model", default="a2gc-mobilenetv2")
+    parser.add_argument("--model", default="a2gc-efficientnet-lite0")
     parser.add_argument("--compressed", action="store_true", help="JPEG images")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)

@@ -277,7 +277,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     config = LoopConfig(features=arguments.features)
     examiner = Examiner(arguments.every, config)
-    extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+    extractor = open_extractor("a2gc-efficientnet-lite0", threads=1)
     raw = Raw(0, examiner.closures, examiner.relocalizations, examiner.milliseconds)
     for path in arguments.join:
         raw.join(path)

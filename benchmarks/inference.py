@@ -2,7 +2,7 @@
 
     python benchmarks/inference.py                                     # what docs/export.md shows; a quarter of an hour
     python benchmarks/inference.py --models a2gc-dinov2-vitb14:322     # one of them; its rows replace earlier ones
-    python benchmarks/inference.py --models a2gc-mobilenetv2:shipped --threads 1 --out mine
+    python benchmarks/inference.py --models a2gc-efficientnet-lite0:shipped --threads 1 --out mine
 
 A model is NAME:SIZE with random weights, which do not change the speed, or NAME:shipped for the file that comes with
 the package. Every cell runs in its own process. Exported and quantised files are kept in --files, so that a second run
@@ -29,7 +29,7 @@ from rich.progress import track
 from a2gc_ros.extract.runtime import QUANTISED
 
 MODELS = (
-    "a2gc-mobilenetv2:shipped",
+    "a2gc-efficientnet-lite0:shipped",
     "a2gc-dinov2-vits14:224",
     "a2gc-dinov2-vits14:322",
     "a2gc-dinov2-vitb14:224",

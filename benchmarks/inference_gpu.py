@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-MODELS = ("a2gc-mobilenetv2:shipped", "a2gc-dinov2-vits14:224", "a2gc-dinov2-vitb14:322")
+MODELS = ("a2gc-efficientnet-lite0:shipped", "a2gc-dinov2-vits14:224", "a2gc-dinov2-vitb14:322")
 REFERENCE = ("onnxruntime", "fp32")
 """On the CPU; only for its descriptors."""
 

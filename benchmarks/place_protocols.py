@@ -2,6 +2,7 @@
 
     DATA/ie_tower    images.csv: path, floor, clip, second, area (photographs, walking through 13 floors)
     DATA/robot_run   images/ and poses.csv: image, x_m, y_m (one outdoor run)
+    DATA/sequences   office_loop/ (truth.npz) and lot_circle/ (truth_phase.csv): walks and drives that come back
     TOWN.mcap        recordings of `a2gc simulate`
 
 Intervals are 95 % percentile bootstraps over whole clips, because neighbouring frames resemble each other.
@@ -128,6 +129,68 @@ class RobotRun:
         beside = np.abs(order[:, None] - order) <= 1
         everyone = np.ones(len(order), bool)
         yield from _ranked("robot_run", descriptors @ descriptors.T, near & ~beside, beside, everyone, order // 8)
+
+
+class OfficeLoop:
+    """A walk round an office that ends where it began: right by structure from motion, the last 10 s left out.
+
+    The eleven frames after the return ask; stretches of five frames stand in for clips.
+    """
+
+    RECENT = 20
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted((folder / "images").iterdir())
+        self._right = np.load(folder / "truth.npz")["view"]
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def images(self) -> Images:
+        """The frames, RGB uint8 (H, W, 3) each."""
+        return map(read_image, self._paths)
+
+    def scores(self, descriptors: Descriptors) -> Iterator[Scores]:
+        """Judges descriptors, float32 (N, D), of all frames."""
+        order = np.arange(len(self._paths))
+        later = order[:, None] - order < self.RECENT
+        everyone = np.ones(len(order), bool)
+        yield from _ranked(
+            "office_loop", descriptors @ descriptors.T, self._right & ~later, later, everyone, order // 5
+        )
+
+
+class LotCircle:
+    """Laps on a parking lot, every third frame: right within a twentieth of a lap, the last 4 s left out.
+
+    Stretches of ten frames, 2 s, stand in for clips.
+    """
+
+    RECENT = 20
+
+    def __init__(self, folder: Path) -> None:
+        with (folder / "truth_phase.csv").open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))[::3]
+        self._paths = [folder / "images" / row["image"] for row in rows]
+        along, lap = np.array([float(row["phase"]) for row in rows]), float(rows[0]["lap_length"])
+        apart = np.abs(along[:, None] - along)
+        self._right = np.minimum(apart, lap - apart) <= 0.05 * lap
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def images(self) -> Images:
+        """The frames, RGB uint8 (H, W, 3) each."""
+        return map(read_image, self._paths)
+
+    def scores(self, descriptors: Descriptors) -> Iterator[Scores]:
+        """Judges descriptors, float32 (N, D), of the frames."""
+        order = np.arange(len(self._paths))
+        later = order[:, None] - order < self.RECENT
+        everyone = np.ones(len(order), bool)
+        yield from _ranked(
+            "lot_circle", descriptors @ descriptors.T, self._right & ~later, later, everyone, order // 10
+        )
 
 
 class Town:

@@ -108,7 +108,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(stderr=True)
     seeds = range(arguments.seeds[0], arguments.seeds[1] + 1)
-    model = open_extractor("a2gc-mobilenetv2", threads=1).spec.fingerprint[:8]
+    model = open_extractor("a2gc-efficientnet-lite0", threads=1).spec.fingerprint[:8]
     paths = {seed: arguments.towns / f"towns_seed_{seed}.mcap" for seed in seeds}
     kept = {seed: arguments.towns / f"slam_{model}_{seed}.json" for seed in seeds}
     there = [seed for seed in seeds if paths[seed].is_file() or kept[seed].is_file()]

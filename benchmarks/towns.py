@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--no-render", action="store_true", help="leave out seeds without a recording")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+    extractor = open_extractor("a2gc-efficientnet-lite0", threads=1)
     model = extractor.spec.fingerprint[:8]
     outcomes, seeds = [], []
     for seed in track(range(arguments.seeds[0], arguments.seeds[1] + 1), "towns", console=Console(stderr=True)):

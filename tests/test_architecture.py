@@ -54,7 +54,7 @@ for module in pkgutil.walk_packages(a2gc_ros.__path__, "a2gc_ros.", onerror=lamb
         if "torch" in str(error):
             sys.exit(f"{module.name} needs torch: {error}")
 from a2gc_ros.extract import open_extractor
-extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+extractor = open_extractor("a2gc-efficientnet-lite0", threads=1)
 print(extractor.spec.descriptor_dim)
 """
 

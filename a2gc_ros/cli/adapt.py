@@ -32,7 +32,7 @@ def adapt(
         Path, typer.Argument(help="A recording, a folder of images, or a place map of the site.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.", show_default=False)],
-    model: Annotated[str, typer.Option(help="A model that ships, or an ONNX file.")] = "a2gc-mobilenetv2",
+    model: Annotated[str, typer.Option(help="A model that ships, or an ONNX file.")] = "a2gc-efficientnet-lite0",
     topic: Annotated[str | None, typer.Option(help="Image topic of a recording, where there are several.")] = None,
     pose_topic: Annotated[
         str | None, typer.Option(help="Topic of poses, which only judge the result; an empty name takes none.")
@@ -53,7 +53,7 @@ def adapt(
     Examples:
     `a2gc adapt morning.mcap --out site.onnx`
 
-    `a2gc adapt photographs/ --out site.onnx --model a2gc-mobilenetv2`
+    `a2gc adapt photographs/ --out site.onnx --model a2gc-efficientnet-lite0`
 
     `a2gc adapt town.a2gc --out site.onnx && a2gc map redescribe town.a2gc --model site.onnx --out town-site.a2gc`
     """

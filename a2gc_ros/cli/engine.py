@@ -54,7 +54,7 @@ def build(
     the GPU of this machine; TensorRT-RTX builds without one, for every RTX since Ampere.
 
     Examples:
-    - `a2gc engine build a2gc-mobilenetv2 --precision fp16`
+    - `a2gc engine build a2gc-efficientnet-lite0 --precision fp16`
 
     - `a2gc engine build town.onnx --precision fp16 --workspace 1024 --cache /opt/robot/engines`
 

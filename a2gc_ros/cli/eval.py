@@ -36,7 +36,7 @@ Examples:
 
 - `a2gc eval --datasets pitts30k_test,msls_val --data-root ~/data --ci`
 
-- `a2gc eval --model salad.onnx --model a2gc-mobilenetv2 --datasets nordland_10f --data-root ~/data --json`
+- `a2gc eval --model salad.onnx --model a2gc-efficientnet-lite0 --datasets nordland_10f --data-root ~/data --json`
 
 - `a2gc eval --database map_photos --queries new_photos --truth positions.csv`
 
@@ -55,7 +55,8 @@ def evaluate(
     models: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", help="A shipped or registered name, an ONNX file, a checkpoint.  [default: a2gc-mobilenetv2]"
+            "--model",
+            help="A shipped or registered name, an ONNX file, a checkpoint.  [default: a2gc-efficientnet-lite0]",
         ),
     ] = None,
     datasets: Annotated[str, typer.Option(help="Names of protocols or .yaml files, with commas between them.")] = "",
@@ -106,7 +107,7 @@ def evaluate(
     own = Own.of(database, queries, truth, database_truth, radius, heading, spacing, topic)
     names = [name for name in datasets.split(",") if name]
     sets = open_all(names, data_root, own, group_by)
-    chosen = models or ["a2gc-mobilenetv2"]
+    chosen = models or ["a2gc-efficientnet-lite0"]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
         raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
     console = Console(stderr=True)

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def extract(
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.", show_default=False)],
-    model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = "a2gc-mobilenetv2",
+    model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = "a2gc-efficientnet-lite0",
     backend: Annotated[
         str, typer.Option(help="auto, or a runtime that docs/export.md lists, such as openvino.")
     ] = "auto",

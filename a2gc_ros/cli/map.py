@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def build(
     bags: Annotated[list[Path], typer.Argument(help=".bag, .mcap or .db3 files, or rosbag2 folders.")],
     out: Annotated[Path, typer.Option(help="The map; gone on with if it exists.", show_default=False)],
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-efficientnet-lite0",
     backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 leaves it to the runtime.")] = 0,
     topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
@@ -52,7 +52,7 @@ def build(
     ] = None,
     similarity: Annotated[
         float, typer.Option(min=-1, max=1, help="Without poses: keep a frame less similar than this to the last kept.")
-    ] = 0.9,
+    ] = 0.7,
     batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 8,
     features: Annotated[
         str, typer.Option(help="Local features kept for the geometric check: sift, orb, or none to find them later.")
@@ -256,7 +256,7 @@ def export(
 def redescribe(
     place_map: MapArgument,
     out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-efficientnet-lite0",
     recording: Annotated[
         list[Path] | None, typer.Option(help="Take images from this recording, before those the map keeps; repeatable.")
     ] = None,

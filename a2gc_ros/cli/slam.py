@@ -29,7 +29,7 @@ def slam(
     ] = None,
     start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
     stop: Annotated[float | None, typer.Option(min=0, help="First second no longer used.")] = None,
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-mobilenetv2",
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-efficientnet-lite0",
     backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
     topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,

@@ -42,7 +42,7 @@ def match(
     query: Annotated[Path, typer.Option(help="An image.", show_default=False)],
     ref: Annotated[Path, typer.Option(help="The image it is compared with.", show_default=False)],
     out: OutOption,
-    model: ModelOption = "a2gc-mobilenetv2",
+    model: ModelOption = "a2gc-efficientnet-lite0",
     top_k: Annotated[int, typer.Option(min=1, help="Most matches drawn.")] = 200,
     threshold: Annotated[float, typer.Option(min=-1, max=1, help="Least cosine similarity of two patches.")] = 0.3,
 ) -> None:
@@ -94,7 +94,7 @@ def match(
 def features(
     image: Annotated[Path, typer.Option(help="An image.", show_default=False)],
     out: OutOption,
-    model: ModelOption = "a2gc-mobilenetv2",
+    model: ModelOption = "a2gc-efficientnet-lite0",
 ) -> None:
     """Show what a model makes of an image, patch by patch.
 

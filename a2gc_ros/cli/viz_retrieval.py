@@ -36,7 +36,7 @@ def retrieval(
     out: Annotated[Path, typer.Option(help="Folder for the pictures; made if absent.", show_default=False)],
     model: Annotated[
         str, typer.Option(help="A shipped or registered name, an ONNX file, a checkpoint.")
-    ] = "a2gc-mobilenetv2",
+    ] = "a2gc-efficientnet-lite0",
     dataset: Annotated[str | None, typer.Option(help="Name of a protocol, or a .yaml file.")] = None,
     data_root: DataRootOption = None,
     database: DatabaseOption = None,

@@ -22,7 +22,7 @@ from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.runtime import QUANTISED, Precision
-from a2gc_ros.extract.shipped import shipped_models
+from a2gc_ros.extract.shipped import shipped_file, shipped_models
 from a2gc_ros.extract.spec import ModelSpec
 
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8", "int8-bf16"]
@@ -81,7 +81,7 @@ def _check(parameter: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def find_file(model: str | Path) -> Path | None:
     """The file that is meant, or None where it is a registry's name."""
-    shipped = shipped_models().get(str(model))
+    shipped = shipped_file(str(model))
     if shipped is not None:
         return shipped
     path = Path(model).expanduser()

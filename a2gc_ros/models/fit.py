@@ -16,6 +16,9 @@ from a2gc_ros.models.place_model import PlaceModel
 VIEWS = 2
 """Augmented views of every image: they show the whitening what changes without the place changing."""
 
+CONTRAST = 7.4
+"""How many times the nearest centre outweighs the second nearest for an average feature: soft, e squared."""
+
 HALF_WHITENED = 0.5
 """Of the local features' components: each is divided by its deviation to this power."""
 
@@ -43,4 +46,4 @@ def fit_head(model: PlaceModel, images: Iterable[NDArray[np.uint8]], *, views: i
             for _ in range(views):
                 yield model.normalise(torch.from_numpy(np.stack([random_view(image, rng) for image in chunk])))
 
-    model.initialise_from(batches(), whitening=HALF_WHITENED, seed=seed)
+    model.initialise_from(batches(), contrast=CONTRAST, whitening=HALF_WHITENED, seed=seed)

@@ -65,7 +65,6 @@ MOBILENETV2_WEIGHTS = Weights(
     layout="mobilenetv2",
     licence=APACHE,
     sha256="71d46b5b425cdad92c3430d40add73deb9616551ba0a9741041ed638aaec8dad",
-    shipped="a2gc-mobilenetv2",
 )
 
 EFFICIENTNET_LITE_WEIGHTS = Weights(

@@ -53,9 +53,9 @@ class VLAD(Aggregator):
         *,
         in_channels: int,
         token_channels: int,
-        clusters: int = 16,
+        clusters: int = 32,
         cluster_dim: int = 64,
-        descriptor_dim: int = 1024,
+        descriptor_dim: int = 2048,
         assignment: str = "transport",
     ) -> None:
         super().__init__(in_channels=in_channels, token_channels=token_channels)

@@ -10,6 +10,9 @@ from a2gc_ros.errors import ModelError
 SHRINKAGE = 0.1
 """Share of the mean variance that is added to the variance of every component."""
 
+LEAST_SAMPLES = 32
+"""A few hundred are sensible. Directions that no sample shows have the variance that is added to all."""
+
 
 class Whitening(nn.Module):
     """(x - mean) @ projection, where the columns of the projection are principal components over their deviation.
@@ -50,13 +53,13 @@ class Whitening(nn.Module):
         """Sets mean and projection from vectors (N, K).
 
         Raises:
-            ModelError: There are not more vectors than components.
+            ModelError: There are fewer than `LEAST_SAMPLES`.
         """
         outputs = self.projection.shape[1]
-        if len(vectors) <= outputs:
+        if len(vectors) < LEAST_SAMPLES:
             raise ModelError(
-                f"A whitening to {outputs} dimensions needs more than {outputs} images and views of them and got "
-                f"{len(vectors)}: give more or ask for fewer dimensions."
+                f"A whitening needs {LEAST_SAMPLES} images and views of them at the least and got {len(vectors)}: "
+                "give more."
             )
         vectors = vectors.double()
         mean = vectors.mean(dim=0)

@@ -125,7 +125,7 @@ class CameraInput:
         self._bits_told = False
         self.qos: QoSProfile = qos.newest_only()
         self._choices = image_topics(node, settings.image_topic, settings.image_transport)
-        self._image_subscription = self._subscribe_images(self._choices[0])
+        self._image_subscriptions = [self._subscribe_images(self._choices[0])]
         info = camera_info_topic(node, settings.camera_info_topic, self._choices[0].name)
         self.calibration = Heard(info)
         self._image_calibration = ImageCalibration(self._choices[0].name, settings.rectification)
@@ -169,9 +169,10 @@ class CameraInput:
             self._depth.close()
         if self._look is not None:
             self._node.destroy_timer(self._look)
-        for subscription in (self._image_subscription, *self._subscriptions):
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
+            self._look = None
+        for subscriptions in (self._image_subscriptions, self._subscriptions):
+            while subscriptions:
+                self._node.destroy_subscription(subscriptions.pop())
 
     def frame_of(self, arrival: Arrival, odometry_timeout_s: float) -> Frame:
         """Decodes an image and finds the calibration and the pose that belong to it.
@@ -261,16 +262,16 @@ class CameraInput:
     def _look_for_images(self) -> None:
         """Moves to the kind of images that somebody publishes; what has arrived once is not left any more."""
         if self.heard.received:
-            assert self._look is not None
-            self._look.cancel()
+            if self._look is not None:
+                self._look.cancel()
             return
         found = published(self._node, self._choices)
         if found is None or found == (self.topic, self.message_type):
             return
         # First: Fast DDS refuses a second type on a topic.
-        self._node.destroy_subscription(self._image_subscription)
+        self._node.destroy_subscription(self._image_subscriptions.pop())
         try:
-            self._image_subscription = self._subscribe_images(found)
+            self._image_subscriptions.append(self._subscribe_images(found))
         except ConfigError as error:
             self._node.get_logger().error(str(error), throttle_duration_sec=WARN_EVERY_S)
             return

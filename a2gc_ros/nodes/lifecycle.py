@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import signal
 import sys
@@ -192,8 +193,7 @@ class SelfStartingNode(LifecycleNode):
     def _unconfigure(self) -> None:
         self.declared.configured = False
         self._undo(self.let_go)
-        # Models are large, and whoever holds one in a cycle of references would hold it until Python looks for cycles.
-        gc.collect()
+        _give_memory_back()
 
     def _undo(self, step: Callable[[], None]) -> None:
         """Takes a step back; one that fails is told, and must not keep the next from being taken."""
@@ -302,6 +302,14 @@ _LABELS = {
     Transition.TRANSITION_INACTIVE_SHUTDOWN: "shutdown",
     Transition.TRANSITION_ACTIVE_SHUTDOWN: "shutdown",
 }
+
+
+def _give_memory_back() -> None:
+    """Frees what is held in cycles of references, for models are large, and hands free memory to the system."""
+    gc.collect()
+    # glibc keeps what a thread freed for that thread, and each configuration may come in another one.
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], Executor]) -> None:

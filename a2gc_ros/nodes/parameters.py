@@ -74,7 +74,7 @@ class Parameter:
 
 _NODE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("autostart", True, "Configure and activate at the start, without a lifecycle manager.", change="never"),
-    Parameter("model", "a2gc-mobilenetv2", "Name of a shipped model, or path of an .onnx file."),
+    Parameter("model", "a2gc-efficientnet-lite0", "Name of a shipped model, or path of an .onnx file."),
     Parameter(
         "backend",
         "auto",

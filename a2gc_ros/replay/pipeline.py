@@ -57,7 +57,7 @@ class ReplayOptions:
     bag: Path
     report: Path
     live: bool = False
-    model: str = "a2gc-mobilenetv2"
+    model: str = "a2gc-efficientnet-lite0"
     backend: str = "auto"
     threads: int = 0
     maps: Sequence[Path] = ()

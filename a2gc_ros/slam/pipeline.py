@@ -52,7 +52,7 @@ class SlamOptions:
     """
 
     bag: Path
-    model: str = "a2gc-mobilenetv2"
+    model: str = "a2gc-efficientnet-lite0"
     backend: str = "auto"
     threads: int = 0
     loop: Mapping[str, Any] = field(default_factory=dict)

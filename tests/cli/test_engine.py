@@ -52,12 +52,24 @@ def test_an_empty_cache_is_no_error(tmp_path):
     ("arguments", "error", "words"),
     [
         (("build", "no-such-model"), ModelError, "no ONNX file and no model that ships"),
-        (("build", "a2gc-mobilenetv2", "--backend", "openvino"), ConfigError, "choose auto, tensorrt or tensorrt-rtx"),
-        (("build", "a2gc-mobilenetv2", "--precision", "fp8"), ConfigError, "choose auto, fp32"),
-        (("build", "a2gc-mobilenetv2", "--precision", "int8"), BackendError, "not quantised"),
-        (("build", "a2gc-mobilenetv2", "--dla-core", "-2"), ConfigError, "dla_core is -2"),
-        (("build", "a2gc-mobilenetv2"), BackendError, r"tensorrt is not usable here .*tensorrt-rtx is not usable here"),
-        (("build", "a2gc-mobilenetv2", "--backend", "tensorrt"), BackendError, r"TensorRT itself comes with JetPack"),
+        (
+            ("build", "a2gc-efficientnet-lite0", "--backend", "openvino"),
+            ConfigError,
+            "choose auto, tensorrt or tensorrt-rtx",
+        ),
+        (("build", "a2gc-efficientnet-lite0", "--precision", "fp8"), ConfigError, "choose auto, fp32"),
+        (("build", "a2gc-efficientnet-lite0", "--precision", "int8"), BackendError, "not quantised"),
+        (("build", "a2gc-efficientnet-lite0", "--dla-core", "-2"), ConfigError, "dla_core is -2"),
+        (
+            ("build", "a2gc-efficientnet-lite0"),
+            BackendError,
+            r"tensorrt is not usable here .*tensorrt-rtx is not usable here",
+        ),
+        (
+            ("build", "a2gc-efficientnet-lite0", "--backend", "tensorrt"),
+            BackendError,
+            r"TensorRT itself comes with JetPack",
+        ),
         (("info", "/no/such.engine"), ConfigError, "is no file"),
     ],
 )

@@ -68,7 +68,7 @@ def test_every_command_explains_its_options(old):
     assert "--model" in answers["eval"][1]
     assert "--no-json" not in answers["map info"][1]
     assert "--set" in answers["replay"][1]
-    assert "a2gc-mobilenetv2" in answers["map build"][1]
+    assert "a2gc-efficientnet-lite0" in answers["map build"][1]
 
 
 def test_arguments_reach_the_commands(old, tmp_path, repository):

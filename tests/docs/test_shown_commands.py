@@ -37,9 +37,13 @@ SMALL = {
 }
 """What makes a recipe for photographs one for seconds."""
 
+VLAD = {"model.options": "{clusters: 4, cluster_dim: 8, descriptor_dim: 16}"}
+
 OF_RECIPE = {
-    "distil": {"distillation.teacher": "megaloc.onnx"},
-    "bags": {
+    "places": VLAD,
+    "distil": VLAD | {"distillation.teacher": "megaloc.onnx"},
+    "bags": VLAD
+    | {
         "train.0.metres": "0.2",
         "train.0.same": "{kind: view, metres: 0.6, overlap: 0.3, reach: 1.0}",
         "validation.0.source.metres": "0.2",

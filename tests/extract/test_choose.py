@@ -9,6 +9,7 @@ import pytest
 from a2gc_ros.errors import BackendError, ModelError
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.backends.catalogue import FILE_BACKENDS
+from a2gc_ros.extract.choose import find_file
 from a2gc_ros.extract.gpu import has_gpu
 
 without_gpu = pytest.mark.skipif(has_gpu(), reason="says what happens on a machine without an NVIDIA GPU")
@@ -67,3 +68,9 @@ def test_what_was_not_exported_runs_only_in_torch(backend):
 def test_torch_runs_no_onnx_files(small, backend):
     with pytest.raises(BackendError, match="which torch does not run"):
         open_extractor(small.file, backend=backend)
+
+
+def test_a_former_name_gives_what_took_its_place_and_says_so(caplog):
+    assert find_file("a2gc-mobilenetv2") == find_file("a2gc-efficientnet-lite0")
+    assert "a2gc-efficientnet-lite0 takes its place" in caplog.text
+    assert "a2gc map redescribe" in caplog.text

@@ -121,7 +121,7 @@ def photographs(shared_data, size):
 def test_large_photographs_have_the_descriptors_of_pillows_resize(shared_data):
     """On the model that ships, which small changes move further than random weights."""
     cv2.setRNGSeed(0)
-    extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+    extractor = open_extractor("a2gc-efficientnet-lite0", threads=1)
     for photograph in photographs(shared_data, (1920, 1080)):
         theirs = np.asarray(Image.fromarray(photograph).resize((320, 240), Image.Resampling.BILINEAR))
         descriptor, expected = extractor.extract([photograph, theirs])
@@ -130,7 +130,7 @@ def test_large_photographs_have_the_descriptors_of_pillows_resize(shared_data):
 
 def test_a_jpeg_is_decoded_at_a_fraction_of_its_size_only_where_that_does_not_show(shared_data):
     cv2.setRNGSeed(0)
-    extractor = open_extractor("a2gc-mobilenetv2", threads=1)
+    extractor = open_extractor("a2gc-efficientnet-lite0", threads=1)
     for photograph in photographs(shared_data, (5120, 3840)):
         jpeg = cv2.imencode(".jpg", photograph[..., ::-1])[1].tobytes()
         reduced = decode_compressed(jpeg, max_size=extractor.spec.preprocessing.useful_size)

@@ -13,7 +13,7 @@ from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.images.decode import read_image
 
-NAME = "a2gc-mobilenetv2"
+NAME = "a2gc-efficientnet-lite0"
 GEM = "gem-mobilenetv2"
 HELD_OUT = ("floor9", "floor17", "basement3")
 

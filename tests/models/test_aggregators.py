@@ -162,7 +162,7 @@ def test_vlad_starts_from_data() -> None:
     lengths = whitening.projection.norm(dim=0)
     spread = ((pooled - whitening.mean) @ (whitening.projection / lengths)).var(dim=0)
     torch.testing.assert_close(lengths**-2 - whitening.added, spread, atol=1e-6, rtol=1e-3)
-    with pytest.raises(ModelError, match="needs more than 7 images and views of them and got 5"):
+    with pytest.raises(ModelError, match="needs 32 images and views of them at the least and got 5"):
         model.initialise_from(maps[:5], tokens[:5])
 
 

@@ -11,7 +11,7 @@ import torch
 from a2gc_ros.errors import DownloadError
 from a2gc_ros.models import build
 from a2gc_ros.models.download import cache_folder, fetch
-from a2gc_ros.models.registry import MOBILENETV2_WEIGHTS
+from a2gc_ros.models.registry import EFFICIENTNET_LITE_WEIGHTS
 from a2gc_ros.models.shipped_backbone import take_out
 
 pytest.importorskip("onnx", reason="the model that comes with the package is read with onnx")
@@ -28,20 +28,20 @@ def test_a_training_starts_from_the_backbone_of_the_shipped_model(capsys: pytest
     from a2gc_ros.extract.inspection import open_inspector
 
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    model = build("a2gc-mobilenetv2", pretrained="backbone").eval()
+    model = build("a2gc-efficientnet-lite0", pretrained="backbone").eval()
     assert "half precision" in " ".join(capsys.readouterr().err.split())
     with torch.inference_mode():
         ours = model.backbone(model.normalise(torch.from_numpy(image)[None])).map[0].permute(1, 2, 0).numpy()
-    theirs = open_inspector("a2gc-mobilenetv2").inspect(image).features
+    theirs = open_inspector("a2gc-efficientnet-lite0").inspect(image).features
     cosines = (ours / np.linalg.norm(ours, axis=2, keepdims=True) * theirs).sum(axis=2)
     assert cosines.min() > 0.9999
 
 
 @pytest.mark.usefixtures("nothing_at_hand")
 def test_they_are_taken_out_once() -> None:
-    first = fetch(MOBILENETV2_WEIGHTS)
+    first = fetch(EFFICIENTNET_LITE_WEIGHTS)
     written = first.stat().st_mtime_ns
-    assert fetch(MOBILENETV2_WEIGHTS) == first
+    assert fetch(EFFICIENTNET_LITE_WEIGHTS) == first
     assert first.stat().st_mtime_ns == written
     assert first.parent == cache_folder()
 

@@ -24,6 +24,12 @@ from a2gc_msgs.msg import LoopClosureCandidates
 _NUMBERS = itertools.count()
 
 
+def resident_mb(process_id: int) -> float:
+    """Returns a process's resident memory in 10^6 bytes."""
+    text = Path(f"/proc/{process_id}/status").read_text()
+    return float(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:"))) * 1024 / 1e6
+
+
 def new_namespace() -> str:
     return f"/test_{os.getpid()}_{next(_NUMBERS)}"
 

@@ -22,7 +22,7 @@ from a2gc_ros.errors import ConfigError, ModelError
 from a2gc_ros.extract import Extractor, open_extractor
 from a2gc_ros.models import checkpoints
 
-SHIPPED = "a2gc-mobilenetv2"
+SHIPPED = "a2gc-efficientnet-lite0"
 WRITE_EVERY = 16
 
 

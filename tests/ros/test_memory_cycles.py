@@ -1,0 +1,69 @@
+"""A node that is configured and cleaned up again and again does not grow, for nothing holds its old models."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import rclpy
+from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NodeProcess, new_namespace, resident_mb
+
+from a2gc_ros.nodes.place_recognition import PlaceRecognition
+from a2gc_ros.nodes.pool_executor import PoolExecutor
+
+CYCLES = 6
+MOST_GROWTH = 0.05
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Python's search for cycles is off, so that each one shows."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_nothing_holds_what_was_configured(ros_environment: None, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "collect", lambda: 0)
+    arguments = ["-r", f"__ns:={new_namespace()}", "-p", "autostart:=false", "-p", f"model:={model}"]
+    rclpy.init(args=["--ros-args", *arguments, "-p", "bridges:=[initialpose, lio_sam]", "-p", "depth:=true"])
+    node = PlaceRecognition()
+    executor = PoolExecutor(2)
+    executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin)
+    spinning.start()
+    held: list[weakref.ref[object]] = []
+    try:
+        for _ in range(2):
+            node.trigger_configure()
+            node.trigger_activate()
+            configured, active = node._configured, node._active
+            assert configured is not None
+            assert active is not None
+            parts = (configured.recogniser, configured.recogniser.extractor, configured.outputs, active.camera)
+            held += [weakref.ref(part) for part in parts]
+            del configured, active, parts
+            node.trigger_deactivate()
+            node.trigger_cleanup()
+    finally:
+        executor.shutdown()
+        spinning.join()
+        node.destroy_node()
+        rclpy.shutdown()
+    assert [type(part()).__name__ for part in held if part() is not None] == []
+
+
+def test_the_shipped_model_comes_and_goes_without_growth(start_node: Callable[..., NodeProcess]) -> None:
+    node = start_node(autostart=False, model="a2gc-mobilenetv2", threads=1)
+    sizes = []
+    for _ in range(CYCLES):
+        for transition in (CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP):
+            assert node.change(transition)
+        sizes.append(resident_mb(node.process.pid))
+    assert sizes[-1] < (1 + MOST_GROWTH) * sizes[0], sizes
