@@ -106,7 +106,7 @@ lint: $(STAMPS)/test ## ruff, mypy, import-linter
 	@$(BIN)/lint-imports
 
 # What needs neither torch nor ROS: the rest would bring newer packages.
-OLDEST_TESTS := tests/cli/test_map.py tests/cli/test_bag.py tests/placemap tests/replay tests/viz/test_report.py
+OLDEST_TESTS := tests/cli/test_map.py tests/placemap tests/replay tests/bags tests/viz/test_report.py
 
 .PHONY: oldest
 oldest: ## Tests with the old packages of DISTRIBUTION (humble: Python 3.10, jazzy: 3.12)

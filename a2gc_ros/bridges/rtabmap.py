@@ -229,6 +229,7 @@ class RtabmapBridge:
             if ends[0] is not None and ends[1] is not None and ends[0] != ends[1]:
                 if self._ids.has_link(ends[0], ends[1]):
                     self.confirmed += 1
+                    self._node.get_logger().info(f"RTAB-Map took the link {ends[0]} -> {ends[1]}")
                     continue
                 if pending.tries >= MOST_TRIES:
                     self.refused += 1
