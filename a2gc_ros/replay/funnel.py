@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.loops.results import Stage
 from a2gc_ros.placemap import PlaceMap
-from a2gc_ros.replay.records import ClosureRecord, PairRecord, QueryRecord
+from a2gc_ros.replay.records import PairRecord, QueryRecord
 
 ORDER: Final = (Stage.COMPARED, Stage.VERIFIED, Stage.SURE, Stage.GIVEN_OUT)
 
 APART: Final = 5
 """Keyframes between two pairs that are shown, so that pictures of one moment do not crowd out the others."""
 
-Truth = Callable[[int, "PairRecord | ClosureRecord"], "bool | None"]
-"""Whether the image with this stamp and the keyframe of this record show one place; None where that is not known."""
+
+class OfKeyframe(Protocol):
+    """Whatever names a keyframe: a match, a compared pair, a closure."""
+
+    @property
+    def map_index(self) -> int:
+        """0 for the live session, n for the n-th loaded map."""
+
+    @property
+    def keyframe_stamp_ns(self) -> int:
+        """Stamp of the keyframe."""
+
+
+Truth = Callable[[int, OfKeyframe], "bool | None"]
+"""Whether the image with this stamp and the keyframe show one place; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,13 @@ class Funnel:
     reasons: dict[Stage, tuple[tuple[str, int], ...]]
 
 
-def funnel(queries: Sequence[QueryRecord], keyframes: int, revisits: Sequence[int] | None, right: Truth) -> Funnel:
+def funnel(
+    queries: Sequence[QueryRecord],
+    keyframes: int,
+    revisits: Sequence[int] | None,
+    right: Truth,
+    nearest: Mapping[int, Sequence[OfKeyframe]],
+) -> Funnel:
     """Follows the keyframes of a run.
 
     Args:
@@ -79,12 +98,13 @@ def funnel(queries: Sequence[QueryRecord], keyframes: int, revisits: Sequence[in
         keyframes: How many became one.
         revisits: Stamps of those at a place that was there to be recognised; None where no truth is known.
         right: The truth of a pair.
+        nearest: The most similar keyframes of each of them, by stamp, most similar first.
     """
     reached = {query.stamp_ns: _reached(query) for query in queries}
     expected = set(revisits or ())
     asked = [query for query in queries if query.stamp_ns in expected]
     truly = {query.stamp_ns: _reached(query, right) for query in asked}
-    on_top = sum(any(pair.rank == 0 and right(q.stamp_ns, pair) for pair in q.pairs) for q in asked)
+    among = {stamp: [right(stamp, match) is True for match in nearest.get(stamp, ())] for stamp in expected}
 
     def revisits_at(level: int) -> int | None:
         return None if revisits is None else sum(stage >= level for stage in truly.values())
@@ -100,7 +120,16 @@ def funnel(queries: Sequence[QueryRecord], keyframes: int, revisits: Sequence[in
         Step("given_out", "were given out as a closure", at(3), revisits_at(3)),
     ]
     if revisits is not None:
-        steps.insert(2, Step("first_right", "the one most like them is right", None, on_top))
+        most = max((len(found) for found in among.values()), default=0)
+        steps[1:1] = [
+            Step("top_k", f"have a right one among the {most} most like them", None, sum(map(any, among.values()))),
+            Step(
+                "top_1",
+                "have a right one as the most like them",
+                None,
+                sum(found[:1] == [True] for found in among.values()),
+            ),
+        ]
     lost = [query for query in queries if reached[query.stamp_ns] < len(ORDER) - 1]
     fallen = {stage: _most_promising(lost, stage, right) for stage in ORDER[:-1]}
     counts = {

@@ -15,7 +15,7 @@ from a2gc_ros.placemap.records import Keyframe
 
 @dataclass(frozen=True)
 class BestMatch:
-    """The most similar keyframe that a query may be matched with.
+    """One of the most similar keyframes that a query may be matched with.
 
     Attributes:
         query_stamp_ns: Stamp of the query.
@@ -44,28 +44,33 @@ def admissible(keyframes: Sequence[Keyframe], config: LoopConfig) -> npt.NDArray
     return late_enough & ~(way[:, None] - way[None] < config.min_travel_m)
 
 
-def best_matches(live: PlaceMap, maps: Sequence[PlaceMap], config: LoopConfig) -> list[BestMatch]:
-    """Finds the best admissible match of every keyframe of a run, by exact comparison.
+def nearest_matches(
+    live: PlaceMap, maps: Sequence[PlaceMap], config: LoopConfig, count: int
+) -> dict[int, tuple[BestMatch, ...]]:
+    """Finds the best admissible matches of every keyframe of a run, by exact comparison.
 
     Args:
         live: The map that grew during the run; it must hold that session only.
         maps: The maps that were loaded.
         config: Which part of the recent past was left out.
+        count: How many at most, over all maps.
+
+    Returns:
+        Matches by the stamp of their query, most similar first; those without any are left out.
     """
     queries = live.keyframes()
     if not queries:
-        return []
+        return {}
     table = np.where(admissible(queries, config), similarities(live, live), -np.inf)
     origins = [(0, keyframe.stamp_ns) for keyframe in queries]
     for index, reference in enumerate(maps, start=1):
         table = np.concatenate([table, similarities(live, reference)], axis=1)
         origins += [(index, keyframe.stamp_ns) for keyframe in reference.keyframes()]
-    found = []
+    found = {}
     for query, row in zip(queries, table, strict=True):
-        column = int(np.argmax(row))
-        if np.isfinite(row[column]):
-            map_index, stamp_ns = origins[column]
-            found.append(BestMatch(query.stamp_ns, map_index, stamp_ns, float(row[column])))
+        columns = [int(column) for column in np.argsort(-row, kind="stable")[:count] if np.isfinite(row[column])]
+        if columns:
+            found[query.stamp_ns] = tuple(BestMatch(query.stamp_ns, *origins[c], float(row[c])) for c in columns)
     return found
 
 

@@ -16,9 +16,9 @@ from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.replay import why
-from a2gc_ros.replay.funnel import Fallen, Funnel, features_per_keyframe, funnel
-from a2gc_ros.replay.ranking import best_matches, similarities
-from a2gc_ros.replay.records import ClosureRecord, PairRecord, RunRecord, write_queries
+from a2gc_ros.replay.funnel import Fallen, Funnel, OfKeyframe, features_per_keyframe, funnel
+from a2gc_ros.replay.ranking import BestMatch, nearest_matches, similarities
+from a2gc_ros.replay.records import RunRecord, write_queries
 from a2gc_ros.replay.score import Score, score
 from a2gc_ros.replay.truth import PlaceRule, TruePath, same_view
 from a2gc_ros.viz import style
@@ -69,10 +69,12 @@ def write_report(judged: Judged, folder: Path) -> dict[str, Any]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     result = None
+    nearest: dict[int, tuple[BestMatch, ...]] = {}
     if judged.path is not None:
-        best = best_matches(judged.live, judged.maps, judged.config)
+        nearest = nearest_matches(judged.live, judged.maps, judged.config, judged.config.k)
+        best = [matches[0] for matches in nearest.values()]
         result = score(judged.run, judged.path, judged.map_paths, judged.rule, best)
-    followed = _follow(judged, result)
+    followed = _follow(judged, result, nearest)
     numbers = _numbers(judged, result, followed)
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     write_queries(folder / "queries.jsonl", judged.run.queries)
@@ -227,11 +229,11 @@ def _pairs(judged: Judged, result: Score | None, folder: Path) -> Section:
     return Section("Matched pairs", text, (), pictures)
 
 
-def _follow(judged: Judged, result: Score | None) -> Funnel:
+def _follow(judged: Judged, result: Score | None, nearest: dict[int, tuple[BestMatch, ...]]) -> Funnel:
     """Follows every keyframe on its way to a closure."""
     references = {0: judged.path, **judged.map_paths}
 
-    def right(stamp_ns: int, pair: PairRecord | ClosureRecord) -> bool | None:
+    def right(stamp_ns: int, pair: OfKeyframe) -> bool | None:
         own, other = judged.path, references.get(pair.map_index)
         here = None if own is None else own.index_of(stamp_ns)
         there = None if other is None else other.index_of(pair.keyframe_stamp_ns)
@@ -241,7 +243,7 @@ def _follow(judged: Judged, result: Score | None) -> Funnel:
         return bool(metres <= judged.rule.radius_m)
 
     revisited = None if result is None else result.revisited
-    return funnel(judged.followed.queries, len(judged.live), revisited, right)
+    return funnel(judged.followed.queries, len(judged.live), revisited, right, nearest)
 
 
 def _nearly(judged: Judged, followed: Funnel, folder: Path) -> list[Section]:

@@ -91,13 +91,15 @@ def _lost(found: Funnel, config: LoopConfig, seconds: float) -> str:
         f"{counts[4]} were given out. Keyframes that show a place for the first time are rightly lost; the pictures "
         "below, the most promising first, show whether others were lost, too."
     )
-    asked = [step.revisits for step in steps if step.revisits is not None]
-    if len(asked) == len(steps) and asked[0]:
+    # That another keyframe is more alike loses nothing: several are compared.
+    followed = [step for step in found.steps if step.key != "top_1"]
+    asked = [step.revisits for step in followed if step.revisits is not None]
+    if asked and asked[0]:
         losses = [(before - after, at) for at, (before, after) in enumerate(pairwise(asked), 1)]
         most, at = max(losses)
         text = f"Of {asked[0]} revisits {asked[-1]} were found."
         if most:
-            text += f" Most of the others, {most}, fell before the step: {steps[at].name}."
+            text += f" Most of the others, {most}, fell before the step: {followed[at].name}."
     return text
 
 

@@ -15,6 +15,7 @@ from a2gc_ros.loops.results import Stage
 from a2gc_ros.placemap import FeatureBlob, Manifest, NewKeyframe, PlaceMap
 from a2gc_ros.replay import why
 from a2gc_ros.replay.funnel import APART, Fallen, features_per_keyframe, funnel
+from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import ClosureRecord, PairRecord, QueryRecord
 
 SECOND = 10**9
@@ -48,7 +49,7 @@ RUN = (
 
 
 def test_every_keyframe_counts_once_where_its_best_pair_came() -> None:
-    found = funnel(RUN, 6, None, unknown)
+    found = funnel(RUN, 6, None, unknown, {})
     assert [step.keyframes for step in found.steps] == [6, 4, 3, 2, 1]
     assert {step.revisits for step in found.steps} == {None}
     fallen = {stage: [entry.query_stamp_ns // SECOND for entry in entries] for stage, entries in found.fallen.items()}
@@ -63,19 +64,17 @@ def test_counts_never_grow_on_the_way() -> None:
     stages = [stage.value for stage in Stage]
     run = [query(at, *(pair(stages[s], rank=r) for r, s in enumerate(rng.integers(0, 4, 3)))) for at in range(50)]
     right = {(q.stamp_ns, p.rank): bool(rng.integers(2)) for q in run for p in q.pairs}
-    found = funnel(run, 50, [q.stamp_ns for q in run[:30]], lambda stamp, p: right[stamp, p.rank])
+    found = funnel(run, 50, [q.stamp_ns for q in run[:30]], lambda stamp, p: right[stamp, p.rank], {})
     for counts in (
         [step.keyframes for step in found.steps if step.keyframes is not None],
         [step.revisits for step in found.steps if step.keyframes is not None],
     ):
         assert counts == sorted(counts, reverse=True)
-    on_top = next(step for step in found.steps if step.keyframes is None)
-    assert on_top.revisits == sum(right[q.stamp_ns, 0] for q in run[:30])
 
 
 def test_a_closure_counts_even_where_its_pair_is_not_told() -> None:
     closed = QueryRecord(40 * SECOND, closures=(ClosureRecord(0, 0, 0.5, 30, True),))
-    found = funnel([closed], 1, [40 * SECOND], lambda *_: True)
+    found = funnel([closed], 1, [40 * SECOND], lambda *_: True, {})
     assert [step.keyframes for step in found.steps if step.keyframes is not None] == [1] * 5
     assert found.steps[-1].revisits == 1
 
@@ -83,16 +82,31 @@ def test_a_closure_counts_even_where_its_pair_is_not_told() -> None:
 def test_revisits_are_followed_by_right_pairs_only() -> None:
     right = {40: 1, 41: 0, 43: 5}
     found = funnel(
-        RUN, 6, [40 * SECOND, 41 * SECOND, 43 * SECOND], lambda stamp, p: p.rank == right.get(stamp // SECOND)
+        RUN,
+        6,
+        [40 * SECOND, 41 * SECOND, 43 * SECOND],
+        lambda stamp, p: getattr(p, "rank", p.keyframe_stamp_ns) == right.get(stamp // SECOND),
+        # As that truth has it: the second is right for the first, the first for the second, and none for the third.
+        {at * SECOND: tuple(BestMatch(at * SECOND, 0, rank, 0.5) for rank in range(4)) for at in (40, 41, 43)},
     )
-    assert [step.revisits for step in found.steps] == [3, 2, 1, 2, 1, 1]
+    assert [step.revisits for step in found.steps] == [3, 2, 1, 2, 2, 1, 1]
+    assert [step.key for step in found.steps] == [
+        "keyframes",
+        "top_k",
+        "top_1",
+        "compared",
+        "agree",
+        "sure",
+        "given_out",
+    ]
+    assert "among the 4 most like them" in found.steps[1].name
     (lost,) = found.fallen[Stage.VERIFIED]
     assert (lost.right, lost.pair.rank) == (True, 1)
 
 
 def test_pictures_are_of_different_moments() -> None:
     run = [query(at, pair("compared", inliers=100 - at)) for at in range(40)]
-    shown = funnel(run, 40, None, unknown).fallen[Stage.COMPARED]
+    shown = funnel(run, 40, None, unknown, {}).fallen[Stage.COMPARED]
     first = [entry.query_stamp_ns // SECOND for entry in shown[:6]]
     assert first == [0, APART, 2 * APART, 3 * APART, 4 * APART, 5 * APART]
     assert len(shown) == 40
@@ -100,7 +114,7 @@ def test_pictures_are_of_different_moments() -> None:
 
 def page(run: tuple[QueryRecord, ...], folder: Path, features: list[int], **settings: object) -> str:
     image = np.full((60, 80, 3), 128, np.uint8)
-    found = funnel(run, len(run), None, unknown)
+    found = funnel(run, len(run), None, unknown, {})
     made = why.sections(
         found,
         LoopConfig(**settings),
@@ -158,7 +172,7 @@ def test_what_else_may_be_wrong(
 
 
 def test_a_pair_without_pictures_is_told_all_the_same(tmp_path: Path) -> None:
-    found = funnel(RUN, 6, None, unknown)
+    found = funnel(RUN, 6, None, unknown, {})
     made = why.sections(found, LoopConfig(), np.array([]), 9.0, lambda _: None, tmp_path)
     assert len(made) == 4
     assert not any(section.pictures for section in made[1:])
