@@ -4,6 +4,9 @@ The nearest keyframes of every query are compared with it. A pair whose features
 verified, and waits up to ``hold_keyframes`` keyframes. As soon as the run through it (:mod:`a2gc_ros.loops.runs`) makes
 its place likely enough, its pose is looked for, and it goes on to the agreement with other closures. One that is not
 sure by then is dropped, but a further query never makes it less sure.
+
+Where a keyframe's time is limited, what is left of its comparisons and poses waits for the next one's, as long as a
+pair may wait.
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from a2gc_ros.loops.matching import LocatedMatch
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection, LoopClosure, Match, Stage
 from a2gc_ros.loops.runs import WINDOW, Run, VerifiedPair, strongest
-from a2gc_ros.loops.timing import timed
+from a2gc_ros.loops.timing import Budget, timed
 from a2gc_ros.loops.verification import Comparison, GeometricVerifier, View
 from a2gc_ros.placemap import PlaceMap
+
+NO_TIME: Final = "no time was left for it"
 
 PLACE_KEYFRAMES: Final = 10
 """Keyframes of one session within so many of each other may show the same place."""
@@ -88,6 +93,26 @@ class _Held:
         )
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A keyframe that a query is to be compared with.
+
+    Attributes:
+        query: The query.
+        found: The keyframe.
+        rank: Of the keyframe among its map's, by similarity.
+    """
+
+    query: Query
+    found: LocatedMatch
+    rank: int
+
+    def uncompared(self, stamp_ns: int) -> ComparedPair:
+        """Returns that it was not compared by the frame with this stamp."""
+        held_s = (stamp_ns - self.found.match.query_stamp_ns) / 1e9
+        return ComparedPair(self.found.match, self.rank, 0, 0, 0.0, Stage.COMPARED, NO_TIME, held_s=held_s)
+
+
 class ByGeometry:
     """Judges the matches of one session by local features.
 
@@ -107,24 +132,32 @@ class ByGeometry:
         self._model = model
         self._agreement = Agreement(config.min_agreeing, config.hold_keyframes, config.max_drift)
         self._held: list[_Held] = []
-        self._fresh: list[tuple[tuple[Match, VerifiedPair], int, Comparison]] = []
+        self._fresh: list[tuple[_Candidate, VerifiedPair, Comparison]] = []
+        self._budget = Budget(config.max_verification_ms)
+        self._unasked: list[list[_Candidate]] = []
+        self._keyframe_ids: dict[int, int] = {}
         self._taken: set[tuple[int, int]] = set()
 
     def look(self, query: Query, detection: Detection) -> None:
-        """Compares a query with its nearest keyframes, before it is stored."""
+        """Compares a query with its nearest keyframes, before it is stored, and those before it that had to wait."""
+        self._budget.start()
         with timed(detection, "comparison"):
-            self._fresh = []
-            for index in range(len(self._maps)):
-                self._compare(index, query, detection)
-            detection.verified = [verified for verified, *_ in self._fresh]
+            fresh = [self._candidates(index, query) for index in range(len(self._maps))]
+            # The newest first: what waits longest is worth least.
+            left = [self._compare(candidates, detection) for candidates in (*fresh, *self._unasked)]
+            self._unasked = [candidates for candidates in left if candidates]
+            detection.postponed = sum(map(len, self._unasked))
+            detection.verified = [(candidate.found.match, pair) for candidate, pair, _ in self._fresh]
 
     def decide(self, query: Query, keyframe_id: int, detection: Detection) -> None:
         """Weighs all pairs that wait, after the query was stored, and gives out what is sure and agrees."""
+        self._keyframe_ids[query.step] = keyframe_id
         with timed(detection, "evidence"):
-            self._held += [
-                _Held(query, keyframe_id, match, rank, comparison, pair)
-                for (match, pair), rank, comparison in self._fresh
-            ]
+            for candidate, pair, comparison in self._fresh:
+                asked, match = candidate.query, candidate.found.match
+                stored = self._keyframe_ids[asked.step]
+                self._held.append(_Held(asked, stored, match, candidate.rank, comparison, pair))
+            self._fresh = []
             self._weigh()
         with timed(detection, "location"):
             accepted = self._accept(detection)
@@ -138,43 +171,65 @@ class ByGeometry:
 
     def waiting(self, stamp_ns: int) -> list[ComparedPair]:
         """Returns the pairs whose fate is open, as a frame with this stamp leaves them."""
-        return [held.record(stamp_ns) for held in self._held if held.open]
+        unasked = [candidate.uncompared(stamp_ns) for candidates in self._unasked for candidate in candidates]
+        return [held.record(stamp_ns) for held in self._held if held.open] + unasked
 
-    def _compare(self, index: int, query: Query, detection: Detection) -> None:
-        """Compares a query with its nearest keyframes of one map."""
+    def _candidates(self, index: int, query: Query) -> list[_Candidate]:
+        """Returns the keyframes of one map that a query is compared with, nearest first."""
         here = [found for found in query.located if found.match.map_index == index]
         wanted = [found for found in here if found.match.similarity >= self._config.threshold]
-        agreeing = []
-        for rank, found in enumerate(wanted[: self._config.max_verifications]):
-            keyframe = self._verifier.view_of_keyframe(self._maps[index], found.match.keyframe_id)
-            comparison = self._verifier.compare(_view(query), keyframe)
-            detection.candidates.append(found.match)
+        most = self._config.max_verifications
+        return [_Candidate(query, found, rank) for rank, found in enumerate(wanted[:most])]
+
+    def _compare(self, candidates: Sequence[_Candidate], detection: Detection) -> list[_Candidate]:
+        """Compares a query with keyframes of one map; returns those for which no time was left.
+
+        The first one of a frame is always compared, so that the smallest budget brings on.
+        """
+        agreeing, asked = [], 0
+        for candidate in candidates:
+            if self._budget.spent and detection.candidates:
+                break
+            asked += 1
+            match = candidate.found.match
+            keyframe = self._verifier.view_of_keyframe(self._maps[match.map_index], match.keyframe_id)
+            comparison = self._verifier.compare(_view(candidate.query), keyframe)
+            detection.candidates.append(match)
             if comparison.reason:
                 counts = comparison.matches, comparison.inliers, comparison.coverage
-                detection.decided.append(ComparedPair(found.match, rank, *counts, Stage.COMPARED, comparison.reason))
+                detection.decided.append(
+                    ComparedPair(match, candidate.rank, *counts, Stage.COMPARED, comparison.reason)
+                )
             else:
-                agreeing.append((found, rank, comparison))
+                agreeing.append((candidate, comparison))
         if agreeing:
-            rival = self._rival(index, query, here, [found for found, *_ in agreeing])
-            for found, rank, comparison in agreeing:
-                verified = found.match, _verified_pair(query, found, comparison, found.match.similarity - rival)
-                self._fresh.append((verified, rank, comparison))
+            rival = self._rival(agreeing[0][0].query, [candidate.found for candidate, _ in agreeing])
+            for candidate, comparison in agreeing:
+                advance = candidate.found.match.similarity - rival
+                verified = _verified_pair(candidate.query, candidate.found, comparison, advance)
+                self._fresh.append((candidate, verified, comparison))
+        return list(candidates[asked:])
 
-    def _rival(self, index: int, query: Query, here: Sequence[LocatedMatch], agreeing: Sequence[LocatedMatch]) -> float:
-        """Returns the cosine of the most similar keyframe of the map that shows none of the places that agree.
+    def _rival(self, query: Query, agreeing: Sequence[LocatedMatch]) -> float:
+        """Returns the cosine of the most similar keyframe of a map that shows none of the places in it that agree.
 
         Places that agree leave one another alone: they may be several visits of one. Without another place it is that
         of a keyframe which has nothing to do with the query.
         """
-        for found in here:
-            if not any(_one_place(found, other) for other in agreeing):
+        index = agreeing[0].match.map_index
+        for found in query.located:
+            if found.match.map_index == index and not any(_one_place(found, other) for other in agreeing):
                 return found.match.similarity
         columns = self._maps[index].columns
         near = np.zeros(len(columns.ids), dtype=bool)
         for other in agreeing:
             same = columns.sessions == other.match.session_id
             near |= same & (np.abs(columns.ordinals - other.ordinal) <= PLACE_KEYFRAMES)
-        exclude = columns.ids[near] if index else np.union1d(columns.ids[near], query.excluded)
+        exclude = columns.ids[near]
+        if index == 0:
+            # Of a query that waited also what was stored since.
+            since = columns.ids[columns.ids >= self._keyframe_ids.get(query.step, np.iinfo(np.int64).max)]
+            exclude = np.union1d(np.union1d(exclude, query.excluded), since)
         similarities, ids = self._maps[index].search(query.descriptor, 1, exclude=exclude)
         return float(similarities[0, 0]) if ids[0, 0] >= 0 else 0.0
 
@@ -189,6 +244,12 @@ class ByGeometry:
         accepted = []
         tried: set[int] = set()
         while (held := next((held for held in self._sure() if id(held) not in tried), None)) is not None:
+            if self._budget.spent and detection.verifications:
+                left = [held for held in self._sure() if held.place not in self._taken]
+                for held in left:
+                    held.reason = NO_TIME
+                detection.postponed += len(left)
+                break
             tried.add(id(held))
             closure = self._locate(held, detection)
             if closure is not None:
@@ -242,6 +303,12 @@ class ByGeometry:
         oldest = query.step - max(2 * WINDOW, self._config.hold_keyframes)
         self._held = [held for held in self._held if held.pair.step > oldest]
         self._taken = {place for place in self._taken if place[0] > oldest}
+        late = query.step - self._config.hold_keyframes
+        for candidates in self._unasked:
+            if candidates[0].query.step <= late:
+                detection.decided += [candidate.uncompared(query.frame.stamp_ns) for candidate in candidates]
+        self._unasked = [candidates for candidates in self._unasked if candidates[0].query.step > late]
+        self._keyframe_ids = {step: number for step, number in self._keyframe_ids.items() if step > oldest}
 
 
 def _view(query: Query) -> View:

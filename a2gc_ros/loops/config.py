@@ -57,6 +57,13 @@ class LoopConfig:
     max_verifications: int = _setting(
         5, "Nearest keyframes per map that a keyframe's features are compared with.", 1, 100
     )
+    max_verification_ms: float = _setting(
+        0.0,
+        "Milliseconds a keyframe's comparisons and poses may take; what is left waits for the next one. 0: no limit, "
+        "and the same list whatever the machine.",
+        0.0,
+        1e6,
+    )
     features: str = _setting("sift", "Local features: sift, or orb for small computers.")
     max_features: int = _setting(1000, "Local features per image.", 50, 20000)
     min_inliers: int = _setting(14, "Least feature matches that agree with one geometry.", 8, 10000)

@@ -144,7 +144,8 @@ class Detection:
         candidates: Those whose local features were compared, best first; where the geometric check is switched off,
             those whose place is likely enough, likeliest first.
         closures: Accepted ones that agree with others, newest first; those that were held back name an earlier query.
-        verified: Pairs of this frame whose features agree with one camera motion, with their matches.
+        verified: Pairs compared with this frame whose features agree with one camera motion, with their matches.
+        postponed: How many comparisons and poses wait for the next keyframe, because no time was left for them.
         verifications: Each pose that was looked for, in order, with its match; some are about earlier queries.
         decided: Pairs of which this frame decided what becomes of them; each comes once, with this frame or up to
             ``hold_keyframes`` keyframes after its own. What still waits at the end, `LoopDetector.waiting` gives.
@@ -158,6 +159,7 @@ class Detection:
     candidates: list[Match] = field(default_factory=list)
     closures: list[LoopClosure] = field(default_factory=list)
     verified: list[tuple[Match, VerifiedPair]] = field(default_factory=list)
+    postponed: int = 0
     verifications: list[tuple[Match, Verification]] = field(default_factory=list)
     decided: list[ComparedPair] = field(default_factory=list)
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -152,6 +152,7 @@ def judge_recognition(
         "loop closures": now.closures,
         "relocalizations": now.relocalizations,
         "relocalizations without a pose": now.unposed,
+        "checks postponed": now.postponed,
         "why without a pose": now.last_unposed or "none",
         "failed callbacks": sum(callbacks.failed.values()),
         **{f"failed callbacks: {name}": count for name, count in sorted(callbacks.failed.items())},

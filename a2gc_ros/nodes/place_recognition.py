@@ -199,6 +199,7 @@ class PlaceRecognition(SelfStartingNode):
         end = time.perf_counter()
         for closure in detection.closures:
             configured.statistics.count("relocalizations" if closure.is_relocalization else "closures")
+        configured.statistics.count("postponed", detection.postponed)
         stages = {name: value for name, value in detection.timings_ms.items() if name != "total"}
         stages |= {"decode": arrived.decode_ms, "publish": (end - recognised) * 1e3}
         finished_s = time.monotonic()

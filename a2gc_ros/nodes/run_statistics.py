@@ -27,6 +27,7 @@ class Snapshot:
         failed: Messages that are no image, by reason.
         closures: Accepted candidates against the live session.
         relocalizations: Accepted candidates against loaded maps.
+        postponed: Comparisons and poses for which a keyframe's time did not suffice, each time that it did not.
         unposed: Relocalizations that told no pose.
         last_unposed: Why the newest of them did not.
         rate_hz: Processed images per second over the last ones; None before there are two.
@@ -46,6 +47,7 @@ class Snapshot:
     failed: Mapping[str, int] = field(default_factory=dict)
     closures: int = 0
     relocalizations: int = 0
+    postponed: int = 0
     unposed: int = 0
     last_unposed: str = ""
     rate_hz: float | None = None
@@ -73,7 +75,7 @@ class Statistics:
         self._unposed_reasons: set[str] = set()
 
     def count(self, what: str, by: int = 1) -> None:
-        """Adds to one of received, skipped, passed_over, old, stepped_back, closures, relocalizations."""
+        """Adds to one of received, skipped, passed_over, old, stepped_back, closures, relocalizations, postponed."""
         with self._lock:
             self._counts[what] += by
 
@@ -134,6 +136,7 @@ class Statistics:
                 failed=dict(self._failed),
                 closures=self._counts["closures"],
                 relocalizations=self._counts["relocalizations"],
+                postponed=self._counts["postponed"],
                 unposed=self._counts["unposed"],
                 last_unposed=self._last_unposed,
                 rate_hz=(len(self._finished_s) - 1) / span if span > 0 else None,

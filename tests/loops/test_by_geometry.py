@@ -13,6 +13,7 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopConfig, LoopDetector, Verification
 from a2gc_ros.loops.evidence import EvidenceModel
 from a2gc_ros.loops.results import ComparedPair, Stage
+from a2gc_ros.loops.timing import Budget
 from a2gc_ros.loops.verification import Comparison, GeometricVerifier, View
 from a2gc_ros.loops.verification.features import LocalFeatures
 from a2gc_ros.loops.verification.views import view_of
@@ -145,6 +146,38 @@ def test_every_compared_pair_is_told_of_once(agree: Callable[[int, int], bool]) 
     assert Counter((pair.match.query_stamp_ns, pair.match.keyframe_id) for pair in pairs) == compared
     out = Counter(c.match.query_stamp_ns for d in detections for c in d.closures)
     assert Counter(p.match.query_stamp_ns for p in pairs if p.stage is Stage.GIVEN_OUT) == out
+
+
+def test_without_time_one_pair_is_compared_and_one_pose_found_a_keyframe_and_the_rest_waits() -> None:
+    detections, pairs = run(Scripted(same), max_verification_ms=1e-6)
+    assert max(len(d.candidates) for d in detections) == 1
+    assert max(len(d.verifications) for d in detections) == 1
+    # What cannot be caught up with is let go: nothing waits longer than a pair may.
+    assert 0 < max(d.postponed for d in detections) <= CONFIG.max_verifications * (CONFIG.hold_keyframes + 1)
+    assert any(pair.reason == "no time was left for it" for pair in pairs)
+    counts = Counter((pair.match.query_stamp_ns, pair.match.keyframe_id) for pair in pairs)
+    assert set(counts.values()) == {1}
+    found = given_out(detections)
+    # Five were sure at once, and one pose was found with each keyframe from then on.
+    assert set(range(16, 31)) <= set(found)
+
+
+def test_what_had_no_time_is_compared_with_the_next_keyframe() -> None:
+    unlimited, _ = run(Scripted(same))
+    budgets = iter(range(10**6))
+    detections, pairs = run(Scripted(same), max_verification_ms=1e6)
+    assert given_out(detections) == given_out(unlimited)
+    assert not any(d.postponed for d in detections)
+    with pytest.MonkeyPatch.context() as patch:
+        # Every other keyframe has no time.
+        patch.setattr(Budget, "spent", property(lambda self: self.turn % 2 == 0))
+        patch.setattr(Budget, "turn", 0, raising=False)
+        patch.setattr(Budget, "start", lambda self: setattr(self, "turn", next(budgets)))
+        detections, pairs = run(Scripted(same))
+    late = [m for d in detections for m in d.candidates if m.query_stamp_ns != d.stamp_ns]
+    assert late
+    assert set(given_out(detections)) == set(given_out(unlimited))
+    assert not any(pair.reason == "no time was left for it" for pair in pairs)
 
 
 def test_what_waits_when_the_clock_steps_back_is_told_of() -> None:
