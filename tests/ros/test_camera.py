@@ -161,8 +161,8 @@ def test_the_diagnostics_tell_speed_model_and_maps(node, camera):
     wait_for(lambda: node.value("recognition", "latency p95 [ms]"), "a latency")
     status = node.status("recognition")
     values = {pair.key: pair.value for pair in status.values}
-    assert values["model"].startswith("thumbnail (")
-    assert values["backend"].split()[1] == "fp32"
+    assert node.value("map", "model").startswith("thumbnail (")
+    assert node.value("map", "backend").split()[1] == "fp32"
     assert float(values["latency p95 [ms]"]) > 0
     assert float(values["stage extract [ms]"]) > 0
     assert "keyframes" in node.value("map", "live map")
