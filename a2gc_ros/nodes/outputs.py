@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from a2gc_msgs.msg import LoopClosureCandidates
-from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
+from a2gc_ros.geometry import Pose, inverse, pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.loops.results import Detection
+from a2gc_ros.loops.results import Detection, LoopClosure
 from a2gc_ros.nodes import qos
 from a2gc_ros.nodes.conversions import (
     detection_message,
@@ -26,7 +27,11 @@ from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.nodes.recogniser import Recogniser
 from a2gc_ros.nodes.relocalization import relocalize, spacing_around, why_without_pose
 from a2gc_ros.nodes.run_statistics import Statistics
+from a2gc_ros.placemap.records import Keyframe
 from a2gc_ros.placemap.thumbnails import decode_jpeg
+
+MOST_POSES = 1000
+"""Frames whose poses are remembered: more than a closure waits for others to agree."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Outputs:
         self._map_frame = settings.map_frame
         self._assumed_mounting = pose_from_xyz_rpy(settings.camera_pose)
         self._track = MarkerTrack(settings.odom_frame)
+        # By stamp: a closure may be about an earlier image.
+        self._poses: dict[int, Pose] = {}
         create = node.create_lifecycle_publisher
         self._closures = create(LoopClosureCandidates, "loop_closures", qos.results())
         self._pose = create(PoseWithCovarianceStamped, "relocalization_pose", qos.results())
@@ -86,6 +93,10 @@ class Outputs:
     def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> Relocalized | None:
         """Publishes everything that follows from one image; returns the pose in a loaded map, where it told one."""
         self._closures.publish(detection_message(detection, frame.frame_id))
+        if frame.pose is not None:
+            self._poses[frame.stamp_ns] = frame.pose
+            while len(self._poses) > MOST_POSES:
+                del self._poses[next(iter(self._poses))]
         relocalized = self._publish_pose(frame, detection)
         self._note(frame, detection)
         if self._markers.get_subscription_count():
@@ -120,6 +131,7 @@ class Outputs:
                     pose=pose_with_covariance_message(found.pose, found.covariance),
                 )
                 self._pose.publish(message)
+                self._note_map(closure, keyframe, found.pose)
                 return Relocalized(message, closure.probability)
         return None
 
@@ -136,7 +148,27 @@ class Outputs:
         for closure in detection.closures:
             if not closure.is_relocalization and closure.query_keyframe_id is not None:
                 verified = closure.verification is not None and closure.verification.verified
-                self._track.add_closure(closure.query_keyframe_id, closure.match.keyframe_id, verified=verified)
+                self._track.add_closure(
+                    closure.query_keyframe_id,
+                    closure.match.keyframe_id,
+                    verified=verified,
+                    probability=closure.probability,
+                )
+
+    def _note_map(self, closure: LoopClosure, keyframe: Keyframe, t_map_base: Pose) -> None:
+        """Notes where a loaded map lies, by a relocalization of this or an earlier frame."""
+        match = closure.match
+        pose = self._poses.get(match.query_stamp_ns)
+        if pose is None or keyframe.pose is None:
+            return
+        if not self._track.knows(match.map_index, match.session_id):
+            kept = self._recogniser.place_map(match.map_index).keyframes(match.session_id)
+            positions = [k.pose[:3, 3] for k in kept if k.pose is not None]
+            self._track.add_map(match.map_index, match.session_id, np.array(positions))
+        t_odom_map = pose @ inverse(t_map_base)
+        self._track.add_relocalization(
+            match.map_index, t_odom_map, pose[:3, 3], keyframe.pose[:3, 3], closure.probability
+        )
 
     def _publish_debug_image(self, frame: Frame, detection: Detection) -> None:
         now = [closure.match for closure in detection.closures if closure.match.query_stamp_ns == frame.stamp_ns]

@@ -104,12 +104,34 @@ def test_markers_thin_out_long_ways_and_ignore_what_has_no_place():
     assert all(marker.action == Marker.DELETE for marker in track.message("").markers)
     for number in range(50_000):
         track.add_keyframe(number, np.array([number, 0.0, 0.0]))
-    way, points, verified, _ = track.message("").markers
+    way, points, verified, *_ = track.message("").markers
     assert 10_000 < len(way.points) <= 20_001
     assert len(points.points) == len(way.points)
     assert [p.x for p in verified.points] == [1, 2]
     assert way.header.frame_id == "odom"
     assert track.message("other").markers[0].header.frame_id == "other"
+
+
+def test_closures_are_coloured_by_probability_and_a_map_lies_where_the_last_relocalization_says():
+    track = MarkerTrack("odom")
+    for number in range(3):
+        track.add_keyframe(number, np.array([number, 0.0, 0.0]))
+    track.add_closure(2, 0, verified=True, probability=1.0)
+    track.add_closure(2, 1, verified=True, probability=0.5)
+    assert not track.knows(1, 7)
+    track.add_map(1, 7, np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert track.knows(1, 7)
+    for offset in (9.0, 5.0):
+        t_odom_map = np.eye(4)
+        t_odom_map[1, 3] = offset
+        track.add_relocalization(1, t_odom_map, np.zeros(3), np.array([1.0, 0.0, 0.0]), 0.99)
+    markers = {marker.ns: marker for marker in track.message("").markers}
+    sure, unsure = markers["verified"].colors[0], markers["verified"].colors[2]
+    assert sure.g > unsure.g
+    assert sure.r < unsure.r
+    assert [(p.x, p.y) for p in markers["maps"].points] == [(0.0, 5.0), (1.0, 5.0)]
+    assert [(p.x, p.y) for p in markers["relocalizations"].points] == [(0, 0), (1, 5), (0, 0), (1, 5)]
+    assert len({marker.id for marker in markers.values()}) == len(markers)
 
 
 @pytest.mark.parametrize("keyframe", [None, np.zeros((480, 640, 3), np.uint8)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
 pytest.importorskip("gtsam", reason="needs GTSAM: pip install gtsam")
@@ -38,17 +36,3 @@ def test_the_documentation_lists_every_parameter_as_it_is(repository):
     text = (repository / "docs" / "slam.md").read_text(encoding="utf-8")
     missing = [row(parameter) for parameter in PARAMETERS if row(parameter) not in text]
     assert missing == [], "docs/slam.md should have:\n" + "\n".join(missing)
-
-
-def test_the_launch_file_sets_parameters_that_exist(repository):
-    text = (repository / "launch" / "pose_graph.launch.py").read_text(encoding="utf-8")
-    tables = {
-        target.id: ast.literal_eval(node.value)
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    names = {name for name, _, _ in tables["PARAMETERS"]}
-    assert names <= set(DEFAULTS) | {"use_sim_time"}
-    assert set(tables["TOPICS"]) == {"odom", "loop_closures"}
