@@ -50,6 +50,7 @@ class Engine:
         live_map: Path of the live map and the keyframes in it.
         maps: The same for every loaded map, by its number.
         gpu_memory_mb: Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None without a GPU.
+        search: Where loaded maps are searched.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Engine:
     live_map: str
     maps: Mapping[int, str]
     gpu_memory_mb: tuple[float, float] | None = None
+    search: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def judge_map(state: str, engine: Engine | None, now: Snapshot, before: Snapshot
     values = {
         "model": engine.model,
         "backend": engine.backend,
+        "search": engine.search,
         "live map": engine.live_map,
         **{f"map {number}": text for number, text in sorted(engine.maps.items())},
     }

@@ -92,6 +92,12 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         "Arithmetic of the runtime; auto is fp32, or int8 for a quantised model.",
         choices=get_args(PrecisionChoice),
     ),
+    Parameter(
+        "search",
+        "cpu",
+        "Where loaded maps are searched: cpu, or gpu (needs faiss-gpu); with `fallback` the CPU where that cannot.",
+        choices=("cpu", "gpu"),
+    ),
     Parameter("threads", 0, "CPU threads; 0 takes all cores.", 0, 256),
     Parameter("engine_cache", "", "Folder of TensorRT's engines; empty takes a2gc/engines in the user's cache folder."),
     Parameter("engine_workspace", 0, "Scratch memory for building an engine, in MiB; 0 sets no limit.", 0, 1000000),
@@ -233,6 +239,7 @@ class Settings:
     backend: str
     fallback: bool
     precision: str
+    search: str
     threads: int
     engine_cache: str
     engine_workspace: int

@@ -24,6 +24,8 @@ from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.nodes.diagnostics import Engine
 from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS
 from a2gc_ros.nodes.parameters import Settings
+from a2gc_ros.placemap.index import gpu_problem
+from a2gc_ros.placemap.live_index import IndexOptions
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.records import Keyframe, Manifest
 
@@ -70,6 +72,11 @@ class Recogniser:
         self._last_stamp_ns: int | None = None
         self.newest_descriptor: npt.NDArray[np.float32] = np.empty(0, np.float32)
         self._maps: list[PlaceMap] = []
+        problem = gpu_problem() if settings.search == "gpu" else None
+        if problem is not None and not settings.fallback:
+            raise ConfigError(problem)
+        self._options = IndexOptions(gpu=settings.search == "gpu" and problem is None)
+        self._search = settings.search if problem is None else f"cpu ({problem})"
         self.extractor: Extractor = open_extractor(
             settings.model,
             backend=settings.backend,  # type: ignore[arg-type]
@@ -291,6 +298,7 @@ class Recogniser:
                 model=f"{spec.name} ({spec.fingerprint[:12]})",
                 backend=f"{self.extractor.backend} {self.extractor.precision}",
                 gpu_memory_mb=self._gpu_memory_mb(),
+                search=self._search,
                 live_map=f"{where}, {len(live)} keyframes",
                 maps={
                     number: f"{place_map.path}, {len(place_map)} keyframes"
@@ -317,7 +325,7 @@ class Recogniser:
 
     def _open(self, path: str) -> PlaceMap:
         spec = self.extractor.spec
-        place_map = PlaceMap.open(self._settings.map_path(path), read_only=True)
+        place_map = PlaceMap.open(self._settings.map_path(path), read_only=True, options=self._options)
         try:
             place_map.require(spec.fingerprint, spec.name)
             place_map.prepare()

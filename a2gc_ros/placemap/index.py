@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.errors import BackendError
+from a2gc_ros.errors import BackendError, ConfigError
 from a2gc_ros.placemap.descriptors import DescriptorStore, Half
 from a2gc_ros.placemap.projection import Projection
 
@@ -26,6 +26,9 @@ if not hasattr(faiss, "IndexRaBitQFastScan"):
 
 Similarities = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
+
+GPU_MOST = 2048
+"""How many rows faiss sorts on a GPU."""
 
 REFINE = 128
 """How many of the quantised index's best are compared in full dimension, beside those that are excluded."""
@@ -144,18 +147,93 @@ class CompressedIndex:
         wanted = min(len(self), max(REFINE, 2 * k) + len(excluded))
         with _threads_for(queries):
             _, coarse = self._faiss.search(self.projection.apply(queries), wanted)
-        similarities = np.full((len(queries), k), -1, dtype=np.float32)
-        rows = np.full((len(queries), k), -1, dtype=np.int64)
-        for at, query in enumerate(queries):
-            found = coarse[at][coarse[at] >= 0]
-            found = found[~np.isin(found, excluded)][: max(REFINE, 2 * k)]
-            exact = self._store.take(found) @ query
-            # Ties go to the older keyframe, so that the order never depends on the quantiser.
-            order = np.lexsort((found, -exact))[:k]
-            similarities[at, : len(order)] = exact[order]
-            rows[at, : len(order)] = found[order]
-        return similarities, rows
+        return _refined(self._store, queries, coarse, k, excluded, max(REFINE, 2 * k))
 
     def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
         """Returns the cosine of a query with each of some rows; see :class:`Index`."""
         return np.asarray(self._store.take(rows) @ query, dtype=np.float32)
+
+
+class GpuIndex:
+    """Every row is compared on a GPU, in half precision, and the best again on the CPU, as the map stores them.
+
+    Args:
+        dim: Length of a descriptor.
+
+    Raises:
+        ConfigError: If faiss finds no GPU.
+    """
+
+    kind = "gpu"
+
+    def __init__(self, dim: int) -> None:
+        if problem := gpu_problem():
+            raise ConfigError(problem)
+        library: Any = faiss
+        # Kept as long as the index, whose memory it holds.
+        self._resources = library.StandardGpuResources()
+        configuration = library.GpuIndexFlatConfig()
+        configuration.useFloat16 = True
+        self._faiss: Any = library.GpuIndexFlatIP(self._resources, dim, configuration)
+        self._store = DescriptorStore(dim)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def add(self, descriptors: Half) -> None:
+        """Adds rows of shape (N, D)."""
+        self._faiss.add(np.ascontiguousarray(descriptors, dtype=np.float32))
+        self._store.append(descriptors)
+
+    def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
+        """Finds the k nearest rows of each query; see :class:`Index`."""
+        wanted = min(len(self), max(REFINE, 2 * k) + len(excluded))
+        if wanted > GPU_MOST:
+            # More than a GPU sorts: every row is compared here.
+            coarse = np.broadcast_to(np.arange(len(self)), (len(queries), len(self)))
+            return _refined(self._store, queries, coarse, k, excluded, len(self))
+        _, coarse = self._faiss.search(np.ascontiguousarray(queries, dtype=np.float32), wanted)
+        return _refined(self._store, queries, coarse, k, excluded, max(REFINE, 2 * k))
+
+    def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
+        """Returns the cosine of a query with each of some rows; see :class:`Index`."""
+        return np.asarray(self._store.take(rows) @ query, dtype=np.float32)
+
+
+def gpu_problem() -> str | None:
+    """Returns why faiss cannot search on a GPU here, in one sentence, or None."""
+    library: Any = faiss
+    if not hasattr(library, "StandardGpuResources"):
+        return (
+            "keyframes cannot be searched on a GPU: this FAISS is faiss-cpu; install faiss-gpu in its place, or search "
+            "on the CPU"
+        )
+    if library.get_num_gpus() == 0:
+        return "keyframes cannot be searched on a GPU: FAISS finds none; look at nvidia-smi, or search on the CPU"
+    return None
+
+
+def _refined(
+    store: DescriptorStore, queries: npt.NDArray[np.float32], coarse: Rows, k: int, excluded: Rows, most: int
+) -> tuple[Similarities, Rows]:
+    """Compares the best rows of a coarse search again in full dimension.
+
+    Args:
+        store: All rows.
+        queries: float32, shape (N, D).
+        coarse: Shape (N, M), the best first; -1 for none.
+        k: How many are wanted of each query.
+        excluded: Rows that must not be found.
+        most: How many are compared again.
+    """
+    similarities = np.full((len(queries), k), -1, dtype=np.float32)
+    rows = np.full((len(queries), k), -1, dtype=np.int64)
+    for at, query in enumerate(queries):
+        found = coarse[at][coarse[at] >= 0]
+        found = found[~np.isin(found, excluded)][:most]
+        exact = store.take(found) @ query
+        # Ties go to the older keyframe, so that the order never depends on the quantiser.
+        order = np.lexsort((found, -exact))[:k]
+        similarities[at, : len(order)] = exact[order]
+        rows[at, : len(order)] = found[order]
+    return similarities, rows

@@ -14,7 +14,7 @@ import numpy as np
 from a2gc_ros.placemap import index_cache, projection
 from a2gc_ros.placemap.columns import ColumnRow, KeyframeColumns
 from a2gc_ros.placemap.descriptors import Half, decode
-from a2gc_ros.placemap.index import CompressedIndex, ExactIndex, Index
+from a2gc_ros.placemap.index import CompressedIndex, ExactIndex, GpuIndex, Index
 from a2gc_ros.placemap.index_cache import CachedIndex
 
 READ_ROWS: Final = 1024
@@ -30,10 +30,12 @@ class IndexOptions:
         compress_from: Number of keyframes from which a map that is opened gets the compressed index. A map that grows
             beyond it keeps its exact index until it is opened again, so that no frame ever waits for a rebuild.
         reduced_dim: Dimensions that are kept before quantising.
+        gpu: Whether to search on a GPU instead, uncompressed.
     """
 
     compress_from: int = 10_000
     reduced_dim: int = 512
+    gpu: bool = False
 
 
 class LiveIndex:
@@ -84,8 +86,12 @@ class LiveIndex:
         """
         if self._index is None:
             count = self._connection.execute("SELECT COUNT(*) FROM keyframes").fetchone()[0]
-            compress = count >= max(2, self._options.compress_from)
-            self._index = self._compressed() if compress else ExactIndex(self._dim)
+            if self._options.gpu:
+                self._index = GpuIndex(self._dim)
+            elif count >= max(2, self._options.compress_from):
+                self._index = self._compressed()
+            else:
+                self._index = ExactIndex(self._dim)
         for rows, descriptors in self._read(self.columns.last_id):
             self._index.add(descriptors)
             self.columns.append(rows)
