@@ -10,6 +10,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+import yaml
 
 from a2gc_ros import __version__
 
@@ -169,6 +170,16 @@ def test_the_command_is_on_the_path_of_a_workspace(repository):
             check=True,
         ).stdout
         assert ("('bin', ['scripts/a2gc'])" in said) is there
+
+
+@pytest.mark.parametrize("name", ["place_recognition.rviz", "place_recognition.foxglove.json"])
+def test_what_shows_the_nodes_work_listens_to_its_topics(repository, name):
+    text = (repository / "config" / name).read_text(encoding="utf-8")
+    # JSON is YAML.
+    assert yaml.safe_load(text)
+    for topic in ("/place_recognition/markers", "/place_recognition/debug_image", "/pose_graph/markers"):
+        assert topic in text
+    assert "/relocalization_pose" in text
 
 
 REPLAY = """
