@@ -1,4 +1,4 @@
-"""The index on a GPU gives what the exact one gives; without a GPU a flat index on the CPU stands in for the library."""
+"""The index on a GPU gives what the exact one gives; without a GPU, a flat index on the CPU stands in."""
 
 from __future__ import annotations
 
