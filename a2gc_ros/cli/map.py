@@ -245,9 +245,12 @@ def export(
 
     `a2gc map export town.a2gc --out town.csv`
     """
+    from a2gc_ros.errors import MapError
     from a2gc_ros.placemap import export as run
 
     with _open(place_map) as opened:
+        if len(opened) == 0:
+            raise MapError(f"{place_map} holds no keyframes, so there is nothing to export")
         run(opened, out)
         typer.echo(f"{out}: {len(opened)} keyframes")
 

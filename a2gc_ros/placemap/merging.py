@@ -24,7 +24,7 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
         out: The map to write; must not exist.
 
     Raises:
-        MapError: If a source is no map or of another extractor than the first, or ``out`` exists.
+        MapError: If a source is no map or of another extractor than the first, none has a keyframe, or ``out`` exists.
     """
     if not sources:
         raise MapError(f"{out} cannot be merged of nothing: name at least one map")
@@ -36,6 +36,8 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
         first = maps[0].manifest
         for other in maps[1:]:
             other.require(first.fingerprint, first.model_name)
+        if not any(len(source) for source in maps):
+            raise MapError(f"{', '.join(map(str, sources))} hold no keyframes, so there is nothing to merge")
         unfinished = target.with_name(target.name + ".merging")
         manifest = replace(first, uuid="", created_ns=0)
         with WriterLock(target):

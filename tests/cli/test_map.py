@@ -16,7 +16,7 @@ from a2gc_ros.bags import RecordingWriter
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, BagError, MapError
 from a2gc_ros.extract.onnx_files.metadata import describe, read_spec
-from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap import Manifest, PlaceMap
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +182,34 @@ def test_a_wrong_topic_begins_no_map(recording: Path, model: Path, tmp_path: Pat
     with pytest.raises(BagError, match="/nothing"):
         a2gc("build", recording, "--out", tmp_path / "x.a2gc", "--model", model, "--topic", "/nothing")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_recording_without_one_usable_image_begins_no_map(tmp_path: Path, model: Path) -> None:
+    with RecordingWriter(tmp_path / "dark.mcap") as writer:
+        for second in (1, 2, 3):
+            writer.add_encoded_image(second * 10**9, b"no picture", "jpeg")
+    with pytest.raises(BagError, match=r"no usable image on /camera/image_raw/compressed .*neither JPEG nor PNG"):
+        a2gc("build", tmp_path / "dark.mcap", "--out", tmp_path / "dark.a2gc", "--model", model)
+    assert [path.name for path in tmp_path.iterdir()] == ["dark.mcap"]
+
+
+def test_a_map_goes_on_where_a_second_recording_is_of_no_use(tmp_path: Path, recording: Path, model: Path) -> None:
+    dark, out = tmp_path / "dark.mcap", tmp_path / "town.a2gc"
+    with RecordingWriter(dark) as writer:
+        writer.add_encoded_image(10**9, b"no picture", "jpeg")
+    with pytest.raises(BagError, match="no usable image"):
+        a2gc("build", recording, dark, "--out", out, "--model", model)
+    with PlaceMap.open(out, read_only=True) as place_map, place_map.reading() as rows:
+        assert len(place_map) > 0
+        finished = dict(rows.execute("SELECT session_id, finished FROM progress"))
+    assert sorted(finished.values()) == [0, 1]
+
+
+def test_an_empty_map_exports_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "empty.a2gc"
+    PlaceMap.create(path, Manifest("f" * 64, 8, "test")).close()
+    with pytest.raises(MapError, match="nothing to export"):
+        a2gc("export", path, "--out", tmp_path / "out.csv")
 
 
 def test_help_shows_examples() -> None:

@@ -105,3 +105,13 @@ def test_an_empty_map_can_be_exported(tmp_path: Path, manifest: Manifest) -> Non
 def test_an_unknown_ending_is_refused(filled: Path) -> None:
     with PlaceMap.open(filled) as place_map, pytest.raises(MapError, match=r"neither \.npz nor \.csv"):
         export(place_map, filled.parent / "town.pickle")
+
+
+def test_maps_without_keyframes_give_nothing(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.a2gc", "b.a2gc")]
+    for path in paths:
+        with PlaceMap.create(path, Manifest("f" * 64, 8, "test")) as place_map:
+            place_map.add_session("empty")
+    with pytest.raises(MapError, match="nothing to merge"):
+        merge(paths, tmp_path / "both.a2gc")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".lock") == ["a.a2gc", "b.a2gc"]
