@@ -131,7 +131,7 @@ def funnel(
             ),
         ]
     lost = [query for query in queries if reached[query.stamp_ns] < len(ORDER) - 1]
-    fallen = {stage: _most_promising(lost, stage, right) for stage in ORDER[:-1]}
+    fallen = {stage: _most_promising(lost, stage, right, expected) for stage in ORDER[:-1]}
     counts = {
         stage: Counter(pair.reason for query in lost for pair in query.pairs if pair.stage == stage.value)
         for stage in ORDER[:-1]
@@ -155,22 +155,28 @@ def _reached(query: QueryRecord, right: Truth | None = None) -> int:
     return max((levels[pair.stage] for pair in pairs), default=-1)
 
 
-def _most_promising(queries: Sequence[QueryRecord], stage: Stage, right: Truth) -> tuple[Fallen, ...]:
-    """The best pair of each query that fell at a stage, those that truly show one place first."""
+def _most_promising(
+    queries: Sequence[QueryRecord], stage: Stage, right: Truth, expected: set[int]
+) -> tuple[Fallen, ...]:
+    """The best pair of each query that fell at a stage, right pairs of revisits first."""
+
+    def promise(query: QueryRecord, pair: PairRecord) -> tuple[bool, float, int, float]:
+        lost = query.stamp_ns in expected and right(query.stamp_ns, pair) is True
+        probability = pair.probability if np.isfinite(pair.probability) else -1.0
+        return lost, probability, pair.inliers, pair.similarity
+
     found = []
     for at, query in enumerate(queries):
         pairs = [pair for pair in query.pairs if pair.stage == stage.value]
         if pairs and _reached(query) == ORDER.index(stage):
-            best = max(pairs, key=lambda pair: (right(query.stamp_ns, pair) is True, *_promise(pair)))
-            found.append((at, Fallen(query.stamp_ns, best, right(query.stamp_ns, best))))
-    found.sort(key=lambda entry: (entry[1].right is True, *_promise(entry[1].pair)), reverse=True)
+            best = max(pairs, key=lambda pair, query=query: promise(query, pair))  # type: ignore[misc]
+            found.append((at, promise(query, best), Fallen(query.stamp_ns, best, right(query.stamp_ns, best))))
+    found.sort(key=lambda entry: entry[1], reverse=True)
     chosen: list[tuple[int, Fallen]] = []
-    rest: list[tuple[int, Fallen]] = []
-    for entry in found:
-        (chosen if all(abs(entry[0] - other) >= APART for other, _ in chosen) else rest).append(entry)
-    return tuple(fallen for _, fallen in [*chosen, *rest])
-
-
-def _promise(pair: PairRecord) -> tuple[float, int, float]:
-    probability = pair.probability if np.isfinite(pair.probability) else -1.0
-    return probability, pair.inliers, pair.similarity
+    rest: list[Fallen] = []
+    for at, _, fallen in found:
+        if all(abs(at - other) >= APART for other, _ in chosen):
+            chosen.append((at, fallen))
+        else:
+            rest.append(fallen)
+    return (*(fallen for _, fallen in chosen), *rest)

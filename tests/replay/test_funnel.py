@@ -112,6 +112,14 @@ def test_pictures_are_of_different_moments() -> None:
     assert len(shown) == 40
 
 
+def test_right_pairs_of_revisits_come_first_and_those_of_other_keyframes_do_not() -> None:
+    run = [query(10 * at, pair("verified", keyframe=at, probability=0.1 * at)) for at in range(4)]
+    # The first was to be found; the second is beside it, but looks the other way.
+    found = funnel(run, 4, [0], lambda _, p: p.keyframe_stamp_ns <= SECOND, {})
+    assert [entry.query_stamp_ns // SECOND for entry in found.fallen[Stage.VERIFIED]] == [0, 30, 20, 10]
+    assert [entry.right for entry in found.fallen[Stage.VERIFIED]] == [True, False, False, True]
+
+
 def page(run: tuple[QueryRecord, ...], folder: Path, features: list[int], **settings: object) -> str:
     image = np.full((60, 80, 3), 128, np.uint8)
     found = funnel(run, len(run), None, unknown, {})
