@@ -29,10 +29,12 @@ pytest.importorskip("a2gc_msgs.msg", reason="needs a2gc_msgs: make venv")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ros"))
 
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from ros_probe import Probe, wait_for
 from sensor_msgs.msg import Image
 
+from a2gc_msgs.msg import LoopClosureCandidates
 from a2gc_ros.bags import RecordingWriter
 from a2gc_ros.nodes.launch_arguments import PLACE_RECOGNITION, POSE_GRAPH, parameters_of
 
@@ -186,6 +188,8 @@ def test_a_line_of_the_documentation_does_what_its_page_promises(line: str, fold
     poses = probe.listen(PoseWithCovarianceStamped, "/relocalization_pose")
     corrected = probe.listen(PoseStamped, "/corrected_pose")
     images = probe.listen(Image, "/image")
+    answers = probe.listen(LoopClosureCandidates, "/loop_closures")
+    diagnostics = probe.listen(DiagnosticArray, "/diagnostics")
     for bridge, package in (("rtabmap", "rtabmap_msgs"), ("hydra", "pose_graph_tools_msgs")):
         if f"bridges:={bridge}" in line.replace("[", "").replace('"', "") and not importlib.util.find_spec(package):
             pytest.skip(f"needs {package}")
@@ -194,6 +198,12 @@ def test_a_line_of_the_documentation_does_what_its_page_promises(line: str, fold
 
     def said(pattern: str) -> bool:
         return re.search(pattern, log.read_text(encoding="utf-8")) is not None
+
+    def missing() -> list[str]:
+        newest = {status.name.rpartition(" ")[2]: status for m in diagnostics for status in m.status}
+        return [
+            name for name in ("calibration", "odometry") if name not in newest or "so closures" in newest[name].message
+        ]
 
     try:
         with started(first, folder, log):
@@ -215,6 +225,10 @@ def test_a_line_of_the_documentation_does_what_its_page_promises(line: str, fold
                 wait_for(lambda: len(poses) >= 3, "poses in the map")
                 assert all(np.sqrt(message.pose.covariance[0]) < 0.5 for message in poses), "metres"
                 assert not said("is assumed"), "where the camera sits"
+            elif "image:=" in line:
+                # Without a map there is no place to be in yet; its calibration and odometry are heard all the same.
+                wait_for(lambda: len(answers) >= 3, "answers to the images")
+                wait_for(lambda: not missing(), "what poses in metres take")
             else:
                 # It names no camera, and says so.
                 wait_for(lambda: said("nobody publishes /image"), "what is missing")
