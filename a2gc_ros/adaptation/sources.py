@@ -73,13 +73,14 @@ class Source:
     def _recorded(self) -> Iterator[SiteImage]:
         reading = self.reading
         with open_recording(self.path) as recording:
-            step_s = max(LEAST_STEP_S, recording.duration / reading.limit)
+            step_ns = round(max(LEAST_STEP_S, recording.duration / reading.limit) * 1e9)
             frames = recording.frames(reading.topic, reading.pose_topic, info_topic="", max_size=reading.size)
-            due = None
+            due_ns = None
             for frame in frames:
-                # Due times stand on a grid, so that a camera of any rate gives the images it should.
-                if due is None or frame.stamp_ns >= due:
-                    due = max(frame.stamp_ns, due or 0) + round(step_s * 1e9)
+                due_ns = frame.stamp_ns if due_ns is None else due_ns
+                if frame.stamp_ns >= due_ns:
+                    # Due times stand on a grid, so that a camera of any rate gives the images it should.
+                    due_ns += step_ns * (1 + (frame.stamp_ns - due_ns) // step_ns)
                     yield frame.image, Shot(0, frame.stamp_ns, frame.pose)
 
     def _kept(self) -> Iterator[SiteImage]:
