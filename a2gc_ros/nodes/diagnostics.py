@@ -216,6 +216,7 @@ def judge_memory(engine: Engine | None) -> Finding:
     values = {
         "resident memory [MB]": _number(resident),
         "largest resident memory [MB]": _number(peak),
+        "of it shared, by the middleware [MB]": _number(_status_mb("RssShmem")),
         "available memory [MB]": _number(available),
         **_gpu_memory(engine.gpu_memory_mb if engine is not None else None),
     }

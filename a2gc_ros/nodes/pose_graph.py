@@ -188,13 +188,17 @@ class PoseGraphNode(SelfStartingNode):
     def report(self) -> list[DiagnosticStatus]:
         """Tells how the graph is."""
         active, configured = self._active, self._configured
-        level, sentence, values = DiagnosticStatus.OK, "not active", {}
+        level, sentence, values = DiagnosticStatus.WARN, f"no graph grows: the node is {self.state}", {}
+        if active is None and self.refusal:
+            level, sentence = DiagnosticStatus.ERROR, self.refusal
         if active is not None:
             # A path of thousands of poses with every metre would keep the node from its work.
             if configured is not None and active.changed:
                 self._publish_graph(active, configured)
             graph, outcomes = active.session.graph, active.session.outcomes
-            sentence = "following the odometry" if graph is not None else "no odometry yet"
+            level, sentence = DiagnosticStatus.OK, "following the odometry"
+            if graph is None:
+                level, sentence = DiagnosticStatus.STALE, "no odometry yet"
             if outcomes["contradicts"] > outcomes["agrees"]:
                 level = DiagnosticStatus.WARN
                 sentence = (

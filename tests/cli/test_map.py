@@ -212,6 +212,14 @@ def test_an_empty_map_exports_nothing(tmp_path: Path) -> None:
         a2gc("export", path, "--out", tmp_path / "out.csv")
 
 
+def test_a_map_that_another_program_writes_is_not_built_on(town: Path, recording: Path, model: Path) -> None:
+    before = len(PlaceMap.open(town, read_only=True))
+    with PlaceMap.open(town), pytest.raises(MapError, match=r"is busy: .*\(process \d+ on .*\) writes to it"):
+        a2gc("build", recording, "--out", town, "--model", model, "--start", 1, "--threads", 1)
+    with PlaceMap.open(town, read_only=True) as again:
+        assert len(again) == before
+
+
 def test_help_shows_examples() -> None:
     for verb in ("build", "info", "list", "show", "merge", "export", "redescribe", "calibrate"):
         assert "a2gc map" in a2gc(verb, "--help").output

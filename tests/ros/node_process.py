@@ -24,10 +24,11 @@ from a2gc_msgs.msg import LoopClosureCandidates
 _NUMBERS = itertools.count()
 
 
-def resident_mb(process_id: int) -> float:
-    """Returns a process's resident memory in 10^6 bytes."""
-    text = Path(f"/proc/{process_id}/status").read_text()
-    return float(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:"))) * 1024 / 1e6
+def own_memory_mb(process_id: int) -> float:
+    """Returns a process's memory in 10^6 bytes, without the shared one: the middleware's segments fill once."""
+    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+    sizes = {line.split(":")[0]: float(line.split()[1]) for line in lines if line.startswith(("VmRSS", "RssShmem"))}
+    return (sizes["VmRSS"] - sizes["RssShmem"]) * 1024 / 1e6
 
 
 def new_namespace() -> str:

@@ -23,7 +23,7 @@ os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 231))
 os.environ.update(RCUTILS_LOGGING_USE_STDOUT="1", RCUTILS_LOGGING_BUFFERED_STREAM="0", PYTHONUNBUFFERED="1")
 
 from nav_msgs.msg import Odometry
-from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NodeProcess, new_namespace, resident_mb
+from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NodeProcess, new_namespace, own_memory_mb
 from places import LOOP_PARAMETERS, PLACES, image_message, odometry_message, view
 from ros_probe import Probe, wait_for
 from sensor_msgs.msg import Image
@@ -118,11 +118,11 @@ class Soak:
             self._maps(number)
             for transition in (DEACTIVATE, ACTIVATE, DEACTIVATE, CLEANUP):
                 self._change(transition)
-            self._clean_mb.append(resident_mb(self.node.process.pid))
+            self._clean_mb.append(own_memory_mb(self.node.process.pid))
             for transition in (CONFIGURE, ACTIVATE):
                 self._change(transition)
             self._drive(drive_s / 4)
-            active_mb = resident_mb(self.node.process.pid)
+            active_mb = own_memory_mb(self.node.process.pid)
             answered = len(self.node.closures) - answers
             clean_mb = self._clean_mb[-1]
             if failed := self.node.count("recognition", "failed callbacks"):
@@ -198,6 +198,8 @@ class Soak:
             self.problems.append(f"{reported - kept} of {reported} keyframes were lost by kill -9")
         self._judge_memory()
         self._clean_mb.clear()
+        # A client that knew the dead process is not sure to hear the new one.
+        self._probe.forget_services()
         self.node = self._start()
 
     def _judge_memory(self) -> None:

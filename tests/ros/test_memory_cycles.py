@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NodeProcess, new_namespace, resident_mb
+from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NodeProcess, new_namespace, own_memory_mb
 
 from a2gc_ros.nodes.place_recognition import PlaceRecognition
 from a2gc_ros.nodes.pool_executor import PoolExecutor
@@ -65,5 +65,5 @@ def test_the_shipped_model_comes_and_goes_without_growth(start_node: Callable[..
     for _ in range(CYCLES):
         for transition in (CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP):
             assert node.change(transition)
-        sizes.append(resident_mb(node.process.pid))
+        sizes.append(own_memory_mb(node.process.pid))
     assert sizes[-1] < (1 + MOST_GROWTH) * sizes[0], sizes

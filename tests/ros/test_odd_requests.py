@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from node_process import NodeProcess
 from places import image_message, view
+from rcl_interfaces.msg import Parameter as RosParameter
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from ros_probe import Probe, wait_for
 from sensor_msgs.msg import Image
 
@@ -131,6 +134,26 @@ def test_any_number_of_candidates_may_be_asked_for(node: NodeProcess, probe: Pro
     request = Relocalize.Request(image=image_message(view(1), 0), max_candidates=most)
     answer = probe.call(Relocalize, f"{node.name}/relocalize", request)
     assert answer.success, answer.message
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        RosParameter(name="no such", value=ParameterValue(type=ParameterType.PARAMETER_STRING)),
+        RosParameter(name="n" * 4096, value=ParameterValue(type=ParameterType.PARAMETER_BOOL)),
+        RosParameter(name="rate", value=ParameterValue(type=ParameterType.PARAMETER_NOT_SET)),
+        RosParameter(name="rate", value=ParameterValue(type=200)),
+        RosParameter(name="rate", value=ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="5")),
+        RosParameter(name="rate", value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=float("inf"))),
+        RosParameter(name="silence_timeout", value=ParameterValue(type=ParameterType.PARAMETER_BYTE_ARRAY)),
+        RosParameter(name="use_sim_time", value=ParameterValue(type=ParameterType.PARAMETER_STRING)),
+    ],
+    ids=lambda parameter: f"{parameter.name[:12]}-{parameter.value.type}",
+)
+def test_what_is_no_parameter_of_the_node_is_refused(node: NodeProcess, probe: Probe, parameter: RosParameter) -> None:
+    request = SetParameters.Request(parameters=[parameter])
+    answer = probe.call(SetParameters, f"{node.name}/set_parameters", request)
+    assert [result.successful for result in answer.results] in ([], [False])
 
 
 def test_afterwards_the_node_is_well(node: NodeProcess, folder: Path, probe: Probe) -> None:
