@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -22,6 +21,7 @@ from a2gc_ros.loops.preparation import Preparation, Prepared
 from a2gc_ros.loops.results import Detection, LoopClosure
 from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.nodes.diagnostics import Engine
+from a2gc_ros.nodes.fair_lock import FairLock
 from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS
 from a2gc_ros.nodes.parameters import Settings
 from a2gc_ros.placemap.index import gpu_problem
@@ -68,7 +68,7 @@ class Recogniser:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock = threading.RLock()
+        self._lock = FairLock()
         self._last_stamp_ns: int | None = None
         self.newest_descriptor: npt.NDArray[np.float32] = np.empty(0, np.float32)
         self._maps: list[PlaceMap] = []

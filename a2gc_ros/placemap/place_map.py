@@ -380,7 +380,7 @@ class PlaceMap:
                 self._connection.execute("VACUUM INTO ?", (str(fresh),))
         else:
             # Through a connection of its own, so that nobody waits for a large map to be written.
-            with contextlib.closing(schema.open_existing(self._path, read_only=self._read_only)[0]) as reader:
+            with contextlib.closing(schema.open_existing(self._path, read_only=True)[0]) as reader:
                 reader.execute("VACUUM INTO ?", (str(fresh),))
 
     def close(self) -> None:

@@ -213,7 +213,8 @@ def test_an_empty_map_exports_nothing(tmp_path: Path) -> None:
 
 
 def test_a_map_that_another_program_writes_is_not_built_on(town: Path, recording: Path, model: Path) -> None:
-    before = len(PlaceMap.open(town, read_only=True))
+    with PlaceMap.open(town, read_only=True) as reader:
+        before = len(reader)
     with PlaceMap.open(town), pytest.raises(MapError, match=r"is busy: .*\(process \d+ on .*\) writes to it"):
         a2gc("build", recording, "--out", town, "--model", model, "--start", 1, "--threads", 1)
     with PlaceMap.open(town, read_only=True) as again:

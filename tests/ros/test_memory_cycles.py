@@ -15,7 +15,7 @@ from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NodeProcess, 
 from a2gc_ros.nodes.place_recognition import PlaceRecognition
 from a2gc_ros.nodes.pool_executor import PoolExecutor
 
-CYCLES = 6
+CYCLES = 7
 MOST_GROWTH = 0.05
 
 
@@ -66,4 +66,5 @@ def test_the_shipped_model_comes_and_goes_without_growth(start_node: Callable[..
         for transition in (CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP):
             assert node.change(transition)
         sizes.append(own_memory_mb(node.process.pid))
-    assert sizes[-1] < (1 + MOST_GROWTH) * sizes[0], sizes
+    # The first ones warm caches up; an old model that stays would be a fifth in each cycle.
+    assert sizes[-1] < (1 + MOST_GROWTH) * max(sizes[:3]), sizes
