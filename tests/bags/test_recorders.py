@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import struct
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,19 @@ def test_metadata_that_is_none_is_refused(scene: Any, text: str) -> None:
     (folder / "metadata.yaml").write_text(text)
     with pytest.raises(BagError, match=r"metadata.yaml is damaged"):
         open_recording(folder)
+
+
+def test_what_a_killed_recorder_left_in_sqlites_log_is_not_missed(scene: Any) -> None:
+    path = scene.write("run.db3")
+    with contextlib.closing(sqlite3.connect(path)) as recorder, contextlib.closing(sqlite3.connect(path)) as other:
+        recorder.execute("PRAGMA journal_mode = WAL")
+        recorder.execute("CREATE TABLE more (x)")
+        recorder.commit()
+        other.execute("SELECT count(*) FROM messages").fetchone()
+        with pytest.raises(BagError, match=r"messages lie in run\.db3-wal"):
+            open_recording(path)
+    with open_recording(path) as recording:
+        assert len(list(recording.frames())) == scene.count
 
 
 def record(op: int, *parts: bytes) -> bytes:
