@@ -9,8 +9,9 @@ from typing import Any, Final
 from a2gc_ros.replay.records import QueryRecord
 
 _REMEDIES: Final = (
-    ("calibrat", "record the camera's camera_info beside its images"),
-    ("camera_info", "record the camera's camera_info beside its images"),
+    ("there is no camera_info", "record the camera's camera_info beside its images"),
+    ("a camera is not calibrated", "record the camera's camera_info beside its images"),
+    ("holds no calibration", "build the map from a recording with the camera's camera_info"),
     ("pose on the robot", "record /tf_static with the way from the robot's base to the camera"),
     ("no odometry", "record odometry or /tf, and build the map with it"),
     ("seen from two keyframes", "place keyframes closer, or build the map with depth images"),
