@@ -278,7 +278,7 @@ def _open_reader(path: Path, stack: ExitStack) -> Reader1 | Reader2:
     log = path.with_name(path.name + "-wal")
     if path.suffix == ".db3" and log.is_file() and log.stat().st_size:
         raise BagError(
-            f"{path} is still being recorded, or its recorder was killed: messages lie in {log.name} and would be missed; "
+            f"{path} is still being recorded, or its recorder was killed: messages in {log.name} would be missed; "
             f"let the recorder end, or run `sqlite3 {path.name} 'PRAGMA wal_checkpoint(TRUNCATE)'` in its folder"
         )
     try:

@@ -83,7 +83,7 @@ def test_what_a_killed_recorder_left_in_sqlites_log_is_not_missed(scene: Any) ->
         recorder.execute("CREATE TABLE more (x)")
         recorder.commit()
         other.execute("SELECT count(*) FROM messages").fetchone()
-        with pytest.raises(BagError, match=r"messages lie in run\.db3-wal"):
+        with pytest.raises(BagError, match=r"messages in run\.db3-wal"):
             open_recording(path)
     with open_recording(path) as recording:
         assert len(list(recording.frames())) == scene.count
