@@ -55,7 +55,7 @@ Array = npt.NDArray[np.float64]
 Table = npt.NDArray[np.bool_]
 
 START = EvidenceModel(
-    intercept=0.0, share=20.0, coverage=5.0, advance=2.0, length=2.0, doubt=3.0, most_coverage=0.5, most_advance=0.3
+    intercept=0.0, share=25.0, coverage=10.0, advance=12.0, length=2.0, doubt=1.0, most_coverage=0.5, most_advance=0.3
 )
 ROUNDS = 2
 RIDGE = 1.0
@@ -379,7 +379,7 @@ def main() -> None:
     parser.add_argument("towns", type=Path, help="folder of the simulated recordings")
     parser.add_argument("out", type=Path, help="folder for pairs and pictures")
     parser.add_argument("--seeds", type=int, nargs=2, default=(1, 3), metavar=("FIRST", "LAST"))
-    parser.add_argument("--model", default="a2gc-mobilenetv2", help="named model or ONNX file")
+    parser.add_argument("--model", default="a2gc-efficientnet-lite0", help="named model or ONNX file")
     parser.add_argument("--write", action="store_true", help=f"write {FILE} into the package")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
