@@ -14,8 +14,7 @@ from a2gc_ros.bags import Trajectory, open_recording
 from a2gc_ros.extract import Extractor
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.loops import Detection, LoopConfig, LoopDetector, Verification
-from a2gc_ros.loops.impostor_tail import ImpostorTail
+from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
@@ -26,11 +25,6 @@ Table = npt.NDArray[np.bool_]
 
 RULE = PlaceRule(min_time_gap_s=30.0, min_travel_m=10.0)
 ELSEWHERE_M = 30.0
-
-FIXED = LoopConfig(threshold=0.2, max_false_positive_rate=1.0, min_agreeing=1, min_inliers=30, min_inlier_ratio=0.75)
-"""The same detector with a fixed threshold and nothing held back, geometry strict enough to make up for it.
-
-The threshold is the one that did best for the shipped model on the towns of seeds 1 to 3."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +39,7 @@ class Walk:
         revisit: bool (N,), whether a keyframe shows a place that was there to be recognised.
         elsewhere: bool (N, N), whether two keyframes certainly show different places.
         truth: ``t_world_base`` of every keyframe; empty where it is not known.
+        fingerprint: Of the extractor that gave the descriptors.
     """
 
     name: str
@@ -54,6 +49,7 @@ class Walk:
     revisit: npt.NDArray[np.bool_]
     elsewhere: Table
     truth: Sequence[Pose] = ()
+    fingerprint: str = "f" * 64
 
     @property
     def trajectory(self) -> Trajectory:
@@ -78,16 +74,22 @@ def town(path: Path, extractor: Extractor) -> Walk:
                 frames.append(frame)
                 poses.append(true_pose)
                 descriptors.append(extractor.extract_one(frame.image))
-    return walk_of(path.stem, frames, np.stack(descriptors), poses)
+    return walk_of(path.stem, frames, np.stack(descriptors), poses, extractor.spec.fingerprint)
 
 
-def walk_of(name: str, frames: Sequence[Frame], descriptors: npt.NDArray[np.float32], poses: Sequence[Pose]) -> Walk:
+def walk_of(
+    name: str,
+    frames: Sequence[Frame],
+    descriptors: npt.NDArray[np.float32],
+    poses: Sequence[Pose],
+    fingerprint: str,
+) -> Walk:
     """Judges a walk by true poses."""
     path = TruePath.from_poses([frame.stamp_ns for frame in frames], list(poses))
     same = near(path, path, RULE)
     revisit = np.asarray((same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1))
     apart = np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M
-    return Walk(name, frames, descriptors, same, revisit, apart, poses)
+    return Walk(name, frames, descriptors, same, revisit, apart, poses, fingerprint)
 
 
 @dataclass
@@ -96,19 +98,26 @@ class Outcome:
 
     Attributes:
         pairs: (query, keyframe, probability) of each closure, by number of keyframe.
-        tails: The live map's calibration when each keyframe was worked on.
+        likeliest: The same of each keyframe's likeliest verified pair, given out or not.
         timings_ms: Of every keyframe, by stage.
     """
 
     pairs: list[tuple[int, int, float]] = field(default_factory=list)
-    tails: list[ImpostorTail] = field(default_factory=list)
+    likeliest: list[tuple[int, int, float]] = field(default_factory=list)
     timings_ms: dict[str, list[float]] = field(default_factory=dict)
 
-    def judged(self, walk: Walk, least: float = 0.0) -> tuple[int, int, int]:
-        """Returns closures, false ones, and revisits recognised, of closures at least so probable."""
-        kept = [(q, k) for q, k, probability in self.pairs if probability >= least]
-        right = {q for q, k in kept if walk.same[q, k]}
-        return len(kept), sum(not walk.same[q, k] for q, k in kept), sum(bool(walk.revisit[q]) for q in right)
+    def judged(self, walk: Walk) -> tuple[int, int, int]:
+        """Returns closures, false ones, and revisits recognised."""
+        return _judged(walk, [(q, k) for q, k, _ in self.pairs])
+
+    def at_rate(self, walk: Walk, rate: float) -> tuple[int, int, int]:
+        """Returns the same of what another largest probability of a false closure would have let out."""
+        return _judged(walk, [(q, k) for q, k, probability in self.likeliest if 1 - probability <= rate])
+
+
+def _judged(walk: Walk, kept: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
+    right = {q for q, k in kept if walk.same[q, k]}
+    return len(kept), sum(not walk.same[q, k] for q, k in kept), sum(bool(walk.revisit[q]) for q in right)
 
 
 class SharedViews(GeometricVerifier):
@@ -130,38 +139,10 @@ class SharedViews(GeometricVerifier):
         return self._views[frame.stamp_ns]
 
 
-class RememberingVerifier(SharedViews):
-    """Makes each check once, for several detectors over the same frames; their settings only judge the counts."""
-
-    def __init__(self, config: LoopConfig, views: dict[int, View]) -> None:
-        super().__init__(config, views)
-        self._checks: dict[tuple[int, int], Verification] = {}
-        self._pending: tuple[int, int] = (0, 0)
-        self.judge = config
-
-    def view_of_frame(self, frame: Frame) -> View:
-        """Finds the features of a frame, for the check that comes next."""
-        self._pending = (frame.stamp_ns, 0)
-        return super().view_of_frame(frame)
-
-    def view_of_keyframe(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
-        """Returns a keyframe's features, for the check that comes next."""
-        self._pending = (self._pending[0], keyframe_id)
-        return super().view_of_keyframe(place_map, keyframe_id)
-
-    def verify(self, query: View, keyframe: View | None) -> Verification:
-        """Makes the check, or remembers it, and judges it by the detector's settings."""
-        if self._pending not in self._checks:
-            self._checks[self._pending] = super().verify(query, keyframe)
-        found = self._checks[self._pending]
-        enough = found.inliers >= max(self.judge.min_inliers, self.judge.min_inlier_ratio * found.matches)
-        return found if enough else Verification(False, found.inliers, found.matches, reason="too few inliers")
-
-
 def detect(
     walk: Walk,
     config: LoopConfig,
-    verifier: RememberingVerifier,
+    verifier: GeometricVerifier,
     on_frame: Callable[[Frame, Detection], None] = lambda _frame, _detection: None,
 ) -> Outcome:
     """Runs the detector over a walk.
@@ -169,24 +150,30 @@ def detect(
     Args:
         walk: The keyframes.
         config: Settings of the detector.
-        verifier: Checks candidates by these settings.
+        verifier: Compares the views.
         on_frame: Called with every keyframe and what was detected with it.
     """
     outcome = Outcome()
     numbers = {frame.stamp_ns: at for at, frame in enumerate(walk.frames)}
-    verifier.judge = config
-    with PlaceMap.create(":memory:", Manifest("f" * 64, walk.descriptors.shape[1])) as live:
+    best: dict[int, tuple[int, float]] = {}
+    with PlaceMap.create(":memory:", Manifest(walk.fingerprint, walk.descriptors.shape[1])) as live:
         detector = LoopDetector(config, live, verifier=verifier)
         for frame, descriptor in zip(walk.frames, walk.descriptors, strict=True):
             detection = detector.process(frame, descriptor)
             on_frame(frame, detection)
-            outcome.tails.append(detector.calibrations[0].tail)
+            decided = [*detection.decided, *(detector.waiting(frame.stamp_ns) if frame is walk.frames[-1] else ())]
+            for pair in decided:
+                if pair.probability is not None:
+                    query, keyframe = numbers[pair.match.query_stamp_ns], numbers[pair.match.keyframe_stamp_ns]
+                    if pair.probability > best.get(query, (0, 0.0))[1]:
+                        best[query] = keyframe, pair.probability
             for stage, spent in detection.timings_ms.items():
                 outcome.timings_ms.setdefault(stage, []).append(spent)
             for closure in detection.closures:
                 match = closure.match
                 pair = numbers[match.query_stamp_ns], numbers[match.keyframe_stamp_ns]
                 outcome.pairs.append((*pair, closure.probability or 0.0))
+    outcome.likeliest = [(query, keyframe, probability) for query, (keyframe, probability) in sorted(best.items())]
     return outcome
 
 

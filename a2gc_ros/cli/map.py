@@ -52,7 +52,7 @@ def build(
     ] = None,
     similarity: Annotated[
         float, typer.Option(min=-1, max=1, help="Without poses: keep a frame less similar than this to the last kept.")
-    ] = 0.7,
+    ] = 0.9,
     batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 8,
     features: Annotated[
         str, typer.Option(help="Local features kept for the geometric check: sift, orb, or none to find them later.")

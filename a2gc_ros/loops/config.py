@@ -72,7 +72,7 @@ class LoopConfig:
     keyframe_distance_m: float = _setting(1.0, "Metres between keyframes of the live session.", 0.0, 1e4)
     keyframe_angle_rad: float = _setting(0.5, "Radians turned between keyframes of the live session.", 0.0, 7.0)
     keyframe_similarity: float = _setting(
-        0.7, "Without odometry: a frame less similar than this to the last keyframe becomes one.", -1.0, 1.0
+        0.9, "Without odometry: a frame less similar than this to the last keyframe becomes one.", -1.0, 1.0
     )
     keyframe_min_interval_s: float = _setting(
         0.2, "Without odometry: least seconds between frames considered as keyframes.", 0.0, 1e4

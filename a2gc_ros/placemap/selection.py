@@ -36,7 +36,7 @@ class Spacing:
     distance_m: float = 1.0
     angle_rad: float = 0.5
     time_s: float | None = None
-    similarity: float = 0.7
+    similarity: float = 0.9
     min_interval_s: float = 0.2
 
     def __post_init__(self) -> None:
