@@ -44,12 +44,14 @@ def test_what_is_no_law_is_refused(change: dict[str, Any], words: str) -> None:
         parse(FILE | change, "b" * 64)
 
 
-def test_what_ships_needs_more_than_one_pair_even_of_two_copies() -> None:
+def test_what_ships_is_sure_of_a_street_passed_again_and_not_of_a_sign_board_on_another_floor() -> None:
     known = json.loads(resources.files("a2gc_ros.loops").joinpath(NAME).read_text(encoding="utf-8"))["fingerprints"]
+    assert known
     for fingerprint in ("b" * 64, *known):
         law = shipped(fingerprint)
-        copy = float(law.weights @ [1.0, law.most_coverage, law.most_advance])
-        assert law.probability(copy, 1) < 0.999 < law.probability(copy, 4)
+        street, board = [0.95, 0.45, 0.1], [0.87, 0.35, 0.0]
+        assert law.probability(float(law.weights @ street), 6) > 0.999
+        assert law.probability(float(law.weights @ board), 3) < 0.999
 
 
 @pytest.mark.parametrize("strength", [-1e9, 1e9])
