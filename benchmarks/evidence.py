@@ -38,6 +38,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from a2gc_ros.bags import open_recording
 from a2gc_ros.extract import Extractor, open_extractor
@@ -60,6 +61,9 @@ START = EvidenceModel(
 ROUNDS = 2
 RIDGE = 1.0
 TAIL_QUANTILE = 0.9
+FEWEST_RIGHT = 20
+"""Of a recording with fewer right pairs those are judged, not learned from: one weak return would bend the law."""
+
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 FOUND_WITHIN = 3
 """A revisit counts as found if a right closure is about it or a frame at most so many away."""
@@ -113,7 +117,8 @@ class Pairs:
     @property
     def usable(self) -> Table:
         """Which pairs a fit may learn from."""
-        return np.asarray((self.right == 1) | ((self.right == 0) & (not self.laps)))
+        enough = (self.right == 1).sum() >= FEWEST_RIGHT
+        return np.asarray(((self.right == 1) & enough) | ((self.right == 0) & (not self.laps)))
 
     @property
     def is_tower(self) -> bool:
@@ -273,7 +278,7 @@ def logistic(rows: Array, right: Table, weights: Array) -> tuple[float, Array]:
 
     def loss(at: Array) -> tuple[float, Array]:
         margin = sign * (at[0] + scaled @ at[1:])
-        pull = -weights * sign / (1 + np.exp(margin))
+        pull = -weights * sign * expit(-margin)
         value = float(weights @ np.logaddexp(0, -margin) + RIDGE / 2 * at[1:] @ at[1:])
         return value, np.concatenate([[pull.sum()], scaled.T @ pull + RIDGE * at[1:]])
 

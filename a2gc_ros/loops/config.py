@@ -29,7 +29,7 @@ class LoopConfig:
 
     k: int = _setting(10, "Nearest keyframes looked at in each map.", 1, 1000)
     max_false_positive_rate: float = _setting(
-        0.001, "Largest probability of a closure to be false, by what the keyframes around it say.", 0.0, 1.0
+        0.003, "Largest probability of a closure to be false, by what the keyframes around it say.", 0.0, 1.0
     )
     threshold: float = _setting(-1.0, "Least similarity (cosine) of a candidate, besides; -1 asks for none.", -1.0, 1.0)
     min_time_gap_s: float = _setting(
