@@ -26,7 +26,14 @@ LAW = EvidenceModel(
 )
 """Five of a kind are sure to a thousandth."""
 
-CONFIG = LoopConfig(min_agreeing=1, hold_keyframes=6, min_time_gap_s=30.0, store_images=False, keyframe_similarity=1.0)
+CONFIG = LoopConfig(
+    max_false_positive_rate=0.001,
+    min_agreeing=1,
+    hold_keyframes=6,
+    min_time_gap_s=30.0,
+    store_images=False,
+    keyframe_similarity=1.0,
+)
 
 
 class Scripted(GeometricVerifier):
