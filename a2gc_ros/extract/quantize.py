@@ -3,7 +3,9 @@
 What is quantised, and what is not, was found by measuring. Only the inputs of products with weights are quantised:
 quantised outputs, which would come before an activation has bounded them, cost a MobileNetV2 more than a tenth of its
 cosine. The first convolution sees raw pixels, and the aggregator amplifies small differences; both stay in float32, as
-do products between activations, which gain nothing.
+do products between activations, which gain nothing. Networks of depthwise convolutions lose most in their first blocks,
+where channels are few: with all but the first three convolutions quantised the least cosine of EfficientNet-Lite0 over
+91 real images is 0.961, with all but the first nine 0.985, with all but the first fifteen 0.991.
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ LEAST_MEAN_COSINE = 0.99
 """Where the images' places are not known."""
 
 PRODUCTS = ("Conv", "MatMul", "Gemm")
+
+FLOAT_START, FLOAT_START_DEPTHWISE = 1, 15
+"""Products of the backbone that stay in float32, the first ones; the second where it has depthwise convolutions."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,8 @@ def _quantized_graph(source: Path, calibration: NDArray[np.uint8]) -> bytes:
     widen_weights(model.graph)
     weights = {tensor.name for tensor in model.graph.initializer}
     products = [node for node in model.graph.node if node.op_type in PRODUCTS]
-    chosen = [n for n in products if n.name.startswith("backbone") and n.input[1] in weights][1:]
+    inside = [n for n in products if n.name.startswith("backbone") and n.input[1] in weights]
+    chosen = inside[FLOAT_START_DEPTHWISE if any(map(_is_depthwise, inside)) else FLOAT_START :]
     if not chosen:
         raise ModelError(f"{source} has no product in its backbone to quantise; export it with this version.")
     # The quantiser's advice does not apply to our graphs.
@@ -158,6 +164,10 @@ def _quantized_graph(source: Path, calibration: NDArray[np.uint8]) -> bytes:
             extra_options={"OpTypesToExcludeOutputQuantization": list(PRODUCTS)},
         )
         return result.read_bytes()
+
+
+def _is_depthwise(node: onnx.NodeProto) -> bool:
+    return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
 
 
 def _drift(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.backends.freed_memory import release_code, return_freed_memory
 from a2gc_ros.extract.backends.lean_import import imported_without
+from a2gc_ros.extract.backends.openvino_stem import split_stem
 from a2gc_ros.extract.runtime import Precision
 
 # It would import its converter of models, which imports an HTTP client and telemetry: 13 MB.
@@ -35,7 +36,7 @@ class OpenVinoRuntime:
     Args:
         path: ONNX file.
         precision: What to compute in; ``int8`` runs a quantised file, its float parts in float32, and
-            ``int8-bf16`` in bfloat16.
+            ``int8-bf16`` in bfloat16. What is in bfloat16 has the first block of a convolutional network in float32.
         threads: Number of threads; 0 for one per physical core.
 
     Raises:
@@ -64,11 +65,17 @@ class OpenVinoRuntime:
             shape = model.input("images").partial_shape
             shape[0] = 1
             model.reshape({"images": shape})
-            self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+            parts = split_stem(model) if _HINTS[precision] == "bf16" else None
+            stem, rest = parts or (None, model)
+            self._request = core.compile_model(rest, "CPU", settings).create_infer_request()
+            self._stem = None
+            if stem is not None:
+                settings["INFERENCE_PRECISION_HINT"] = "f32"
+                self._stem = core.compile_model(stem, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load {path} ({_first_line(error)}); export it again.") from None
         # The uncompiled model first: it holds weights of its own.
-        del model, core
+        del model, parts, stem, rest, core
         return_freed_memory()
         release_code(Path(openvino.__path__[0]))
         self._lock = threading.Lock()
@@ -83,7 +90,10 @@ class OpenVinoRuntime:
         return np.concatenate(rows)
 
     def _one(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = self._request.infer({"images": image}, share_inputs=True, share_outputs=True)
+        inputs = image
+        if self._stem is not None:
+            inputs = self._stem.infer([image], share_inputs=True, share_outputs=True)[0]
+        outputs = self._request.infer([inputs], share_inputs=True, share_outputs=True)
         return np.array(outputs["descriptor"], dtype=np.float32)
 
 
