@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import A2gcError, ConfigError
-from a2gc_ros.installation import pip_install
+from a2gc_ros.installation import pip_install, what_is_missing
 
 if TYPE_CHECKING:
     from a2gc_training.recipe import Recipe
@@ -59,7 +59,8 @@ def train(
         from a2gc_training.run import train as run
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"Training needs the Python package {error.name}, which is not installed: {pip_install('train')}"
+            what_is_missing(error)
+            or f"Training needs the Python package {error.name}, which is not installed: {pip_install('train')}"
         ) from error
 
     loaded = load_recipe(recipe, assignments)
