@@ -131,6 +131,8 @@ class ByGeometry:
         self._verifier = verifier
         self._model = model
         self._agreement = Agreement(config.min_agreeing, config.hold_keyframes, config.max_drift)
+        # Without odometry order is all there is to agree in, and that a run has by itself.
+        self._no_agreement = Agreement(1, config.hold_keyframes, config.max_drift)
         self._held: list[_Held] = []
         self._fresh: list[tuple[_Candidate, VerifiedPair, Comparison]] = []
         self._budget = Budget(config.max_verification_ms)
@@ -166,7 +168,12 @@ class ByGeometry:
                 held.query.placed(closure, self._maps[held.match.map_index], held.keyframe_id)
                 for held, closure in accepted
             ]
-            detection.closures = self._agreement.release(query.step, query.frame.stamp_ns, placed)
+            posed = [p for p in placed if p.query is not None and p.keyframe is not None]
+            unposed = [p for p in placed if p.query is None or p.keyframe is None]
+            stamp_ns = query.frame.stamp_ns
+            given_out = self._agreement.release(query.step, stamp_ns, posed)
+            given_out += self._no_agreement.release(query.step, stamp_ns, unposed)
+            detection.closures = sorted(given_out, key=lambda closure: -closure.match.query_stamp_ns)
             self._settle(query, detection)
 
     def waiting(self, stamp_ns: int) -> list[ComparedPair]:
