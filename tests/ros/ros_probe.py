@@ -85,12 +85,6 @@ class Probe:
                 return future.result()
         raise LostAnswerError(f"{name} does not answer")
 
-    def forget_services(self) -> None:
-        """Asks services anew, where their process was started again."""
-        for client in self._clients.values():
-            self.node.destroy_client(client)
-        self._clients.clear()
-
     def now_ns(self) -> int:
         """Returns the present time as stamps carry it."""
         return int(self.node.get_clock().now().nanoseconds)

@@ -98,7 +98,6 @@ class Soak:
     def __init__(self, probe: Probe, folder: Path, model: str) -> None:
         self._probe = probe
         self._folder = folder
-        self._namespace = new_namespace()
         self._parameters: dict[str, object] = {
             **LOOP_PARAMETERS,
             "model": model,
@@ -149,7 +148,8 @@ class Soak:
             self.problems.append(f"a traceback in the log: {self.node.log[-2000:]}")
 
     def _start(self) -> NodeProcess:
-        node = NodeProcess(self._probe, self._folder, self._parameters, self._namespace)
+        # Under a name of its own: for some seconds the middleware takes a killed process for alive.
+        node = NodeProcess(self._probe, self._folder, self._parameters, new_namespace())
         self.node = node
         for transition in (CONFIGURE, ACTIVATE):
             self._change(transition)
@@ -201,8 +201,6 @@ class Soak:
             self.problems.append(f"{reported - kept} of {reported} keyframes were lost by kill -9")
         self._judge_memory()
         self._clean_mb.clear()
-        # A client that knew the dead process is not sure to hear the new one.
-        self._probe.forget_services()
         self.node = self._start()
 
     def _judge_memory(self) -> None:
@@ -228,10 +226,13 @@ def main() -> None:
                 number += 1
                 print(soak.round(number, arguments.drive), flush=True)
             soak.finish()
+        except BaseException:
+            print(f"the node's log ends with:\n{soak.node.log[-3000:]}", flush=True)
+            raise
         finally:
             soak.node.kill()
-    for problem in soak.problems:
-        print(f"PROBLEM: {problem}")
+            for problem in soak.problems:
+                print(f"PROBLEM: {problem}", flush=True)
     print(f"{number} rounds, {soak.kills} kills, {soak.restored} keyframes found again, {len(soak.problems)} problems")
     sys.exit(1 if soak.problems else 0)
 
