@@ -186,7 +186,7 @@ class RecordingWriter:
         calibration = {
             "d": intrinsics.distortion.astype(np.float64),
             "k": intrinsics.matrix.astype(np.float64).reshape(-1),
-            "r": np.eye(3).reshape(-1),
+            "r": (np.eye(3) if intrinsics.rotation is None else intrinsics.rotation).reshape(-1),
             "p": projection.reshape(-1),
         }
         if self._ros_version == 1:
