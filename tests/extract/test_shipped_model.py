@@ -99,7 +99,7 @@ def test_it_ranks_floors_it_has_not_seen_better_than_gem(shared_data: Path, gem_
     elsewhere = (floor[asked, None] == floor) & ~same_clip
     paths = [tower / row["path"] for row in rows]
     ours, gem = (similarities(model, paths)[asked] for model in (NAME, gem_file))
-    assert recall_at_5(ours, within, beside) >= recall_at_5(gem, within, beside) + 0.05
-    for right, ignored, margin in ((within, beside, 0.015), (elsewhere, same_clip, 0.02)):
+    assert recall_at_5(ours, within, beside) >= recall_at_5(gem, within, beside) + 0.15
+    for right, ignored, margin in ((within, beside, 0.08), (elsewhere, same_clip, 0.08)):
         expected = mean_average_precision(gem, right, ignored) + margin
         assert mean_average_precision(ours, right, ignored) >= expected
