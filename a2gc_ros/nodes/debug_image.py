@@ -42,6 +42,10 @@ def caption(detection: Detection) -> tuple[str, tuple[int, int, int]]:
         kind = "relocalized" if best.is_relocalization else "loop closure"
         inliers = f", {best.verification.inliers} inliers" if best.verification else ", not verified"
         return f"{kind}: keyframe {best.match.keyframe_id}, {best.match.similarity:.3f}{inliers}", GREEN
+    if detection.verified:
+        match, pair = detection.verified[0]
+        agree = f"{pair.inliers} of {pair.matches} matches agree"
+        return f"waits for later keyframes: keyframe {match.keyframe_id}, {agree}", YELLOW
     if detection.candidates:
         return f"candidate refused: {detection.candidates[0].similarity:.3f}", YELLOW
     if detection.matches:

@@ -172,7 +172,7 @@ class Outputs:
 
     def _publish_debug_image(self, frame: Frame, detection: Detection) -> None:
         now = [closure.match for closure in detection.closures if closure.match.query_stamp_ns == frame.stamp_ns]
-        shown = now or detection.candidates or detection.matches
+        shown = now or [match for match, _ in detection.verified] or detection.candidates or detection.matches
         keyframe = None
         if shown:
             jpeg = self._recogniser.place_map(shown[0].map_index).image(shown[0].keyframe_id)

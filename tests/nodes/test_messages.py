@@ -17,6 +17,7 @@ from visualization_msgs.msg import Marker
 from a2gc_ros.errors import ImageError
 from a2gc_ros.geometry import pose_from_quaternion
 from a2gc_ros.loops import Detection, LoopClosure, Match, Verification
+from a2gc_ros.loops.runs import VerifiedPair
 from a2gc_ros.nodes.camera_input import stamp_of_serialized
 from a2gc_ros.nodes.conversions import NOT_KEPT, detection_message, header_message, pose_message, time_message
 from a2gc_ros.nodes.debug_image import caption, side_by_side
@@ -151,6 +152,10 @@ def test_the_debug_image_has_both_and_a_caption(keyframe):
         (Detection(0, matches=[match()]), "no candidate; most similar 0.900"),
         (Detection(0, matches=[match()], candidates=[match()]), "candidate refused: 0.900"),
         (Detection(0, closures=[LoopClosure(match())]), "loop closure: keyframe 7, 0.900, not verified"),
+        (
+            Detection(0, verified=[(match(), VerifiedPair(0, 0.0, (0, 1), 0, 0.0, 80, 60, 0.3, 0.1))]),
+            "waits for later keyframes: keyframe 7, 60 of 80 matches agree",
+        ),
     ],
 )
 def test_the_caption_says_how_far_it_went(detection, said):
