@@ -161,7 +161,7 @@ def test_images_without_a_place_in_them_are_refused(town, image: np.ndarray) -> 
 
 
 def test_inliers_in_one_corner_are_not_enough(town) -> None:
-    verifier = GeometricVerifier(LoopConfig(min_inliers=10))
+    verifier = GeometricVerifier(LoopConfig(min_inliers=10, min_coverage=0.2))
     images = []
     for other in (60.0, 100.0):
         image = town.view(town.pose(other) @ ROBOT_CAMERA)
