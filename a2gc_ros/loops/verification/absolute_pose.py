@@ -30,6 +30,9 @@ ITERATIONS: Final = 25
 CONVERGED: Final = 1e-3
 """A step that gains less than this, in units of twice the logarithm of a likelihood, is the last."""
 
+NEAR: Final = 0.1
+"""The same on the way from a start: with the noise as it turns out to be, the minimum is looked for once more."""
+
 CAUCHY_SCALE: Final = 2.0
 """Whitened errors at which the cost bends: minus twice the logarithm of a Cauchy likelihood, this scale squared times
 the sum of the logarithms."""
@@ -98,7 +101,7 @@ def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pos
         The distinct minima, best first; empty where nothing can be computed.
     """
     guesses = [*starts, *_minimal(landmarks, rays, noise)]
-    minima = _distinct([_minimise(guess, landmarks, rays, noise) for guess in guesses])
+    minima = _distinct([_minimise(guess, landmarks, rays, noise, NEAR) for guess in guesses])
     if not minima:
         return []
     # Another light places features less exactly than the landmarks were; what the best pose leaves tells how much.
@@ -228,7 +231,7 @@ def _whitened(columns: Array, variances: Array, carried: Array, by_landmark: Arr
     return white
 
 
-def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> _Minimum:
+def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array, converged: float = CONVERGED) -> _Minimum:
     def quadratic(at_pose: Pose) -> Quadratic:
         at = _linearised(at_pose, landmarks, rays, noise)
         # By the camera's motion the errors change the other way than the projections.
@@ -239,7 +242,7 @@ def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> _M
         quadratic,
         _moved,
         iterations=ITERATIONS,
-        converged=lambda _, gained: CAUCHY_SCALE**2 * gained < CONVERGED,
+        converged=lambda _, gained: CAUCHY_SCALE**2 * gained < converged,
     )
     return _Minimum(found, CAUCHY_SCALE**2 * cost)
 

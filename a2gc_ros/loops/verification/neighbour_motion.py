@@ -37,6 +37,9 @@ ITERATIONS: Final = 12
 PASSES: Final = 3
 """With the noise as expected, and again as it turned out."""
 
+SETTLED: Final = 0.05
+"""Share by which the noise may still change in the last pass."""
+
 NOISE_FACTORS: Final = (0.3, 3.0)
 """Bounds of how far the noise may be from what was expected."""
 
@@ -93,7 +96,9 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> Neighbour
         if np.abs(offset / deviation).max() > MAX_SURPRISE:
             return None
         errors = np.abs(matches.errors(skew(pose[:3, 3]) @ pose[:3, :3])) / noise
-        factor = float(np.clip(np.quantile(errors[errors <= GROSS], 0.8) / NORMAL_80, *NOISE_FACTORS))
+        before, factor = factor, float(np.clip(np.quantile(errors[errors <= GROSS], 0.8) / NORMAL_80, *NOISE_FACTORS))
+        if abs(factor - before) <= SETTLED * before:
+            break
     inverse: Array = np.linalg.inv(normal).astype(np.float64)
     residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
     pulls = (_weights(residuals, factor * noise) * residuals)[:, None] * jacobian
