@@ -61,7 +61,7 @@ print(extractor.spec.descriptor_dim)
 
 def test_a_robot_without_torch_imports_every_room_but_those_of_torch_and_describes_images() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "1024\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "2048\n"), done.stderr
 
 
 def test_nothing_that_could_run_code_from_a_file(repository: Path) -> None:

