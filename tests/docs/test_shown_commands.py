@@ -48,6 +48,7 @@ OF_RECIPE = {
         "train.0.same": "{kind: view, metres: 0.6, overlap: 0.3, reach: 1.0}",
         "validation.0.source.metres": "0.2",
         "initialise.images": "12",
+        "initialise.views": "2",
     },
 }
 """What some need besides: a teacher that is not downloaded, and what the same place is in a small room."""
