@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import signal
 import sys
 import threading
@@ -37,6 +38,9 @@ __all__ = ["WARN_EVERY_S", "SelfStartingNode", "run"]
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
+
+M_ARENA_MAX, ARENAS = -8, 2
+"""glibc's name of the setting, and how many heaps its threads share."""
 
 STEP_BACK_S = 10.0
 """After it started itself, a node gives way for so long to a lifecycle manager that the middleware finds."""
@@ -312,6 +316,17 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def _use_few_arenas() -> None:
+    """Lets all threads share glibc's memory.
+
+    It gives threads memory of their own, up to eight times the cores, and what one has freed the next cannot use: the
+    threads of every activation took 30 MB more, until all had been used.
+    """
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+
+
 def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], Executor]) -> None:
     """Runs a node until SIGINT or SIGTERM.
 
@@ -322,6 +337,7 @@ def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], E
     Raises:
         Exception: What a callback raised; the node ended for it.
     """
+    _use_few_arenas()
     # rclpy's own handlers would shut the context down under working threads, and the process would abort.
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     stop = threading.Event()

@@ -9,6 +9,7 @@ not answer, a callback failed, or a cleaned-up node grows steadily.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import tempfile
@@ -34,8 +35,8 @@ from a2gc_ros.placemap import PlaceMap
 CAMERA_HZ, ODOMETRY_HZ = 30.0, 50.0
 SPEED_M_S = 1.0
 MOST_GROWTH = 0.05
-LEAST_ROUNDS = 3
-"""In either half of a process's life before its memory is judged."""
+LEAST_ROUNDS = 2
+"""In each third of a process's life before its memory is judged."""
 
 KILL_EVERY = 6
 """Rounds."""
@@ -204,10 +205,13 @@ class Soak:
         self.node = self._start()
 
     def _judge_memory(self) -> None:
-        """Tells a climb from the ups and downs of the allocator: every later size is above every earlier one."""
+        """Tells a climb from warming up and from the ups and downs of the allocator: it goes on in every third."""
         sizes = self._clean_mb
-        early, late = sizes[: len(sizes) // 2], sizes[len(sizes) // 2 :]
-        if len(early) >= LEAST_ROUNDS and min(late) > (1 + MOST_GROWTH) * max(early):
+        third = len(sizes) // 3
+        if third < LEAST_ROUNDS:
+            return
+        thirds = sizes[:third], sizes[third:-third], sizes[-third:]
+        if all(min(late) > (1 + MOST_GROWTH) * max(early) for early, late in itertools.pairwise(thirds)):
             self.problems.append(f"the cleaned-up node grows: {', '.join(f'{mb:.0f}' for mb in sizes)} MB")
 
 
