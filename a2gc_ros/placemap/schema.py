@@ -194,7 +194,8 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
         if not path.is_file():
             raise MapError(f"{path} is no file: name the .a2gc file itself")
     except (OSError, ValueError) as error:
-        raise MapError(f"{str(path)[:200]!r} cannot be a map's name ({error}): choose another") from error
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else error
+        raise MapError(f"{str(path)[:200]!r} cannot be a map's name ({why}): choose another") from error
     connection: sqlite3.Connection | None = None
     try:
         connection = _connect_map(path, read_only)
