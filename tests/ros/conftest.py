@@ -46,9 +46,12 @@ def ros_environment() -> None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def probe(ros_environment: None) -> Iterator[Probe]:
-    """A node of the tests' own that publishes, listens and asks."""
+    """A node of the tests' own that publishes, listens and asks.
+
+    It ends with the module: what it listens to would gather, and the more that is, the later it is found and hears.
+    """
     from ros_probe import Probe
 
     with Probe() as probe:
@@ -82,8 +85,11 @@ def start_node(
         return node
 
     yield start
+    # Those that are killed leave their shared memory behind.
     for node in started:
-        node.kill()
+        node.interrupt()
+    for node in started:
+        node.end()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
@@ -84,7 +84,6 @@ class NodeProcess:
         command = [sys.executable, "-m", f"a2gc_ros.nodes.{executable}", "--ros-args"]
         command += ["-r", f"__ns:={self.namespace}", "--params-file", str(file)]
         self.closures: list[LoopClosureCandidates] = probe.listen(LoopClosureCandidates, self.topic("loop_closures"))
-        self._diagnostics: list[DiagnosticArray] = probe.listen(DiagnosticArray, "/diagnostics")
         with self._log_path.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
@@ -128,7 +127,7 @@ class NodeProcess:
     def status(self, part: str) -> DiagnosticStatus | None:
         """Returns the newest status of a part, such as `camera`."""
         wanted = f"{self.name.lstrip('/')}: {part}"
-        for message in reversed(self._diagnostics):
+        for message in reversed(self.probe.diagnostics):
             for status in message.status:
                 if status.name == wanted:
                     return status
@@ -154,6 +153,18 @@ class NodeProcess:
         """Asks the process to end and returns its exit code."""
         self.process.send_signal(number)
         return self.process.wait(20)
+
+    def interrupt(self) -> None:
+        """Asks the process to end, if it still runs."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> None:
+        """Waits for the process to end, and kills one that does not."""
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self) -> None:
         if self.process.poll() is None:

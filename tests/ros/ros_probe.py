@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
@@ -45,6 +46,8 @@ class Probe:
         self._executor = PoolExecutor(2, context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin)
+        # Heard once for all nodes: each of them tells every second.
+        self.diagnostics: list[DiagnosticArray] = self.listen(DiagnosticArray, "/diagnostics")
 
     def __enter__(self) -> Probe:
         self._thread.start()

@@ -79,7 +79,7 @@ def test_fixed_transforms_reach_who_listens_late_and_who_begins_in_the_middle(tm
     """As a bag without offered qualities of service has them: one message, at its begin."""
     transforms = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, from a distribution or make venv")
     path = make_recording(tmp_path / "drive.mcap", mounted=True)
-    command = [sys.executable, "-m", "a2gc_ros.nodes.bag_player", str(path), "--start", "0.5", "--rate", "0.2"]
+    command = [sys.executable, "-m", "a2gc_ros.nodes.bag_player", str(path), "--start", "0.5", "--rate", "0.01"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as player:
         wait_for(lambda: probe.node.count_publishers("/player_test/image"), "the player")
         time.sleep(1.5)
