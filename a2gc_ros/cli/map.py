@@ -336,21 +336,21 @@ def _open(path: Path) -> PlaceMap:
 
 
 def _summary(place_map: PlaceMap) -> dict[str, Any]:
+    from a2gc_ros.placemap.summary import summaries
+
     manifest = place_map.manifest
-    sessions = []
-    for session in place_map.sessions():
-        keyframes = place_map.keyframes(session.id)
-        ways = [k.travelled for k in keyframes if k.travelled is not None]
-        sessions.append(
-            {
-                "id": session.id,
-                "name": session.name,
-                "source": session.source,
-                "keyframes": len(keyframes),
-                "seconds": (keyframes[-1].stamp_ns - keyframes[0].stamp_ns) / 1e9 if keyframes else 0.0,
-                "travelled_m": max(ways) if ways else None,
-            }
-        )
+    sessions = [
+        {
+            "id": found.session.id,
+            "uuid": found.session.uuid,
+            "name": found.session.name,
+            "source": found.session.source,
+            "keyframes": found.keyframes,
+            "seconds": found.seconds,
+            "travelled_m": found.travelled,
+        }
+        for found in summaries(place_map)
+    ]
     return {
         "path": place_map.path,
         "bytes": Path(place_map.path).stat().st_size,

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.loops import matching
-from a2gc_ros.loops.drift import DriftGate
+from a2gc_ros.loops.drift import out_of_reach
 from a2gc_ros.loops.impostor_tail import LEVEL_QUANTILE, MIN_QUERIES, ImpostorTail, fit
-from a2gc_ros.placemap import PlaceMap, Session
+from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.impostors import Impostor, read_impostors, write_impostors
 
 Ids = npt.NDArray[np.int64]
@@ -51,6 +52,14 @@ MEASURED: Final = 1000
 BLOCK: Final = 50
 """Of a large stored map about this many keyframes are looked at, in blocks, so that neighbours are among them."""
 
+MIN_SHARE: Final = 0.5
+MOST_ROUNDS: Final = 10
+"""Where less than this share of them had impostors, as many others are looked at, so many times at most."""
+
+MOST_COMPARED: Final = 2000
+NEAREST: Final = 256
+"""In a longer session without odometry, what a keyframe resembles most is looked for among so many of the whole map."""
+
 TIME_GAP_S: Final = 30.0
 MAX_DRIFT: Final = 0.1
 
@@ -66,6 +75,10 @@ class ImpostorWatch:
         self._map = place_map
         self._last: int | None = None
         self._begin = 0
+
+    def restart(self) -> None:
+        """Forgets the last keyframe: the next one does not follow it."""
+        self._last = None
 
     def observe(self, descriptor: npt.NDArray[np.float32], impostors: Ids) -> Impostor | None:
         """Compares the next keyframe.
@@ -160,11 +173,14 @@ class Calibration:
 def measure(
     place_map: PlaceMap, on_keyframe: Callable[[int, int], None] = lambda _done, _total: None
 ) -> dict[int, Impostor]:
-    """Compares the keyframes of a stored map's sessions with impostors, as live sessions do.
+    """Compares keyframes of a stored map with impostors, as live sessions do.
+
+    A small map's are all compared. Of a large one blocks of neighbouring keyframes are, drawn at random without
+    repetition from all of it, whatever its sessions look like, until enough had impostors to be compared with.
 
     Args:
         place_map: The map; nothing is written.
-        on_keyframe: Called with keyframes done and in total.
+        on_keyframe: Called with keyframes done and in total; the total grows where few of them had impostors.
 
     Returns:
         By keyframe id.
@@ -173,31 +189,59 @@ def measure(
         MapError: If a descriptor is damaged.
     """
     place_map.prepare()
-    found: dict[int, Impostor] = {}
-    total, done = len(place_map), 0
-    blocks = -(-total // MEASURED)
-    for session in place_map.sessions():
-        watch, gate = ImpostorWatch(place_map), DriftGate(MAX_DRIFT)
-        for ordinal, keyframe in enumerate(place_map.keyframes(session.id)):
-            if (ordinal // BLOCK) % blocks == 0:
-                descriptor = place_map.descriptors([keyframe.id])[0]
-                impostors = gate.ruled_out(keyframe.pose, keyframe.travelled)
-                if keyframe.pose is None or keyframe.travelled is None:
-                    impostors = _elsewhere(place_map, session, keyframe.stamp_ns, descriptor)
-                impostor = watch.observe(descriptor, impostors)
-                if impostor is not None:
-                    found[keyframe.id] = impostor
-            gate.add(keyframe.id, keyframe.pose, keyframe.travelled)
-            done += 1
-            on_keyframe(done, total)
-    return found
-
-
-def _elsewhere(place_map: PlaceMap, session: Session, stamp_ns: int, descriptor: npt.NDArray[np.float32]) -> Ids:
-    """Returns what must be another place in a session without odometry: its past, but for what resembles most."""
-    recent = matching.recent(place_map, session.id, stamp_ns, None, TIME_GAP_S, 0.0)
     columns = place_map.columns
-    later = columns.ids[(columns.sessions != session.id) | (columns.stamps_ns > stamp_ns)]
-    excluded = np.union1d(recent, later)
-    best = matching.nearest(place_map, 0, stamp_ns, descriptor, 1, excluded)
-    return matching.elsewhere(place_map, session.id, excluded, best)
+    # In a session's order, session by session.
+    rows = np.argsort(columns.sessions, kind="stable")
+    blocks = np.random.default_rng(0).permutation(-(-len(rows) // BLOCK))
+    found: dict[int, Impostor] = {}
+    done = 0
+    watch = ImpostorWatch(place_map)
+    for number, some in enumerate(np.array_split(blocks, max(1, len(rows) // MEASURED))):
+        if number == MOST_ROUNDS or (number and len(found) >= MIN_SHARE * MEASURED):
+            break
+        last = -2
+        for at in (np.sort(some)[:, np.newaxis] * BLOCK + np.arange(BLOCK)).ravel().tolist():
+            if at >= len(rows):
+                break
+            if at != last + 1 or columns.ordinals[rows[at]] == 0:
+                watch.restart()
+            last = at
+            impostor = _watched(place_map, columns, rows, at, watch)
+            if impostor is not None:
+                found[int(columns.ids[rows[at]])] = impostor
+            done += 1
+            on_keyframe(done, min(len(rows), (number + 1) * MEASURED))
+    return dict(sorted(found.items()))
+
+
+def _watched(
+    place_map: PlaceMap, columns: KeyframeColumns, rows: Ids, at: int, watch: ImpostorWatch
+) -> Impostor | None:
+    """Compares one keyframe with those before it in its session that must be other places."""
+    row = rows[at]
+    before = rows[at - columns.ordinals[row] : at]
+    descriptor = place_map.descriptors([columns.ids[row]])[0]
+    if np.isnan([*columns.positions[row], columns.travelled[row]]).any():
+        elsewhere = _elsewhere(place_map, columns, row, before, descriptor)
+    else:
+        places = np.column_stack([columns.positions[before], columns.travelled[before]])
+        elsewhere = before[out_of_reach(places, columns.positions[row], columns.travelled[row], MAX_DRIFT)]
+    return watch.observe(descriptor, columns.ids[elsewhere])
+
+
+def _elsewhere(
+    place_map: PlaceMap, columns: KeyframeColumns, row: int, before: Ids, descriptor: npt.NDArray[np.float32]
+) -> Ids:
+    """Returns the rows that must be other places in a session without odometry: all but what resembles most."""
+    past = before[np.abs(columns.stamps_ns[before] - columns.stamps_ns[row]) >= TIME_GAP_S * 1e9]
+    if len(past) == 0:
+        return past
+    if len(past) <= MOST_COMPARED:
+        best = past[int(np.argmax(place_map.compare(descriptor, columns.ids[past])))]
+    else:
+        nearest = columns.rows_of(place_map.search(descriptor, NEAREST)[1][0])
+        own = nearest[np.isin(nearest, past)]
+        if len(own) == 0:
+            return past
+        best = own[0]
+    return past[np.abs(columns.ordinals[past] - columns.ordinals[best]) > matching.APART_KEYFRAMES]

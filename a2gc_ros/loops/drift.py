@@ -58,7 +58,23 @@ class DriftGate:
         """
         if pose is None or travelled is None:
             return np.empty(0, dtype=np.int64)
-        places = self._places[: self._count]
-        away = np.linalg.norm(places[:, :3] - pose[:3, 3], axis=1)
-        allowed = VIEW_M + self._max_drift * (travelled - places[:, 3])
-        return self._ids[: self._count][away > allowed]
+        far = out_of_reach(self._places[: self._count], pose[:3, 3], travelled, self._max_drift)
+        return self._ids[: self._count][far]
+
+
+def out_of_reach(
+    places: npt.NDArray[np.float64], position: npt.NDArray[np.float64], travelled: float, max_drift: float
+) -> npt.NDArray[np.bool_]:
+    """Says of earlier places of a session whether a robot with this odometry cannot be there.
+
+    Args:
+        places: x, y, z in the odometry frame and the way from the session's begin, metres, (N, 4); NaN is within reach.
+        position: x, y, z of the robot in the odometry frame, (3,).
+        travelled: Its way from the session's begin, metres.
+        max_drift: Largest error of the odometry as a share of the way.
+
+    Returns:
+        Shape (N,).
+    """
+    away = np.linalg.norm(places[:, :3] - position, axis=1)
+    return np.asarray(away > VIEW_M + max_drift * (travelled - places[:, 3]))

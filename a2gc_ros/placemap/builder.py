@@ -20,7 +20,7 @@ from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.reading import Batch, BatchReader, ReadFrame
 from a2gc_ros.placemap.records import FeatureBlob, FrameLike, NewKeyframe, Session
 from a2gc_ros.placemap.selection import ChangeGate, Spacing
-from a2gc_ros.placemap.storing import insert_keyframes
+from a2gc_ros.placemap.storing import insert_keyframes, insert_session
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
 
 
@@ -190,8 +190,7 @@ class MapBuilder:
                 "SELECT session_id, frames, finished, state FROM progress WHERE source = ?", (source,)
             ).fetchone()
             if row is None:
-                cursor = connection.execute("INSERT INTO sessions (name, source) VALUES (?, ?)", (session_name, source))
-                session = Session(int(cursor.lastrowid or 0), session_name, source)
+                session = insert_session(connection, session_name, source)
                 state = json.dumps({"settings": self._settings, "reader": None}, sort_keys=True)
                 connection.execute("INSERT INTO progress VALUES (?, ?, 0, 0, ?)", (source, session.id, state))
                 return _Position(session, 0, False, None)
@@ -214,8 +213,8 @@ class MapBuilder:
         return _Position(session, frames, bool(finished), stored["reader"])
 
     def _last_descriptor(self, session_id: int) -> npt.NDArray[np.float32] | None:
-        keyframes = self._map.keyframes(session_id)
-        return self._map.descriptors([keyframes[-1].id])[0] if keyframes else None
+        last = self._map.last_of(session_id)
+        return None if last is None else self._map.descriptors([last])[0]
 
     def _keyframe(self, item: ReadFrame, descriptor: npt.NDArray[np.float32]) -> NewKeyframe:
         frame, features = item.frame, item.features

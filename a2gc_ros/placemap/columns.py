@@ -78,16 +78,26 @@ class KeyframeColumns:
             self._travelled = _enlarged(self._travelled, grown)
             self._ordinals = _enlarged(self._ordinals, grown)
             self._positions = _enlarged(self._positions, grown)
-        for at, (keyframe_id, session_id, stamp_ns, travelled, pose) in enumerate(rows, self._size):
-            ordinal = self._counts.get(session_id, 0)
-            self._counts[session_id] = ordinal + 1
-            self._ids[at] = keyframe_id
-            self._sessions[at] = session_id
-            self._stamps[at] = stamp_ns
-            self._travelled[at] = np.nan if travelled is None else travelled
-            self._ordinals[at] = ordinal
-            self._positions[at] = np.nan if pose is None else np.frombuffer(pose, dtype="<f8").reshape(4, 4)[:3, 3]
+        if not rows:
+            return
+        ids, sessions, stamps, travelled, poses = zip(*rows, strict=True)
+        new = slice(self._size, needed)
+        self._ids[new], self._sessions[new], self._stamps[new] = ids, sessions, stamps
+        self._travelled[new] = np.array(travelled, dtype=np.float64)
+        self._positions[new] = _positions(poses)
+        self._ordinals[new] = self._numbered(self._sessions[new])
         self._size = needed
+
+    def _numbered(self, sessions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Returns each keyframe's number within its session, and counts it."""
+        ordinals = np.empty(len(sessions), dtype=np.int64)
+        for session in np.unique(sessions):
+            of_session = sessions == session
+            count = int(of_session.sum())
+            begin = self._counts.get(int(session), 0)
+            ordinals[of_session] = np.arange(begin, begin + count)
+            self._counts[int(session)] = begin + count
+        return ordinals
 
     def rows_of(self, ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Returns the row of each keyframe id; unknown ids are left out."""
@@ -96,6 +106,16 @@ class KeyframeColumns:
         known = rows < self._size
         known[known] = self.ids[rows[known]] == wanted[known]
         return rows[known]
+
+
+def _positions(poses: Sequence[bytes | None]) -> npt.NDArray[np.float64]:
+    """Returns x, y, z of poses as the map stores them, (N, 3)."""
+    known = [at for at, pose in enumerate(poses) if pose is not None]
+    out = np.full((len(poses), 3), np.nan)
+    if known:
+        matrices = np.stack([np.frombuffer(poses[at] or b"", dtype="<f8").reshape(4, 4) for at in known])
+        out[known] = matrices[:, :3, 3]
+    return out
 
 
 def _enlarged(array: npt.NDArray, size: int) -> npt.NDArray:

@@ -10,11 +10,12 @@ from pathlib import Path
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import schema
 from a2gc_ros.placemap.place_map import PlaceMap
+from a2gc_ros.placemap.storing import insert_session
 from a2gc_ros.placemap.writer_lock import WriterLock
 
 
 def merge(sources: Sequence[str | Path], out: str | Path) -> None:
-    """Writes a map that holds all sessions of several maps; sessions stay apart.
+    """Writes a map that holds all sessions of several maps; sessions stay apart, and one that several have is one.
 
     Keyframe and session ids are given anew, in the order of the sources. The map appears under its name only when it
     is complete.
@@ -55,10 +56,13 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
 
 def _copy(source: PlaceMap, merged: PlaceMap) -> None:
     with source.reading() as rows, merged.transaction() as out:
-        sessions = {
-            old: out.execute("INSERT INTO sessions (name, source) VALUES (?, ?)", (name, origin)).lastrowid
-            for old, name, origin in rows.execute("SELECT id, name, source FROM sessions ORDER BY id")
-        }
+        sessions, held = {}, {}
+        for session in source.sessions():
+            row = out.execute("SELECT id FROM sessions WHERE uuid = ?", (session.uuid,)).fetchone()
+            if row is None:
+                sessions[session.id] = insert_session(out, session.name, session.source, session.uuid).id
+            else:
+                sessions[session.id], held[session.id] = row[0], _held(out, row[0])
         cameras: dict[int | None, int | None] = {None: None}
         for old, text in rows.execute("SELECT id, json FROM intrinsics"):
             out.execute("INSERT OR IGNORE INTO intrinsics (json) VALUES (?)", (text,))
@@ -68,6 +72,8 @@ def _copy(source: PlaceMap, merged: PlaceMap) -> None:
             "k.intrinsics_id FROM keyframes k ORDER BY k.id"
         )
         for old, session, *middle, camera in rows.execute(query):
+            if session in held and (middle[0], _checksum(rows, old)) in held[session]:
+                continue
             new = out.execute(
                 "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -76,6 +82,20 @@ def _copy(source: PlaceMap, merged: PlaceMap) -> None:
             _copy_data(rows, out, old, new)
         for name, session, *rest in rows.execute("SELECT * FROM progress"):
             out.execute("INSERT OR IGNORE INTO progress VALUES (?, ?, ?, ?, ?)", (name, sessions[session], *rest))
+
+
+def _held(out: sqlite3.Connection, session_id: int) -> set[tuple[int, int | None]]:
+    """Returns stamps and descriptors' checksums of a session that another map brought."""
+    query = (
+        "SELECT k.stamp_ns, d.crc32 FROM keyframes k LEFT JOIN descriptors d ON d.keyframe_id = k.id "
+        "WHERE k.session_id = ?"
+    )
+    return set(out.execute(query, (session_id,)))
+
+
+def _checksum(rows: sqlite3.Connection, keyframe_id: int) -> int | None:
+    row = rows.execute("SELECT crc32 FROM descriptors WHERE keyframe_id = ?", (keyframe_id,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _copy_data(rows: sqlite3.Connection, out: sqlite3.Connection, old: int, new: int | None) -> None:

@@ -19,9 +19,11 @@ from a2gc_ros.geometry import MAX_COORDINATE_M, Pose
 from a2gc_ros.placemap import descriptors as coding
 from a2gc_ros.placemap import index_cache, schema, trust
 from a2gc_ros.placemap.columns import KeyframeColumns
+from a2gc_ros.placemap.counting import KeyframeCounts
 from a2gc_ros.placemap.live_index import IndexOptions, LiveIndex
+from a2gc_ros.placemap.migration import derived_uuids
 from a2gc_ros.placemap.records import FeatureBlob, Keyframe, Manifest, NewKeyframe, Session
-from a2gc_ros.placemap.storing import insert_keyframes
+from a2gc_ros.placemap.storing import insert_keyframes, insert_session
 from a2gc_ros.placemap.writer_lock import WriterLock
 
 _NONE: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -54,6 +56,7 @@ class PlaceMap:
         self._manifest = manifest
         self._read_only = read_only
         self._lock = threading.RLock()
+        self._counts = KeyframeCounts(connection)
         private = self._path == schema.PRIVATE
         self._live = LiveIndex(
             connection,
@@ -177,13 +180,15 @@ class PlaceMap:
             source: Where its frames come from.
         """
         with self.transaction() as connection:
-            cursor = connection.execute("INSERT INTO sessions (name, source) VALUES (?, ?)", (name, source))
-            return Session(int(cursor.lastrowid or 0), name, source)
+            return insert_session(connection, name, source)
 
     def sessions(self) -> list[Session]:
         """Returns all sessions in the order in which they were added."""
         with self.reading() as connection:
-            rows = connection.execute("SELECT id, name, source FROM sessions ORDER BY id").fetchall()
+            rows = connection.execute("SELECT id, name, source, uuid FROM sessions ORDER BY id").fetchall()
+            if any(row[3] is None for row in rows):
+                derived = derived_uuids(connection, self._manifest.uuid)
+                rows = [(*row[:3], row[3] or derived[row[0]]) for row in rows]
         return [Session(*row) for row in rows]
 
     def add(
@@ -277,14 +282,20 @@ class PlaceMap:
         return out
 
     def __len__(self) -> int:
-        with self.reading() as connection:
-            return int(connection.execute("SELECT COUNT(*) FROM keyframes").fetchone()[0])
+        with self.reading():
+            return self._counts.total()
 
     def count(self, session_id: int) -> int:
         """Returns the number of keyframes of a session."""
+        with self.reading():
+            return self._counts.of_session(session_id)
+
+    def last_of(self, session_id: int) -> int | None:
+        """Returns the id of a session's newest keyframe; None where it has none."""
         with self.reading() as connection:
-            query = "SELECT COUNT(*) FROM keyframes WHERE session_id = ?"
-            return int(connection.execute(query, (session_id,)).fetchone()[0])
+            query = "SELECT MAX(id) FROM keyframes WHERE session_id = ?"
+            newest = connection.execute(query, (session_id,)).fetchone()[0]
+            return None if newest is None else int(newest)
 
     def prepare(self) -> None:
         """Builds the index now, so that the first search does not wait for it.

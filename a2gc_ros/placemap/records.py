@@ -33,11 +33,19 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Session:
-    """One continuous run of a robot; poses are comparable within it."""
+    """One continuous run of a robot; poses are comparable within it.
+
+    Attributes:
+        id: Unique in the map.
+        name: For people.
+        source: Identity of the recording, or what made it live.
+        uuid: Identity of the run, in whatever map it lies.
+    """
 
     id: int
     name: str
     source: str
+    uuid: str
 
 
 @dataclass(frozen=True)

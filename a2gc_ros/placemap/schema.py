@@ -22,7 +22,7 @@ from a2gc_ros.placemap import migration, trust
 from a2gc_ros.placemap.records import Manifest
 
 APPLICATION_ID: Final = 0x41324743  # "A2GC"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 PRIVATE: Final = ":memory:"
 """The name of a map that lives as long as its process."""
 
@@ -38,7 +38,7 @@ QUICK_CHECK_BYTES: Final = 256 * 1024**2
 TABLES: Final = """
 CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, source TEXT NOT NULL
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, source TEXT NOT NULL, uuid TEXT
 );
 CREATE TABLE intrinsics (
     id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE
@@ -204,7 +204,7 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
             migration.view_as_present(connection)
         else:
             with transaction(connection):
-                migration.migrate(connection, FORMAT_VERSION)
+                migration.migrate(connection, FORMAT_VERSION, manifest.uuid)
     # A damaged file can make SQLite's own message undecodable.
     except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
         if connection is not None:
@@ -286,7 +286,7 @@ def _lay_out(connection: sqlite3.Connection, manifest: Manifest) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
     connection.execute("BEGIN IMMEDIATE")
-    for statement in TABLES.split(";"):
+    for statement in (*TABLES.split(";"), *trust.INDEXES.values()):
         connection.execute(statement)
     write_manifest(connection, completed(manifest))
     connection.execute("COMMIT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,21 @@ import numpy as np
 from a2gc_ros.errors import MapError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.placemap.descriptors import checked, encode
-from a2gc_ros.placemap.records import NewKeyframe
+from a2gc_ros.placemap.records import NewKeyframe, Session
+
+
+def insert_session(connection: sqlite3.Connection, name: str, source: str, identity: str = "") -> Session:
+    """Inserts a session; the caller holds the transaction.
+
+    Args:
+        connection: The map.
+        name: For people.
+        source: Identity of the recording, or what makes it live.
+        identity: UUID of a run that another map has already; a new one is drawn where it is empty.
+    """
+    identity = identity or str(uuid.uuid4())
+    cursor = connection.execute("INSERT INTO sessions (name, source, uuid) VALUES (?, ?, ?)", (name, source, identity))
+    return Session(int(cursor.lastrowid or 0), name, source, identity)
 
 
 def insert_keyframes(

@@ -30,6 +30,12 @@ COLUMNS: Final = {
 }
 """Tables and columns of a map since its first format."""
 
+INDEXES: Final = {
+    "keyframes_of_session": "CREATE INDEX keyframes_of_session ON keyframes (session_id)",
+    "sessions_by_uuid": "CREATE UNIQUE INDEX sessions_by_uuid ON sessions (uuid)",
+}
+"""All that a map may have beside those of its keys, word for word."""
+
 _EXPRESSIONS: Final = re.compile(r"\b(check|generated|virtual|default)\b|\bas\s*\(", re.IGNORECASE)
 
 
@@ -52,7 +58,7 @@ def problem_with_schema(connection: sqlite3.Connection) -> str:
     for kind, name, sql in connection.execute("SELECT type, name, sql FROM main.sqlite_master"):
         if kind not in ("table", "index"):
             return f"it holds a {str(kind)[:20]} named {str(name)[:40]!r}, which no map has"
-        if kind == "index" and sql is not None:
+        if kind == "index" and sql is not None and sql != INDEXES.get(str(name)):
             return f"it holds an index named {str(name)[:40]!r}, which no map has"
         if kind == "table":
             if _EXPRESSIONS.search(str(sql)):

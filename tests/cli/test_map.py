@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,8 +133,12 @@ def test_show_writes_the_image_and_names_neighbours(town: Path, tmp_path: Path) 
 
 
 def test_merge_and_export(town: Path, tmp_path: Path) -> None:
-    both = tmp_path / "both.a2gc"
-    assert "40 keyframes in 2 sessions" in a2gc("merge", town, town, "--out", both).output
+    both, again, once = (tmp_path / name for name in ("both.a2gc", "again.a2gc", "once.a2gc"))
+    shutil.copy(town, again)
+    assert "20 keyframes in 1 sessions" in a2gc("merge", town, again, "--out", once).output
+    with sqlite3.connect(again) as connection:
+        connection.execute("UPDATE sessions SET uuid = 'that of another run over the same way'")
+    assert "40 keyframes in 2 sessions" in a2gc("merge", town, again, "--out", both).output
     a2gc("export", both, "--out", tmp_path / "both.npz")
     with np.load(tmp_path / "both.npz") as arrays:
         np.testing.assert_array_equal(arrays["descriptor"][:20], arrays["descriptor"][20:])

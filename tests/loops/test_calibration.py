@@ -96,3 +96,31 @@ def test_a_comparison_costs_no_more_in_a_large_map() -> None:
         assert second is not None
         assert first.compared == second.compared == MOST
         assert watch.observe(descriptors[0], everything[: FEWEST - 1]) is None
+
+
+@pytest.mark.parametrize(("sessions", "length"), [(1, 3000), (6, 500), (24, 125)])
+@pytest.mark.parametrize("odometry", [True, False])
+def test_a_map_of_any_shape_is_measured(sessions: int, length: int, odometry: bool) -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(sessions * length, DIM))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    asked = []
+    with PlaceMap.create(":memory:", Manifest("f" * 64, DIM)) as place_map:
+        for number in range(sessions):
+            keyframes = [
+                NewKeyframe(
+                    at * 2 * 10**9,
+                    vectors[number * length + at],
+                    pose_from_xy_yaw(2.0 * at, 0, 0) if odometry else None,
+                    2.0 * at if odometry else None,
+                )
+                for at in range(length)
+            ]
+            place_map.add_many(place_map.add_session(str(number)).id, keyframes)
+        found = measure(place_map, lambda done, total: asked.append((done, total)))
+    assert len(found) >= 500
+    assert list(found) == sorted(found)
+    # As many from each part of the map, and never more than there are.
+    shares = np.histogram(list(found), 4, (0, sessions * length))[0] / len(found)
+    assert shares.min() > 0.1
+    assert asked[-1][0] == asked[-1][1] <= sessions * length

@@ -43,11 +43,20 @@ def test_merged_maps_keep_their_sessions_apart(filled: Path, manifest: Manifest,
     assert sorted(p.name for p in filled.parent.iterdir() if "both" in p.name) == ["both.a2gc"]
 
 
-def test_a_map_merged_with_itself_holds_it_twice(filled: Path) -> None:
-    merge([filled, filled], filled.parent / "twice.a2gc")
-    with PlaceMap.open(filled.parent / "twice.a2gc") as twice:
-        assert len(twice) == 120
-        assert len(twice.sessions()) == 4
+def test_a_session_that_several_maps_have_is_merged_into_one(filled: Path, unit: Callable) -> None:
+    copy = filled.parent / "copy.a2gc"
+    with PlaceMap.open(filled, read_only=True) as place_map:
+        place_map.save_copy(copy)
+        sessions = place_map.sessions()
+    new = unit(3, seed=9)
+    for path, vectors in ((filled, new[:1]), (copy, new[1:])):
+        with PlaceMap.open(path) as place_map:
+            place_map.add_many(2, [NewKeyframe(10**12, vector) for vector in vectors])
+    merge([filled, copy, filled], filled.parent / "once.a2gc")
+    with PlaceMap.open(filled.parent / "once.a2gc") as once:
+        assert once.sessions() == sessions
+        assert [once.count(session.id) for session in sessions] == [40, 23]
+        assert once.search(new, 1)[1][:, 0].tolist() == [61, 62, 63]
 
 
 def test_maps_of_different_extractors_are_not_merged(filled: Path, manifest: Manifest) -> None:

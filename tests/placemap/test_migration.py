@@ -1,4 +1,4 @@
-"""Maps of format 1 go on working."""
+"""Maps of formats 1 and 2 go on working."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ import pytest
 
 from a2gc_ros.placemap import FeatureBlob, PlaceMap, merge
 from a2gc_ros.placemap.schema import FORMAT_VERSION
+from a2gc_ros.placemap.summary import summaries
+
+AS_2 = "DROP INDEX keyframes_of_session; DROP INDEX sessions_by_uuid; ALTER TABLE sessions DROP COLUMN uuid;"
+AS_1 = AS_2 + "DROP TABLE features; ALTER TABLE keyframes DROP COLUMN t_base_camera;"
+
+
+def aged(path: Path, number: int) -> Path:
+    connection = sqlite3.connect(path)
+    connection.executescript(f"{AS_1 if number == 1 else AS_2} PRAGMA user_version = {number};")
+    connection.close()
+    return path
 
 
 @pytest.fixture
 def old(filled: Path) -> Path:
     """The filled map as format 1 had it."""
-    connection = sqlite3.connect(filled)
-    with connection:
-        connection.execute("DROP TABLE features")
-        connection.execute("ALTER TABLE keyframes DROP COLUMN t_base_camera")
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    return filled
+    return aged(filled, 1)
 
 
 def version(path: Path) -> int:
@@ -67,7 +72,37 @@ def test_old_and_new_maps_are_merged(old: Path, unit: Callable) -> None:
         place_map.add(1, 99, unit(1)[0], t_base_camera=np.eye(4), features=FeatureBlob("orb", b"x"))
     merge([old, new], old.parent / "both.a2gc")
     with PlaceMap.open(old.parent / "both.a2gc", read_only=True) as both:
-        assert len(both) == 121
+        # The copy's sessions are the same ones.
+        assert len(both) == 61
         last = both.keyframes()[-1]
         assert both.features(last.id) == FeatureBlob("orb", b"x")
         np.testing.assert_array_equal(last.t_base_camera, np.eye(4))
+
+
+def test_sessions_of_a_map_of_format_2_have_an_identity_that_stays(filled: Path) -> None:
+    aged(filled, 2)
+    with PlaceMap.open(filled, read_only=True) as place_map:
+        seen = place_map.sessions()
+        assert [found.keyframes for found in summaries(place_map)] == [40, 20]
+        assert place_map.keyframe(3).frame_id == "camera"
+    assert version(filled) == 2
+    with PlaceMap.open(filled) as place_map:
+        assert place_map.sessions() == seen
+        assert place_map.add_session("more").uuid not in {session.uuid for session in seen}
+    assert version(filled) == FORMAT_VERSION
+
+
+def test_copies_that_went_their_own_ways_have_sessions_of_their_own(filled: Path) -> None:
+    copy = filled.with_name("copy.a2gc")
+    with PlaceMap.open(filled) as place_map:
+        place_map.save_copy(copy)
+    identities = []
+    for path, name in ((filled, "tuesday"), (copy, "wednesday")):
+        with PlaceMap.open(path) as place_map:
+            place_map.add_session(name)
+        aged(path, 2)
+        with PlaceMap.open(path) as place_map:
+            identities.append([session.uuid for session in place_map.sessions()])
+    ours, theirs = identities
+    assert ours[:2] == theirs[:2]
+    assert ours[2] != theirs[2]

@@ -128,7 +128,7 @@ def test_a_newer_format_is_refused(filled: Path) -> None:
     with sqlite3.connect(filled) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(MapError, match="format 7, this program reads up to 2"):
+    with pytest.raises(MapError, match="format 7, this program reads up to 3"):
         PlaceMap.open(filled)
 
 
