@@ -41,9 +41,9 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from a2gc_msgs.msg import LoopClosureCandidates
 from a2gc_ros.images.convert import to_rgb
-from a2gc_ros.nodes.conversions import header_message
-from a2gc_ros.nodes.image_conversion import ImageConverter
-from a2gc_ros.nodes.qos import newest_only, results
+from a2gc_ros.nodes.base.conversions import header_message
+from a2gc_ros.nodes.base.qos import newest_only, results
+from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
 
 PROFILE = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
 PLACES = 40

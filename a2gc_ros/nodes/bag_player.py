@@ -31,8 +31,8 @@ from a2gc_ros.bags.messages import stamp_of
 from a2gc_ros.bags.recording import Recording
 from a2gc_ros.bags.storage import RawMessage, Topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
-from a2gc_ros.nodes.camera_input import stamp_of_serialized
-from a2gc_ros.nodes.conversions import time_message
+from a2gc_ros.nodes.base.conversions import time_message
+from a2gc_ros.nodes.inputs.camera_input import stamp_of_serialized
 from a2gc_ros.progress import CountColumn, Progress
 
 DEPTH = 50

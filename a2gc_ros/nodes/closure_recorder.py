@@ -25,7 +25,7 @@ from a2gc_msgs.srv import SaveMap
 from a2gc_ros.bags.messages import values_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import pose_from_quaternion
-from a2gc_ros.nodes.qos import results, sensor_stream
+from a2gc_ros.nodes.base.qos import results, sensor_stream
 from a2gc_ros.replay.records import Answer, ClosureRecord, by_query, rows_of, write_queries
 
 NOT_TOLD = "the node's message does not say"

@@ -15,61 +15,11 @@ from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
 from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops.config import FEATURES, LoopConfig
-from a2gc_ros.nodes.image_conversion import IMAGE_CONVERSIONS, ImageConversion
-
-Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
+from a2gc_ros.nodes.base.parameter import Parameter
 
 StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
 
-Change: TypeAlias = Literal["never", "unconfigured", "anytime"]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of the node.
-
-    Attributes:
-        name: With dots between its parts.
-        default: Also fixes the type.
-        description: One sentence, for `ros2 param describe` and the documentation.
-        minimum: Smallest value allowed, for numbers.
-        maximum: Largest value allowed, for numbers.
-        choices: The values allowed, for strings; empty for any.
-        change: When it may be set: never after the start, only while the node is unconfigured, or at any time.
-    """
-
-    name: str
-    default: Value
-    description: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    change: Change = "unconfigured"
-
-    @property
-    def type_name(self) -> str:
-        """The type in ROS's words, such as ``double`` or ``string[]``."""
-        if isinstance(self.default, tuple):
-            return "double[]" if self.default and isinstance(self.default[0], float) else "string[]"
-        names = {bool: "bool", int: "integer", float: "double", str: "string"}
-        return names[type(self.default)]
-
-    def problem_with(self, value: object) -> str | None:
-        """Returns one sentence about what is wrong with a value of the right type, or None."""
-        if self.choices and value not in self.choices:
-            return f"parameter {self.name} is {value!r} but must be one of {', '.join(self.choices)}"
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            low, high = self.minimum, self.maximum
-            # Written so that NaN is refused too.
-            inside = (low is None or value >= low) and (high is None or value <= high) and value == value
-            if not inside:
-                bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
-                return f"parameter {self.name} is {value:g} but must be {bounds}"
-        if isinstance(self.default, tuple) and self.type_name == "double[]":
-            wanted = len(self.default)
-            if not isinstance(value, (tuple, list, array)) or len(value) != wanted:
-                return f"parameter {self.name} needs {wanted} numbers"
-        return None
+ImageConversion: TypeAlias = Literal["auto", "cv_bridge", "own"]
 
 
 _NODE_PARAMETERS: tuple[Parameter, ...] = (
@@ -120,7 +70,7 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         "image_conversion",
         "auto",
         "What turns raw images into pixels: cv_bridge, own, or auto for cv_bridge where its pixels agree with ours.",
-        choices=IMAGE_CONVERSIONS,
+        choices=get_args(ImageConversion),
     ),
     Parameter("odom_topic", "odom", "Topic of the odometry; remapping `odom` does the same."),
     Parameter(

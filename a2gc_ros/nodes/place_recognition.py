@@ -21,9 +21,13 @@ from a2gc_ros.images.ahead import share_cores
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.preparation import Prepared
 from a2gc_ros.loops.results import Detection
-from a2gc_ros.nodes import watchdog
-from a2gc_ros.nodes.camera_input import Arrival, CameraInput
-from a2gc_ros.nodes.diagnostics import (
+from a2gc_ros.nodes.base.guards import sentence
+from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode, run
+from a2gc_ros.nodes.base.newest_slot import NewestSlot
+from a2gc_ros.nodes.base.pool_executor import PoolExecutor
+from a2gc_ros.nodes.base.run_statistics import Snapshot, Statistics
+from a2gc_ros.nodes.health import watchdog
+from a2gc_ros.nodes.health.diagnostics import (
     ACTIVE,
     Callbacks,
     Finding,
@@ -34,20 +38,16 @@ from a2gc_ros.nodes.diagnostics import (
     not_listening,
     status_message,
 )
-from a2gc_ros.nodes.guards import sentence
-from a2gc_ros.nodes.image_conversion import ImageConverter
-from a2gc_ros.nodes.input_status import LOOKS_AHEAD, InputReport
-from a2gc_ros.nodes.lifecycle import WARN_EVERY_S, SelfStartingNode, run
-from a2gc_ros.nodes.map_services import MapServices
-from a2gc_ros.nodes.mounting import PATIENCE_S, CameraMounting
-from a2gc_ros.nodes.newest_slot import NewestSlot
-from a2gc_ros.nodes.odometry_input import OdometryInput
-from a2gc_ros.nodes.outputs import Outputs, Relocalized
+from a2gc_ros.nodes.health.input_status import LOOKS_AHEAD, InputReport
+from a2gc_ros.nodes.inputs.camera_input import Arrival, CameraInput
+from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
+from a2gc_ros.nodes.inputs.mounting import PATIENCE_S, CameraMounting
+from a2gc_ros.nodes.inputs.odometry_input import OdometryInput
+from a2gc_ros.nodes.outputs.outputs import Outputs, Relocalized
 from a2gc_ros.nodes.parameters import PARAMETERS, Settings
-from a2gc_ros.nodes.pool_executor import PoolExecutor
-from a2gc_ros.nodes.recogniser import Recogniser
-from a2gc_ros.nodes.run_statistics import Snapshot, Statistics
-from a2gc_ros.nodes.worker import Worker
+from a2gc_ros.nodes.recognition.map_services import MapServices
+from a2gc_ros.nodes.recognition.recogniser import Recogniser
+from a2gc_ros.nodes.recognition.worker import Worker
 
 THREADS = 3
 """Of the executor: images and odometry; services; timers and transitions."""

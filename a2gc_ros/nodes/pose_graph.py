@@ -22,12 +22,12 @@ from a2gc_ros.bags.message_types import ODOMETRY
 from a2gc_ros.bags.messages import pose_of, stamp_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xyz_rpy
-from a2gc_ros.nodes import qos
-from a2gc_ros.nodes.diagnostics import status_message
-from a2gc_ros.nodes.graph_outputs import GraphOutputs
-from a2gc_ros.nodes.lifecycle import WARN_EVERY_S, SelfStartingNode, run
-from a2gc_ros.nodes.mounting import CameraMounting
-from a2gc_ros.nodes.newest_slot import JUMP_BACK_NS
+from a2gc_ros.nodes.base import qos
+from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode, run
+from a2gc_ros.nodes.base.newest_slot import JUMP_BACK_NS
+from a2gc_ros.nodes.health.diagnostics import status_message
+from a2gc_ros.nodes.inputs.mounting import CameraMounting
+from a2gc_ros.nodes.outputs.graph_outputs import GraphOutputs
 from a2gc_ros.nodes.pose_graph_parameters import PARAMETERS, GraphSettings
 from a2gc_ros.slam.session import SlamSession, StampedClosure
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.nodes.parameters import Parameter
+from a2gc_ros.nodes.base.parameter import Parameter
 from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise
 from a2gc_ros.slam.session import SlamConfig
 

@@ -18,12 +18,12 @@ from a2gc_ros.errors import ImageError
 from a2gc_ros.geometry import pose_from_quaternion
 from a2gc_ros.loops import Detection, LoopClosure, Match, Verification
 from a2gc_ros.loops.runs import VerifiedPair
-from a2gc_ros.nodes.camera_input import stamp_of_serialized
-from a2gc_ros.nodes.conversions import NOT_KEPT, detection_message, header_message, pose_message, time_message
-from a2gc_ros.nodes.debug_image import caption, side_by_side
-from a2gc_ros.nodes.image_conversion import ImageConverter
-from a2gc_ros.nodes.markers import MarkerTrack
-from a2gc_ros.nodes.watchdog import Publisher, cause_of_silence
+from a2gc_ros.nodes.base.conversions import NOT_KEPT, detection_message, header_message, pose_message, time_message
+from a2gc_ros.nodes.health.watchdog import Publisher, cause_of_silence
+from a2gc_ros.nodes.inputs.camera_input import stamp_of_serialized
+from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
+from a2gc_ros.nodes.outputs.debug_image import caption, side_by_side
+from a2gc_ros.nodes.outputs.markers import MarkerTrack
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 

@@ -8,7 +8,7 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CompressedImage, Image
 
 from a2gc_ros.geometry import pose_from_xy_yaw
-from a2gc_ros.nodes.conversions import header_message, pose_message
+from a2gc_ros.nodes.base.conversions import header_message, pose_message
 
 START_NS = 1_700_000_000_000_000_000
 PLACES = 16

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
-from a2gc_ros.nodes.pool_executor import PoolExecutor
+from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from a2gc_ros.bridges.bridge import Recognised
 from a2gc_ros.bridges.choose import open_bridges
 from a2gc_ros.geometry import pose_from_xy_yaw
 from a2gc_ros.loops import Detection, LoopClosure, Match
-from a2gc_ros.nodes.conversions import header_message, pose_with_covariance_message
+from a2gc_ros.nodes.base.conversions import header_message, pose_with_covariance_message
 
 SECOND = 10**9
 START = 1_700_000_000 * SECOND

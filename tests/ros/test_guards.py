@@ -17,9 +17,9 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.nodes.lifecycle import SelfStartingNode
-from a2gc_ros.nodes.parameters import Parameter
-from a2gc_ros.nodes.pool_executor import PoolExecutor
+from a2gc_ros.nodes.base.lifecycle import SelfStartingNode
+from a2gc_ros.nodes.base.parameter import Parameter
+from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 
 FAULTS: list[tuple[Exception, str]] = [
     (MapError("the map is upside down: turn it"), "the map is upside down: turn it"),

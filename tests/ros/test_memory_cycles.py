@@ -12,8 +12,8 @@ import pytest
 import rclpy
 from node_process import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, NodeProcess, new_namespace, own_memory_mb
 
+from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 from a2gc_ros.nodes.place_recognition import PlaceRecognition
-from a2gc_ros.nodes.pool_executor import PoolExecutor
 
 CYCLES = 7
 MOST_GROWTH = 0.5

@@ -18,7 +18,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from a2gc_ros.nodes.pool_executor import PoolExecutor
+from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 
 SECONDS = 3.0
 THREADS = 2

@@ -20,7 +20,7 @@ from a2gc_msgs.msg import LoopClosureCandidates
 from a2gc_ros import geometry
 from a2gc_ros.geometry import pose_from_quaternion, pose_from_xy_yaw, pose_from_xyz_rpy
 from a2gc_ros.loops import LoopClosure, Match, Verification
-from a2gc_ros.nodes.conversions import candidates_message, header_message, pose_message
+from a2gc_ros.nodes.base.conversions import candidates_message, header_message, pose_message
 
 SIDE = 8
 LAP = 4 * SIDE

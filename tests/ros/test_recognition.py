@@ -31,7 +31,7 @@ from a2gc_ros.bags.messages import stamp_of
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import LoopConfig, LoopDetector
-from a2gc_ros.nodes.conversions import NOT_KEPT
+from a2gc_ros.nodes.base.conversions import NOT_KEPT
 from a2gc_ros.placemap import Manifest, PlaceMap
 
 STEPS = range(2 * PLACES)

@@ -15,7 +15,7 @@ from sensor_msgs.msg import Image
 
 from a2gc_msgs.srv import SaveMap
 from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
-from a2gc_ros.nodes.conversions import header_message, pose_message
+from a2gc_ros.nodes.base.conversions import header_message, pose_message
 from a2gc_ros.placemap import PlaceMap
 
 TFMessage = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, from a distribution or make venv").TFMessage

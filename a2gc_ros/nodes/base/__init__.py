@@ -1,0 +1,1 @@
+"""What every node of ours stands on: lifecycle, guards, executor, parameters, qualities of service."""

@@ -1,0 +1,362 @@
+"""What every node of this package is: a guarded lifecycle node that can start itself, and ends cleanly."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import Executor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import NodeNameNonExistentError
+from rclpy.signals import SignalHandlerOptions
+from rclpy.timer import Timer
+
+from a2gc_ros.nodes.base import qos
+from a2gc_ros.nodes.base.bond import Bond, open_bond
+from a2gc_ros.nodes.base.declared_parameters import DeclaredParameters
+from a2gc_ros.nodes.base.guards import WARN_EVERY_S, Guard, sentence
+from a2gc_ros.nodes.base.parameter import Parameter
+
+__all__ = ["WARN_EVERY_S", "SelfStartingNode", "run"]
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+FAILURE = TransitionCallbackReturn.FAILURE
+
+M_ARENA_MAX, ARENAS = -8, 2
+"""glibc's name of the setting, and how many heaps its threads share."""
+
+STEP_BACK_S = 10.0
+"""After it started itself, a node gives way for so long to a lifecycle manager that the middleware finds."""
+
+LOOK_EVERY_S = 0.5
+
+
+class SelfStartingNode(LifecycleNode):
+    """A lifecycle node that configures and activates itself where its parameter ``autostart`` says so.
+
+    A subclass says in :meth:`configure` and :meth:`activate` what it does, in :meth:`stop_working` and :meth:`let_go`
+    how each is undone, and in :meth:`report` how it is. Every callback, of its own and of rclpy, is guarded.
+
+    Args:
+        name: Name of the node.
+        parameters: Its parameters, ``autostart`` and ``diagnostics_period`` among them.
+    """
+
+    def __init__(self, name: str, parameters: Sequence[Parameter]) -> None:
+        # Before rclpy's constructor, which creates services and subscriptions of its own.
+        self.guard = Guard(self.get_logger)
+        super().__init__(name)
+        self.declared = DeclaredParameters(self, parameters)
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.refusal = ""
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.results())
+        self._report_timer = self._start_reporting()
+        self._bond: Bond | None = None
+        self._started_by_itself = False
+        self._guard_transitions()
+        self._autostart: Timer | None = None
+        self._step_back_until_s = 0.0
+        if self.get_parameter("autostart").value:
+            self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self.steady)
+
+    def configure(self) -> None:
+        """Makes ready whatever the parameters ask for.
+
+        Raises:
+            Exception: What does not fit; nothing may be left of the attempt but what :meth:`let_go` undoes.
+        """
+        raise NotImplementedError
+
+    def activate(self) -> None:
+        """Begins to work.
+
+        Raises:
+            Exception: What does not fit; nothing may be left of the attempt but what :meth:`stop_working` undoes.
+        """
+        raise NotImplementedError
+
+    def stop_working(self) -> None:
+        """Undoes activating; nothing to do is no error."""
+        raise NotImplementedError
+
+    def let_go(self) -> None:
+        """Undoes configuring; nothing to do is no error."""
+        raise NotImplementedError
+
+    def report(self) -> Sequence[DiagnosticStatus]:
+        """Returns how the node's parts are, in whatever state it is."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> str:
+        """The state of the lifecycle, such as ``inactive``."""
+        return str(self._state_machine.current_state[1])
+
+    def create_subscription(self, msg_type: Any, topic: str, callback: Any, *rest: Any, **options: Any) -> Any:
+        """Subscribes as rclpy does, guarded."""
+        guarded = self.guard.callback(f"messages on {topic}", callback)
+        return super().create_subscription(msg_type, topic, guarded, *rest, **options)
+
+    def create_timer(self, timer_period_sec: float, callback: Any, *rest: Any, **options: Any) -> Timer:
+        """Starts a timer as rclpy does, guarded."""
+        guarded = self.guard.callback(f"timer {getattr(callback, '__name__', '')}", callback)
+        return super().create_timer(timer_period_sec, guarded, *rest, **options)
+
+    def create_service(self, srv_type: Any, srv_name: str, callback: Any, **options: Any) -> Any:
+        """Offers a service as rclpy does, guarded."""
+        return super().create_service(srv_type, srv_name, self.guard.service(srv_name, callback), **options)
+
+    def add_on_set_parameters_callback(self, callback: Any) -> None:
+        """Registers a check of parameters as rclpy does; one that fails refuses the change."""
+
+        def refuse(changes: Any) -> SetParametersResult:
+            try:
+                result: SetParametersResult = callback(changes)
+                return result
+            except Exception as error:
+                return SetParametersResult(successful=False, reason=self.guard.note("parameters", error))
+
+        super().add_on_set_parameters_callback(refuse)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Configures; whatever does not fit is refused with a sentence, and can be tried again."""
+        try:
+            self.configure()
+        except Exception as error:
+            self._undo(self.let_go)
+            return self._refuse(f"not configured: {sentence(error)}")
+        self.refusal = ""
+        self.declared.configured = True
+        self.destroy_timer(self._report_timer)
+        self._report_timer = self._start_reporting()
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Activates; whatever does not fit is refused with a sentence, and can be tried again."""
+        result = super().on_activate(state)
+        try:
+            self.activate()
+        except Exception as error:
+            self._undo(self.stop_working)
+            super().on_deactivate(state)
+            return self._refuse(f"not activated: {sentence(error)}")
+        self.refusal = ""
+        self._bond = open_bond(self)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops working; what was configured stays."""
+        self._undo(self._break_bond)
+        self._undo(self.stop_working)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets go of everything."""
+        self._unconfigure()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops everything for good."""
+        self.close()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Goes back to unconfigured after an exception in a transition."""
+        self.get_logger().error("a transition failed: the node is unconfigured again")
+        self.close()
+        return super().on_error(state)
+
+    def close(self) -> None:
+        """Stops working and lets go, in whatever state the node is."""
+        self._undo(self._break_bond)
+        self._undo(self.stop_working)
+        self._unconfigure()
+
+    def _break_bond(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.close()
+
+    def _unconfigure(self) -> None:
+        self.declared.configured = False
+        self._undo(self.let_go)
+        _give_memory_back()
+
+    def _undo(self, step: Callable[[], None]) -> None:
+        """Takes a step back; one that fails is told, and must not keep the next from being taken."""
+        try:
+            step()
+        except Exception as error:
+            self.guard.note(step.__name__, error)
+
+    def _refuse(self, reason: str) -> TransitionCallbackReturn:
+        self.refusal = reason
+        self.get_logger().error(reason)
+        return FAILURE
+
+    def _start_reporting(self) -> Timer:
+        return self.create_timer(self.get_parameter("diagnostics_period").value, self._report, clock=self.steady)
+
+    def _report(self) -> None:
+        message = DiagnosticArray(status=list(self.report()))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _start_by_itself(self) -> None:
+        self._stop_starting()
+        # Somebody else may have been faster.
+        if self.state != "unconfigured" or self.trigger_configure() != SUCCESS:
+            return
+        self._started_by_itself = True
+        self._step_back_until_s = time.monotonic() + STEP_BACK_S
+        self._autostart = self.create_timer(LOOK_EVERY_S, self._look_for_manager, clock=self.steady)
+        if not self._has_manager():
+            self.trigger_activate()
+
+    def _look_for_manager(self) -> None:
+        """Steps back where a lifecycle manager is found, which may take the middleware some seconds."""
+        if not self._started_by_itself or time.monotonic() > self._step_back_until_s:
+            self._stop_starting()
+        elif self.state == "active" and self._has_manager():
+            self.trigger_deactivate()
+
+    def _stop_starting(self) -> None:
+        if self._autostart is not None:
+            self.destroy_timer(self._autostart)
+            self._autostart = None
+
+    def _has_manager(self) -> bool:
+        managers = self._managers()
+        if managers:
+            self._stop_starting()
+            self.get_logger().info(f"configured, and left to {', '.join(managers)} to activate")
+        return bool(managers)
+
+    def _managers(self) -> list[str]:
+        """Returns the nodes that are about to change this node's state, such as Nav2's lifecycle manager."""
+        wanted, found = f"{self.get_fully_qualified_name()}/change_state", []
+        for name, namespace in self.get_node_names_and_namespaces():
+            # Hidden ones are tools, such as a person's `ros2 lifecycle`.
+            if name.startswith("_"):
+                continue
+            # One that ends while it is asked for is none.
+            with suppress(NodeNameNonExistentError):
+                if any(client == wanted for client, _ in self.get_client_names_and_types_by_node(name, namespace)):
+                    found.append(f"{namespace.rstrip('/')}/{name}")
+        return found
+
+    def _guard_transitions(self) -> None:
+        """Puts this node's own answer before rclpy's, whose process ends on some distributions at a wrong request."""
+        for service in self.services:
+            if service.srv_name == f"{self.get_fully_qualified_name()}/change_state":
+                answer = partial(self._on_change_state, service.callback)
+                service.callback = self.guard.service("change_state", answer)
+
+    def _on_change_state(
+        self, answer: Callable[..., ChangeState.Response], request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Answers a lifecycle manager.
+
+        What this node did of itself, its manager finds done: the first one that configures a node which has configured
+        and activated itself gets it configured and not yet active, as it expects.
+        """
+        wanted, state = request.transition, self.state
+        label = wanted.label or _LABELS.get(wanted.id, f"transition {wanted.id}")
+        possible = dict(transition[:2] for transition in self._state_machine.available_transitions)
+        by_itself, self._started_by_itself = self._started_by_itself, False
+        if by_itself and label == "configure" and state in ("inactive", "active"):
+            self.get_logger().info("a lifecycle manager takes over from autostart")
+            response.success = state == "inactive" or self.trigger_deactivate() == SUCCESS
+        elif by_itself and label == "activate" and state == "active":
+            response.success = True
+        elif label in possible.values() if wanted.label else wanted.id in possible:
+            return answer(request, response)
+        else:
+            allowed = ", ".join(sorted(possible.values())) or "nothing"
+            self.get_logger().warning(
+                f"{label} was asked for while the node is {state}, and only {allowed} is possible"
+            )
+            response.success = False
+        return response
+
+
+_LABELS = {
+    Transition.TRANSITION_CONFIGURE: "configure",
+    Transition.TRANSITION_CLEANUP: "cleanup",
+    Transition.TRANSITION_ACTIVATE: "activate",
+    Transition.TRANSITION_DEACTIVATE: "deactivate",
+    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_INACTIVE_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_ACTIVE_SHUTDOWN: "shutdown",
+}
+
+
+def _give_memory_back() -> None:
+    """Frees what is held in cycles of references, for models are large, and hands free memory to the system."""
+    gc.collect()
+    # glibc keeps what a thread freed for that thread, and each configuration may come in another one.
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _use_few_arenas() -> None:
+    """Lets all threads share glibc's memory.
+
+    It gives threads memory of their own, up to eight times the cores, and what one has freed the next cannot use: the
+    threads of every activation took 30 MB more, until all had been used.
+    """
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+
+
+def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], Executor]) -> None:
+    """Runs a node until SIGINT or SIGTERM.
+
+    Args:
+        make_node: Makes the node.
+        make_executor: Makes what runs its callbacks.
+
+    Raises:
+        Exception: What a callback raised; the node ended for it.
+    """
+    _use_few_arenas()
+    # rclpy's own handlers would shut the context down under working threads, and the process would abort.
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the interface of signal.signal
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    node = make_node()
+    executor = make_executor()
+    executor.add_node(node)
+    with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
+        spinning = pool.submit(executor.spin)
+        # A node that hears nothing any more must not look alive.
+        spinning.add_done_callback(lambda _: stop.set())
+        stop.wait()
+        executor.shutdown()
+    node.close()
+    node.destroy_node()
+    rclpy.shutdown()
+    spinning.result()

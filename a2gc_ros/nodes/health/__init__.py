@@ -1,0 +1,1 @@
+"""What a node tells about itself: diagnostics, and why an input is silent."""

@@ -1,0 +1,276 @@
+"""What the node tells /diagnostics about itself: one status for each question a person would ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from a2gc_ros.nodes.base.run_statistics import Snapshot
+
+OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+LATE_SHARE = 0.5
+"""Share of skipped images above which the machine is too slow for the camera, and of old ones above which stamps are
+wrong."""
+
+LITTLE_MEMORY = 0.1
+"""Share of the machine's memory that is left when the node begins to warn."""
+
+ACTIVE = "active"
+
+IMAGE_FAILURES = ("image", "damaged", "depth")
+"""Reasons of failures that are the camera's."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to one question.
+
+    Attributes:
+        level: Of diagnostic_msgs/DiagnosticStatus.
+        sentence: The answer.
+        values: What it follows from.
+    """
+
+    level: bytes
+    sentence: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the node works with, for a person to read.
+
+    Attributes:
+        model: Name and fingerprint of the extractor.
+        backend: Inference runtime and precision.
+        live_map: Path of the live map and the keyframes in it.
+        maps: The same for every loaded map, by its number.
+        gpu_memory_mb: Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None without a GPU.
+        search: Where loaded maps are searched.
+    """
+
+    model: str
+    backend: str
+    live_map: str
+    maps: Mapping[int, str]
+    gpu_memory_mb: tuple[float, float] | None = None
+    search: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What the guard around the node's callbacks caught.
+
+    Attributes:
+        failed: How often each failed, by its name.
+        last: The newest failure.
+    """
+
+    failed: Mapping[str, int] = field(default_factory=dict)
+    last: str = ""
+
+
+def not_listening(state: str) -> Finding:
+    """Returns the answer about anything that is only heard while the node is active."""
+    return Finding(STALE, f"not listening: the node is {state}")
+
+
+def judge_camera(
+    state: str,
+    topic: str,
+    now: Snapshot,
+    before: Snapshot,
+    silence: str | None,
+    stamps: str = "",
+    taken: str = "header",
+) -> Finding:
+    """Returns whether images arrive that can be used.
+
+    Args:
+        state: Of the node's lifecycle.
+        topic: The image topic.
+        now: The counts.
+        before: The counts at the last report.
+        silence: The cause of the silence, where no image arrived for too long.
+        stamps: What is wrong with the stamps; empty where nothing is.
+        taken: Which time is taken, header or arrival.
+    """
+    values = {
+        "topic": topic,
+        "stamps taken from": taken,
+        "received": now.received,
+        "skipped for newer ones": now.skipped,
+        "passed over (rate)": now.passed_over,
+        "passed over (stamps not newer)": now.old,
+        "steps back in time": now.stepped_back,
+        "bad messages": sum(now.failed.values()),
+        **{f"bad messages: {reason}": count for reason, count in sorted(now.failed.items())},
+        "last bad message": now.last_failure or "none",
+    }
+    if state != ACTIVE:
+        return Finding(STALE, not_listening(state).sentence, values)
+    if silence is not None:
+        return Finding(ERROR, silence, values)
+    if stamps:
+        return Finding(WARN, stamps, values)
+    arrived, old, back = now.received - before.received, now.old - before.old, now.stepped_back - before.stepped_back
+    if old > LATE_SHARE * max(arrived, 1):
+        sentence = f"{old} of {arrived} images on {topic} are not newer than those before: do two cameras publish it?"
+        return Finding(WARN, sentence, values)
+    if back:
+        return Finding(WARN, f"the stamps on {topic} stepped back, so a new session began", values)
+    for reason in IMAGE_FAILURES:
+        if (failed := _newly(now, before, reason)) > 0:
+            return Finding(WARN, f"{failed} bad messages: {now.last_failures[reason]}", values)
+    if now.received == 0:
+        return Finding(STALE, f"waiting for the first image on {topic}", values)
+    return Finding(OK, f"images arrive on {topic}", values)
+
+
+def judge_recognition(
+    state: str, refusal: str, now: Snapshot, before: Snapshot, callbacks: Callbacks, earlier: Callbacks
+) -> Finding:
+    """Returns whether places are recognised.
+
+    Args:
+        state: Of the node's lifecycle.
+        refusal: Why the last transition was refused; empty where none was.
+        now: The counts.
+        before: The counts at the last report.
+        callbacks: What failed so far.
+        earlier: The same at the last report.
+    """
+    values = {
+        "state": state,
+        "processed": now.processed,
+        "rate [Hz]": _number(now.rate_hz),
+        **{f"latency {name} [ms]": _number(value) for name, value in now.latency_ms.items()},
+        "age of the newest result [ms]": _number(now.age_ms),
+        **{f"stage {name} [ms]": _number(value) for name, value in now.stages_ms.items()},
+        "loop closures": now.closures,
+        "relocalizations": now.relocalizations,
+        "relocalizations without a pose": now.unposed,
+        "checks postponed": now.postponed,
+        "why without a pose": now.last_unposed or "none",
+        "failed callbacks": sum(callbacks.failed.values()),
+        **{f"failed callbacks: {name}": count for name, count in sorted(callbacks.failed.items())},
+        "last failed callback": callbacks.last or "none",
+    }
+    level, sentence = _recognition(state, refusal, now, before)
+    if level == OK and callbacks.failed != earlier.failed:
+        level, sentence = WARN, callbacks.last
+    return Finding(level, sentence, values)
+
+
+def _recognition(state: str, refusal: str, now: Snapshot, before: Snapshot) -> tuple[bytes, str]:
+    if state != ACTIVE:
+        if refusal:
+            return ERROR, refusal
+        return (ERROR, "shut down") if state == "finalized" else (WARN, f"nothing is recognised: the node is {state}")
+    if (failed := _newly(now, before, "recognition")) > 0:
+        return ERROR, f"{failed} images were not recognised: {now.last_failures['recognition']}"
+    processed, skipped = now.processed - before.processed, now.skipped - before.skipped
+    if skipped > LATE_SHARE * max(processed + skipped, 1) and skipped > 1:
+        return WARN, (
+            f"slower than the camera: {skipped} of {processed + skipped} images skipped; lower the parameter rate"
+        )
+    unposed = now.unposed - before.unposed
+    if unposed > (now.relocalizations - before.relocalizations) / 2:
+        return WARN, f"{unposed} relocalizations without a pose: {now.last_unposed}"
+    if processed == 0:
+        return STALE, "no image to recognise"
+    return OK, "recognising"
+
+
+def judge_map(state: str, engine: Engine | None, now: Snapshot, before: Snapshot) -> Finding:
+    """Returns whether there are maps and the live one grows.
+
+    Args:
+        state: Of the node's lifecycle.
+        engine: What the node works with; None while nothing is open.
+        now: The counts.
+        before: The counts at the last report.
+    """
+    if engine is None:
+        return Finding(STALE, f"no map is open: the node is {state}")
+    values = {
+        "model": engine.model,
+        "backend": engine.backend,
+        "search": engine.search,
+        "live map": engine.live_map,
+        **{f"map {number}": text for number, text in sorted(engine.maps.items())},
+    }
+    if _newly(now, before, "map") > 0:
+        return Finding(ERROR, now.last_failures["map"], values)
+    loaded = f"{len(engine.maps)} loaded" if engine.maps else "none loaded"
+    return Finding(OK, f"live map {engine.live_map}; {loaded}", values)
+
+
+def judge_memory(engine: Engine | None) -> Finding:
+    """Returns whether the machine's memory suffices."""
+    resident, peak, available, total = resident_memory_mb(), _status_mb("VmHWM"), *_machine_memory_mb()
+    values = {
+        "resident memory [MB]": _number(resident),
+        "largest resident memory [MB]": _number(peak),
+        "of it shared, by the middleware [MB]": _number(_status_mb("RssShmem")),
+        "available memory [MB]": _number(available),
+        **_gpu_memory(engine.gpu_memory_mb if engine is not None else None),
+    }
+    sentence = f"{_number(resident)} MB, and {_number(available)} MB left on this machine"
+    little = available is not None and total is not None and available < LITTLE_MEMORY * total
+    return Finding(WARN if little else OK, f"little memory: {sentence}" if little else sentence, values)
+
+
+def _newly(now: Snapshot, before: Snapshot, reason: str) -> int:
+    return now.failed.get(reason, 0) - before.failed.get(reason, 0)
+
+
+def resident_memory_mb() -> float | None:
+    """Returns this process's resident memory in 10^6 bytes; None where the system does not tell."""
+    return _status_mb("VmRSS")
+
+
+def _status_mb(key: str) -> float | None:
+    return _kilobytes("/proc/self/status", key)
+
+
+def _machine_memory_mb() -> tuple[float | None, float | None]:
+    """Returns what is available and what there is."""
+    return _kilobytes("/proc/meminfo", "MemAvailable"), _kilobytes("/proc/meminfo", "MemTotal")
+
+
+def _kilobytes(file: str, key: str) -> float | None:
+    try:
+        text = Path(file).read_text(encoding="ascii")
+    except OSError:
+        return None
+    line = next((line for line in text.splitlines() if line.startswith(f"{key}:")), None)
+    return int(line.split()[1]) * 1024 / 1e6 if line else None
+
+
+def _gpu_memory(used_and_total: tuple[float, float] | None) -> dict[str, str]:
+    if used_and_total is None:
+        return {}
+    used, total = used_and_total
+    return {"GPU memory in use [MB]": _number(used), "GPU memory [MB]": _number(total)}
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def status_message(
+    name: str, hardware: str, level: bytes, message: str, values: Mapping[str, object]
+) -> DiagnosticStatus:
+    """Returns one status; values become texts."""
+    return DiagnosticStatus(
+        level=level,
+        name=name.lstrip("/"),
+        message=message,
+        hardware_id=hardware,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )

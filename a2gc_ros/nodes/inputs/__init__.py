@@ -1,0 +1,1 @@
+"""What a node hears: images, calibration, odometry, transforms."""

@@ -1,0 +1,1 @@
+"""What a node says: closures, poses, markers, pictures."""

@@ -1,0 +1,1 @@
+"""Between an image and a detection: extractor, maps, detector, the threads that work."""
