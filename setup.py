@@ -137,6 +137,7 @@ setup(
             "py.typed",
             "loops/*.json",
             "shipped/*",
+            "viz/assets/*",
             "models/*.yaml",
             "evaluation/*.yaml",
             "evaluation/datasets/*.yaml",

@@ -21,11 +21,12 @@ from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.replay.judged import Judged
 from a2gc_ros.replay.live import LiveOptions, run_live
 from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.replay.poses import pose_facts, pose_note
 from a2gc_ros.replay.records import RunRecord
-from a2gc_ros.replay.report import Judged, write_report
+from a2gc_ros.replay.report import write_report
 from a2gc_ros.replay.truth import PlaceRule, TruePath
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +11,19 @@ import numpy.typing as npt
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Stage
 from a2gc_ros.replay.funnel import Fallen, Funnel
-from a2gc_ros.viz import style
-from a2gc_ros.viz.funnel import draw_funnel
-from a2gc_ros.viz.pairs import MAX_PAIRS, Pair, draw_pairs
-from a2gc_ros.viz.report import Section
+from a2gc_ros.viz.report import Section, View
 
-Image = npt.NDArray[np.uint8]
-Pictures = Callable[[Fallen], tuple[Image, Image] | None]
-"""Query and keyframe of a pair, where both are kept."""
+MOST_SHOWN = 120
+"""Pairs that fell at one stage, as shown."""
 
 HEADINGS = {
-    Stage.COMPARED: "Nearly: alike, but the geometry does not agree",
-    Stage.VERIFIED: "Nearly: the geometry agrees, but not surely enough",
     Stage.SURE: "Nearly: sure, but not given out",
+    Stage.VERIFIED: "Nearly: the geometry agrees, but not surely enough",
+    Stage.COMPARED: "Nearly: alike, but the geometry does not agree",
 }
+"""What came farthest first."""
+
+SHORT = {Stage.COMPARED: "Refused", Stage.VERIFIED: "Not sure", Stage.SURE: "Not given out"}
 
 MATCHING_SHARE = 0.2
 """Share of the features of a picture that match in another one of the same place: a tenth to four tenths in an office,
@@ -35,40 +33,40 @@ FEW_SHARE = 0.1
 """Of all keyframes, if so many are poor in features, and fewer than so many of those compared agree with an older one,
 the pictures are to blame."""
 
-FILES = {Stage.COMPARED: "fell_at_geometry", Stage.VERIFIED: "fell_at_evidence", Stage.SURE: "fell_at_agreement"}
-
 
 def sections(
-    found: Funnel, config: LoopConfig, features: npt.NDArray[np.int64], seconds: float, pictures: Pictures, folder: Path
+    found: Funnel,
+    config: LoopConfig,
+    features: npt.NDArray[np.int64],
+    seconds: float,
+    numbers: Mapping[tuple[int, int, int], int],
 ) -> list[Section]:
-    """Draws the funnel and the pairs that fell at each stage.
+    """Shows the funnel and the pairs that fell at each stage.
 
     Args:
         found: The way of the keyframes.
         config: Settings of loop detection.
         features: Local features of each keyframe, (N,); empty where none are kept.
         seconds: From the first keyframe to the last.
-        pictures: Gives the images of a pair.
-        folder: Where pictures go.
+        numbers: Of the page's pairs, by stamp of the query, map index and stamp of the keyframe.
     """
-    style.save(draw_funnel(found.steps), folder / "funnel.png")
-    table = [("keyframes that", "all", "of the revisits")]
-    table += [(step.name, _shown(step.keyframes), _shown(step.revisits)) for step in found.steps]
     text = "\n\n".join(filter(None, [_lost(found, config, seconds), _poor(found, features, config)]))
-    result = [Section("From keyframes to closures", text, table, [(folder / "funnel.png", "Bars, one for each step")])]
+    data = {
+        "steps": [{"name": step.name, "all": step.keyframes, "known": step.revisits} for step in found.steps],
+        "rate": config.max_false_positive_rate,
+        "min_agreeing": config.min_agreeing,
+    }
+    result = [Section("From keyframes to closures", text, views=[View("funnel", data)], short="Funnel")]
     for stage, heading in HEADINGS.items():
         fallen = found.fallen[stage]
         if not fallen:
             continue
-        path = folder / f"{FILES[stage]}.png"
-        shown = [(entry, images) for entry in fallen[: 2 * MAX_PAIRS] if (images := pictures(entry)) is not None]
-        drawn = [Pair(*images, _caption(entry, stage), entry.right) for entry, images in shown[:MAX_PAIRS]]
-        if drawn:
-            style.save(draw_pairs(drawn, title=f"{len(fallen)} keyframes came no farther"), path)
+        keys = [(entry.query_stamp_ns, entry.pair.map_index, entry.pair.keyframe_stamp_ns) for entry in fallen]
+        shown = [numbers[key] for key in keys if key in numbers][:MOST_SHOWN]
         reasons = [("why", "pairs"), *((reason or "not told", str(count)) for reason, count in found.reasons[stage])]
-        album = [(path, heading)] if drawn else []
-        text = _advice(stage, config) + _needed(stage, fallen, config)
-        result.append(Section(heading, text, reasons, album))
+        counted = f"{len(fallen)} keyframes came no farther." if len(fallen) > 1 else "One keyframe came no farther."
+        text = f"{counted} {_advice(stage, config)}{_needed(stage, fallen, config)}"
+        result.append(Section(heading, text, reasons, views=[View("cards", {"pairs": shown})], short=SHORT[stage]))
     return result
 
 
@@ -161,22 +159,6 @@ def _needed(stage: Stage, fallen: Sequence[Fallen], config: LoopConfig) -> str:
     )
 
 
-def _caption(fallen: Fallen, stage: Stage) -> str:
-    pair = fallen.pair
-    text = (
-        f"similarity {pair.similarity:.2f}; {pair.inliers} of {pair.matches} matches agree, over "
-        f"{pair.coverage:.0%} of the image"
-    )
-    if stage is Stage.COMPARED or not np.isfinite(pair.probability):
-        return f"{text}\n{pair.reason}"
-    run = f"probability {_probability(pair.probability)}: {pair.length} in line, share {pair.share:.2f}, "
-    return f"{text}\n{run}ahead by {pair.advance:.2f}\n{pair.reason}"
-
-
 def _probability(value: float) -> str:
     """0.97, but 0.9995 for what is nearly sure."""
     return f"{value:.2f}" if value < 0.99 else f"{value:.5f}".rstrip("0")
-
-
-def _shown(count: int | None) -> str:
-    return "–" if count is None else str(count)

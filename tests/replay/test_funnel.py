@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,26 +119,22 @@ def test_right_pairs_of_revisits_come_first_and_those_of_other_keyframes_do_not(
     assert [entry.right for entry in found.fallen[Stage.VERIFIED]] == [True, False, False, True]
 
 
-def page(run: tuple[QueryRecord, ...], folder: Path, features: list[int], **settings: object) -> str:
-    image = np.full((60, 80, 3), 128, np.uint8)
+def key(entry: Fallen) -> tuple[int, int, int]:
+    return entry.query_stamp_ns, entry.pair.map_index, entry.pair.keyframe_stamp_ns
+
+
+def page(run: tuple[QueryRecord, ...], features: list[int], **settings: object) -> str:
     found = funnel(run, len(run), None, unknown, {})
-    made = why.sections(
-        found,
-        LoopConfig(**settings),
-        np.array(features, np.int64),
-        43.0,
-        lambda _: (image, image),
-        folder,  # type: ignore[arg-type]
-    )
-    for section in made:
-        for picture, _ in section.pictures:
-            assert picture.stat().st_size > 1000
+    numbers = {key(entry): n for n, entry in enumerate(e for fell in found.fallen.values() for e in fell)}
+    made = why.sections(found, LoopConfig(**settings), np.array(features, np.int64), 43.0, numbers)  # type: ignore[arg-type]
+    shown = [number for section in made[1:] for view in section.views for number in view.data["pairs"]]
+    assert sorted(shown) == sorted(numbers.values())
     return "\n".join([part for s in made for part in (s.heading, s.text, *(" ".join(row) for row in s.table))])
 
 
-def test_the_page_says_where_and_why(tmp_path: Path) -> None:
+def test_the_page_says_where_and_why() -> None:
     config = LoopConfig()
-    text = page(RUN, tmp_path, [900] * 6)
+    text = page(RUN, [900] * 6)
     assert "3 of 4 keyframes agree in geometry with an older one, 2 became sure and 1 were given out" in text
     assert "too few inliers 2" in text
     for name in ("min_inliers", "max_false_positive_rate", "hold_keyframes", "max_drift"):
@@ -149,12 +144,12 @@ def test_the_page_says_where_and_why(tmp_path: Path) -> None:
     assert "too few for the" not in text
 
 
-def test_the_rate_that_would_have_let_the_likeliest_through_is_named(tmp_path: Path) -> None:
+def test_the_rate_that_would_have_let_the_likeliest_through_is_named() -> None:
     run = (query(40, pair("verified", probability=0.99623)), query(41, pair("verified", probability=0.5)))
-    text = page(run, tmp_path, [])
+    text = page(run, [])
     rate = float(re.search(r"max_false_positive_rate=([\d.]+) would", text)[1])  # type: ignore[index]
     assert 0.99623 >= 1 - rate >= 0.9960
-    assert "would have let" not in page((query(40, pair("verified", probability=0.2)),), tmp_path, [])
+    assert "would have let" not in page((query(40, pair("verified", probability=0.2)),), [])
 
 
 @pytest.mark.parametrize(
@@ -173,32 +168,16 @@ def test_the_rate_that_would_have_let_the_likeliest_through_is_named(tmp_path: P
         (tuple(query(at, pair("verified")) for at in range(12)), [60] * 12, {}, "60 local features .* enough"),
     ],
 )
-def test_what_else_may_be_wrong(
-    run: tuple[QueryRecord, ...], features: list[int], settings: dict, words: str, tmp_path: Path
-) -> None:
-    assert re.search(words, page(run, tmp_path, features, **settings))
+def test_what_else_may_be_wrong(run: tuple[QueryRecord, ...], features: list[int], settings: dict, words: str) -> None:
+    assert re.search(words, page(run, features, **settings))
 
 
-def test_a_pair_without_pictures_is_told_all_the_same(tmp_path: Path) -> None:
-    found = funnel(RUN, 6, None, unknown, {})
-    made = why.sections(found, LoopConfig(), np.array([]), 9.0, lambda _: None, tmp_path)
-    assert len(made) == 4
-    assert not any(section.pictures for section in made[1:])
-
-
-def test_captions_carry_the_numbers() -> None:
-    sure = replace(pair("verified", inliers=30, probability=0.99873), advance=0.27, coverage=0.44)
-    text = why._caption(Fallen(0, sure, None), Stage.VERIFIED)
-    for words in (
-        "30 of 40 matches",
-        "44%",
-        "0.99873",
-        "4 in line",
-        "share 0.70",
-        "ahead by 0.27",
-        "too little around",
-    ):
-        assert words in text
+def test_steps_and_limits_are_handed_to_the_page() -> None:
+    made = why.sections(funnel(RUN, 6, None, unknown, {}), LoopConfig(), np.array([]), 9.0, {})
+    (drawn,) = made[0].views
+    assert [step["all"] for step in drawn.data["steps"]] == [6, 4, 3, 2, 1]
+    assert drawn.data["rate"] == LoopConfig().max_false_positive_rate
+    assert [section.views[0].data["pairs"] for section in made[1:]] == [[], [], []]
 
 
 def test_features_are_counted_without_reading_them(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ def test_links_and_truth_are_drawn_where_there_are_any(tmp_path):
     path = tmp_path / "a.png"
     assert count(linked, path, style.RIGHT) > count(bare, path, style.RIGHT) + 200
     assert count(known, path, style.PATH) > count(linked, path, style.PATH) + 2000
+    for name in ("b.png", "c.png"):
+        style.save(draw_correction(before, after, links, truth=after, titles=titles), tmp_path / name)
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
     left, right = known.axes
     assert [axes.get_title(loc="left") for axes in (left, right)] == ["Before", "After"]
     # One scale, so that the eye may compare.

@@ -15,9 +15,7 @@ from matplotlib.transforms import Bbox
 from a2gc_ros.viz.calibration import draw_calibration
 from a2gc_ros.viz.clusters import draw_clusters, draw_features
 from a2gc_ros.viz.correction import draw_correction
-from a2gc_ros.viz.curves import draw_latency, draw_precision_recall
 from a2gc_ros.viz.map_matches import MapMatches, SessionPath, draw_map
-from a2gc_ros.viz.pairs import Pair, draw_pairs
 from a2gc_ros.viz.patch_matches import (
     ComparedImage,
     draw_heatmaps,
@@ -26,8 +24,6 @@ from a2gc_ros.viz.patch_matches import (
     match_patches,
 )
 from a2gc_ros.viz.retrieval import Picture, Retrieval, draw_retrievals
-from a2gc_ros.viz.similarity import draw_similarity
-from a2gc_ros.viz.trajectory import Links, draw_trajectory
 from a2gc_ros.viz.words import shorten
 
 LONG = "2026-11-23_drive_through_the_old_town_in_the_rain_front_left_camera_frame_000123.jpg"
@@ -40,7 +36,6 @@ MATCHES = match_patches(FEATURES, FEATURES[::-1], top_k=20, threshold=-1)
 PLAN = RNG.random((5, 6, 8)).astype(np.float32)
 SIDE, PLAIN = (ComparedImage(IMAGE, (6, 8), LONG, used) for used in (PLAN[-1], None))
 PATH = np.stack([np.arange(40.0), np.sin(np.arange(40.0)), np.arange(40.0)], axis=1)
-LINKS = Links(PATH[20:25], PATH[:5], np.array([True, True, False, True, True]))
 SESSIONS = [SessionPath(LONG, PATH[:, :2]), SessionPath("tuesday", PATH[:, :2])]
 KEYFRAMES = MapMatches(np.array([[0, 50], [3, 20]]), np.array([0.4, 0.9], np.float32))
 SHOWN = Picture(IMAGE, LONG, right=True)
@@ -62,14 +57,9 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     ),
     "map": lambda: draw_map(SESSIONS, KEYFRAMES, title="a map"),
     "map of many sessions": lambda: draw_map(SESSIONS * 4, KEYFRAMES, title="a map"),
-    "trajectory": lambda: draw_trajectory(PATH, LINKS, PATH[30:33], mapped=PATH[:3]),
     "correction": lambda: draw_correction(
         PATH[:, :2], PATH[:, :2], np.array([[0, 20]]), truth=PATH[:, :2], titles=("by odometry", "corrected")
     ),
-    "pairs": lambda: draw_pairs([Pair(IMAGE, IMAGE, "0.91", True)] * 6, title="pairs"),
-    "similarity": lambda: draw_similarity(PLAN[0], PLAN[0] > 0.5),
-    "precision": lambda: draw_precision_recall(np.ones(3), np.linspace(0, 1, 3), operating_point=(0.9, 1.0)),
-    "latency": lambda: draw_latency(SIMILARITIES),
     "calibration": lambda: draw_calibration(SIMILARITIES, SIMILARITIES, CHANCE, CHANCE / 2, CHANCE * 2, [(0.01, 0.6)]),
 }
 

@@ -1,0 +1,57 @@
+"""A run with everything a report needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.replay.funnel import OfKeyframe
+from a2gc_ros.replay.records import RunRecord
+from a2gc_ros.replay.truth import PlaceRule, TruePath
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run with everything a report needs.
+
+    Attributes:
+        recording: Name of the recording, for people.
+        run: What was recognised.
+        followed: The offline run over the same images, whose records tell all that was compared; ``run`` itself where
+            that is it.
+        live: The map that grew during the run, with that session only.
+        maps: The maps that were loaded.
+        config: Settings of loop detection.
+        path: True poses of the keyframes of ``live``; None where no truth is known.
+        map_paths: True poses of the keyframes of the loaded maps, by map index.
+        rule: When two images count as the same place.
+        truth: Where the true poses come from, for people.
+        facts: More numbers for the JSON file and the table.
+    """
+
+    recording: str
+    run: RunRecord
+    followed: RunRecord
+    live: PlaceMap
+    maps: Sequence[PlaceMap]
+    config: LoopConfig
+    path: TruePath | None
+    map_paths: dict[int, TruePath]
+    rule: PlaceRule
+    truth: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def right(self, stamp_ns: int, pair: OfKeyframe) -> bool | None:
+        """Returns whether an image and a keyframe truly show one place; None where that is not known."""
+        own, other = self.path, {0: self.path, **self.map_paths}.get(pair.map_index)
+        here = None if own is None else own.index_of(stamp_ns)
+        there = None if other is None else other.index_of(pair.keyframe_stamp_ns)
+        if own is None or other is None or here is None or there is None:
+            return None
+        metres = np.linalg.norm(own.positions[here] - other.positions[there])
+        return bool(metres <= self.rule.radius_m)

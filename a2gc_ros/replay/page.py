@@ -1,0 +1,373 @@
+"""The page of a run: where, when and how surely places were recognised, and what was missed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.replay import why
+from a2gc_ros.replay.explored import Explored, Key, explore, matched, pictures_of
+from a2gc_ros.replay.funnel import Funnel, OfKeyframe, features_per_keyframe
+from a2gc_ros.replay.judged import Judged
+from a2gc_ros.replay.ranking import admissible
+from a2gc_ros.replay.score import Score
+from a2gc_ros.replay.truth import earlier_visit, same_view
+from a2gc_ros.replay.visits import Visit, visits
+from a2gc_ros.viz.page_data import PageData
+from a2gc_ros.viz.report import Report, Section, View
+from a2gc_ros.viz.similarity_tiles import Shades, shades, tiles
+
+MOST_MATCHED_CLOSURES: Final = 280
+MOST_OF_A_VISIT: Final = 40
+"""Pairs of one visit in its strip, evenly chosen."""
+
+MOST_OF_THE_TRUTH: Final = 3000
+"""Keyframes up to which the true places are drawn into the similarity matrix."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run as its page shows it."""
+
+    judged: Judged
+    result: Score | None
+    explored: Explored
+    visits: Sequence[Visit]
+    missed: Sequence[int]
+
+
+def page(judged: Judged, result: Score | None, followed: Funnel, numbers: Mapping[str, Any]) -> Report:
+    """Builds the page of a run.
+
+    Args:
+        judged: The run.
+        result: Its score; None where no truth is known.
+        followed: How far its keyframes came.
+        numbers: Of the run, as in numbers.json.
+    """
+    paths = judged.map_paths | ({} if judged.path is None else {0: judged.path})
+    explored = explore(judged.live, judged.maps, judged.run, judged.followed, paths, _verdicts(judged))
+    closures = [explored.pairs[number] for number in explored.closures]
+    seen = visits(closures, explored.closures)
+    row_of = {keyframe.stamp_ns: at for at, keyframe in enumerate(explored.own)}
+    missed = [row_of[stamp] for stamp in (result.missed if result else ()) if stamp in row_of]
+    found = _Found(judged, result, explored, seen, missed)
+    falls = why.sections(
+        followed,
+        judged.config,
+        features_per_keyframe(judged.live),
+        explored.spots[len(explored.own) - 1].seconds if explored.own else 0.0,
+        explored.numbers,
+    )
+    sections = [
+        *_where(found),
+        _when(found),
+        *_visits(found),
+        *_alike(found),
+        *falls,
+        *_pairs(found),
+        *_how_sure(found),
+        _all_numbers(numbers),
+    ]
+    fallen = [
+        n for fell in followed.fallen.values() for f in fell[:40] if (n := explored.numbers.get(_key(f))) is not None
+    ]
+    wrong = [number for number in explored.closures if explored.pairs[number].right is False]
+    shown = [*wrong, *_evenly(explored.closures, MOST_MATCHED_CLOSURES), *fallen]
+    shared = PageData(
+        explored.spots,
+        explored.pairs,
+        pictures_of(explored),
+        matched(explored, judged.config, shown),
+        ["this run", *(_name_of_map(m.path) for m in judged.maps)],
+        _first(explored, fallen, shown),
+    )
+    run = judged.run
+    return Report(
+        title=f"Place recognition on {judged.recording}",
+        subtitle=f"{run.model} on {run.backend}, {run.mode}: {len(run.queries)} images, {len(judged.live)} keyframes",
+        tiles=_tiles(found, numbers),
+        sections=sections,
+        shared=shared.as_json(),
+    )
+
+
+def _verdicts(judged: Judged) -> dict[Key, bool]:
+    """Whether each pair shows one place, where it is known."""
+    found = {}
+    for record in (judged.followed, judged.run):
+        for query in record.queries:
+            pairs: list[OfKeyframe] = [*query.pairs, *query.closures]
+            for pair in pairs:
+                verdict = judged.right(query.stamp_ns, pair)
+                if verdict is not None:
+                    found[query.stamp_ns, pair.map_index, pair.keyframe_stamp_ns] = verdict
+    return found
+
+
+def _key(fallen: Any) -> Key:
+    return fallen.query_stamp_ns, fallen.pair.map_index, fallen.pair.keyframe_stamp_ns
+
+
+def _first(explored: Explored, fallen: Sequence[int], shown: Sequence[int]) -> int | None:
+    """The pair to look at first: a wrong closure, else the middle one, else what was nearly one."""
+    closures = explored.closures
+    wrong = [number for number in closures if explored.pairs[number].right is False]
+    if wrong:
+        return wrong[0]
+    if closures:
+        among = [number for number in closures if number in set(shown)]
+        return among[len(among) // 2]
+    return fallen[0] if fallen else None
+
+
+def _tiles(found: _Found, numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    result = found.result
+    if result is None:
+        tiles = [
+            (str(numbers["closures"]), "loop closures"),
+            (str(len(found.visits)), "revisits found"),
+            (str(numbers["keyframes"]), "keyframes"),
+        ]
+    else:
+        tiles = [
+            (_shown(result.precision), "precision"),
+            (_shown(result.recall), "recall of revisits"),
+            (f"{result.right} / {result.closures}", "closures right"),
+            (str(result.revisits), "keyframes at known places"),
+        ]
+    return [*tiles, (f"{_shown(numbers['latency_ms']['p50'], 1)} ms", "median from image to answer")]
+
+
+def _where(found: _Found) -> list[Section]:
+    spots, judged, result = found.explored.spots, found.judged, found.result
+    if not any(spot.position for spot in spots[: len(found.explored.own)]):
+        return []
+    if judged.path is not None and result is not None:
+        rule = result.rule
+        text = (
+            f"Drawn and judged by {judged.truth}. A closure is right when the two cameras truly were at most "
+            f"{rule.radius_m:g} m apart. A keyframe counts as missed when the robot had been that near before, "
+            f"looking the same way to within {rule.heading_deg:g} degrees, and no right closure came."
+        )
+        if result.unjudged:
+            text += f" {result.unjudged} closures could not be judged, for want of a true pose."
+    else:
+        text = "Drawn by odometry, which may drift; no true poses are known, so nothing is judged."
+    bounds = [*found.explored.first_of_map, len(spots)]
+    own = [(first, last) for first, last in _sessions(found.explored)]
+    maps = [(bounds[i], bounds[i + 1]) for i in range(1, len(bounds) - 1)]
+    data = {"sessions": [*own, *maps], "missed": list(found.missed)}
+    return [Section("Where", text, views=[View("where", data)])]
+
+
+def _sessions(explored: Explored) -> list[tuple[int, int]]:
+    """Ranges of the run's keyframes of one session each."""
+    starts = [
+        at
+        for at, keyframe in enumerate(explored.own)
+        if at == 0 or keyframe.session_id != explored.own[at - 1].session_id
+    ]
+    return list(zip(starts, [*starts[1:], len(explored.own)], strict=True))
+
+
+def _when(found: _Found) -> Section:
+    explored, judged = found.explored, found.judged
+    own = explored.own
+    best: npt.NDArray[np.float64] = np.full(len(own), np.nan)
+    if own:
+        table = _table(found)
+        possible = np.where(admissible(own, judged.config), table, np.nan)
+        has = np.isfinite(possible).any(axis=1)
+        best[has] = np.nanmax(possible[has], axis=1)
+    begin = own[0].stamp_ns if own else 0
+    text = (
+        "Above, the similarity of each keyframe to the most similar older one, with the closures as dots; then how "
+        "sure each compared pair became, on a scale of nines, with the probability that is asked for; then the time "
+        "from "
+        + (
+            "an image's arrival in the subscriber's process to the arrival of the node's answer there."
+            if judged.run.mode == "live"
+            else "image to answer, reading and decoding the recording not counted."
+        )
+    )
+    queries = judged.run.queries
+    data = {
+        "own": len(own),
+        "best": [round(float(value), 4) for value in best],
+        "latency_t": [round((query.stamp_ns - begin) / 1e9, 3) for query in queries],
+        "latency": [round(query.latency_ms, 2) for query in queries],
+        "visits": [visit.queries for visit in found.visits],
+        "missed": list(found.missed),
+        "rate": judged.config.max_false_positive_rate,
+    }
+    return Section("When", text, views=[View("when", data)])
+
+
+def _table(found: _Found) -> npt.NDArray[np.float32]:
+    """Cosines of the run's keyframes in order of time, float32 (N, N)."""
+    order = [keyframe.id for keyframe in found.explored.own]
+    descriptors = found.judged.live.descriptors(order)
+    return np.asarray(descriptors @ descriptors.T, dtype=np.float32)
+
+
+def _visits(found: _Found) -> list[Section]:
+    explored = found.explored
+    if not found.visits:
+        return []
+    rows = []
+    for number, visit in enumerate(found.visits, 1):
+        members = [explored.pairs[member] for member in visit.members]
+        map_index = explored.spots[members[0].keyframe].map_index
+        where = "" if map_index == 0 else f" of {_name_of_map(found.judged.maps[map_index - 1].path)}"
+        now = _span(explored, *visit.queries)
+        then = _span(explored, *visit.keyframes)
+        probabilities = [pair.probability for pair in members if pair.probability is not None]
+        inliers = np.median([pair.inliers for pair in members])
+        text = f"{len(members)} keyframes with closures, {inliers:.0f} features agree"
+        text += " (median)" if len(members) > 1 else ""
+        if probabilities:
+            text += f"; least probability {min(probabilities):.4f}"
+        if visit.backwards and len(members) > 2:
+            text += "; passed in the other order"
+        rows.append(
+            {
+                "title": f"{number}. {now} shows what was seen at {then}{where}",
+                "text": text,
+                "pairs": _evenly(visit.members, MOST_OF_A_VISIT),
+            }
+        )
+    text = "Stretches of the run that show a place seen before: above as it was then, below as it is now."
+    return [Section("Places seen again", text, views=[View("visits", {"visits": rows})], short="Places")]
+
+
+def _alike(found: _Found) -> list[Section]:
+    explored, judged = found.explored, found.judged
+    if not explored.own:
+        return []
+    table = _table(found)
+    range_ = shades(table, admissible(explored.own, judged.config))
+    tables = [_matrix("this run", table, range_, 0)]
+    bounds = [*explored.first_of_map, len(explored.spots)]
+    for index, place_map in enumerate(judged.maps, 1):
+        ids = [keyframe_id for _, keyframe_id in explored.keyframes[bounds[index] : bounds[index + 1]]]
+        if ids:
+            own = judged.live.descriptors([keyframe.id for keyframe in explored.own])
+            cosines = np.asarray(own @ place_map.descriptors(ids).T, dtype=np.float32)
+            tables.append(_matrix(_name_of_map(place_map.path), cosines, range_, bounds[index]))
+    data = {"tables": tables, "truth": _truth(found), "low": range_.low, "high": range_.high}
+    text = (
+        "Each cell is the similarity of two keyframes. A revisit is a bright line beside the "
+        "diagonal: along it where the way is taken again, across it where it is taken the other way. A bright line "
+        "without closures is worth a look."
+    )
+    return [Section("What looks like what", text, views=[View("matrix", data)], short="Similarity")]
+
+
+def _matrix(name: str, table: npt.NDArray[np.float32], range_: Shades, first: int) -> dict[str, Any]:
+    rows, columns = table.shape
+    return {"name": name, "rows": rows, "columns": columns, "first": first, "tiles": tiles(table, range_)}
+
+
+def _truth(found: _Found) -> list[tuple[int, int, int]]:
+    """Runs of cells of one place: row, first column, behind the last."""
+    path, result, own = found.judged.path, found.result, found.explored.own
+    if path is None or result is None or len(own) > MOST_OF_THE_TRUTH:
+        return []
+    column = [path.index_of(keyframe.stamp_ns) for keyframe in own]
+    at = np.array([-1 if c is None else c for c in column])
+    same = (same_view(path, path, result.rule) & earlier_visit(path, result.rule))[np.ix_(at, at)]
+    same &= (at >= 0)[:, None] & (at >= 0)[None]
+    runs = []
+    for row, cells in enumerate(same):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], cells.astype(np.int8), [0]])))
+        runs += [(row, int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
+    return runs
+
+
+def _pairs(found: _Found) -> list[Section]:
+    if not found.explored.pairs:
+        return []
+    text = "All that was compared. A click on a head sorts; a click on a row shows the two pictures and what matches."
+    return [Section("All pairs", text, views=[View("pairs")])]
+
+
+def _how_sure(found: _Found) -> list[Section]:
+    result = found.result
+    if result is None or result.curve is None:
+        return []
+    curve = result.curve
+    curves: list[dict[str, Any]] = [
+        {
+            "name": "descriptor alone, any threshold",
+            "x": _thinned(curve.recall),
+            "y": _thinned(curve.precision),
+        }
+    ]
+    if math.isfinite(result.precision) and math.isfinite(result.recall):
+        name = f"closures: precision {result.precision:.3f}, recall {result.recall:.3f}"
+        curves.append({"name": name, "x": [result.recall], "y": [result.precision], "only_marks": True})
+    text = (
+        "The curve is that of the descriptor alone: the best match of every keyframe, accepted above a falling "
+        "threshold. The dot is what the whole chain accepted, after evidence, geometry and agreement."
+    )
+    data = {
+        "label": "Precision against recall",
+        "curves": curves,
+        "x": "recall",
+        "y": "precision",
+        "x_range": [-0.02, 1.02],
+        "y_range": [-0.02, 1.05],
+        "file": "precision_recall",
+    }
+    return [Section("How sure", text, views=[View("curves", data)])]
+
+
+def _all_numbers(numbers: Mapping[str, Any]) -> Section:
+    rows = [("number", "value")]
+    for key, value in numbers.items():
+        rows.append((key.replace("_", " "), _plain(value) or "none"))
+    return Section(
+        "All numbers", "Also in numbers.json; every image's answer is in queries.jsonl.", rows, short="Numbers"
+    )
+
+
+def _plain(value: Any) -> str:
+    """A value of the numbers for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{str(key).replace('_', ' ')} {_plain(entry) or 'none'}" for key, entry in value.items())
+    return "; ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+
+
+def _shown(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _span(explored: Explored, first: int, last: int) -> str:
+    begin, end = (_clock(explored.spots[at].seconds) for at in (first, last))
+    return begin if begin == end else f"{begin} to {end}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:04.1f}" if minutes else f"{seconds:.1f} s"
+
+
+def _name_of_map(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+def _evenly(values: Sequence[int], most: int) -> list[int]:
+    """At most so many of them, evenly chosen."""
+    if len(values) <= most:
+        return list(values)
+    return [values[i] for i in np.linspace(0, len(values) - 1, most).round().astype(int)]
+
+
+def _thinned(values: npt.NDArray[np.float64], most: int = 600) -> list[float]:
+    return [round(float(values[i]), 4) for i in _evenly(range(len(values)), most)]
