@@ -31,7 +31,9 @@ Examples:
 
 - `a2gc export runs/town/last.ckpt --out town.onnx --precision fp16 --licence Apache-2.0`
 
-- `a2gc export a2gc-dinov2-vitb14 --weights paper.ckpt --layout a2gc --out paper.onnx`
+- `a2gc export dinov2_12288.pth --out boq.onnx` (a file as a method's authors published it)
+
+- `a2gc export a2gc-dinov2-vitb14 --weights paper.ckpt --out paper.onnx` (the same, into a model that is named)
 
 - `a2gc export vlad-dinov2-vitb14 --fit photographs/ --out site.onnx` (a head from images of your site, no training)
 """
@@ -43,14 +45,22 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    model: str = typer.Argument(..., help="A registered model, or a checkpoint written by `a2gc train`."),
+    model: str = typer.Argument(
+        ..., help="A registered model, or a checkpoint: of `a2gc train`, or as a method's authors published it."
+    ),
     out: Path = typer.Option(..., "--out", "-o", help="The ONNX file to write."),
     size: str | None = typer.Option(
         None, help="Input size in pixels: 322, or 240x320 for height x width. The model's own by default."
     ),
     weights: Path | None = typer.Option(None, help="Weights of a registered model, instead of its published ones."),
-    layout: str = typer.Option("own", help="Who wrote --weights: own, lightning, salad, a2gc or megaloc."),
-    untrained: bool = typer.Option(False, "--untrained", help="Keep random weights, to measure speed only."),
+    layout: str | None = typer.Option(
+        None, help="Who wrote --weights: own, salad, a2gc, megaloc, boq, ... By default found from the names in it."
+    ),
+    untrained: bool = typer.Option(
+        False,
+        "--untrained",
+        help="Keep random weights, or with a backbone's --weights a random head, to measure speed only.",
+    ),
     fit: Path | None = typer.Option(
         None,
         help="Folder of some hundred unlabelled images to set a VLAD head from, over the backbone's published weights.",
@@ -187,33 +197,31 @@ def _vlad_models() -> list[str]:
 
 
 def _build(
-    model: str, size: tuple[int, int] | None, weights: Path | None, layout: str, untrained: bool
+    model: str, size: tuple[int, int] | None, weights: Path | None, layout: str | None, untrained: bool
 ) -> tuple[PlaceModel, str]:
     """The network with its weights, and their licence."""
-    from dataclasses import replace
-
-    from a2gc_ros.extract.pytorch.backend import licence_of
-    from a2gc_ros.models import PlaceModel, build, checkpoints, named
+    from a2gc_ros.extract.choose import CHECKPOINTS
+    from a2gc_ros.models import build, checkpoints, named
+    from a2gc_ros.models.layouts import LAYOUTS
+    from a2gc_ros.models.released import licence_of, read_model
 
     path = Path(model).expanduser()
-    if path.suffix in (".ckpt", ".safetensors"):
+    if path.suffix in CHECKPOINTS:
         if weights is not None or untrained:
             raise ConfigError(f"{model} has its own weights; leave --weights and --untrained out.")
-        restored = checkpoints.restore(path)
-        if size is None:
-            return restored, licence_of(path)
-        resized = PlaceModel(
-            restored.architecture,
-            replace(restored.preprocessing, height=size[0], width=size[1]),
-            name=restored.name,
-        )
-        resized.load_state_dict(restored.state_dict())
-        return resized, licence_of(path)
+        return read_model(path, image_size=size)
     entry = named(model)
     if weights is None:
         return build(model, image_size=size, pretrained=not untrained), entry.licence
-    if untrained:
-        raise ConfigError("--untrained and --weights exclude each other; give one of them.")
     network = build(model, image_size=size)
-    checkpoints.load(network, weights, layout)
-    return network, licence_of(weights)
+    report = checkpoints.load(network, weights, layout)
+    whole = LAYOUTS[report.layout].part == "model"
+    if whole and untrained:
+        raise ConfigError(f"--untrained: {weights} holds the whole model; leave one of --weights and --untrained out.")
+    if not whole and not untrained:
+        raise ConfigError(
+            f"{weights} holds {LAYOUTS[report.layout].title}, and the aggregator of {model} would stay random: give "
+            "weights of the whole model, set a VLAD head from images with --fit, train one, or say --untrained to "
+            "measure speed only."
+        )
+    return network, licence_of(weights, report.layout)

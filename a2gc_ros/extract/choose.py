@@ -27,8 +27,8 @@ from a2gc_ros.extract.spec import ModelSpec
 
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8", "int8-bf16"]
 
-# Written by a training; only torch reads them.
-CHECKPOINTS = (".safetensors", ".ckpt")
+# Written by trainings, here and elsewhere; only torch reads them.
+CHECKPOINTS = (".safetensors", ".ckpt", ".pth", ".pt", ".torch")
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,8 @@ def open_extractor(
 
     Args:
         model: An ONNX file made by ``a2gc export``, or the name of a model that comes with the package; with torch
-            also a checkpoint of a training, or the name of a registered model with published weights.
+            also a checkpoint, of a training here or as a method's authors published it, or the name of a registered
+            model with published weights.
         backend: Runtime; ``auto`` takes the fastest that is installed and runs here.
         precision: What to compute in. ``auto`` is float32, or int8 where the file is quantised: descriptors are then
             the same on every machine and backend, so maps can be shared. ``bf16`` is faster where the CPU has it,

@@ -29,6 +29,8 @@ class A2GC(ClusterTransport):
     Args:
         geometry: Add λ S^g to the scores, where S^g_{ji} = <W_g xy_i + b_g, c_j> depends on the grid alone.
         asymmetric: Use the averaging sweeps of A²GC; otherwise SALAD's Sinkhorn sweeps.
+        scale: λ where it is fixed, as the public code fixes it at 0.15; None learns it from there, as the paper's
+            formula does. A fixed one is not among the weights.
         **heads: The arguments of `ClusterTransport`.
 
     With neither this computes what `Salad` computes.
@@ -46,6 +48,7 @@ class A2GC(ClusterTransport):
         dropout: float = 0.3,
         geometry: bool = True,
         asymmetric: bool = True,
+        scale: float | None = None,
     ) -> None:
         super().__init__(
             in_channels=in_channels,
@@ -57,11 +60,12 @@ class A2GC(ClusterTransport):
             dropout=dropout,
         )
         self.geometry = geometry
+        self.geo_scale: Tensor | float
         self.asymmetric = asymmetric
         if geometry:
             self.geo_proj = nn.Linear(2, GEOMETRY_DIM)
             self.cluster_geo = nn.Parameter(GEOMETRY_SPREAD * torch.randn(clusters, GEOMETRY_DIM))
-            self.geo_scale = nn.Parameter(torch.tensor(GEOMETRY_SCALE))
+            self.geo_scale = nn.Parameter(torch.tensor(GEOMETRY_SCALE)) if scale is None else scale
         self._coordinates: dict[tuple[int, int, torch.device], Tensor] = {}
         self.register_buffer("_baked", None, persistent=False)
         self._baked: Tensor | None

@@ -36,6 +36,9 @@ class Aggregator(nn.Module, ABC):
             mask: Boolean (B, H, W), true where a patch counts; every patch does if not given.
         """
 
+    def check_grid(self, rows: int, columns: int) -> None:
+        """Raises ModelError where feature maps of this size do not fit; most aggregators take any."""
+
     def bake(self, rows: int, columns: int) -> None:
         """Precomputes whatever depends on the grid alone; most aggregators have nothing of the kind."""
 

@@ -11,19 +11,24 @@ from a2gc_ros.errors import ModelError
 from a2gc_ros.models.a2gc import A2GC, ASYOT
 from a2gc_ros.models.aggregator import Aggregator
 from a2gc_ros.models.backbone import Backbone
+from a2gc_ros.models.boq import BoQ
+from a2gc_ros.models.cosplace import CosPlace
 from a2gc_ros.models.dinov2 import DinoV2
 from a2gc_ros.models.efficientnet_lite import EfficientNetLite
 from a2gc_ros.models.gem import GeM
+from a2gc_ros.models.mixvpr import MixVPR
 from a2gc_ros.models.mobilenetv2 import MobileNetV2
 from a2gc_ros.models.netvlad import NetVLAD
 from a2gc_ros.models.projected import Projected
 from a2gc_ros.models.resnet import ResNet
 from a2gc_ros.models.salad import Salad
+from a2gc_ros.models.vgg import Vgg16
 from a2gc_ros.models.vlad import VLAD
 
 BACKBONES: dict[str, type[Backbone]] = {
     "dinov2": DinoV2,
     "resnet": ResNet,
+    "vgg16": Vgg16,
     "mobilenetv2": MobileNetV2,
     "efficientnet_lite": EfficientNetLite,
 }
@@ -35,6 +40,9 @@ AGGREGATORS: dict[str, type[Aggregator]] = {
     "GeM": GeM,
     "NetVLAD": NetVLAD,
     "VLAD": VLAD,
+    "BoQ": BoQ,
+    "MixVPR": MixVPR,
+    "CosPlace": CosPlace,
 }
 
 _CHANNELS = {"in_channels", "token_channels"}

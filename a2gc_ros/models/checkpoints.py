@@ -20,12 +20,21 @@ from torch import Tensor, nn
 from a2gc_ros.errors import CheckpointError, ConfigError, ModelError
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.architecture import Architecture
-from a2gc_ros.models.layouts import LAYOUTS, detect_layout
+from a2gc_ros.models.layouts import LAYOUTS, Layout, detect_layout
 from a2gc_ros.models.place_model import PlaceModel
 
 FORMAT = "a2gc_ros/1"
 METADATA_KEY = "a2gc_ros"
 """Entry of a Lightning checkpoint that holds `metadata` of the model."""
+
+UNSPECIFIED = "unspecified"
+"""The licence of a file that states none."""
+
+STATES = ("state_dict", "model_state_dict")
+"""Entries under which trainings keep weights, beside the state of an optimiser and the like."""
+
+WRAPPERS = ("module.", "model.", "_orig_mod.")
+"""What DataParallel and DDP, Lightning, and torch.compile put before every name."""
 
 GEOMETRY = ("aggregator.geo_proj.weight", "aggregator.geo_proj.bias", "aggregator.cluster_geo", "aggregator.geo_scale")
 """What A²GC has and SALAD has not."""
@@ -33,17 +42,21 @@ GEOMETRY = ("aggregator.geo_proj.weight", "aggregator.geo_proj.bias", "aggregato
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What loading did, by the names of the model, and for `unused` by those of the file.
+    """What loading did, by the names of the model.
 
     Attributes:
+        layout: Key of `LAYOUTS`, how the file was read.
         loaded: Tensors that came from the file.
         fresh: Tensors the file was allowed to lack, and which stayed as they were.
+        fixed: Tensors that the publisher's files do not hold and its code gives a fixed value, which they now have.
         unused: Tensors of the file for parts that this model was built without.
     """
 
+    layout: str
     loaded: tuple[str, ...]
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
+    fixed: tuple[str, ...]
 
 
 def load(model: PlaceModel, path: Path, layout: str | None = None, *, may_lack: Sequence[str] = ()) -> LoadReport:
@@ -59,20 +72,48 @@ def load(model: PlaceModel, path: Path, layout: str | None = None, *, may_lack: 
         CheckpointError: The file is unreadable, or a tensor is missing, surplus or misshapen; the message lists them,
             and the model is left as it was.
     """
-    found = read_tensors(path)
-    layout = layout or detect_layout(found, source=str(path))
+    return load_tensors(model, read_tensors(path), layout, may_lack=may_lack, source=str(path))
+
+
+def load_tensors(
+    model: PlaceModel,
+    found: Mapping[str, Tensor],
+    layout: str | None = None,
+    *,
+    may_lack: Sequence[str] = (),
+    source: str,
+) -> LoadReport:
+    """`load` for what was read from a file already; `source` names the file in messages."""
+    layout = layout or detect_layout(found, source=source)
     if layout not in LAYOUTS:
-        raise CheckpointError(f"There is no checkpoint layout {layout!r}; choose one of {', '.join(LAYOUTS)}.")
+        raise CheckpointError(f"There is no checkpoint layout {layout!r}; choose one of {', '.join(sorted(LAYOUTS))}.")
     rules = LAYOUTS[layout]
     module = model.backbone if rules.part == "backbone" else model
-    tensors = {rules.renamed(name): tensor for name, tensor in found.items()}
+    tensors = in_our_words(found, rules)
+    expected = module.state_dict()
+    fixed = {
+        name: torch.full_like(expected[name], value)
+        for name, value in rules.fixed.items()
+        if name in expected and name not in tensors
+    }
     return _load_strictly(
         module,
         tensors,
-        source=f"{path} (read as {rules.title})",
+        layout,
+        source=f"{source} (read as {rules.title})",
         may_lack=(*rules.may_lack, *may_lack),
         unused=rules.unused,
+        fixed=fixed,
     )
+
+
+def in_our_words(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+    """A publisher's tensors by our names and in our shapes."""
+    ours = {layout.renamed(name): tensor for name, tensor in tensors.items()}
+    for name in layout.pointwise:
+        if name in ours and ours[name].dim() == 4 and ours[name].shape[2:] == (1, 1):
+            ours[name] = ours[name].flatten(1)
+    return ours
 
 
 def warm_start(model: PlaceModel, path: Path) -> LoadReport:
@@ -111,9 +152,8 @@ def restore(path: Path) -> PlaceModel:
     Raises:
         CheckpointError: The file is damaged, of another kind, or does not fit what it says of itself.
     """
-    own = _is_safetensors(path)
-    description = read_metadata(path) if own else _read_torch(path).get(METADATA_KEY)
-    if not isinstance(description, Mapping) or description.get("format") != FORMAT:
+    description = _description(path)
+    if description is None:
         raise CheckpointError(
             f"{path} does not say which model it holds, so it was not written by this project: build the model by name "
             "and load the file in its publisher's layout."
@@ -126,8 +166,25 @@ def restore(path: Path) -> PlaceModel:
         )
     except (KeyError, TypeError, ValueError, ModelError, ConfigError) as error:
         raise CheckpointError(f"{path} describes no model that can be built ({error}): it is damaged.") from error
-    load(model, path, "own" if own else "lightning")
+    load(model, path, "own" if _is_safetensors(path) else "lightning")
     return model.eval()
+
+
+def describes_itself(path: Path) -> bool:
+    """Whether a file says which model it holds, so that `restore` can rebuild it; CheckpointError if unreadable."""
+    return _description(path) is not None
+
+
+def stated_licence(path: Path) -> str:
+    """The licence a file states, or `UNSPECIFIED`."""
+    stated = read_metadata(path).get("licence") if _is_safetensors(path) else None
+    return stated or UNSPECIFIED
+
+
+def _description(path: Path) -> Mapping[str, Any] | None:
+    """What a file of this project says of its model; None for files of others."""
+    said = read_metadata(path) if _is_safetensors(path) else _read_torch(path).get(METADATA_KEY)
+    return said if isinstance(said, Mapping) and said.get("format") == FORMAT else None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -140,7 +197,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file by name; of a training checkpoint, those of its `state_dict`.
+    """All tensors of a file by name; of a training checkpoint, those of its model, without what wraps every name.
 
     Raises:
         CheckpointError: The file cannot be read without running code from it, or holds no tensors by name.
@@ -148,14 +205,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if _is_safetensors(path):
         try:
             with safe_open(path, "pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return _unwrapped({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise _unreadable(path, error) from error
     content = _read_torch(path)
-    state = content.get("state_dict", content)
+    state = next((content[name] for name in STATES if name in content), content)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path} holds something other than tensors by name: it is not a file of weights.")
-    return dict(state)
+    return _unwrapped(state)
+
+
+def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    names = dict(tensors)
+    while names and (wrapper := next((w for w in WRAPPERS if all(name.startswith(w) for name in names)), None)):
+        names = {name.removeprefix(wrapper): tensor for name, tensor in names.items()}
+    return names
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -184,10 +248,17 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
 
 
 def _load_strictly(
-    module: nn.Module, tensors: Mapping[str, Tensor], *, source: str, may_lack: Sequence[str], unused: Sequence[str]
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    layout: str,
+    *,
+    source: str,
+    may_lack: Sequence[str],
+    unused: Sequence[str],
+    fixed: Mapping[str, Tensor],
 ) -> LoadReport:
     expected = module.state_dict()
-    missing = [name for name in expected if name not in tensors]
+    missing = [name for name in expected if name not in tensors and name not in fixed]
     surplus = [name for name in tensors if name not in expected]
     fresh = [name for name in missing if _matches(name, may_lack)]
     cut_off = [pattern for pattern in unused if not any(fnmatchcase(name, pattern) for name in expected)]
@@ -212,8 +283,8 @@ def _load_strictly(
             "or build the model with the options the file was made with."
         )
     loaded = tuple(name for name in expected if name in tensors)
-    module.load_state_dict({**module.state_dict(), **{name: tensors[name] for name in loaded}})
-    return LoadReport(loaded, tuple(fresh), tuple(needless))
+    module.load_state_dict({**module.state_dict(), **fixed, **{name: tensors[name] for name in loaded}})
+    return LoadReport(layout, loaded, tuple(fresh), tuple(needless), tuple(fixed))
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -26,12 +26,13 @@ MLP_RATIO = 4
 
 @dataclass(frozen=True)
 class DinoV2Size:
-    """Width, depth and feed-forward kind of one published size."""
+    """Width, depth and feed-forward kind of one published size, and the grid its position embedding belongs to."""
 
     dim: int
     depth: int
     heads: int
     swiglu: bool = False
+    trained_grid: int = TRAINED_GRID
 
 
 SIZES = {
@@ -131,16 +132,19 @@ class Block(nn.Module):
 
 
 class DinoV2(Backbone):
-    """A DINOv2 model as a backbone: patch tokens as the map, class token as the token, both after the final norm.
+    """A DINOv2 model as a backbone: patch tokens as the map, class token as the token.
 
     Args:
         variant: One of `SIZES`.
         registers: Whether this is the variant with four register tokens. The hub models of that variant also
             interpolate the position embedding differently: antialiased, to an exact size.
         depth: Number of blocks; the published depth if not given.
+        final_norm: Whether map and token pass the final norm, as in most methods; BoQ takes them before it.
     """
 
-    def __init__(self, *, variant: str = "vitb14", registers: bool = False, depth: int | None = None) -> None:
+    def __init__(
+        self, *, variant: str = "vitb14", registers: bool = False, depth: int | None = None, final_norm: bool = True
+    ) -> None:
         super().__init__()
         if variant not in SIZES:
             raise ModelError(f"DINOv2 has no size {variant!r}; choose one of {', '.join(SIZES)}.")
@@ -148,15 +152,16 @@ class DinoV2(Backbone):
         self.out_channels = self.token_channels = size.dim
         self.stride = PATCH
         self.registers = REGISTERS if registers else 0
+        self.trained_grid = size.trained_grid
         self.patch_embed = PatchEmbed(size.dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, size.dim))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + TRAINED_GRID**2, size.dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + size.trained_grid**2, size.dim))
         if registers:
             self.register_tokens = nn.Parameter(torch.zeros(1, REGISTERS, size.dim))
         # Only DINOv2's own pre-training uses it; it is here because the published weights hold it.
         self.mask_token = nn.Parameter(torch.zeros(1, size.dim), requires_grad=False)
         self.blocks = nn.ModuleList([Block(size) for _ in range(size.depth if depth is None else depth)])
-        self.norm = nn.LayerNorm(size.dim, eps=1e-6)
+        self.norm = nn.LayerNorm(size.dim, eps=1e-6) if final_norm else nn.Identity()
         self.register_buffer("_baked", None, persistent=False)
         self._baked: Tensor | None
         self._baked_grid: tuple[int, int] | None = None
@@ -197,14 +202,15 @@ class DinoV2(Backbone):
         Without registers the bicubic scale is (side + 0.1) / 37, a historical guard against rounding which the
         weights were evaluated with; with registers the target size is given and antialiasing is on.
         """
-        if rows == columns == TRAINED_GRID:
+        trained = self.trained_grid
+        if rows == columns == trained:
             return self.pos_embed
         patches = self.pos_embed[:, 1:].float()
-        patches = patches.reshape(1, TRAINED_GRID, TRAINED_GRID, -1).permute(0, 3, 1, 2)
+        patches = patches.reshape(1, trained, trained, -1).permute(0, 3, 1, 2)
         if self.registers:
             patches = functional.interpolate(patches, size=(rows, columns), mode="bicubic", antialias=True)
         else:
-            scale = ((rows + 0.1) / TRAINED_GRID, (columns + 0.1) / TRAINED_GRID)
+            scale = ((rows + 0.1) / trained, (columns + 0.1) / trained)
             patches = functional.interpolate(patches, scale_factor=scale, mode="bicubic")
         patches = patches.flatten(2).transpose(1, 2).to(self.pos_embed.dtype)
         return torch.cat((self.pos_embed[:, :1], patches), dim=1)

@@ -123,9 +123,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _download(weights: Weights, path: Path) -> None:
     if weights.url is None:
+        source = f"by a program; get it from {weights.page}," if weights.page else "from anywhere:"
         raise DownloadError(
-            f"{weights.file} cannot be downloaded from anywhere: put it into a folder and name that folder in "
-            f"{LOCAL_FOLDER}."
+            f"{weights.file} cannot be downloaded {source} put it into a folder and name that folder in {LOCAL_FOLDER}."
         )
     partial = path.with_name(path.name + ".part")
     _transfer(weights.url, partial, weights.file)

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from a2gc_ros.errors import CheckpointError
+from a2gc_ros.models.a2gc import GEOMETRY_SCALE
 
 CONVOLUTIONS = 53
 """Of the whole MobileNetV2 with its classifier; EfficientNet-Lite0 has 50."""
 
 UNUSED_CONVOLUTIONS = tuple(f"convs.{index}.*" for index in range(CONVOLUTIONS))
+
+COUNTERS = "*.num_batches_tracked"
+"""Of batch norms: older files lack them and evaluation does not read them."""
+
+Renames = tuple[tuple[str, str], ...]
+
+
+def _numbered_resnet(prefix: str) -> Renames:
+    """A ResNet in an `nn.Sequential` without its classifier: the stem, then a number for each stage."""
+    stem = ((f"{prefix}0.", "backbone.conv1."), (f"{prefix}1.", "backbone.bn1."))
+    return (*stem, *((f"{prefix}{3 + stage}.", f"backbone.layer{stage}.") for stage in range(1, 5)))
+
+
+_CHUNKED = re.compile(r"\bblocks\.\d+\.(?=\d+\.)")
+"""Blocks that DINOv2's own training keeps in chunks; a block's number within its chunk is its number in the model."""
+
+_COSPLACE_HEAD = (("aggregation.1.", "aggregator."), ("aggregation.3.", "aggregator.linear."))
+
+_WRAPPED_BACKBONE = (("backbone.model.", "backbone."),)
 
 
 @dataclass(frozen=True)
@@ -21,20 +42,27 @@ class Layout:
     Attributes:
         title: For messages.
         part: Whether the file holds a whole model or a backbone.
+        telltales: Beginnings of names that only files of this layout have; none where a file does not tell.
         prefixes: (theirs, ours) for the beginnings of names; the first that fits is replaced.
         may_lack: Patterns of our names the file need not hold.
-        unused: Patterns of the file's names, each for one part a model may be built without. Only where the model
+        unused: Patterns of our names, each for one part a model may be built without. Only where the model
             has no tensor of such a pattern do the file's stay unused.
+        fixed: Our names to the value that the publisher's code gives to what its files do not hold.
+        pointwise: Our names of linear layers whose weights the publisher keeps as convolutions of 1x1.
     """
 
     title: str
     part: Literal["model", "backbone"]
-    prefixes: tuple[tuple[str, str], ...] = ()
+    telltales: tuple[str, ...] = ()
+    prefixes: Renames = ()
     may_lack: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    pointwise: tuple[str, ...] = ()
 
     def renamed(self, name: str) -> str:
         """Our name of a tensor that the file names `name`."""
+        name = _CHUNKED.sub("blocks.", name)
         for theirs, ours in self.prefixes:
             if name.startswith(theirs):
                 return ours + name[len(theirs) :]
@@ -42,58 +70,113 @@ class Layout:
 
 
 LAYOUTS = {
-    "dinov2": Layout("DINOv2's own weights", "backbone"),
-    "torchvision": Layout(
-        "torchvision's ResNet weights",
-        "backbone",
-        # A counter that older files lack and evaluation does not read.
-        may_lack=("*.num_batches_tracked",),
-        unused=("layer2.*", "layer3.*", "layer4.*", "fc.*"),
+    "lightning": Layout(
+        "a Lightning checkpoint of this project",
+        "model",
+        telltales=("model.backbone.", "model.aggregator."),
+        prefixes=(("model.", ""),),
+        unused=("loss.*",),
     ),
-    "mobilenetv2": Layout("folded MobileNetV2 weights", "backbone", unused=UNUSED_CONVOLUTIONS),
-    "efficientnet_lite": Layout("folded EfficientNet-Lite0 weights", "backbone", unused=UNUSED_CONVOLUTIONS),
-    "salad": Layout("SALAD's checkpoint", "model", prefixes=(("backbone.model.", "backbone."),)),
     "a2gc": Layout(
         "a checkpoint of A2GC's public code",
         "model",
-        prefixes=(("backbone.model.", "backbone."),),
-        may_lack=("aggregator.geo_scale",),
+        telltales=("backbone.model.", "aggregator.geo_proj."),
+        prefixes=_WRAPPED_BACKBONE,
+        fixed={"aggregator.geo_scale": GEOMETRY_SCALE},
+        pointwise=("aggregator.geo_proj.weight",),
     ),
-    "megaloc": Layout("MegaLoc's weights", "model", prefixes=(("backbone.model.", "backbone."),)),
-    "own": Layout("a model file of this project", "model"),
-    "lightning": Layout(
-        "a Lightning checkpoint of this project", "model", prefixes=(("model.", ""),), unused=("loss.*",)
+    "megaloc": Layout(
+        "MegaLoc's weights",
+        "model",
+        # Our own models with a projection have these names, and are read alike.
+        telltales=("backbone.", "aggregator.agg.", "aggregator.linear."),
+        prefixes=_WRAPPED_BACKBONE,
+        may_lack=("backbone.mask_token",),
     ),
+    "boq": Layout(
+        "BoQ's weights",
+        "model",
+        telltales=("backbone.", "aggregator.boqs."),
+        prefixes=(("backbone.dino.", "backbone."), *_numbered_resnet("backbone.net.")),
+        may_lack=(COUNTERS, "backbone.mask_token"),
+        unused=("backbone.norm.*",),
+    ),
+    "mixvpr": Layout(
+        "MixVPR's weights",
+        "model",
+        telltales=("backbone.", "aggregator.mix."),
+        prefixes=_WRAPPED_BACKBONE,
+        may_lack=(COUNTERS,),
+    ),
+    "cosplace": Layout(
+        "CosPlace's or EigenPlaces' weights over a ResNet",
+        "model",
+        telltales=("backbone.4.0.", "aggregation.1.p", "aggregation.3."),
+        prefixes=(*_numbered_resnet("backbone."), *_COSPLACE_HEAD),
+        may_lack=(COUNTERS,),
+    ),
+    "cosplace_vgg16": Layout(
+        "CosPlace's or EigenPlaces' weights over VGG-16",
+        "model",
+        telltales=("backbone.28.", "aggregation.1.p", "aggregation.3."),
+        prefixes=(("backbone.", "backbone.features."), *_COSPLACE_HEAD),
+    ),
+    "netvlad": Layout(
+        "weights of NetVLAD in PyTorch over VGG-16",
+        "model",
+        telltales=("encoder.28.", "pool.conv.", "pool.centroids"),
+        prefixes=(("encoder.", "backbone.features."), ("pool.", "aggregator.")),
+        fixed={"aggregator.conv.bias": 0.0},
+    ),
+    "salad": Layout(
+        "SALAD's or CliqueMining's checkpoint",
+        "model",
+        telltales=("backbone.model.", "aggregator.score."),
+        prefixes=_WRAPPED_BACKBONE,
+    ),
+    "own": Layout("a model file of this project", "model", telltales=("backbone.", "aggregator.")),
+    "dinov2": Layout("DINOv2's own weights", "backbone", telltales=("cls_token", "blocks.0."), unused=("norm.*",)),
+    "torchvision": Layout(
+        "torchvision's ResNet weights",
+        "backbone",
+        telltales=("conv1.weight", "layer1.0."),
+        may_lack=(COUNTERS,),
+        unused=("layer2.*", "layer3.*", "layer4.*", "fc.*"),
+    ),
+    "torchvision_vgg16": Layout(
+        "torchvision's VGG-16 weights", "backbone", telltales=("features.28.",), unused=("classifier.*",)
+    ),
+    "mobilenetv2": Layout(
+        "folded MobileNetV2 weights", "backbone", telltales=("convs.0.",), unused=UNUSED_CONVOLUTIONS
+    ),
+    "efficientnet_lite": Layout("folded EfficientNet-Lite0 weights", "backbone", unused=UNUSED_CONVOLUTIONS),
 }
+"""By name, the more particular telltales first."""
 
-
-TELLTALES: dict[str, tuple[str, ...]] = {
-    "lightning": ("model.backbone.", "model.aggregator."),
-    "a2gc": ("backbone.model.", "aggregator.geo_proj."),
-    "megaloc": ("backbone.", "aggregator.agg.", "aggregator.linear."),
-    "salad": ("backbone.model.", "aggregator."),
-    "own": ("backbone.", "aggregator."),
-    "dinov2": ("cls_token", "blocks.0."),
-    "torchvision": ("conv1.weight", "layer1.0."),
-    "mobilenetv2": ("convs.0.",),
-}
-"""Beginnings of names that only files of a layout have, the more particular layouts first.
-
-Our own models with a projection have MegaLoc's names, and are read alike.
-"""
+CRICAVPR = ("backbone.", "aggregation.1.p", "encoder.layers.")
+"""Telltales of a model that is not built here."""
 
 
 def detect_layout(names: Collection[str], *, source: str) -> str:
-    """The layout whose tell-tale names a file has; the first in the order of `TELLTALES`.
+    """The first of `LAYOUTS` whose telltales a file's names have.
 
     Raises:
         CheckpointError: It has none; the message shows some of the names it has.
     """
-    for layout, telltales in TELLTALES.items():
-        if all(any(name.startswith(telltale) for name in names) for telltale in telltales):
-            return layout
+
+    def tell(telltales: Collection[str]) -> bool:
+        return bool(telltales) and all(any(name.startswith(telltale) for name in names) for telltale in telltales)
+
+    if tell(CRICAVPR):
+        raise CheckpointError(
+            f"{source} is a checkpoint of CricaVPR, whose descriptor of an image depends on the other images of its "
+            "batch: a robot that describes one image at a time cannot have it, so it is not built here."
+        )
+    for name, layout in LAYOUTS.items():
+        if tell(layout.telltales):
+            return name
     some = ", ".join(sorted(names)[:5])
     raise CheckpointError(
         f"{source} is in no known layout (its first names are {some or 'missing'}): "
-        f"the layouts are {', '.join(LAYOUTS)}."
+        f"the layouts are {', '.join(sorted(LAYOUTS))}."
     )

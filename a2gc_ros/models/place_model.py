@@ -31,8 +31,9 @@ class PlaceModel(nn.Module):
         self.architecture = architecture
         self.preprocessing = preprocessing
         self.backbone = architecture.make_backbone()
-        self.backbone.grid(preprocessing.height, preprocessing.width)
+        grid = self.backbone.grid(preprocessing.height, preprocessing.width)
         self.aggregator = architecture.make_aggregator(self.backbone)
+        self.aggregator.check_grid(*grid)
         self.descriptor_dim = self.aggregator.descriptor_dim
         self.register_buffer("_mean", torch.tensor(preprocessing.mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(preprocessing.std).reshape(3, 1, 1), persistent=False)

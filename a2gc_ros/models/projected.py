@@ -31,6 +31,10 @@ class Projected(Aggregator):
         with full_precision(projected):
             return functional.normalize(at_least_float32(projected), dim=1)
 
+    def check_grid(self, rows: int, columns: int) -> None:
+        """What the aggregator inside takes."""
+        self.agg.check_grid(rows, columns)
+
     def bake(self, rows: int, columns: int) -> None:
         """Bakes the aggregator inside."""
         self.agg.bake(rows, columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from a2gc_ros.models import checkpoints, download, efficientnet_lite
 from a2gc_ros.models.architecture import AGGREGATORS, BACKBONES, Architecture, options_of
 from a2gc_ros.models.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
 from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.models.released import METHODS
 from a2gc_ros.models.weights import Weights
 
 APACHE = "Apache-2.0"
@@ -38,7 +39,7 @@ class NamedModel:
     backbone_weights: Weights | None = None
 
 
-def _dinov2_weights(variant: str, registers: bool) -> Weights:
+def _dinov2_weights(variant: str, registers: bool = False) -> Weights:
     folder = f"dinov2_{variant}"
     file = f"{folder}{'_reg4' if registers else ''}_pretrain.pth"
     return Weights(
@@ -46,17 +47,33 @@ def _dinov2_weights(variant: str, registers: bool) -> Weights:
     )
 
 
-RESNET_DIGITS = {"resnet18": "f37072fd", "resnet50": "0676ba61", "resnet101": "63fe2227"}
+TORCHVISION_DIGITS = {
+    "resnet18": "f37072fd",
+    "resnet50": "0676ba61",
+    "resnet101": "63fe2227",
+    "resnet152": "394f9c45",
+    "vgg16": "397923af",
+}
 
 
-def _resnet_weights(variant: str) -> Weights:
-    file = f"{variant}-{RESNET_DIGITS[variant]}.pth"
+def _torchvision_weights(variant: str) -> Weights:
+    file = f"{variant}-{TORCHVISION_DIGITS[variant]}.pth"
     return Weights(
         file=file,
-        layout="torchvision",
+        layout="torchvision_vgg16" if variant == "vgg16" else "torchvision",
         licence="BSD-3-Clause",
         url=f"https://download.pytorch.org/models/{file}",
-        sha256=RESNET_DIGITS[variant],
+        sha256=TORCHVISION_DIGITS[variant],
+    )
+
+
+def _released(method: str, repository: str, release: str, file: str, layout: str = "") -> Weights:
+    """Weights in a release of their authors' repository."""
+    return Weights(
+        file=file,
+        layout=layout or method,
+        licence=METHODS[method].licence,
+        url=f"https://github.com/{repository}/releases/download/{release}/{file}",
     )
 
 
@@ -75,21 +92,16 @@ EFFICIENTNET_LITE_WEIGHTS = Weights(
     shipped="a2gc-efficientnet-lite0",
 )
 
-SALAD_WEIGHTS = Weights(
-    file="dino_salad.ckpt",
+SALAD_WEIGHTS = _released("salad", "serizba/salad", "v1.0.0", "dino_salad.ckpt")
+
+CLIQUEMINING_WEIGHTS = Weights(
+    file="cliquemining.ckpt",
     layout="salad",
-    licence="GPL-3.0",
-    url="https://github.com/serizba/salad/releases/download/v1.0.0/dino_salad.ckpt",
+    licence=METHODS["salad"].licence,
+    page="https://github.com/serizba/cliquemining",
 )
 
-MEGALOC_WEIGHTS = Weights(
-    file="megaloc.torch",
-    layout="megaloc",
-    licence="as its publisher states: https://github.com/gmberton/MegaLoc",
-    url="https://github.com/gmberton/MegaLoc/releases/download/v1.0/megaloc.torch",
-)
-
-DINOV2_INPUT = Preprocessing(height=322, width=322)
+DINOV2_INPUT = METHODS["salad"].preprocessing
 RESNET_INPUT = Preprocessing(height=320, width=320)
 MOBILENETV2_INPUT = Preprocessing(height=240, width=320, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 EFFICIENTNET_LITE_INPUT = Preprocessing(height=240, width=320, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
@@ -104,29 +116,33 @@ SITE_HEAD = {"clusters": 32, "assignment": "softmax"}
 """VLAD fitted to a site's own images: over DINOv2 what is called AnyLoc (arXiv 2308.00688; 32 clusters too)."""
 
 
-def _dinov2_models() -> list[NamedModel]:
-    models = []
+def _model(
+    name: str,
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    backbone_weights: Weights,
+    weights: Weights | None = None,
+) -> NamedModel:
+    licence = (weights or backbone_weights).licence
+    return NamedModel(name, architecture, preprocessing, licence, weights, backbone_weights)
+
+
+def _dinov2_models() -> Iterator[NamedModel]:
     for variant in ("vits14", "vitb14", "vitl14", "vitg14"):
         for registers in (False, True):
             for aggregator in ("A2GC", "SALAD", "VLAD"):
-                suffix = "-reg" if registers else ""
-                published = SALAD_WEIGHTS if (aggregator, variant, registers) == ("SALAD", "vitb14", False) else None
-                models.append(
-                    NamedModel(
-                        name=f"{aggregator.lower()}-dinov2-{variant}{suffix}",
-                        architecture=Architecture(
-                            backbone="dinov2",
-                            backbone_options={"variant": variant, "registers": registers},
-                            aggregator=aggregator,
-                            aggregator_options=_dinov2_head(aggregator, variant),
-                        ),
-                        preprocessing=DINOV2_INPUT,
-                        licence=published.licence if published else APACHE,
-                        weights=published,
-                        backbone_weights=_dinov2_weights(variant, registers),
-                    )
+                yield _model(
+                    f"{aggregator.lower()}-dinov2-{variant}{'-reg' if registers else ''}",
+                    Architecture(
+                        "dinov2",
+                        aggregator,
+                        {"variant": variant, "registers": registers},
+                        _dinov2_head(aggregator, variant),
+                    ),
+                    DINOV2_INPUT,
+                    _dinov2_weights(variant, registers),
+                    SALAD_WEIGHTS if (aggregator, variant, registers) == ("SALAD", "vitb14", False) else None,
                 )
-    return models
 
 
 def _dinov2_head(aggregator: str, variant: str) -> Mapping[str, Any]:
@@ -135,43 +151,110 @@ def _dinov2_head(aggregator: str, variant: str) -> Mapping[str, Any]:
     return GIANT_HEAD if variant == "vitg14" else {}
 
 
-def _megaloc() -> NamedModel:
-    return NamedModel(
-        name="megaloc-dinov2-vitb14",
-        architecture=Architecture(
-            backbone="dinov2",
-            backbone_options={"variant": "vitb14"},
-            aggregator="SALAD",
-            aggregator_options={"cluster_dim": 256},
-            projection=8448,
-        ),
-        preprocessing=DINOV2_INPUT,
-        licence=MEGALOC_WEIGHTS.licence,
-        weights=MEGALOC_WEIGHTS,
-        backbone_weights=_dinov2_weights("vitb14", registers=False),
+def _methods_over_dinov2() -> Iterator[NamedModel]:
+    """What others than SALAD's authors published over ViT-B."""
+    plain = {"variant": "vitb14"}
+    backbone = _dinov2_weights("vitb14")
+    yield _model(
+        "megaloc-dinov2-vitb14",
+        Architecture("dinov2", "SALAD", plain, {"cluster_dim": 256}, 8448),
+        METHODS["megaloc"].preprocessing,
+        backbone,
+        _released("megaloc", "gmberton/MegaLoc", "v1.0", "megaloc.torch"),
+    )
+    yield _model(
+        "cliquemining-dinov2-vitb14",
+        Architecture("dinov2", "SALAD", plain),
+        DINOV2_INPUT,
+        backbone,
+        CLIQUEMINING_WEIGHTS,
+    )
+    yield _model(
+        "boq-dinov2-vitb14",
+        Architecture("dinov2", "BoQ", {**plain, "final_norm": False}),
+        METHODS["boq"].preprocessing,
+        backbone,
+        _released("boq", "amaralibey/Bag-of-Queries", "v1.0", "dinov2_12288.pth"),
     )
 
 
-def _resnet_models() -> list[NamedModel]:
-    return [
-        NamedModel(
-            name=f"{aggregator.lower()}-{variant}",
-            architecture=Architecture(
-                backbone="resnet",
-                backbone_options={"variant": variant},
-                aggregator=aggregator,
-                aggregator_options=SITE_HEAD if aggregator == "VLAD" else {},
+def _resnet_models() -> Iterator[NamedModel]:
+    for variant in ("resnet18", "resnet50", "resnet101"):
+        for aggregator in ("A2GC", "SALAD", "GeM", "NetVLAD", "VLAD"):
+            yield _model(
+                f"{aggregator.lower()}-{variant}",
+                Architecture("resnet", aggregator, {"variant": variant}, SITE_HEAD if aggregator == "VLAD" else {}),
+                RESNET_INPUT,
+                _torchvision_weights(variant),
+            )
+
+
+MIXVPR_HEADS = {4096: (1024, 4), 512: (256, 2), 128: (64, 2)}
+"""Dimensions of the published descriptors, and the channels and rows that they consist of."""
+
+COSPLACE_RELEASES = {
+    "CosPlace": {
+        "resnet18": (512,),
+        "resnet50": (2048, 512, 128),
+        "resnet101": (2048, 512),
+        "resnet152": (2048, 512),
+        "vgg16": (512,),
+    },
+    "EigenPlaces": {"resnet18": (512, 256), "resnet50": (2048, 512, 128), "resnet101": (2048, 512), "vgg16": (512,)},
+}
+"""Dimensions of descriptors; others that are published open as files."""
+
+TITLES = {
+    "resnet18": "ResNet18",
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "resnet152": "ResNet152",
+    "vgg16": "VGG16",
+}
+
+
+def _methods_over_convolutions() -> Iterator[NamedModel]:
+    yield _model(
+        "boq-resnet50",
+        Architecture("resnet", "BoQ", {"variant": "resnet50"}, {"channels": 512}),
+        METHODS["boq_resnet"].preprocessing,
+        _torchvision_weights("resnet50"),
+        _released("boq_resnet", "amaralibey/Bag-of-Queries", "v1.0", "resnet50_16384.pth", "boq"),
+    )
+    for dim, (channels, rows) in MIXVPR_HEADS.items():
+        yield _model(
+            f"mixvpr-resnet50-{dim}",
+            Architecture("resnet", "MixVPR", {"variant": "resnet50"}, {"channels": channels, "rows": rows}),
+            METHODS["mixvpr"].preprocessing,
+            _torchvision_weights("resnet50"),
+            Weights(
+                file=f"resnet50_MixVPR_{dim}_channels({channels})_rows({rows}).ckpt",
+                layout="mixvpr",
+                licence=METHODS["mixvpr"].licence,
+                page="https://github.com/amaralibey/MixVPR",
             ),
-            preprocessing=RESNET_INPUT,
-            licence="BSD-3-Clause",
-            backbone_weights=_resnet_weights(variant),
         )
-        for variant in RESNET_DIGITS
-        for aggregator in ("A2GC", "SALAD", "GeM", "NetVLAD", "VLAD")
-    ]
+    for method, releases in COSPLACE_RELEASES.items():
+        for variant, dims in releases.items():
+            layout = "cosplace_vgg16" if variant == "vgg16" else "cosplace"
+            backbone = ("vgg16", {}) if variant == "vgg16" else ("resnet", {"variant": variant, "last_stage": 4})
+            for dim in dims:
+                yield _model(
+                    f"{method.lower()}-{variant}-{dim}",
+                    Architecture(backbone[0], "CosPlace", backbone[1], {"descriptor_dim": dim}),
+                    METHODS[layout].preprocessing,
+                    _torchvision_weights(variant),
+                    _released(layout, f"gmberton/{method}", "v1.0", f"{TITLES[variant]}_{dim}_{method.lower()}.pth"),
+                )
+    yield _model(
+        "netvlad-vgg16",
+        Architecture("vgg16", "NetVLAD"),
+        METHODS["netvlad"].preprocessing,
+        _torchvision_weights("vgg16"),
+    )
 
 
-def _mobilenetv2_models() -> list[NamedModel]:
+def _mobilenetv2_models() -> Iterator[NamedModel]:
     # GeM and NetVLAD use no token, so the backbone ends with their map.
     parts: dict[str, tuple[dict[str, int], Mapping[str, Any]]] = {
         "A2GC": ({"tap": STRIDE_16, "token_tap": STRIDE_32_EXPANDED}, ROBOT_HEAD),
@@ -180,53 +263,38 @@ def _mobilenetv2_models() -> list[NamedModel]:
         "NetVLAD": ({"tap": STRIDE_16}, {"clusters": 16}),
         "VLAD": ({"tap": STRIDE_16}, SITE_HEAD),
     }
-    return [
-        NamedModel(
-            name=f"{aggregator.lower()}-mobilenetv2",
-            architecture=Architecture(
-                backbone="mobilenetv2",
-                backbone_options=taps,
-                aggregator=aggregator,
-                aggregator_options=options,
-            ),
-            preprocessing=MOBILENETV2_INPUT,
-            licence=APACHE,
-            backbone_weights=MOBILENETV2_WEIGHTS,
+    for aggregator, (taps, options) in parts.items():
+        yield _model(
+            f"{aggregator.lower()}-mobilenetv2",
+            Architecture("mobilenetv2", aggregator, taps, options),
+            MOBILENETV2_INPUT,
+            MOBILENETV2_WEIGHTS,
         )
-        for aggregator, (taps, options) in parts.items()
-    ]
 
 
-def _efficientnet_lite_models() -> list[NamedModel]:
+def _efficientnet_lite_models() -> Iterator[NamedModel]:
     parts: dict[str, tuple[str, int, Mapping[str, Any]]] = {
         # A²GC's transport without its dustbin, which only training could teach.
         "a2gc": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "transport"}),
         "vlad": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "softmax"}),
         "gem": ("GeM", efficientnet_lite.STRIDE_32_EXPANDED, {}),
     }
-    return [
-        NamedModel(
-            name=f"{prefix}-efficientnet-lite0",
-            architecture=Architecture(
-                backbone="efficientnet_lite",
-                backbone_options={"tap": tap},
-                aggregator=aggregator,
-                aggregator_options=options,
-            ),
-            preprocessing=EFFICIENTNET_LITE_INPUT,
-            licence=APACHE,
-            backbone_weights=EFFICIENTNET_LITE_WEIGHTS,
+    for prefix, (aggregator, tap, options) in parts.items():
+        yield _model(
+            f"{prefix}-efficientnet-lite0",
+            Architecture("efficientnet_lite", aggregator, {"tap": tap}, options),
+            EFFICIENTNET_LITE_INPUT,
+            EFFICIENTNET_LITE_WEIGHTS,
         )
-        for prefix, (aggregator, tap, options) in parts.items()
-    ]
 
 
 MODELS: dict[str, NamedModel] = {
     model.name: model
     for model in [
         *_dinov2_models(),
-        _megaloc(),
+        *_methods_over_dinov2(),
         *_resnet_models(),
+        *_methods_over_convolutions(),
         *_mobilenetv2_models(),
         *_efficientnet_lite_models(),
     ]

@@ -1,4 +1,4 @@
-"""ResNet-18, -50 and -101 (He et al., arXiv 1512.03385), cut after a chosen stage.
+"""ResNet-18, -50, -101 and -152 (He et al., arXiv 1512.03385), cut after a chosen stage.
 
 Parameter names are torchvision's. Bottlenecks stride in their 3x3 convolution, as torchvision's do.
 """
@@ -63,6 +63,7 @@ VARIANTS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, i
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
     "resnet101": (Bottleneck, (3, 4, 23, 3)),
+    "resnet152": (Bottleneck, (3, 8, 36, 3)),
 }
 
 

@@ -18,6 +18,7 @@ class Weights:
             none, in which case the hash of the first download is recorded and held to from then on.
         shipped: Name of the model that comes with the package and has them as its backbone, in half precision; used
             where the file is not at hand and cannot be downloaded.
+        page: Where a person finds the file, if a program cannot download it.
     """
 
     file: str
@@ -26,3 +27,4 @@ class Weights:
     url: str | None = None
     sha256: str | None = None
     shipped: str | None = None
+    page: str | None = None

@@ -89,7 +89,8 @@ def test_layout_loads_whole(layout: str, suffix: str, told: bool, tmp_path: Path
     report = checkpoints.load(model, write(tensors, tmp_path / f"w{suffix}"), layout if told else None)
     assert torch.equal(model(images()), source(images()))
     assert len(report.loaded) == len(tensors)
-    assert report.fresh == (("aggregator.geo_scale",) if layout == "a2gc" else ())
+    assert report.fixed == (("aggregator.geo_scale",) if layout == "a2gc" else ())
+    assert report.fresh == ()
     assert report.unused == ()
 
 
@@ -396,5 +397,5 @@ class TestUnreadable:
         write({"encoder.weight": torch.zeros(1)}, tmp_path / "w.pth")
         with pytest.raises(CheckpointError, match=r"in no known layout \(its first names are encoder.weight\)"):
             checkpoints.load(dino("GeM"), tmp_path / "w.pth")
-        with pytest.raises(CheckpointError, match="no checkpoint layout 'timm'; choose one of dinov2"):
+        with pytest.raises(CheckpointError, match="no checkpoint layout 'timm'; choose one of a2gc, boq"):
             checkpoints.load(dino("GeM"), tmp_path / "w.pth", "timm")

@@ -30,7 +30,7 @@ class ModelSection:
             (downloaded when they are not cached); false loads none.
         trainable_blocks: How many of the backbone's last blocks train; None trains all of it.
         weights: A checkpoint file to start from.
-        layout: Its layout, a key of ``a2gc_ros.models.checkpoints.LAYOUTS``.
+        layout: Its layout, a key of ``a2gc_ros.models.layouts.LAYOUTS``; None finds it from the names in the file.
         may_lack: Patterns of weights that the file need not hold (for SALAD's file: ``aggregator.geo*`` and
             ``aggregator.cluster_geo``).
         options: Further arguments of ``a2gc_ros.models.build``.
@@ -41,7 +41,7 @@ class ModelSection:
     pretrained: bool | Literal["backbone"] = False
     trainable_blocks: int | None = None
     weights: str | None = None
-    layout: str = "own"
+    layout: str | None = None
     may_lack: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -202,7 +202,7 @@ class DistillationSection:
             ``original`` images may also be an ONNX file of ``a2gc export`` or a model file of a training.
         teacher_weights: The teacher's checkpoint file; None loads its published weights.
         teacher_options: Further arguments of ``a2gc_ros.models.build`` for the teacher.
-        teacher_layout: The layout of that file, a key of ``a2gc_ros.models.checkpoints.LAYOUTS``.
+        teacher_layout: The layout of that file, a key of ``a2gc_ros.models.layouts.LAYOUTS``; None finds it.
         compare: ``features`` (cosine of each local feature; the maps must have the same shape), ``similarities``
             (mean square difference of the batch's cosine matrices; any two models) or ``descriptors`` (cosine of each
             descriptor with the teacher's, projected on as many principal directions as the student has dimensions).
@@ -214,7 +214,7 @@ class DistillationSection:
     weight: float = 0.0
     teacher: str | None = None
     teacher_weights: str | None = None
-    teacher_layout: str = "own"
+    teacher_layout: str | None = None
     teacher_options: dict[str, Any] = field(default_factory=dict)
     compare: Literal["features", "similarities", "descriptors"] = "features"
     teacher_sees: Literal["augmented", "viewpoint", "original"] = "augmented"

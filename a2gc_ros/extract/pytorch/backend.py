@@ -15,10 +15,10 @@ from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.gpu import OUT_OF_MEMORY, memory_mb
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.models import checkpoints
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.models.registry import build, named
+from a2gc_ros.models.released import read_model
 
 _AUTOCAST: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -104,17 +104,11 @@ def open_named(
 def open_checkpoint(
     path: Path, precision: Precision, threads: int, *, compiled: bool = False
 ) -> tuple[ModelSpec, TorchRuntime]:
-    """A model that a training of this project wrote.
+    """A model that a training of this project wrote, or that a method's authors published.
 
     Raises:
-        CheckpointError: The file is damaged or foreign.
+        CheckpointError: The file is damaged or in no known layout.
         BackendError: The device does not compute in this precision.
     """
-    model = checkpoints.restore(path)
-    return spec_of(model, licence_of(path)), TorchRuntime(model, precision, threads, compiled=compiled)
-
-
-def licence_of(path: Path) -> str:
-    """The licence a checkpoint states, or ``unspecified``."""
-    stated = checkpoints.read_metadata(path).get("licence") if path.suffix == ".safetensors" else None
-    return stated or "unspecified"
+    model, licence = read_model(path)
+    return spec_of(model, licence), TorchRuntime(model, precision, threads, compiled=compiled)

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from a2gc_ros.extract.pytorch.backend import licence_of, spec_of
+from a2gc_ros.extract.pytorch.backend import spec_of
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.models import build, checkpoints, named
+from a2gc_ros.models import build, named
 from a2gc_ros.models.inside import look_inside
+from a2gc_ros.models.released import read_model
 
 
 def open_in_torch(
@@ -29,7 +30,7 @@ def open_in_torch(
         CheckpointError: The file is damaged or foreign.
     """
     if isinstance(model, Path):
-        network, licence = checkpoints.restore(model), licence_of(model)
+        network, licence = read_model(model)
     else:
         network, licence = build(model, pretrained=True), named(model).licence
     network.bake()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 
 import numpy as np
@@ -20,7 +21,8 @@ from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
 from a2gc_ros.extract.pytorch import export
 from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
-from a2gc_ros.models import build, checkpoints
+from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_ros.models import Architecture, PlaceModel, build, checkpoints, dinov2
 
 TINY = {"depth": 1, "clusters": 4, "cluster_dim": 8, "token_dim": 16}
 
@@ -222,7 +224,7 @@ def test_the_command_exports_a_checkpoint_at_another_size(tmp_path):
         (["a2gc-dinov2-vits14", "--untrained", "--size", "320"], "308 or 322"),
         (["a2gc-dinov2-vits14", "--untrained", "--size", "big"], "--size"),
         (["a2gc-dinov2-vits14", "--untrained", "--precision", "int4"], "fp32 or fp16"),
-        (["a2gc-dinov2-vits14", "--untrained", "--weights", "w.safetensors"], "exclude each other"),
+        (["a2gc-dinov2-vits14", "--untrained", "--weights", "w.safetensors"], "no weights file w.safetensors"),
         (["a2gc-dinov2-vits14", "--weights", "absent.safetensors"], "absent.safetensors"),
         (["absent.safetensors"], "absent.safetensors"),
         (["absent.safetensors", "--untrained"], "its own weights"),
@@ -235,6 +237,42 @@ def test_the_command_refuses_with_a_sentence(tmp_path, monkeypatch, arguments, w
     assert isinstance(done.exception, A2gcError)
     assert words in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_random_head_needs_a_word_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setitem(dinov2.SIZES, "vits14", dataclasses.replace(dinov2.SIZES["vits14"], depth=1))
+    backbone, whole = tmp_path / "dinov2.pth", tmp_path / "whole.safetensors"
+    model = build("salad-dinov2-vits14")
+    torch.save(model.backbone.state_dict(), backbone)
+    checkpoints.save(model, whole)
+
+    def error_of(*arguments):
+        done = CliRunner().invoke(app, ["export", "salad-dinov2-vits14", "-o", str(tmp_path / "m.onnx"), *arguments])
+        return str(done.exception)
+
+    assert "the aggregator of salad-dinov2-vits14 would stay random" in error_of("--weights", str(backbone))
+    assert "holds the whole model" in error_of("--weights", str(whole), "--untrained")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dinov2.pth", "whole.safetensors"]
+
+
+OTHERS = {
+    "BoQ": {"channels": 16, "queries": 4, "rows": 3, "heads": 2},
+    "MixVPR": {"grid_rows": 8, "grid_columns": 10, "channels": 8, "rows": 2, "depth": 1},
+    "CosPlace": {"descriptor_dim": 12},
+}
+
+
+@pytest.mark.parametrize("aggregator", OTHERS)
+def test_other_methods_are_exported_like_ours(aggregator, tmp_path):
+    architecture = Architecture("resnet", aggregator, {"variant": "resnet18", "last_stage": 1}, OTHERS[aggregator])
+    torch.manual_seed(2)
+    model = PlaceModel(architecture, Preprocessing(height=32, width=40))
+    done = export_onnx(model, tmp_path / "m.onnx", licence="MIT")
+    assert min(done.cosines.values()) >= 0.9999
+    batch = np.random.default_rng(0).integers(0, 256, (3, 32, 40, 3), np.uint8)
+    with torch.inference_mode():
+        expected = model(model.normalise(torch.from_numpy(batch))).numpy()
+    np.testing.assert_allclose(open_extractor(tmp_path / "m.onnx").run(batch), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
