@@ -68,35 +68,62 @@ class KeyframeColumns:
 
     def append(self, rows: Sequence[ColumnRow]) -> None:
         """Adds keyframes."""
-        needed = self._size + len(rows)
-        if needed > len(self._ids):
-            grown = max(needed, 2 * len(self._ids))
-            # A copy, so that views handed out before keep their memory.
-            self._ids = _enlarged(self._ids, grown)
-            self._sessions = _enlarged(self._sessions, grown)
-            self._stamps = _enlarged(self._stamps, grown)
-            self._travelled = _enlarged(self._travelled, grown)
-            self._ordinals = _enlarged(self._ordinals, grown)
-            self._positions = _enlarged(self._positions, grown)
         if not rows:
             return
         ids, sessions, stamps, travelled, poses = zip(*rows, strict=True)
-        new = slice(self._size, needed)
-        self._ids[new], self._sessions[new], self._stamps[new] = ids, sessions, stamps
-        self._travelled[new] = np.array(travelled, dtype=np.float64)
-        self._positions[new] = _positions(poses)
+        self.extend(
+            np.array(ids, dtype=np.int64),
+            np.array(sessions, dtype=np.int64),
+            np.array(stamps, dtype=np.int64),
+            np.array(travelled, dtype=np.float64),
+            _positions(poses),
+        )
+
+    def first(self, count: int) -> KeyframeColumns:
+        """Returns the columns of the first so many keyframes."""
+        some = KeyframeColumns()
+        ids, sessions, stamps = (column[:count] for column in (self.ids, self.sessions, self.stamps_ns))
+        some.extend(ids, sessions, stamps, self.travelled[:count], self.positions[:count])
+        return some
+
+    def extend(
+        self,
+        ids: npt.NDArray[np.int64],
+        sessions: npt.NDArray[np.int64],
+        stamps_ns: npt.NDArray[np.int64],
+        travelled: npt.NDArray[np.float64],
+        positions: npt.NDArray[np.float64],
+    ) -> None:
+        """Adds keyframes whose columns are known, shapes (N,) and (N, 3)."""
+        self._make_room(len(ids))
+        new = slice(self._size, self._size + len(ids))
+        self._ids[new], self._sessions[new], self._stamps[new] = ids, sessions, stamps_ns
+        self._travelled[new], self._positions[new] = travelled, positions
         self._ordinals[new] = self._numbered(self._sessions[new])
-        self._size = needed
+        self._size += len(ids)
+
+    def _make_room(self, count: int) -> None:
+        needed = self._size + count
+        if needed <= len(self._ids):
+            return
+        grown = max(needed, 2 * len(self._ids))
+        # A copy, so that views handed out before keep their memory.
+        self._ids = _enlarged(self._ids, grown)
+        self._sessions = _enlarged(self._sessions, grown)
+        self._stamps = _enlarged(self._stamps, grown)
+        self._travelled = _enlarged(self._travelled, grown)
+        self._ordinals = _enlarged(self._ordinals, grown)
+        self._positions = _enlarged(self._positions, grown)
 
     def _numbered(self, sessions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Returns each keyframe's number within its session, and counts it."""
         ordinals = np.empty(len(sessions), dtype=np.int64)
-        for session in np.unique(sessions):
-            of_session = sessions == session
-            count = int(of_session.sum())
-            begin = self._counts.get(int(session), 0)
-            ordinals[of_session] = np.arange(begin, begin + count)
-            self._counts[int(session)] = begin + count
+        order = np.argsort(sessions, kind="stable")
+        numbers, begins = np.unique(sessions[order], return_index=True)
+        for session, of_session in zip(numbers.tolist(), np.split(order, begins[1:]), strict=True):
+            begin = self._counts.get(session, 0)
+            ordinals[of_session] = np.arange(begin, begin + len(of_session))
+            self._counts[session] = begin + len(of_session)
         return ordinals
 
     def rows_of(self, ids: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import zlib
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +13,9 @@ import numpy.typing as npt
 from a2gc_ros.errors import MapError
 
 Half: TypeAlias = npt.NDArray[np.float16]
+
+Fetch: TypeAlias = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
+"""Gives rows by their numbers as float32 (N, D)."""
 
 BLOCK_ROWS = 1024
 UNIT_TOLERANCE = 0.01
@@ -56,6 +61,34 @@ def decode(data: bytes, crc32: int, dim: int, keyframe_id: int) -> Half:
             f"the descriptor of keyframe {keyframe_id} is damaged: restore the map from a copy, or build it again"
         )
     return np.frombuffer(data, dtype="<f2").astype(np.float16, copy=False)
+
+
+class StoredDescriptors:
+    """Descriptors where the map keeps them.
+
+    Not thread-safe; the map's lock guards it.
+
+    Args:
+        connection: The map.
+        dim: Length of a descriptor.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, dim: int) -> None:
+        self._connection = connection
+        self._dim = dim
+
+    def take(self, ids: npt.NDArray[np.int64]) -> Half:
+        """Returns the descriptors of keyframes, (N, D).
+
+        Raises:
+            MapError: If one is missing or damaged.
+        """
+        query = "SELECT data, crc32 FROM descriptors WHERE keyframe_id = ?"
+        out = np.empty((len(ids), self._dim), dtype=np.float16)
+        for at, keyframe_id in enumerate(ids.tolist()):
+            data, crc32 = self._connection.execute(query, (keyframe_id,)).fetchone() or (b"", 0)
+            out[at] = decode(data, crc32, self._dim, keyframe_id)
+        return out
 
 
 class DescriptorStore:

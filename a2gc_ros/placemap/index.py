@@ -1,7 +1,8 @@
 """Nearest keyframes by cosine: exact for small maps, compressed with refinement for large ones.
 
-An exact scan is bound by memory bandwidth. Above ten thousand keyframes the descriptors are projected to 512
-dimensions and quantised to about one bit each; the best of those are compared again in full dimension.
+An exact scan is bound by memory bandwidth. Above ten thousand keyframes the descriptors are projected and quantised to
+about one bit for each dimension; the best of those are compared again as the map stores them. Above a hundred thousand
+they lie in lists, of which the nearest eighth is looked at. `benchmarks/scale.py` measures what that finds.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import BackendError, ConfigError
-from a2gc_ros.placemap.descriptors import DescriptorStore, Half
-from a2gc_ros.placemap.projection import Projection
+from a2gc_ros.placemap.descriptors import DescriptorStore, Fetch, Half
+from a2gc_ros.placemap.projection import SAMPLE_ROWS, Projection
 
 if not hasattr(faiss, "IndexRaBitQFastScan"):
     raise BackendError(
@@ -30,8 +31,18 @@ Rows = npt.NDArray[np.int64]
 GPU_MOST = 2048
 """How many rows faiss sorts on a GPU."""
 
-REFINE = 128
+REFINE = 64
 """How many of the quantised index's best are compared in full dimension, beside those that are excluded."""
+
+LISTS_FROM = 100_000
+ROWS_A_LIST = 1000
+MOST_LISTS = 1024
+LOOKED_AT = 8
+LEAST_LOOKED_AT = 16
+"""From so many rows on they lie in lists of about so many; one list of so many is looked at, and so many at least."""
+
+LEARNT_A_LIST = 40
+"""Rows from which the centre of each list is learnt, as faiss asks for."""
 
 # faiss's type stubs describe the C++ constructors, not those that its Python module puts in their place.
 _search_parameters: Any = faiss.SearchParameters
@@ -113,45 +124,73 @@ class ExactIndex:
 
 
 class CompressedIndex:
-    """Projection to few dimensions, RaBitQ fast-scan over them, and refinement in full dimension.
+    """Projection, one bit for each dimension (RaBitQ), and refinement by what the map stores.
 
     Args:
         projection: Fitted to descriptors of this map.
+        coarse: An index of faiss over projected rows, as :func:`coarse_index` makes it, trained.
+        fetch: Gives rows as the map stores them.
     """
 
     kind = "compressed"
 
-    def __init__(self, projection: Projection) -> None:
+    def __init__(self, projection: Projection, coarse: Any, fetch: Fetch) -> None:
         self.projection = projection
-        self._store = DescriptorStore(projection.dim)
-        self._faiss: Any = faiss.IndexRaBitQFastScan(projection.reduced_dim, faiss.METRIC_INNER_PRODUCT)
+        self.coarse = coarse
+        self._fetch = fetch
+        if hasattr(coarse, "nprobe"):
+            coarse.nprobe = max(LEAST_LOOKED_AT, coarse.nlist // LOOKED_AT)
 
     def __len__(self) -> int:
-        return len(self._store)
+        return int(self.coarse.ntotal)
 
     def add(self, descriptors: Half) -> None:
         """Adds rows of shape (N, D)."""
-        self.add_projected(descriptors, self.projection.apply_half(descriptors))
-
-    def add_projected(self, descriptors: Half, projected: Half) -> None:
-        """Adds rows whose projection, shape (N, reduced), is known already."""
-        coarse = np.ascontiguousarray(projected, dtype=np.float32)
-        if not self._faiss.is_trained:
-            self._faiss.train(coarse)
-        self._faiss.add(coarse)
-        self._store.append(descriptors)
+        self.coarse.add(self.projection.apply(descriptors.astype(np.float32)))
 
     def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
         """Finds the k nearest rows of each query; see :class:`Index`."""
         # Fast-scan takes no selector: ask for as many more as may have to be thrown away.
-        wanted = min(len(self), max(REFINE, 2 * k) + len(excluded))
+        most = max(REFINE, 2 * k)
+        wanted = min(len(self), most + len(excluded))
         with _threads_for(queries):
-            _, coarse = self._faiss.search(self.projection.apply(queries), wanted)
-        return _refined(self._store, queries, coarse, k, excluded, max(REFINE, 2 * k))
+            _, coarse = self.coarse.search(self.projection.directions(queries), wanted)
+        return _refined(self._fetch, queries, coarse, k, excluded, most)
 
     def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
         """Returns the cosine of a query with each of some rows; see :class:`Index`."""
-        return np.asarray(self._store.take(rows) @ query, dtype=np.float32)
+        return np.asarray(self._fetch(rows) @ query, dtype=np.float32)
+
+
+def coarse_index(projected: npt.NDArray[np.float32], rows: int, lists_from: int) -> Any:
+    """Returns a trained, empty index of faiss for projected rows.
+
+    Args:
+        projected: Some of the rows, float32 (N, reduced).
+        rows: How many there will be about.
+        lists_from: From how many on they lie in lists.
+    """
+    library: Any = faiss
+    reduced = projected.shape[1]
+    if rows < lists_from:
+        coarse = library.IndexRaBitQFastScan(reduced, faiss.METRIC_INNER_PRODUCT)
+    else:
+        quantizer = library.IndexFlatIP(reduced)
+        lists = int(np.clip(rows // ROWS_A_LIST, 1, min(MOST_LISTS, len(projected))))
+        coarse = library.IndexIVFRaBitQFastScan(quantizer, reduced, lists, faiss.METRIC_INNER_PRODUCT)
+        # Centroids of unit length, so that no list draws in what resembles nothing.
+        coarse.cp.spherical = True
+        coarse.cp.min_points_per_centroid = 1
+    coarse.train(projected)
+    return coarse
+
+
+def sample_size(rows: int, lists_from: int) -> int:
+    """Returns how many rows an index is fitted to."""
+    return min(
+        rows,
+        SAMPLE_ROWS if rows < lists_from else max(SAMPLE_ROWS, LEARNT_A_LIST * min(MOST_LISTS, rows // ROWS_A_LIST)),
+    )
 
 
 class GpuIndex:
@@ -191,9 +230,9 @@ class GpuIndex:
         if wanted > GPU_MOST:
             # More than a GPU sorts: every row is compared here.
             coarse = np.broadcast_to(np.arange(len(self)), (len(queries), len(self)))
-            return _refined(self._store, queries, coarse, k, excluded, len(self))
+            return _refined(self._store.take, queries, coarse, k, excluded, len(self))
         _, coarse = self._faiss.search(np.ascontiguousarray(queries, dtype=np.float32), wanted)
-        return _refined(self._store, queries, coarse, k, excluded, max(REFINE, 2 * k))
+        return _refined(self._store.take, queries, coarse, k, excluded, max(REFINE, 2 * k))
 
     def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
         """Returns the cosine of a query with each of some rows; see :class:`Index`."""
@@ -214,12 +253,12 @@ def gpu_problem() -> str | None:
 
 
 def _refined(
-    store: DescriptorStore, queries: npt.NDArray[np.float32], coarse: Rows, k: int, excluded: Rows, most: int
+    fetch: Fetch, queries: npt.NDArray[np.float32], coarse: Rows, k: int, excluded: Rows, most: int
 ) -> tuple[Similarities, Rows]:
     """Compares the best rows of a coarse search again in full dimension.
 
     Args:
-        store: All rows.
+        fetch: Gives rows as the map stores them.
         queries: float32, shape (N, D).
         coarse: Shape (N, M), the best first; -1 for none.
         k: How many are wanted of each query.
@@ -231,7 +270,7 @@ def _refined(
     for at, query in enumerate(queries):
         found = coarse[at][coarse[at] >= 0]
         found = found[~np.isin(found, excluded)][:most]
-        exact = store.take(found) @ query
+        exact = fetch(found) @ query
         # Ties go to the older keyframe, so that the order never depends on the quantiser.
         order = np.lexsort((found, -exact))[:k]
         similarities[at, : len(order)] = exact[order]

@@ -1,112 +1,158 @@
-"""What of the compressed index is slow to derive, kept in a file beside the map.
+"""What of a large map's index is slow to derive, kept in the user's cache folder.
 
-The file is never trusted: it is a plain header and plain arrays (no serialised index that a library would walk), and
-it is used only when its checksum holds and it belongs to this very map. An exact index needs no cache: it is read from
-the map as fast.
+A file is used only when its checksum holds and it belongs to the rows of this very map. It lies in the user's own
+folder, as compiled engines do, so that a map brings none along, and maps that cannot be written have one, too.
 
-Layout, little-endian: 8 bytes magic, 36 bytes map uuid, int64 rows, int64 dim, int64 reduced dim, int64 id of the last
-keyframe, 32 bytes SHA-256 of all that follows and of the fields before it, then float32 mean (dim), float32 matrix
-(reduced, dim), float16 projected descriptors (rows, reduced).
+Layout, little-endian: 8 bytes magic, 32 bytes SHA-256 of all that follows, then an ``.npz`` without pickled objects:
+``dim``, ``fitted_rows``, ``ids``, ``checks`` (CRC-32 of some rows' descriptors), ``sessions``, ``stamps_ns``,
+``travelled``, ``positions``, ``mean``, ``matrix``, ``coarse`` (the index as faiss writes it).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import struct
+import io
+import os
+import sqlite3
+import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import faiss
 import numpy as np
+import numpy.typing as npt
 
-from a2gc_ros.placemap.descriptors import Half
+from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.projection import Projection
 from a2gc_ros.placemap.schema import publish
 
-MAGIC: Final = b"A2GCIDX1"
-FIELDS: Final = struct.Struct("<8s36sqqqq")
+MAGIC: Final = b"A2GCIDX2"
 DIGEST_BYTES: Final = 32
-MAX_REDUCED_DIM: Final = 4096
+CHECKED_ROWS: Final = 256
+MOST_FILES: Final = 64
+"""Those used longest ago go first."""
 
 
 @dataclass(frozen=True)
 class CachedIndex:
-    """A fitted projection and the projected descriptors of a map's first rows.
+    """An index over a map's first rows, and their columns.
 
     Attributes:
-        projection: Fitted to this map.
-        projected: float16, shape (rows, reduced).
-        last_id: Id of the keyframe of the last row.
+        columns: Of the rows.
+        fitted_rows: How many rows projection and lists were fitted to.
+        projection: Of the descriptors.
+        coarse: The index of faiss over the projected rows.
     """
 
+    columns: KeyframeColumns
+    fitted_rows: int
     projection: Projection
-    projected: Half
-    last_id: int
+    coarse: Any
 
 
-def path_beside(map_path: str | Path) -> Path:
-    """Returns the cache's name for a map: ``town.a2gc`` has ``town.a2gc.faiss``."""
-    path = Path(map_path)
-    return path.with_name(path.name + ".faiss")
+def default_folder() -> Path:
+    """``a2gc/maps`` in the user's cache folder, by the XDG base directory specification."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "a2gc" / "maps"
 
 
-def write(path: Path, uuid: str, cached: CachedIndex) -> None:
-    """Writes a cache; it appears under its name only when complete.
+class IndexCache:
+    """The kept index of one map.
 
-    Raises:
-        OSError: If the folder cannot be written.
+    Args:
+        uuid: Identity of the map.
+        connection: The map.
+        folder: Where files lie; made when the first is written.
     """
-    projection = cached.projection
-    fields = FIELDS.pack(
-        MAGIC,
-        uuid.encode("ascii"),
-        len(cached.projected),
-        projection.dim,
-        projection.reduced_dim,
-        cached.last_id,
-    )
-    body = (
-        projection.mean.astype("<f4").tobytes()
-        + projection.matrix.astype("<f4").tobytes()
-        + cached.projected.astype("<f2").tobytes()
-    )
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_bytes(fields + _digest(fields, body) + body)
-    publish(fresh, path)
 
+    def __init__(self, uuid: str, connection: sqlite3.Connection, folder: Path | None = None) -> None:
+        # An identity from a file is no file name: it may be anything.
+        name = hashlib.sha256(uuid.encode()).hexdigest()[:32]
+        self.path = (folder or default_folder()) / f"{name}.index"
+        self._connection = connection
 
-def read(path: Path, uuid: str, dim: int) -> CachedIndex | None:
-    """Reads a cache, or returns None when it is missing, damaged, or another map's."""
-    try:
-        with path.open("rb") as file:
-            fields = file.read(FIELDS.size)
-            if len(fields) != FIELDS.size:
-                return None
-            magic, owner, rows, its_dim, reduced, last_id = FIELDS.unpack(fields)
-            if magic != MAGIC or owner != uuid.encode("ascii") or its_dim != dim:
-                return None
-            if not (0 < reduced <= MAX_REDUCED_DIM and reduced <= dim and rows > 0):
-                return None
-            # Checked before reading, so that a false header cannot ask for memory.
-            size = 4 * dim + 4 * reduced * dim + 2 * rows * reduced
-            if path.stat().st_size != FIELDS.size + DIGEST_BYTES + size:
-                return None
-            digest = file.read(DIGEST_BYTES)
-            body = file.read(size)
-    except OSError:
-        return None
-    if len(body) != size or _digest(fields, body) != digest:
-        return None
-    mean = np.frombuffer(body, "<f4", dim)
-    matrix = np.frombuffer(body, "<f4", reduced * dim, offset=4 * dim).reshape(reduced, dim)
-    projected = np.frombuffer(body, "<f2", offset=4 * dim * (1 + reduced)).reshape(rows, reduced)
-    if not (np.isfinite(mean).all() and np.isfinite(matrix).all() and np.isfinite(projected).all()):
-        return None
-    projection = Projection(mean.astype(np.float32), matrix.astype(np.float32))
-    return CachedIndex(projection, projected.astype(np.float16), last_id)
+    def write(self, cached: CachedIndex, dim: int) -> None:
+        """Keeps an index; where that cannot be, it is derived again."""
+        columns = cached.columns
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            dim=np.int64(dim),
+            fitted_rows=np.int64(cached.fitted_rows),
+            ids=columns.ids,
+            checks=self._checks(columns.ids),
+            sessions=columns.sessions,
+            stamps_ns=columns.stamps_ns,
+            travelled=columns.travelled,
+            positions=columns.positions,
+            mean=cached.projection.mean,
+            matrix=cached.projection.matrix,
+            coarse=faiss.serialize_index(cached.coarse),
+        )
+        body = buffer.getbuffer()
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self.path.parent, suffix=".new")
+            fresh = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(MAGIC + hashlib.sha256(body).digest())
+                    file.write(body)
+                publish(fresh, self.path)
+            finally:
+                fresh.unlink(missing_ok=True)
+            self._tidy()
 
+    def read(self, dim: int) -> CachedIndex | None:
+        """Returns what was kept, or None where it is missing, damaged, or of other rows than the map's."""
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(len(MAGIC) + DIGEST_BYTES)
+                body = file.read()
+            if head != MAGIC + hashlib.sha256(body).digest():
+                return None
+            with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+                found = self._restored(arrays, dim)
+            if found is not None:
+                os.utime(self.path)
+            return found
+        # Written by another version, perhaps of faiss.
+        except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile):
+            return None
 
-def _digest(fields: bytes, body: bytes) -> bytes:
-    digest = hashlib.sha256(fields)
-    digest.update(body)
-    return digest.digest()
+    def _restored(self, arrays: Any, dim: int) -> CachedIndex | None:
+        ids = arrays["ids"]
+        if int(arrays["dim"]) != dim or not self._belongs(ids, arrays["checks"]):
+            return None
+        columns = KeyframeColumns()
+        columns.extend(ids, arrays["sessions"], arrays["stamps_ns"], arrays["travelled"], arrays["positions"])
+        coarse = faiss.deserialize_index(arrays["coarse"])
+        projection = Projection(arrays["mean"], arrays["matrix"])
+        if coarse.ntotal != len(ids) or projection.matrix.shape != (coarse.d, dim):
+            return None
+        return CachedIndex(columns, int(arrays["fitted_rows"]), projection, coarse)
+
+    def _belongs(self, ids: npt.NDArray[np.int64], checks: npt.NDArray[np.int64]) -> bool:
+        """Says whether these are the map's first rows, by their number and some of their descriptors."""
+        if len(ids) == 0:
+            return False
+        # The number of all is read from the small index by session; later ones are few.
+        query = "SELECT (SELECT COUNT(*) FROM keyframes) - (SELECT COUNT(*) FROM keyframes WHERE id > ?)"
+        if self._connection.execute(query, (int(ids[-1]),)).fetchone()[0] != len(ids):
+            return False
+        return np.array_equal(self._checks(ids), checks)
+
+    def _checks(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Returns the CRC-32 of the descriptors of rows spread evenly, the first and the last among them."""
+        rows = np.unique(np.linspace(0, len(ids) - 1, min(len(ids), CHECKED_ROWS)).astype(np.int64))
+        query = "SELECT crc32 FROM descriptors WHERE keyframe_id = ?"
+        found = [self._connection.execute(query, (int(ids[row]),)).fetchone() for row in rows]
+        return np.array([-1 if row is None else row[0] for row in found], dtype=np.int64)
+
+    def _tidy(self) -> None:
+        files = sorted(self.path.parent.glob("*.index"), key=lambda file: file.stat().st_mtime)
+        for file in files[:-MOST_FILES]:
+            file.unlink(missing_ok=True)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from a2gc_ros.placemap import index_cache, projection
 from a2gc_ros.placemap.columns import ColumnRow, KeyframeColumns
-from a2gc_ros.placemap.descriptors import Half, decode
-from a2gc_ros.placemap.index import CompressedIndex, ExactIndex, GpuIndex, Index
-from a2gc_ros.placemap.index_cache import CachedIndex
+from a2gc_ros.placemap.descriptors import StoredDescriptors
+from a2gc_ros.placemap.index import LISTS_FROM, CompressedIndex, ExactIndex, GpuIndex, Index
+from a2gc_ros.placemap.index_build import BackgroundBuild, IndexBuild
+from a2gc_ros.placemap.index_cache import CachedIndex, IndexCache
 
 READ_ROWS: Final = 1024
 STALE_SHARE: Final = 0.1
 """The cache is written again when this share of the rows is not in it."""
+
+REFIT: Final = 2.0
+"""An index is built anew when a map has grown to so many times the rows that it was fitted to."""
+
+LEAD: Final = 1.1
+"""The new one is in use from so many times those rows on, however fast the machine: runs give the same answers."""
 
 
 @dataclass(frozen=True)
@@ -27,29 +33,31 @@ class IndexOptions:
     """When and how descriptors are compressed.
 
     Attributes:
-        compress_from: Number of keyframes from which a map that is opened gets the compressed index. A map that grows
-            beyond it keeps its exact index until it is opened again, so that no frame ever waits for a rebuild.
+        compress_from: Number of keyframes from which a map gets the compressed index: at once when it is opened, a
+            tenth later when it grows beyond it, so that no frame waits for it.
         reduced_dim: Dimensions that are kept before quantising.
+        lists_from: Number of keyframes from which the compressed index has lists.
         gpu: Whether to search on a GPU instead, uncompressed.
     """
 
     compress_from: int = 10_000
-    reduced_dim: int = 512
+    reduced_dim: int = 1024
+    lists_from: int = LISTS_FROM
     gpu: bool = False
 
 
 class LiveIndex:
     """The index over one map's keyframes, built at first use and extended by what was stored since.
 
-    Not thread-safe; the map's lock guards it.
+    Not thread-safe; the map's lock guards it. A thread of its own, that takes the lock for moments, builds the next
+    index of a map that grows.
 
     Args:
         connection: The map.
         dim: Length of a descriptor.
         options: When to compress.
-        cache: Where the derived data may be kept, or None.
-        uuid: The map's identity, for the cache.
-        may_write: Whether the cache may be written.
+        cache: Where the derived data are kept, or None.
+        lock: The map's lock.
     """
 
     def __init__(
@@ -57,18 +65,20 @@ class LiveIndex:
         connection: sqlite3.Connection,
         dim: int,
         options: IndexOptions,
-        cache: Path | None,
-        uuid: str,
-        may_write: bool,
+        cache: IndexCache | None,
+        lock: threading.RLock,
     ) -> None:
         self.columns = KeyframeColumns()
         self._connection = connection
         self._dim = dim
         self._options = options
         self._cache = cache
-        self._uuid = uuid
-        self._may_write = may_write
+        self._lock = lock
+        self._stored = StoredDescriptors(connection, dim)
         self._index: Index | None = None
+        self._next: BackgroundBuild | None = None
+        self._next_at = 0
+        self._fitted_rows = 0
 
     @property
     def index(self) -> Index:
@@ -85,78 +95,96 @@ class LiveIndex:
             MapError: If a descriptor is damaged.
         """
         if self._index is None:
-            count = self._connection.execute("SELECT COUNT(*) FROM keyframes").fetchone()[0]
-            if self._options.gpu:
-                self._index = GpuIndex(self._dim)
-            elif count >= max(2, self._options.compress_from):
-                self._index = self._compressed()
-            else:
-                self._index = ExactIndex(self._dim)
-        for rows, descriptors in self._read(self.columns.last_id):
-            self._index.add(descriptors)
+            self._index = self._opened()
+        for rows in self._read(self.columns.last_id):
             self.columns.append(rows)
+            self._extend(self._index)
+            self._renew()
+        if self._next is not None and self._next_at == 0 and self._next.finished:
+            self._replace(self._next)
 
-    def _compressed(self) -> CompressedIndex:
-        cached = index_cache.read(self._cache, self._uuid, self._dim) if self._cache else None
-        if cached is not None and not self._belongs(cached):
-            cached = None
-        fitted = cached.projection if cached else projection.fit(self._sample(), self._options.reduced_dim)
-        index = CompressedIndex(fitted)
-        projected: list[Half] = []
-        known = len(cached.projected) if cached else 0
-        for rows, descriptors in self._read(0):
-            start = len(self.columns)
-            stop = start + len(rows)
-            if cached is not None and stop <= known:
-                part = cached.projected[start:stop]
-            else:
-                part = fitted.apply_half(descriptors)
-            index.add_projected(descriptors, part)
+    def stop(self) -> None:
+        """Ends what is being built; the caller does not hold the map's lock."""
+        if self._next is not None:
+            self._next.stop()
+
+    def _opened(self) -> Index:
+        """Returns the index of a map that was just opened, and reads its columns."""
+        if self._options.gpu:
+            return GpuIndex(self._dim)
+        cached = self._cache.read(self._dim) if self._cache else None
+        if cached is not None:
+            self.columns = cached.columns
+        known = len(self.columns)
+        for rows in self._read(self.columns.last_id):
             self.columns.append(rows)
-            projected.append(part)
-        if len(index) - known > STALE_SHARE * len(index) and self._cache is not None and self._may_write:
-            # Derived data: where it cannot be kept it is derived again.
-            with contextlib.suppress(OSError):
-                whole = CachedIndex(fitted, np.concatenate(projected), self.columns.last_id)
-                index_cache.write(self._cache, self._uuid, whole)
+        count = len(self.columns)
+        if count < max(2, self._options.compress_from):
+            exact = ExactIndex(self._dim)
+            self._extend(exact)
+            return exact
+        if cached is None:
+            index = self._build().finish()
+            self._fitted_rows = count
+        else:
+            index = CompressedIndex(cached.projection, cached.coarse, self._fetch)
+            self._fitted_rows = cached.fitted_rows
+            self._extend(index)
+        if count - known > STALE_SHARE * count:
+            self._keep(index)
+        if count >= REFIT * self._fitted_rows:
+            # Whoever opens a map is not kept waiting: it is in use when it is ready.
+            self._begin(0)
         return index
 
-    def _belongs(self, cached: CachedIndex) -> bool:
-        """Says whether the cache's rows are the first rows of this map, by their number and the last of them."""
-        count = self._connection.execute("SELECT COUNT(*) FROM keyframes WHERE id <= ?", (cached.last_id,)).fetchone()[
-            0
-        ]
-        last = self._connection.execute(
-            "SELECT data, crc32 FROM descriptors WHERE keyframe_id = ?", (cached.last_id,)
-        ).fetchone()
-        if count != len(cached.projected) or last is None:
-            return False
-        descriptor = decode(last[0], last[1], self._dim, cached.last_id)[np.newaxis]
-        again = cached.projection.apply_half(descriptor)[0]
-        return bool(np.allclose(again, cached.projected[-1], atol=0.01))
+    def _renew(self) -> None:
+        """Begins to build the next index of a map that has grown, or puts it in place."""
+        count = len(self.columns)
+        if self._options.gpu:
+            return
+        if self._next is None:
+            begin = REFIT * self._fitted_rows if self._fitted_rows else max(2, self._options.compress_from)
+            if count >= begin:
+                self._begin(int(LEAD * count))
+        elif 0 < self._next_at <= count:
+            self._replace(self._next)
 
-    def _sample(self) -> np.ndarray:
-        """Returns evenly spread descriptors, float32, shape (N, D)."""
-        ids = [row[0] for row in self._connection.execute("SELECT id FROM keyframes ORDER BY id")]
-        chosen = np.linspace(0, len(ids) - 1, min(len(ids), projection.SAMPLE_ROWS)).astype(int)
-        sample = np.empty((len(chosen), self._dim), dtype=np.float32)
-        query = "SELECT data, crc32 FROM descriptors WHERE keyframe_id = ?"
-        for at, row in enumerate(np.unique(chosen)):
-            data, crc32 = self._connection.execute(query, (ids[row],)).fetchone()
-            sample[at] = decode(data, crc32, self._dim, ids[row])
-        return sample[: len(np.unique(chosen))]
+    def _replace(self, following: BackgroundBuild) -> None:
+        self._next = None
+        index = following.finish()
+        self._fitted_rows = following.build.fitted_rows
+        self._extend(index)
+        self._index = index
+        self._keep(index)
 
-    def _read(self, after: int) -> Iterator[tuple[list[ColumnRow], Half]]:
+    def _begin(self, use_at: int) -> None:
+        self._next_at = use_at
+        self._next = BackgroundBuild(self._build(), self._lock)
+
+    def _build(self) -> IndexBuild:
+        options = self._options
+        return IndexBuild(self._stored, self.columns.ids, options.reduced_dim, options.lists_from, self._fetch)
+
+    def _keep(self, index: CompressedIndex) -> None:
+        if self._cache is not None:
+            columns = self.columns.first(len(index))
+            self._cache.write(CachedIndex(columns, self._fitted_rows, index.projection, index.coarse), self._dim)
+
+    def _fetch(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return self._stored.take(self.columns.ids[rows]).astype(np.float32)
+
+    def _extend(self, index: Index) -> None:
+        """Adds the rows that an index lacks."""
+        while len(index) < len(self.columns):
+            index.add(self._stored.take(self.columns.ids[len(index) : len(index) + READ_ROWS]))
+
+    def _read(self, after: int) -> Iterator[list[ColumnRow]]:
         """Yields the keyframes with an id above ``after`` in order, some at a time."""
-        query = (
-            "SELECT k.id, k.session_id, k.stamp_ns, k.travelled, k.pose, d.data, d.crc32 FROM keyframes k "
-            "LEFT JOIN descriptors d ON d.keyframe_id = k.id WHERE k.id > ? ORDER BY k.id LIMIT ?"
-        )
+        query = "SELECT id, session_id, stamp_ns, travelled, pose FROM keyframes WHERE id > ? ORDER BY id LIMIT ?"
         while True:
             found = self._connection.execute(query, (after, READ_ROWS)).fetchall()
             if found:
-                descriptors = np.stack([decode(f[5] or b"", f[6] or 0, self._dim, f[0]) for f in found])
-                yield [f[:5] for f in found], descriptors
+                yield found
             if len(found) < READ_ROWS:
                 return
             after = found[-1][0]

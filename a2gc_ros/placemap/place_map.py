@@ -17,9 +17,11 @@ import numpy.typing as npt
 from a2gc_ros.errors import MapError
 from a2gc_ros.geometry import MAX_COORDINATE_M, Pose
 from a2gc_ros.placemap import descriptors as coding
-from a2gc_ros.placemap import index_cache, schema, trust
+from a2gc_ros.placemap import schema, trust
 from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.counting import KeyframeCounts
+from a2gc_ros.placemap.index import Index
+from a2gc_ros.placemap.index_cache import IndexCache
 from a2gc_ros.placemap.live_index import IndexOptions, LiveIndex
 from a2gc_ros.placemap.migration import derived_uuids
 from a2gc_ros.placemap.records import FeatureBlob, Keyframe, Manifest, NewKeyframe, Session
@@ -57,15 +59,8 @@ class PlaceMap:
         self._read_only = read_only
         self._lock = threading.RLock()
         self._counts = KeyframeCounts(connection)
-        private = self._path == schema.PRIVATE
-        self._live = LiveIndex(
-            connection,
-            manifest.descriptor_dim,
-            options or IndexOptions(),
-            None if private else index_cache.path_beside(path),
-            manifest.uuid,
-            may_write=not read_only,
-        )
+        cache = None if self._path == schema.PRIVATE else IndexCache(manifest.uuid, connection)
+        self._live = LiveIndex(connection, manifest.descriptor_dim, options or IndexOptions(), cache, self._lock)
 
     @classmethod
     def create(cls, path: str | Path, manifest: Manifest, *, options: IndexOptions | None = None) -> PlaceMap:
@@ -157,6 +152,11 @@ class PlaceMap:
     def columns(self) -> KeyframeColumns:
         """Ids, sessions, stamps and travelled distances of all keyframes, as of the last search or :meth:`prepare`."""
         return self._live.columns
+
+    @property
+    def index(self) -> Index:
+        """What finds keyframes, in step with the last search or :meth:`prepare`."""
+        return self._live.index
 
     def require(self, fingerprint: str, name: str = "") -> None:
         """Refuses an extractor that did not make this map.
@@ -330,9 +330,8 @@ class PlaceMap:
         if k < 1:
             raise MapError(f"a search for the {k} nearest keyframes finds nothing: ask for at least 1")
         queries = coding.checked(descriptors, self._manifest.descriptor_dim)
-        with self._lock:
-            with self.reading():
-                self._live.synchronise()
+        with self.reading():
+            self._live.synchronise()
             columns = self._live.columns
             if len(columns) == 0:
                 shape = (len(queries), k)
@@ -348,9 +347,8 @@ class PlaceMap:
             MapError: If the descriptor does not fit, or a stored one is damaged.
         """
         query = coding.checked(descriptor, self._manifest.descriptor_dim)[0]
-        with self._lock:
-            with self.reading():
-                self._live.synchronise()
+        with self.reading():
+            self._live.synchronise()
             return np.clip(self._live.index.compare(query, self._live.columns.rows_of(ids)), -1, 1)
 
     def is_file(self, path: str | Path) -> bool:
@@ -396,6 +394,7 @@ class PlaceMap:
 
     def close(self) -> None:
         """Closes the file; the map cannot be used afterwards."""
+        self._live.stop()
         with self._lock:
             self._connection.close()
             writing, self._writing = self._writing, None

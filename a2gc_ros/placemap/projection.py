@@ -15,7 +15,6 @@ import numpy.typing as npt
 OVERSAMPLING = 32
 POWER_ITERATIONS = 1
 SAMPLE_ROWS = 4096
-BLOCK_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,12 @@ class Projection:
         """Projects rows of shape (N, D) to (N, reduced)."""
         return (descriptors - self.mean) @ self.matrix.T
 
-    def apply_half(self, descriptors: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
-        """Projects stored rows of shape (N, D) block by block, rounded as the cache keeps them."""
-        out = np.empty((len(descriptors), self.reduced_dim), dtype=np.float16)
-        for start in range(0, len(descriptors), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            out[block] = self.apply(descriptors[block].astype(np.float32))
-        return out
+    def directions(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Returns queries of shape (N, D) as (N, reduced), whose products with projected rows order as their cosines.
+
+        ``q . x = q . mean + (matrix @ q) . y`` for what the projection keeps of x: the mean is left out of rows alone.
+        """
+        return queries @ self.matrix.T
 
 
 def fit(sample: npt.NDArray[np.float32], reduced_dim: int, seed: int = 0) -> Projection:

@@ -15,6 +15,14 @@ DIM = 32
 FINGERPRINT = "0123456789abcdef" * 4
 
 
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, empty."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 def manifest() -> Manifest:
     return Manifest(FINGERPRINT, DIM, "numbers")
