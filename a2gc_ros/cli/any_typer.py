@@ -17,9 +17,10 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
 from typer import Exit, echo
+from typer.core import TyperCommand
 from typer.models import ArgumentInfo, OptionInfo
 
-__all__ = ["Argument", "Exit", "Option", "Typer", "echo"]
+__all__ = ["Argument", "Exit", "Option", "Typer", "TyperCommand", "echo"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -23,6 +23,8 @@ from a2gc_ros.cli.eval_data import (
     open_all,
     run_with_bars,
 )
+from a2gc_ros.cli.image_size import parse_size
+from a2gc_ros.cli.spaced_lists import command_with, items
 from a2gc_ros.errors import ConfigError
 
 _EXAMPLES = """
@@ -36,7 +38,9 @@ Examples:
 
 - `a2gc eval --datasets pitts30k_test,msls_val --data-root ~/data --ci`
 
-- `a2gc eval --model salad.onnx --model a2gc-efficientnet-lite0 --datasets nordland_10f --data-root ~/data --json`
+- `a2gc eval --model salad.onnx a2gc-efficientnet-lite0 --datasets nordland_10f sped --data-root ~/data --json`
+
+- `a2gc eval --model dino_salad.ckpt --size 224 --datasets msls_val --data-root ~/data --table latex`
 
 - `a2gc eval --database map_photos --queries new_photos --truth positions.csv`
 
@@ -48,7 +52,7 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("eval", help=_EXAMPLES)(evaluate)
+    app.command("eval", help=_EXAMPLES, cls=command_with("--model", "--datasets"))(evaluate)
 
 
 def evaluate(
@@ -56,10 +60,18 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--model",
-            help="A shipped or registered name, an ONNX file, a checkpoint.  [default: a2gc-efficientnet-lite0]",
+            help="Shipped or registered names, ONNX files, checkpoints of a training or as published, with spaces or "
+            "commas between them.  [default: a2gc-efficientnet-lite0]",
         ),
     ] = None,
-    datasets: Annotated[str, typer.Option(help="Names of protocols or .yaml files, with commas between them.")] = "",
+    size: Annotated[
+        str | None,
+        typer.Option(help="Input size of names and checkpoints: 322, or 240x320 (height x width). Theirs by default."),
+    ] = None,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of protocols or .yaml files, with spaces or commas between them."),
+    ] = None,
     data_root: DataRootOption = None,
     database: DatabaseOption = None,
     queries: QueriesOption = None,
@@ -87,41 +99,53 @@ def evaluate(
     threads: Annotated[int, typer.Option(min=0, help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
     per_query: Annotated[Path | None, typer.Option(help="Write a CSV with a row for each query.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write the predictions that the MSLS server took.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Print one table with published figures as markdown, latex or csv.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
     """Measures; the help text is ``_EXAMPLES``."""
     from a2gc_ros.cli.eval_tables import show
     from a2gc_ros.evaluation.evaluate import Settings
-    from a2gc_ros.evaluation.memory import parse_size
-    from a2gc_ros.evaluation.results import numbers, write_per_query, write_predictions
+    from a2gc_ros.evaluation.memory import parse_size as parse_memory
+    from a2gc_ros.evaluation.results import numbers, row_name, write_per_query, write_predictions
     from a2gc_ros.evaluation.store import default_folder
+    from a2gc_ros.evaluation.tables import FORMATS
+    from a2gc_ros.evaluation.timing import image_ms
     from a2gc_ros.extract import open_extractor
 
+    if table is not None and table not in FORMATS:
+        raise ConfigError(f"--table is {table!r}; choose {', '.join(FORMATS)}.")
+    pixels = parse_size(size)
     settings = Settings(
         store=store or default_folder(),
-        ram=parse_size(ram),
+        ram=parse_memory(ram),
         gpu=faiss_gpu,
         batch=batch,
         compress=tuple(name for name in compress.split(",") if name),
     )
     own = Own.of(database, queries, truth, database_truth, radius, heading, spacing, topic)
-    names = [name for name in datasets.split(",") if name]
-    sets = open_all(names, data_root, own, group_by)
-    chosen = models or ["a2gc-efficientnet-lite0"]
+    sets = open_all(items(datasets), data_root, own, group_by)
+    chosen = items(models) or ["a2gc-efficientnet-lite0"]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
         raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
     console = Console(stderr=True)
-    outcomes = []
+    outcomes, found = [], []
     for model in chosen:
-        extractor = open_extractor(model, backend=backend, precision=precision, threads=threads)  # type: ignore[arg-type]  # checked there
+        extractor = open_extractor(model, backend=backend, precision=precision, threads=threads, size=pixels)  # type: ignore[arg-type]  # checked there
         console.print(f"{extractor!r}: {extractor.reason}", highlight=False, soft_wrap=True)
-        outcomes += [run_with_bars(dataset, extractor, settings, console) for dataset in sets]
+        ms = image_ms(extractor)
+        for dataset in sets:
+            outcome = run_with_bars(dataset, extractor, settings, console)
+            outcomes.append(outcome)
+            found.append(numbers(outcome, row_name(model, extractor), ms, intervals=ci))
     if per_query is not None:
         write_per_query(outcomes[0], per_query)
     if predictions is not None:
         write_predictions(outcomes[0], predictions)
-    found = [numbers(outcome, intervals=ci) for outcome in outcomes]
     if as_json:
         typer.echo(json.dumps(found, indent=2))
+    elif table is not None:
+        typer.echo(FORMATS[table](found))
     else:
         show(found)

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from a2gc_ros.evaluation.tables import DIFFERS
+
 KS = (1, 5, 10, 20)
 WIDTH = 110
-OTHER = "≠"
-"""Marks a figure that was not taken under the same protocol, as far as is known."""
 
 
 def show(found: Sequence[dict[str, Any]]) -> None:
@@ -34,27 +34,32 @@ def _show_dataset(console: Console, entries: Sequence[dict[str, Any]]) -> None:
         highlight=False,
     )
     if first["differs"]:
-        console.print(f"[yellow]{OTHER} {escape(first['differs'])}: not comparable with published figures[/yellow]")
+        console.print(f"[yellow]{DIFFERS} {escape(first['differs'])}: not comparable with published figures[/yellow]")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for title in ("dims", "bytes", *(f"R@{k}" for k in KS)):
+    for title in ("dims", "bytes in\na map", "ms an\nimage", *(f"R@{k}" for k in KS)):
         table.add_column(title, justify="right", no_wrap=True)
     for entry in entries:
-        sizes = (f"{entry['descriptor_dim']:,}", f"{entry['descriptor_bytes']:,}")
-        table.add_row(f"[bold]{escape(entry['model'])}[/bold]", *sizes, *_recalls(entry["recall"]))
+        sizes = (f"{entry['descriptor_dim']:,}", f"{entry['descriptor_bytes']:,}", f"{entry['image_ms']:.1f}")
+        table.add_row(f"[bold]{escape(entry['row'])}[/bold]", *sizes, *_recalls(entry["recall"]))
         if "interval" in entry:
             spreads = (entry["interval"][str(k)] for k in KS)
-            table.add_row("  95 % interval", "", "", *(f"{100 * low:.1f}–{100 * high:.1f}" for low, high in spreads))
+            table.add_row(
+                "  95 % interval", "", "", "", *(f"{100 * low:.1f}–{100 * high:.1f}" for low, high in spreads)
+            )
         for smaller in entry["compressed"]:
-            table.add_row(f"  {smaller['name']}", "", f"{smaller['descriptor_bytes']:,}", *_recalls(smaller["recall"]))
+            table.add_row(
+                f"  {smaller['name']}", "", f"{smaller['descriptor_bytes']:,}", "", *_recalls(smaller["recall"])
+            )
     table.add_section()
     notes: dict[str, None] = {}
     for figure in first["published"]:
-        mark = f"{OTHER} " if figure["differs"] or first["differs"] else ""
+        mark = f"{DIFFERS} " if figure["differs"] or first["differs"] else ""
         values = [f"{figure['recall'][k]:.1f}" if k in figure["recall"] else "–" for k in KS]
-        table.add_row(f"{mark}{figure['method']} ({figure['backbone']})", f"{figure['dim']:,}", "", *values)
+        dims = "–" if figure["dim"] is None else f"{figure['dim']:,}"
+        table.add_row(f"{mark}{figure['method']} ({figure['backbone']})", dims, "", "", *values)
         if figure["differs"]:
-            notes[f"{OTHER} {figure['method']} ({figure['backbone']}): {figure['differs']}"] = None
+            notes[f"{DIFFERS} {figure['method']} ({figure['backbone']}): {figure['differs']}"] = None
     console.print(table)
     console.print(_curves(entries))
     for note in notes:
@@ -80,7 +85,7 @@ def _curves(entries: Sequence[dict[str, Any]]) -> Table:
         table.add_column(title, justify="right")
     for entry in entries:
         names = ("average_precision", "recall_at_precision_100", "recall_at_precision_99", "extended_precision")
-        table.add_row(f"[bold]{escape(entry['model'])}[/bold]", *(_percent(entry[name]) for name in names))
+        table.add_row(f"[bold]{escape(entry['row'])}[/bold]", *(_percent(entry[name]) for name in names))
     return table
 
 

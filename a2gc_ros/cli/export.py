@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.image_size import parse_size
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -120,20 +121,6 @@ def export(
         + f"fingerprint {done.spec.fingerprint}\n"
         f"least cosine to PyTorch: {agreement}"
     )
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Height and width from ``322`` or ``240x320``.
-
-    Raises:
-        ConfigError: It is neither.
-    """
-    if text is None:
-        return None
-    sides = text.lower().replace("×", "x").split("x")
-    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
-        raise ConfigError(f"--size is {text!r}; give one side in pixels, such as 322, or height x width: 240x320.")
-    return int(sides[0]), int(sides[-1])
 
 
 def _read_folder(folder: Path | None) -> list[NDArray[np.uint8]]:

@@ -19,7 +19,7 @@ class Figure:
     Attributes:
         method: Name of the method.
         backbone: Its network and input size.
-        dim: Length of its descriptor.
+        dim: Length of its descriptor; None where the source does not say.
         recall: K to recall, percent.
         source: Title of the source.
         url: Where it stands.
@@ -28,7 +28,7 @@ class Figure:
 
     method: str
     backbone: str
-    dim: int
+    dim: int | None
     recall: dict[int, float]
     source: str
     url: str

@@ -14,16 +14,25 @@ import numpy as np
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.evaluate import Outcome
 from a2gc_ros.evaluation.published import published
+from a2gc_ros.extract.extractor import Extractor
 
 PREDICTED = 25
 """Predictions of a query in a file for a server; MSLS asks for up to R@20."""
 
 
-def numbers(outcome: Outcome, *, intervals: bool = False) -> dict[str, Any]:
+def row_name(model: str, extractor: Extractor) -> str:
+    """What a row of a table is called: the model's file or name, its input's size, and what it was computed in."""
+    size = extractor.spec.preprocessing
+    return f"{Path(model).name} {size.height}x{size.width} {extractor.precision}"
+
+
+def numbers(outcome: Outcome, row: str, ms: float, *, intervals: bool = False) -> dict[str, Any]:
     """All numbers of an evaluation, ready for JSON; recall and precision from 0 to 1.
 
     Args:
         outcome: The evaluation.
+        row: What its row of a table is called.
+        ms: Milliseconds that the model takes for an image.
         intervals: Whether to add 95 % bootstrap intervals of recall.
     """
     dataset, spec = outcome.dataset, outcome.extractor.spec
@@ -32,7 +41,9 @@ def numbers(outcome: Outcome, *, intervals: bool = False) -> dict[str, Any]:
         "protocol": dataset.protocol,
         "layout": dataset.layout,
         "differs": dataset.differs,
+        "row": row,
         "model": spec.name,
+        "input": [spec.preprocessing.height, spec.preprocessing.width],
         "fingerprint": spec.fingerprint,
         "descriptor_dim": spec.descriptor_dim,
         "backend": outcome.extractor.backend,
@@ -54,6 +65,7 @@ def numbers(outcome: Outcome, *, intervals: bool = False) -> dict[str, Any]:
             }
             for smaller in outcome.compressed
         ],
+        "image_ms": ms,
         "describe_s": outcome.describe_s,
         "search_s": outcome.search_s,
         "published": [asdict(figure) for figure in published(dataset.name)],

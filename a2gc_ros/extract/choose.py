@@ -41,6 +41,7 @@ def open_extractor(
     threads: int = 0,
     engine: EngineOptions | None = None,
     fallback: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Extractor:
     """Opens a model for extraction.
 
@@ -56,9 +57,11 @@ def open_extractor(
         engine: How TensorRT's engines are built and where they are kept.
         fallback: Whether, where the backend that was asked for cannot run the model, the next one is taken with a
             warning, in auto precision where it lacks the one that was asked for; otherwise that is an error.
+        size: Height and width of the input in pixels, for models that torch runs; None is the model's own. An ONNX
+            file has the size that it was exported for.
 
     Raises:
-        ModelError: There is no such model, or its file is damaged or foreign.
+        ModelError: There is no such model, its file is damaged or foreign, or it does not take this size.
         BackendError: The backend is not installed, or cannot run the model in this precision.
         ConfigError: A parameter is out of its range.
     """
@@ -69,8 +72,14 @@ def open_extractor(
     path = find_file(model)
     if path is not None and path.suffix not in CHECKPOINTS:
         extractor = _open_file(path, backend, precision, threads, engine or EngineOptions(), fallback)
+        given = extractor.spec.preprocessing.height, extractor.spec.preprocessing.width
+        if size not in (None, given):
+            raise ModelError(
+                f"{path} was exported for images of {given[0]}x{given[1]}; export it anew with `a2gc export --size`, "
+                "or name a checkpoint, which takes any size."
+            )
     else:
-        extractor = _open_in_torch(path or str(model), backend, precision, threads)
+        extractor = _open_in_torch(path or str(model), backend, precision, threads, size)
     _log.info("%r: %s", extractor, extractor.reason)
     return extractor
 
@@ -158,7 +167,13 @@ def precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
     return asked
 
 
-def _open_in_torch(model: str | Path, backend: BackendChoice, precision: PrecisionChoice, threads: int) -> Extractor:
+def _open_in_torch(
+    model: str | Path,
+    backend: BackendChoice,
+    precision: PrecisionChoice,
+    threads: int,
+    size: tuple[int, int] | None,
+) -> Extractor:
     """Opens a registry's name or a checkpoint."""
     if backend not in ("auto", *get_args(TorchBackendName)):
         raise ModelError(
@@ -180,7 +195,7 @@ def _open_in_torch(model: str | Path, backend: BackendChoice, precision: Precisi
     wanted: Precision = "fp32" if precision == "auto" else precision
     compiled = backend == "torch-compile"
     if isinstance(model, Path):
-        spec, runtime = pytorch.open_checkpoint(model, wanted, threads, compiled=compiled)
+        spec, runtime = pytorch.open_checkpoint(model, wanted, threads, compiled=compiled, size=size)
     else:
-        spec, runtime = pytorch.open_named(model, wanted, threads, compiled=compiled)
+        spec, runtime = pytorch.open_named(model, wanted, threads, compiled=compiled, size=size)
     return Extractor(spec, runtime, reason="only torch runs a model that was not exported")

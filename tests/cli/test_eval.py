@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from a2gc_ros.cli.main import app
-from a2gc_ros.errors import ConfigError, DatasetError
+from a2gc_ros.errors import ConfigError, DatasetError, ModelError
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "evaluation"), str(TESTS / "ros")]
@@ -70,6 +72,67 @@ def test_the_table_marks_what_does_not_compare(data: Path, model: str, tmp_path:
     assert "75.0" in result.stdout
     assert len((tmp_path / "q.csv").read_text().splitlines()) == 5
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 5
+
+
+def test_lists_go_by_spaces_and_commas_and_rows_by_file_size_and_precision(
+    data: Path, model: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "my model, second.onnx"
+    shutil.copy(model, other)
+    where = ("--data-root", data, "--store", tmp_path / "store", "--json")
+    found = json.loads(run("eval", "--model", model, other, "--datasets", "pitts30k_test", "msls_val", *where).stdout)
+    rows = ["thumbnail.onnx 24x32 fp32"] * 2 + ["my model, second.onnx 24x32 fp32"] * 2
+    assert [entry["row"] for entry in found] == rows
+    assert [entry["dataset"] for entry in found] == ["pitts30k_test", "msls_val"] * 2
+    assert all(entry["image_ms"] > 0 for entry in found)
+    by_commas = run("eval", f"--model={model},{model}", "--datasets", "pitts30k_test,msls_val", *where)
+    assert [entry["row"] for entry in json.loads(by_commas.stdout)] == rows[:2]
+
+
+@pytest.mark.parametrize(
+    ("form", "begins", "holds"),
+    [
+        (
+            "markdown",
+            "| data set | method | dims | bytes | ms | R@1",
+            "| msls_val | ≠ BoQ (ViT-B/14, 322 px) | 12288 |",
+        ),
+        ("latex", r"\begin{tabular}{llrrrrrr}", r"msls\_val & $\neq$ A$^2$GC (ViT-g/14) & 33280"),
+        ("csv", "data set,method,dims,bytes,ms,R@1,R@5,R@10,source", 'msls_val,"≠ BoQ (ViT-B/14, 322 px)",12288'),
+    ],
+)
+def test_one_table_for_a_paper(form: str, begins: str, holds: str, data: Path, model: str, tmp_path: Path) -> None:
+    where = ("--data-root", data, "--model", model, "--store", tmp_path)
+    text = run("eval", "--datasets", "msls_val", "pitts30k_test", *where, "--ci", "--table", form).stdout
+    assert text.startswith(begins)
+    assert holds in text
+    assert text.count("thumbnail.onnx 24x32 fp32") == 2
+    assert re.search(r"75\.0 \(\d", text)
+
+
+def test_a_file_keeps_the_size_it_was_exported_for(data: Path, model: str) -> None:
+    with pytest.raises(ModelError, match="exported for images of 24x32; export it anew"):
+        run("eval", "--datasets", "msls_val", "--data-root", data, "--model", model, "--size", "12x16")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
+def test_a_published_checkpoint_is_judged_at_any_size(data: Path, tmp_path: Path) -> None:
+    import torch
+
+    from a2gc_ros.models import build
+
+    torch.manual_seed(0)
+    names = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
+    tensors = {}
+    for name, tensor in build("cosplace-resnet18-512", descriptor_dim=8).state_dict().items():
+        part, module, rest = name.split(".", 2) if name.startswith("backbone") else (*name.split(".", 1), "")
+        theirs = f"backbone.{names[module]}.{rest}" if part == "backbone" else module.replace("linear", "3")
+        tensors[theirs if part == "backbone" else f"aggregation.{theirs.replace('p', '1.p')}"] = tensor
+    torch.save(tensors, tmp_path / "ResNet18_8_eigenplaces.pth")
+    options = ("--data-root", data, "--model", tmp_path / "ResNet18_8_eigenplaces.pth", "--store", tmp_path, "--json")
+    (found,) = json.loads(run("eval", "--datasets", "pitts30k_test", "--size", "64x96", *options).stdout)
+    assert (found["row"], found["descriptor_dim"]) == ("ResNet18_8_eigenplaces.pth 64x96 fp32", 8)
+    assert found["recall"]["1"] > 0
 
 
 @pytest.mark.skipif(importlib.util.find_spec("a2gc_training") is None, reason="needs a2gc_training")

@@ -87,7 +87,7 @@ def spec_of(model: PlaceModel, licence: str) -> ModelSpec:
 
 
 def open_named(
-    name: str, precision: Precision, threads: int, *, compiled: bool = False
+    name: str, precision: Precision, threads: int, *, compiled: bool = False, size: tuple[int, int] | None = None
 ) -> tuple[ModelSpec, TorchRuntime]:
     """A registered model with its published weights, downloaded on first use.
 
@@ -97,12 +97,12 @@ def open_named(
         BackendError: The device does not compute in this precision.
     """
     licence = named(name).licence
-    model = build(name, pretrained=True)
+    model = build(name, image_size=size, pretrained=True)
     return spec_of(model, licence), TorchRuntime(model, precision, threads, compiled=compiled)
 
 
 def open_checkpoint(
-    path: Path, precision: Precision, threads: int, *, compiled: bool = False
+    path: Path, precision: Precision, threads: int, *, compiled: bool = False, size: tuple[int, int] | None = None
 ) -> tuple[ModelSpec, TorchRuntime]:
     """A model that a training of this project wrote, or that a method's authors published.
 
@@ -110,5 +110,5 @@ def open_checkpoint(
         CheckpointError: The file is damaged or in no known layout.
         BackendError: The device does not compute in this precision.
     """
-    model, licence = read_model(path)
+    model, licence = read_model(path, image_size=size)
     return spec_of(model, licence), TorchRuntime(model, precision, threads, compiled=compiled)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from a2gc_ros.cli.export import parse_size
+from a2gc_ros.cli.image_size import parse_size
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, ConfigError, ModelError
 from a2gc_ros.extract import open_extractor
