@@ -10,17 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from a2gc_ros.cli.whole_table import print_whole
 from a2gc_ros.evaluation.tables import DIFFERS
 
 KS = (1, 5, 10, 20)
-WIDTH = 110
 
 
 def show(found: Sequence[dict[str, Any]]) -> None:
     """Prints what was measured, a table for each data set, with published figures below our own."""
     console = Console()
-    # A pipe has no width of its own, and a figure that was cut off is no figure.
-    console.width = max(console.width, WIDTH)
     for name in dict.fromkeys(entry["dataset"] for entry in found):
         _show_dataset(console, [entry for entry in found if entry["dataset"] == name])
 
@@ -60,8 +58,8 @@ def _show_dataset(console: Console, entries: Sequence[dict[str, Any]]) -> None:
         table.add_row(f"{mark}{figure['method']} ({figure['backbone']})", dims, "", "", *values)
         if figure["differs"]:
             notes[f"{DIFFERS} {figure['method']} ({figure['backbone']}): {figure['differs']}"] = None
-    console.print(table)
-    console.print(_curves(entries))
+    print_whole(console, table)
+    print_whole(console, _curves(entries))
     for note in notes:
         console.print(escape(note), highlight=False)
     for url in dict.fromkeys(figure["url"] for figure in first["published"]):

@@ -20,6 +20,7 @@ from a2gc_ros.errors import A2gcError
 VERBS: tuple[str, ...] = (
     "adapt",
     "bag",
+    "compare",
     "datasets",
     "engine",
     "eval",

@@ -76,6 +76,23 @@ def gather(outcome: Outcome, chosen: NDArray[np.int64], top_k: int, positives: i
     ]
 
 
+def first_answers(outcomes: Sequence[Outcome], chosen: NDArray[np.int64]) -> list[Retrieval]:
+    """Chosen queries with the first answer of each of several models, and one right image.
+
+    Args:
+        outcomes: The models' evaluations on one data set.
+        chosen: int64 (n,), places in ``scored``.
+
+    Raises:
+        DatasetError: An image cannot be read.
+    """
+    each = [gather(outcome, chosen, 1, 1) for outcome in outcomes]
+    return [
+        Retrieval(same[0].query, [answer for retrieval in same for answer in retrieval.answers], same[0].positives)
+        for same in zip(*each, strict=True)
+    ]
+
+
 def what_would_be_right(rows: NDArray[np.int64], right: NDArray[np.int64], *, most: int) -> list[tuple[int, str]]:
     """The right images that were found best, then those that were not found.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.compression import parse, search_compressed
 from a2gc_ros.evaluation.curves import Curve, precision_recall
 from a2gc_ros.evaluation.dataset import Dataset, Subset
@@ -106,7 +107,7 @@ def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: 
         watch: For a progress bar.
 
     Raises:
-        DatasetError: An image is missing or damaged, or the store cannot be used.
+        DatasetError: An image is missing or damaged, the store cannot be used, or there is nothing to search.
         ConfigError: A setting does not fit.
         BackendError: The model failed.
     """
@@ -130,6 +131,11 @@ def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: 
         searched = time.monotonic()
         counts = np.ones(len(dataset.queries), bool) if dataset.scored is None else dataset.scored
         scored = np.flatnonzero(counts).astype(np.int64)
+        if not (neighbours.rows[scored, 0] >= 0).any():
+            raise DatasetError(
+                f"No query of {dataset.name} has anything to be searched in ({dataset.protocol}); give a longer run, "
+                "or one run to search and another to ask."
+            )
         positives = [dataset.truth[int(query)] for query in scored]
         smaller = []
         for compression in compressions:

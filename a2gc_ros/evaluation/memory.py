@@ -61,6 +61,17 @@ def resident() -> int:
     statm = Path("/proc/self/statm")
     if statm.is_file():
         return int(statm.read_text().split()[1]) * resource.getpagesize()
+    return peak_resident()
+
+
+def peak_resident() -> int:
+    """Most bytes of this process that ever lay in memory at once."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # What getrusage tells a fresh process on Linux is at least what its parent had.
+        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        if peaks:
+            return int(peaks[0].split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -48,7 +48,15 @@ class Retrieval:
     positives: Sequence[Picture]
 
 
-def draw_retrievals(retrievals: Sequence[Retrieval], *, rows: int, answers: int, positives: int, title: str) -> Figure:
+def draw_retrievals(
+    retrievals: Sequence[Retrieval],
+    *,
+    rows: int,
+    answers: int,
+    positives: int,
+    title: str,
+    heads: Sequence[str] = (),
+) -> Figure:
     """Draws a row for each query: the query, its answers framed right or wrong, and some right ones.
 
     Args:
@@ -57,6 +65,7 @@ def draw_retrievals(retrievals: Sequence[Retrieval], *, rows: int, answers: int,
         answers: Columns for answers.
         positives: Columns for right ones.
         title: Stands above the picture.
+        heads: Stand above the answers; their numbers if not given.
     """
     columns = 1 + answers + positives
     with style.styled():
@@ -74,8 +83,8 @@ def draw_retrievals(retrievals: Sequence[Retrieval], *, rows: int, answers: int,
             ):
                 for axes, picture in zip(panel[first : first + len(pictures)], pictures, strict=True):
                     _draw(axes, picture)
-        heads = ["query", *(f"answer {i + 1}" for i in range(answers)), *["right"] * positives]
-        for axes, head in zip(panels[0], heads, strict=True):
+        named = [shorten(head, MOST_OF_A_CAPTION) for head in heads] or [f"answer {i + 1}" for i in range(answers)]
+        for axes, head in zip(panels[0], ["query", *named, *["right"] * positives], strict=True):
             axes.set_title(head, fontsize=12)
         frames = [
             Patch(facecolor="none", edgecolor=colour, linewidth=3, label=label)

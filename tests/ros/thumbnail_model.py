@@ -16,7 +16,7 @@ from a2gc_ros.images.preprocess import Preprocessing
 HEIGHT, WIDTH = 24, 32
 
 
-def write_thumbnail_model(path: Path, *, seed: int = 0) -> ModelSpec:
+def write_thumbnail_model(path: Path, *, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> ModelSpec:
     """Writes the model; another seed gives another fingerprint, and nothing else."""
     grey = helper.make_node("ReduceMean", ["pixels"], ["grey"], axes=[3], keepdims=0)
     nodes = [
@@ -28,11 +28,11 @@ def write_thumbnail_model(path: Path, *, seed: int = 0) -> ModelSpec:
         helper.make_node("Add", ["centred", "small"], ["safe"]),
         helper.make_node("LpNormalization", ["safe"], ["descriptor"], axis=1, p=2),
     ]
-    dim = HEIGHT * WIDTH
+    dim = height * width
     graph = helper.make_graph(
         nodes,
         "thumbnail",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", HEIGHT, WIDTH, 3])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", height, width, 3])],
         [helper.make_tensor_value_info("descriptor", TensorProto.FLOAT, ["n", dim])],
         [
             numpy_helper.from_array(np.array([-1, dim], dtype=np.int64), "shape"),
@@ -42,7 +42,7 @@ def write_thumbnail_model(path: Path, *, seed: int = 0) -> ModelSpec:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     onnx.checker.check_model(model)
-    fingerprint = hashlib.sha256(f"thumbnail {seed}".encode()).hexdigest()
-    spec = ModelSpec("thumbnail", dim, Preprocessing(HEIGHT, WIDTH), fingerprint, "CC0-1.0")
+    fingerprint = hashlib.sha256(f"thumbnail {seed} {height}x{width}".encode()).hexdigest()
+    spec = ModelSpec("thumbnail", dim, Preprocessing(height, width), fingerprint, "CC0-1.0")
     path.write_bytes(describe(model.SerializeToString(), spec))
     return spec

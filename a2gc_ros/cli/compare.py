@@ -1,0 +1,201 @@
+"""``a2gc compare``: which model recognises more of your own data, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.eval_data import (
+    HeadingOption,
+    Own,
+    RadiusOption,
+    SpacingOption,
+    StoreOption,
+    TopicOption,
+    TruthOption,
+    open_all,
+    run_with_bars,
+)
+from a2gc_ros.cli.spaced_lists import command_with, items
+from a2gc_ros.cli.whole_table import print_whole
+from a2gc_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from a2gc_ros.evaluation.evaluate import Outcome
+
+KS = (1, 5, 10)
+
+ROWS = 6
+"""Queries in one picture."""
+
+_EXAMPLES = """
+Compare models on your own data: recall on what is seen again, time for an image, memory, pictures where they differ.
+
+One recording is searched for its own loops; two recordings or folders are searched one for the other. Only images that
+have something to recognise count. Margins are of paired queries, with 95 % bootstrap intervals.
+
+Examples:
+
+- `a2gc compare monday.mcap --models a2gc-efficientnet-lite0 salad.onnx dino_salad.ckpt --out comparison`
+
+- `a2gc compare monday.mcap friday.mcap --models town.onnx a2gc-efficientnet-lite0 --radius 10`
+
+- `a2gc compare map_photos new_photos --truth positions.csv --models a.onnx b.onnx --json`
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("compare", help=_EXAMPLES, cls=command_with("--models"))(compare)
+
+
+def compare(
+    database: Annotated[Path, typer.Argument(help="Recording, or folder of photographs, that is searched.")],
+    queries: Annotated[
+        Path | None, typer.Argument(help="Recording or folder that asks; the same recording if not given.")
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="Two models or more, with spaces or commas between them: names, ONNX files, checkpoints."),
+    ] = None,
+    truth: TruthOption = None,
+    radius: RadiusOption = None,
+    heading: HeadingOption = 45.0,
+    spacing: SpacingOption = 1.0,
+    topic: TopicOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for pictures of queries on which they differ.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Most queries in the pictures.")] = 12,
+    store: StoreOption = None,
+    backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, int8 or int8-bf16.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Compares; the help text is ``_EXAMPLES``."""
+    from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
+    from a2gc_ros.evaluation.datasets.recordings import is_recording
+    from a2gc_ros.evaluation.evaluate import Settings
+    from a2gc_ros.evaluation.footprint import footprint
+    from a2gc_ros.evaluation.store import default_folder
+    from a2gc_ros.extract import open_extractor
+
+    chosen = items(models)
+    if len(chosen) < 2:
+        raise ConfigError("--models needs two models or more to compare; `a2gc eval` measures one.")
+    if out is not None:
+        need_matplotlib()
+        make_folder(out)
+    if queries is None and database.exists() and not is_recording(database):
+        raise ConfigError(f"{database} is a folder of photographs; name a second one with those that ask.")
+    own = Own.of(database, queries or database, truth, None, radius, heading, spacing, topic)
+    (dataset,) = open_all([], None, own, None)
+    settings = Settings(store=store or default_folder(), ks=KS)
+    console = Console(stderr=True)
+    options: dict[str, Any] = {"backend": backend, "precision": precision, "threads": threads}
+    extractors = [open_extractor(model, **options) for model in chosen]
+    outcomes = [run_with_bars(dataset, extractor, settings, console) for extractor in extractors]
+    with console.status("Measuring time and memory") as status:
+        costs = []
+        for model in chosen:
+            status.update(f"Measuring time and memory of {Path(model).name}")
+            costs.append(footprint(model, **options))
+    found = [
+        _numbers(model, outcome, cost, outcomes[0])
+        for model, outcome, cost in zip(chosen, outcomes, costs, strict=True)
+    ]
+    pictures = [] if out is None else _draw(chosen, outcomes, out, count)
+    if as_json:
+        typer.echo(json.dumps({"protocol": dataset.protocol, "models": found, "pictures": pictures}, indent=2))
+        return
+    _show(dataset.name, dataset.protocol, len(dataset.queries), found)
+    if out is not None:
+        typer.echo(f"pictures: {', '.join(pictures) or 'none, they agree on every query'}")
+
+
+def _numbers(model: str, outcome: Outcome, cost: Any, first: Outcome) -> dict[str, Any]:
+    from a2gc_ros.evaluation.comparison import margin, revisits
+    from a2gc_ros.evaluation.results import row_name
+
+    recall, groups = revisits(outcome)
+    spreads = {k: recall.interval(k, groups=groups) for k in KS}
+    spec = outcome.extractor.spec
+    against = None if outcome is first else margin(outcome, first, 1)
+    return {
+        "row": row_name(model, outcome.extractor),
+        "fingerprint": spec.fingerprint,
+        "revisits": len(recall.hits),
+        "recall": {str(k): spreads[k].value for k in KS},
+        "interval": {str(k): [spreads[k].low, spreads[k].high] for k in KS},
+        "margin": None if against is None else [against.value, against.low, against.high],
+        "descriptor_dim": spec.descriptor_dim,
+        "descriptor_bytes": 2 * spec.descriptor_dim,
+        "image_ms": cost.ms,
+        "memory_bytes": cost.memory,
+    }
+
+
+def _show(name: str, protocol: str, asked: int, found: list[dict[str, Any]]) -> None:
+    console = Console()
+    console.print(f"[bold]{escape(name)}[/bold]  {escape(protocol.partition(';')[0])}", highlight=False)
+    console.print(f"{found[0]['revisits']:,} of {asked:,} images have something to recognise", highlight=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    titles = (
+        *(f"R@{k}" for k in KS),
+        "R@1 against\nthe first",
+        "dims",
+        "bytes in\na map",
+        "ms an\nimage",
+        "MB of\nmemory",
+    )
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    for entry in found:
+        margin = entry["margin"] or (None, 0.0, 0.0)
+        table.add_row(
+            f"[bold]{escape(entry['row'])}[/bold]",
+            *(f"{100 * entry['recall'][str(k)]:.1f}" for k in KS),
+            "" if margin[0] is None else f"{100 * margin[0]:+.1f}",
+            f"{entry['descriptor_dim']:,}",
+            f"{entry['descriptor_bytes']:,}",
+            f"{entry['image_ms']:.1f}",
+            f"{entry['memory_bytes'] / 1e6:.0f}",
+        )
+        table.add_row(
+            "  95 % interval",
+            *(f"{100 * low:.1f}–{100 * high:.1f}" for low, high in (entry["interval"][str(k)] for k in KS)),
+            "" if margin[0] is None else f"{100 * margin[1]:+.1f} to {100 * margin[2]:+.1f}",
+        )
+    print_whole(console, table)
+
+
+def _draw(models: list[str], outcomes: list[Outcome], out: Path, count: int) -> list[str]:
+    """Writes pictures of queries on which the models differ, and returns their paths."""
+    from a2gc_ros.cli.retrieval_pages import first_answers
+    from a2gc_ros.evaluation.comparison import differing
+    from a2gc_ros.viz import style
+    from a2gc_ros.viz.retrieval import draw_retrievals
+
+    shown = first_answers(outcomes, differing(outcomes, count))
+    written = []
+    for number, start in enumerate(range(0, len(shown), ROWS), start=1):
+        page = shown[start : start + ROWS]
+        figure = draw_retrievals(
+            page,
+            rows=len(page),
+            answers=len(models),
+            positives=1,
+            title=f"First answers on {outcomes[0].dataset.name} where the models differ",
+            heads=[Path(model).name for model in models],
+        )
+        path = out / f"differ_{number}.png"
+        style.save(figure, path)
+        written.append(str(path))
+    return written
