@@ -107,6 +107,9 @@ EXTRAS = {
         "hypothesis>=6.100",
         "cuda-bindings>=12.6",
         "transformers>=4.45",
+        # The pages in a real Chromium, which is not a Python package, and whether everybody can use them.
+        "playwright>=1.40",
+        "axe-playwright-python>=0.1.4",
     ],
     "lint": ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "types-PyYAML"],
 }

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from a2gc_ros.bags import RecordingWriter
+from a2gc_ros.bags.writer import GROUND_TRUTH_TOPIC
 from a2gc_ros.geometry import pose_from_xy_yaw
 
 STEPS = 24
@@ -32,7 +33,7 @@ def wall() -> np.ndarray:
     return image
 
 
-def write_drive(path: Path) -> None:
+def write_drive(path: Path, truth_topic: str = GROUND_TRUTH_TOPIC) -> None:
     """Two rounds of 24 m, four images a second, one metre between them; odometry drifts, the truth does not."""
     scene = np.concatenate([wall()] * 2, axis=1)
     with RecordingWriter(path) as writer:
@@ -45,5 +46,5 @@ def write_drive(path: Path) -> None:
             drifted[0, 3] += 0.01 * step
             at = 40 * (step % STEPS)
             writer.add_odometry(stamp_ns, drifted)
-            writer.add_pose(stamp_ns, true)
+            writer.add_pose(stamp_ns, true, topic=truth_topic)
             writer.add_image(stamp_ns, np.ascontiguousarray(scene[:, at : at + 320]), jpeg_quality=90)

@@ -57,7 +57,7 @@ views.curves = (host, spec) => {
     label.insertBefore(line, label.lastChild);
     tools.append(label);
   });
-  tools.append(make("span", {class: "push"}), ...zoomTools(chart, spec.file || "curves"));
+  tools.append(...zoomTools(chart, spec.file || "curves"));
 };
 
 /** Queries with their answers beside what would have been right. */

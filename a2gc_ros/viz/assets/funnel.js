@@ -27,13 +27,13 @@ views.funnel = (host, spec) => {
   const text = make("p", {class: "dim"});
   const list = make("div", {class: "cards"});
   const asked = 1 - spec.rate;
+  let moved = false;
   const change = () => {
-    const least = 1 - 10 ** -Number(slider.value);
+    const rate = moved ? 10 ** -Number(slider.value) : spec.rate, least = 1 - rate;
     said.textContent = `${probability(least)} were asked for`;
     const sure = judged.filter((i) => pairs.p[i] >= least);
     const keyframesSure = new Set(sure.map((i) => pairs.q[i]));
     const now = new Set(judged.filter((i) => pairs.p[i] >= asked).map((i) => pairs.q[i]));
-    const rate = 10 ** -Number(slider.value);
     const verdicts = sure.filter((i) => pairs.right[i] != null);
     const wrong = verdicts.filter((i) => !pairs.right[i]).length;
     text.textContent = `${keyframesSure.size} keyframes would be sure, ${now.size} are at ${probability(asked)}.`
@@ -48,7 +48,7 @@ views.funnel = (host, spec) => {
       make("span", {class: "two"}, picture(pairs.q[pair], ""), picture(pairs.k[pair], "")),
       make("span", {class: "said"}, `${least < asked ? "would come in" : "would go"}: ${caption(pair)}`))));
   };
-  slider.addEventListener("input", change);
+  slider.addEventListener("input", () => { moved = true; change(); });
   host.append(make("h3", {}, "What another limit would do"), holder, text, list);
   change();
 };

@@ -18,7 +18,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
   const acts = {ArrowLeft: () => step(-1), ArrowRight: () => step(1), j: () => step(1), k: () => step(-1),
     t: () => document.getElementById("theme").click(), "?": () => help.open ? help.close() : help.showModal(),
-    Escape: () => document.getElementById("viewer")?.classList.remove("open")};
+    Escape: () => help.open ? help.close() : document.getElementById("viewer")?.classList.remove("open")};
   // In a strip or a table that scrolls the arrows scroll.
   if (!acts[event.key] || (event.key.startsWith("Arrow") && (!pairs.q.length || event.target.closest(".strip,.scroll,.plot,.queries")))) return;
   event.preventDefault();

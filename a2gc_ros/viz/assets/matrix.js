@@ -115,7 +115,7 @@ views.matrix = (host, spec) => {
   new Uint32Array(row.data.buffer).set(shade);
   c.putImageData(row, 0, 0);
   tools.append(make("span", {class: "tools"}, fixed(spec.low, 2), key, fixed(spec.high, 2)),
-    make("span", {class: "push"}), ...zoomTools(chart, "similarity"));
+    ...zoomTools(chart, "similarity"));
   load(0);
   onChoice(() => chart.paint());
 };

@@ -74,8 +74,11 @@ function plane(host, options) {
     };
     return {x: spread(x, box.width), y: spread(y, box.height)};
   }
-  const paint = paced(() => { plot.setData(plot.data, false); plot.setScale("x", {min: view.x[0], max: view.x[1]});
-    plot.setScale("y", {min: view.y[0], max: view.y[1]}); if (options.moved) options.moved(view); });
+  const settle = () => plot.batch(() => {
+    plot.setScale("x", {min: view.x[0], max: view.x[1]});
+    plot.setScale("y", {min: view.y[0], max: view.y[1]});
+  });
+  const paint = paced(() => { settle(); if (options.moved) options.moved(view); });
   function show(next) { view = next; paint(); }
   function all() { show(squared(full)); }
   function zoom(by, fx = 0.5, fy = 0.5) {
@@ -164,19 +167,20 @@ function plane(host, options) {
   new ResizeObserver(paced(() => { plot.setSize(size()); show(squared(view)); })).observe(host);
   onRedraw(() => plot.redraw(false, true));
   requestAnimationFrame(all);
-  return {plot, all, zoom, show: (next) => show(squared(next)), view: () => view, paint: () => plot.redraw(false, false),
+  /** What a chart beside it shows, in the same frame. */
+  const follow = (x) => { view = {x: [...x], y: view.y}; settle(); };
+  return {plot, all, zoom, follow, view: () => view, paint: () => plot.redraw(false, false),
     range(next) { full.x = [...next.x]; full.y = [...next.y]; all(); }};
 }
 
 /** Buttons that do what the wheel does, and one that saves the picture. */
 function zoomTools(chart, name) {
   const button = (text, label, act) => make("button", {type: "button", "aria-label": label, title: label, onclick: act}, text);
-  return [
+  return [make("span", {class: "zoom"},
     button("+", "Zoom in", () => chart.zoom(1 / 1.4)),
     button("−", "Zoom out", () => chart.zoom(1.4)),
     button("All", "Show all", () => chart.all()),
-    button("PNG", "Save as a picture", () => save(chart.plot.ctx.canvas, name)),
-  ];
+    button("PNG", "Save as a picture", () => save(chart.plot.ctx.canvas, name)))];
 }
 function save(canvas, name) {
   const out = make("canvas", {width: canvas.width, height: canvas.height});

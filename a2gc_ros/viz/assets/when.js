@@ -6,14 +6,12 @@ views.when = (host, spec) => {
   const charts = [];
   const tools = make("div", {class: "tools"});
   host.append(tools);
-  let following = false;
   const film = make("div", {class: "film"});
+  let refill = 0;
   const follow = (from) => (view) => {
-    if (following) return;
-    following = true;
-    for (const chart of charts) if (chart !== charts[from]) chart.show({x: [...view.x], y: chart.view().y});
-    requestAnimationFrame(() => { following = false; });
-    fill(view.x);
+    charts.forEach((chart, at) => at === from || chart.follow(view.x));
+    clearTimeout(refill);
+    refill = setTimeout(() => fill(view.x), 80);
   };
   const bands = (u, m) => {
     const c = u.ctx;
@@ -33,27 +31,60 @@ views.when = (host, spec) => {
       }
     }
   };
+  /** A line with as many points as pixels show: of each column the first, the least, the greatest and the last. */
   const trace = (c, m, xs, ys, colour) => {
     c.strokeStyle = colour;
-    c.lineWidth = 1.4 * m.ratio;
-    c.lineJoin = "round";
+    c.lineWidth = 1.3 * m.ratio;
+    c.lineJoin = "bevel";
     c.beginPath();
-    let open = false;
-    for (let i = 0; i < xs.length; i++) {
-      if (ys[i] == null) { open = false; continue; }
-      if (open) c.lineTo(m.x(xs[i]), m.y(ys[i]));
-      else c.moveTo(m.x(xs[i]), m.y(ys[i]));
+    let open = false, column = null, first, low, high, last;
+    const flush = () => {
+      if (column == null) return;
+      open ? c.lineTo(column, first) : c.moveTo(column, first);
       open = true;
+      if (high > low) { c.lineTo(column, low); c.lineTo(column, high); c.lineTo(column, last); }
+      column = null;
+    };
+    for (let i = 0; i < xs.length; i++) {
+      const x = Math.round(m.x(xs[i]));
+      if (ys[i] == null) { flush(); open = false; continue; }
+      // One point beyond either edge, for the line that leads there.
+      if (x < m.box.left - 50 && i + 1 < xs.length && m.x(xs[i + 1]) < m.box.left) continue;
+      const y = m.y(ys[i]);
+      if (x !== column) { flush(); column = x; first = low = high = y; }
+      low = Math.min(low, y);
+      high = Math.max(high, y);
+      last = y;
+      if (x > m.box.left + m.box.width + 50) break;
     }
+    flush();
     c.stroke();
   };
+  /** Dots by colour, each pixel once. */
   const marks = (c, m, ids, value, radius) => {
+    const r = radius * m.ratio, taken = new Map();
     for (const i of ids) {
-      const v = value(i);
-      if (v == null) continue;
-      c.fillStyle = colours[classOf(i)];
+      const v = value(i), x = Math.round(m.x(t[pairs.q[i]]));
+      if (v == null || x < m.box.left - r || x > m.box.left + m.box.width + r) continue;
+      const kind = classOf(i), y = Math.round(m.y(v)), key = x * 65536 + y;
+      if (!taken.has(kind)) taken.set(kind, new Map());
+      taken.get(kind).set(key, [x, y]);
+    }
+    for (const [kind, places] of taken) {
+      c.fillStyle = colours[kind];
       c.beginPath();
-      c.arc(m.x(t[pairs.q[i]]), m.y(v), (i === chosen ? 2 : 1) * radius * m.ratio, 0, 6.3);
+      // Squares where there are too many for their shape to be seen: they are drawn in a third of the time.
+      const dense = places.size > 600;
+      for (const [x, y] of places.values()) {
+        if (dense) c.rect(x - 0.8 * r, y - 0.8 * r, 1.6 * r, 1.6 * r);
+        else { c.moveTo(x + r, y); c.arc(x, y, r, 0, 6.3); }
+      }
+      c.fill();
+    }
+    if (chosen >= 0 && ids.includes(chosen) && value(chosen) != null) {
+      c.fillStyle = colours[classOf(chosen)];
+      c.beginPath();
+      c.arc(m.x(t[pairs.q[chosen]]), m.y(value(chosen)), 2 * r, 0, 6.3);
       c.fill();
     }
   };
@@ -142,9 +173,7 @@ views.when = (host, spec) => {
   if (pairs.stage.includes(AGREES) || pairs.stage.includes(SURE)) {
     tools.append(make("span", {class: "tools"}, make("span", {class: "swatch held"}), "held back"));
   }
-  tools.append(make("span", {class: "push"}));
-  if (charts.length) tools.append(...zoomTools({zoom: (by) => charts.forEach((c) => c.zoom(by)),
-    all: () => charts.forEach((c) => c.all()), plot: charts[0].plot}, "time"));
+    if (charts.length) tools.append(...zoomTools(charts[0], "time"));
   host.append(make("p", {class: "hint"},
     "Drag to move; click a chart, then the wheel or plus and minus zoom; a double click shows all. The pictures follow."));
   fill(span);

@@ -132,6 +132,6 @@ views.where = (host, spec) => {
   if (groups.held.length) tools.append(toggle("held", `not sure enough (${count(groups.held)})`, "held"));
   if (groups.refused.length) tools.append(toggle("refused", `refused (${count(groups.refused)})`, "refused"));
   if (missed.size) tools.append(toggle("missed", `missed (${missed.size})`, "missed"));
-  tools.append(rampKey(), lift, make("span", {class: "push"}), ...zoomTools(chart, "path"));
+  tools.append(rampKey(), lift, ...zoomTools(chart, "path"));
   onChoice(() => chart.paint());
 };
