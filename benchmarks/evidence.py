@@ -209,7 +209,7 @@ def pairs_of(sequence: Recorded, extractor: Extractor) -> Pairs:
     config = LoopConfig(min_time_gap_s=sequence.gap_s, max_false_positive_rate=0.0, store_images=False)
     number = {int(stamp): at for at, stamp in enumerate(sequence.stamps)}
     pairs, right, query, asked = [], [], [], 0
-    with PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name)) as live:
+    with PlaceMap.create(":memory:", Manifest.of(spec)) as live:
         detector = LoopDetector(config, live)
         for frame in sequence.frames():
             detection = detector.process(frame, extractor.extract_one(frame.image))

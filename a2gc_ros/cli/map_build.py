@@ -121,7 +121,7 @@ def _open_map(options: BuildOptions, extractor: Extractor, spacing: Spacing) -> 
         place_map = PlaceMap.open(options.out)
         place_map.require(spec.fingerprint, spec.name)
         return place_map
-    manifest = Manifest(spec.fingerprint, spec.descriptor_dim, spec.name, settings={"spacing": asdict(spacing)})
+    manifest = Manifest.of(spec, {"spacing": asdict(spacing)})
     return PlaceMap.create(options.out, manifest)
 
 

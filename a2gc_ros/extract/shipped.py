@@ -7,7 +7,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "shipped"
 
-FORMER_NAMES = {"a2gc-mobilenetv2": "a2gc-efficientnet-lite0"}
+DEFAULT_MODEL = "a2gc-efficientnet-lite0"
+"""The model that is taken where nobody names one."""
+
+FORMER_NAMES = {"a2gc-mobilenetv2": DEFAULT_MODEL}
 """Models that came with earlier versions, and the one that took their place."""
 
 _log = logging.getLogger(__name__)

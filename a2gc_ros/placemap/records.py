@@ -10,6 +10,22 @@ import numpy.typing as npt
 from a2gc_ros.geometry import Pose
 
 
+class Model(Protocol):
+    """Whose descriptors a map holds; a :class:`a2gc_ros.extract.spec.ModelSpec` is one."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of all that its descriptors depend on."""
+
+    @property
+    def descriptor_dim(self) -> int:
+        """Length of its descriptors."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a map says about itself.
@@ -29,6 +45,11 @@ class Manifest:
     uuid: str = ""
     created_ns: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model, settings: dict[str, Any] | None = None) -> Manifest:
+        """Returns the manifest of a new map for a model's descriptors, such as ``extractor.spec``."""
+        return cls(model.fingerprint, model.descriptor_dim, model.name, settings=settings or {})
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,7 @@ def _offline(
 ) -> tuple[RunRecord, PlaceMap]:
     """Runs the chain offline, over the images with the given stamps only where there are any."""
     spec = extractor.spec
-    place_map = stack.enter_context(
-        PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
-    )
+    place_map = stack.enter_context(PlaceMap.create(":memory:", Manifest.of(spec)))
     detector = LoopDetector(config, place_map, maps, session_source=options.bag.name)
     frames = recording.frames(
         options.image_topic,

@@ -109,9 +109,7 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(options.bag))
         _require_odometry(recording, options.odometry_topic)
-        place_map = stack.enter_context(
-            PlaceMap.create(":memory:", Manifest(spec.fingerprint, spec.descriptor_dim, spec.name))
-        )
+        place_map = stack.enter_context(PlaceMap.create(":memory:", Manifest.of(spec)))
         detector = LoopDetector(LoopConfig(**options.loop), place_map, session_source=options.bag.name)
         covariances = recording.covariances(options.odometry_topic)
         feed = GraphFeed(options.slam, covariances.at, options.camera_pose)

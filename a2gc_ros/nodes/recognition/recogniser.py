@@ -336,7 +336,7 @@ class Recogniser:
 
     def _open_live(self) -> PlaceMap:
         spec = self.extractor.spec
-        manifest = Manifest(spec.fingerprint, spec.descriptor_dim, spec.name)
+        manifest = Manifest.of(spec)
         if not self._settings.live_map:
             return PlaceMap.create(IN_MEMORY, manifest)
         path = self._settings.map_path(self._settings.live_map)
