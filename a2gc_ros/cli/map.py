@@ -217,6 +217,31 @@ def show(
 
 
 @map_app.command()
+def view(
+    place_map: MapArgument,
+    html: Annotated[Path | None, typer.Option(help="The page to write; beside the map if not given.")] = None,
+    gap: Annotated[
+        float, typer.Option(min=0, help="Seconds that keyframes of one session must lie apart to be compared.")
+    ] = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page to explore a map: sessions, coverage, age, and which of its places look alike.
+
+    One file that needs no other and no network. Look-alikes are compared by their local features as well: those that
+    agree although odometry says that they are two places are where false closures would come from.
+
+    Examples:
+    `a2gc map view town.a2gc`
+
+    `a2gc map view town.a2gc --html pages/town.html --gap 60`
+    """
+    from a2gc_ros.cli.map_view import view as run
+
+    written = run(place_map, html, gap)
+    typer.echo(json.dumps(written, indent=2) if as_json else f"{written['page']}: {written['keyframes']} keyframes")
+
+
+@map_app.command()
 def merge(
     maps: Annotated[list[Path], typer.Argument(help="Place maps made with the same model.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],

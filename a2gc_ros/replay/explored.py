@@ -14,11 +14,11 @@ from a2gc_ros.errors import A2gcError
 from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Stage
-from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.placemap import Keyframe, PlaceMap
 from a2gc_ros.replay.records import ClosureRecord, PairRecord, RunRecord
 from a2gc_ros.replay.truth import TruePath
 from a2gc_ros.viz.album import Album, album
+from a2gc_ros.viz.matched_features import FeatureMatcher
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PairRow, Spot
 
 MOST_PAIRS: Final = 20_000
@@ -26,9 +26,6 @@ MOST_PAIRS: Final = 20_000
 
 MOST_MATCHED: Final = 400
 """Pairs whose features are matched once more, 10 ms each."""
-
-MOST_OUTLIERS: Final = 40
-"""Matches of a pair that do not agree, as drawn."""
 
 MOST_OF_A_MAP: Final = 4000
 """Keyframes of a loaded map on a page, besides those that were compared."""
@@ -141,23 +138,14 @@ def matched(explored: Explored, config: LoopConfig, numbers: Iterable[int]) -> d
     """
     if not config.verify:
         return {}
-    verifier = GeometricVerifier(config)
+    matcher = FeatureMatcher(config)
     found = {}
-    # In order of time: neighbours share keyframes, and the verifier remembers some.
+    # In order of time: neighbours share keyframes, and the matcher remembers some.
     for number in sorted(list(dict.fromkeys(numbers))[:MOST_MATCHED]):
         pair = explored.pairs[number]
-        query, keyframe = (verifier.view_of_keyframe(*explored.keyframes[spot]) for spot in (pair.query, pair.keyframe))
-        if query is None or keyframe is None:
-            continue
-        compared = verifier.compare(query, keyframe)
-        agreeing = {tuple(entry) for entry in compared.agreeing.tolist()}
-        others = [entry for entry in compared.pairs.tolist() if tuple(entry) not in agreeing][:MOST_OUTLIERS]
-        both = np.concatenate([compared.agreeing, np.array(others, dtype=np.int64).reshape(-1, 2)])
-        ends = [
-            view.features.points[both[:, side]] / (view.features.width, view.features.height)
-            for side, view in enumerate((query, keyframe))
-        ]
-        found[number] = MatchedFeatures(np.concatenate(ends, axis=1), compared.inliers)
+        common = matcher.match(explored.keyframes[pair.query], explored.keyframes[pair.keyframe])
+        if common is not None:
+            found[number] = common.drawn
     return found
 
 

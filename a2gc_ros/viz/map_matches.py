@@ -11,10 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from a2gc_ros.viz import style
+from a2gc_ros.viz.session_layout import side_by_side
 from a2gc_ros.viz.words import shorten
-
-MARGIN = 0.15
-"""Between sessions side by side, as a share of the widest."""
 
 MOST_OF_NAMES, LEAST_OF_A_NAME = 60, 4
 """Characters of the sessions' names, all together, and of one where there are many."""
@@ -48,7 +46,7 @@ class MapMatches:
 
 def draw_map(sessions: Sequence[SessionPath], matches: MapMatches, *, title: str) -> Figure:
     """Draws sessions side by side, because their frames are not the same, and a line for every match."""
-    placed = side_by_side(sessions)
+    placed = side_by_side([session.positions for session in sessions])
     points = np.concatenate(placed)
     with style.styled():
         figure = style.new_figure(12.0, 7.2)
@@ -76,13 +74,3 @@ def draw_map(sessions: Sequence[SessionPath], matches: MapMatches, *, title: str
         axes.margins(0.06)
         figure.colorbar(lines, ax=axes, label="cosine similarity of two keyframes", shrink=0.8)
     return figure
-
-
-def side_by_side(sessions: Sequence[SessionPath]) -> list[npt.NDArray[np.float64]]:
-    """Shifts the paths along x so that their boxes do not meet; the first stays where it is."""
-    gap = MARGIN * max(float(np.ptp(session.positions[:, 0])) for session in sessions) + 1.0
-    placed: list[npt.NDArray[np.float64]] = []
-    for session in sessions:
-        shift = 0.0 if not placed else placed[-1][:, 0].max() + gap - session.positions[:, 0].min()
-        placed.append(session.positions + np.array([shift, 0.0]))
-    return placed

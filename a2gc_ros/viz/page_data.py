@@ -113,8 +113,8 @@ class PageData:
         matches: By number of the pair.
         maps: Names; the run's own first.
         first: The pair to be looked at first; None leaves it to the page.
-        words: What the page calls a closure (``closure``), any other pair (``pair``), and the way between the two
-            (``apart``).
+        words: What the page calls a closure (``closure``), any other pair (``pair``), the way between the two
+            (``apart``), and the fates (``stages``).
     """
 
     spots: Sequence[Spot]
@@ -123,7 +123,7 @@ class PageData:
     matches: Mapping[int, MatchedFeatures] = field(default_factory=dict)
     maps: Sequence[str] = ("this run",)
     first: int | None = None
-    words: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as the page's program reads it: column by column."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "replay"), str(HERE.parent / "ros")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "replay"), str(HERE.parent / "ros"), str(HERE.parent / "viz")]
 
 HARM = "<img src=x onerror=alert(1)>&\"'</script><script>alert(2)</script>"
 

@@ -239,3 +239,25 @@ def test_a_page_without_a_single_pair_or_picture_opens(watched: Watched, tmp_pat
     )
     page = watched.open(tmp_path / "index.html")
     assert page.locator("#viewer").count() == 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_of_a_map_opens_and_is_for_everybody(browser: Any, tmp_path: Path, size: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
+    from test_map_page import grown
+
+    from a2gc_ros.viz.map_page import map_page
+
+    map_page(grown()).write(tmp_path / "map.html")
+    watched = Watched(browser, SIZES[size])
+    page = watched.open(tmp_path / "map.html")
+    watched.show_all()
+    assert page.locator("[data-view]:not([data-ready])").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+    assert [violation["id"] for violation in axe.run(page).response["violations"]] == []
+    page.locator(".cards button").first.click()
+    assert page.locator("#viewer").is_visible()
+    assert "alike to the geometric check, too" in page.locator("#viewer").inner_text()
+    assert watched.wrong == []
+    assert watched.outside() == []
+    watched.context.close()

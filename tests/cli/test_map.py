@@ -230,3 +230,14 @@ def test_a_map_that_another_program_writes_is_not_built_on(town: Path, recording
 def test_help_shows_examples() -> None:
     for verb in ("build", "info", "list", "show", "merge", "export", "redescribe", "calibrate"):
         assert "a2gc map" in a2gc(verb, "--help").output
+
+
+def test_view_writes_a_page_beside_the_map_or_where_it_is_told(town: Path, tmp_path: Path) -> None:
+    there = tmp_path / "pages" / "town.html"
+    assert json.loads(a2gc("view", town, "--html", there, "--gap", 1, "--json").stdout)["page"] == str(there)
+    assert town.name in there.read_text()
+    copied = tmp_path / town.name
+    shutil.copy(town, copied)
+    assert f"{copied.with_suffix('.html')}: " in a2gc("view", copied).stdout
+    with pytest.raises(A2gcError, match="cannot be written"):
+        a2gc("view", copied, "--html", copied / "page.html")

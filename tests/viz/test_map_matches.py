@@ -12,8 +12,9 @@ from matplotlib.collections import LineCollection
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.viz import style
-from a2gc_ros.viz.map_matches import SessionPath, draw_map, side_by_side
+from a2gc_ros.viz.map_matches import draw_map
 from a2gc_ros.viz.map_reading import best_matches, session_paths
+from a2gc_ros.viz.session_layout import side_by_side
 
 SECOND = 1_000_000_000
 
@@ -58,11 +59,16 @@ def test_every_match_has_its_line(place_map: PlaceMap, tmp_path: Path) -> None:
 
 def test_sessions_do_not_overlap() -> None:
     square = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)])
-    placed = side_by_side([SessionPath("a", square), SessionPath("b", square - 100), SessionPath("c", square)])
+    placed = side_by_side([square, square - 100, square])
     np.testing.assert_array_equal(placed[0], square)
     assert placed[0][:, 0].max() < placed[1][:, 0].min()
     assert placed[1][:, 0].max() < placed[2][:, 0].min()
     np.testing.assert_allclose(placed[1] - placed[1][0], square - square[0])
+    gaps = np.array([(np.nan, np.nan), (3.0, 0.0)])
+    first, second, third = side_by_side([gaps[:1], gaps, square])
+    assert np.isnan(first).all()
+    np.testing.assert_array_equal(second, gaps)
+    assert third[:, 0].min() > 3
 
 
 def test_a_map_without_poses_is_refused() -> None:

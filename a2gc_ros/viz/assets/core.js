@@ -47,7 +47,7 @@ function sureColour(p) {
 }
 
 const GIVEN = 3, SURE = 2, AGREES = 1, COMPARED = 0;
-const stageNames = ["refused by geometry", "not sure enough", "sure, not given out", "closure"];
+const stageNames = data.words?.stages || ["refused by geometry", "not sure enough", "sure, not given out", "closure"];
 const stageClasses = ["refused", "held", "held", "right"];
 function classOf(pair) {
   if (pairs.stage[pair] === GIVEN) return pairs.right[pair] === false ? "wrong" : "right";
@@ -71,7 +71,7 @@ function clock(seconds) {
 function nameOf(keyframe) {
   const map = keyframes.map ? keyframes.map[keyframe] : 0;
   const when = clock(keyframes.t[keyframe]);
-  return map ? `${data.maps[map]}, ${when}` : when;
+  return map && !(data.words?.quiet && data.maps.length === 2) ? `${data.maps[map]}, ${when}` : when;
 }
 
 // --- the pair that is looked at ---------------------------------------------------------------------------------------

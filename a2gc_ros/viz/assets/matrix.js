@@ -105,10 +105,10 @@ views.matrix = (host, spec) => {
     });
     tools.append(select);
   }
-  tools.append(toggle("closures", `closures (${closures.length})`, "right"));
+  tools.append(toggle("closures", `${stageNames[GIVEN]} (${closures.length})`, "right"));
   const held = order[AGREES].length + order[SURE].length;
-  if (held) tools.append(toggle("held", `not sure enough (${held})`, "held"));
-  if (order[COMPARED].length) tools.append(toggle("refused", `refused (${order[COMPARED].length})`, "refused"));
+  if (held) tools.append(toggle("held", `${stageNames[AGREES]} (${held})`, "held"));
+  if (order[COMPARED].length) tools.append(toggle("refused", `${stageNames[COMPARED]} (${order[COMPARED].length})`, "refused"));
   if (spec.truth.length) tools.append(toggle("truth", "same place in truth", "right"));
   const key = make("canvas", {class: "ramp", width: 256, height: 1, "aria-hidden": "true"});
   const c = key.getContext("2d"), row = c.createImageData(256, 1);

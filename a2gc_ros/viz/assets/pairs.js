@@ -162,6 +162,18 @@ views.visits = (host, spec) => {
   mark(list, "aria-current");
 };
 
+/** Sessions as pictures in order of time. */
+views.strips = (host, spec) => {
+  for (const {title, spots} of spec.strips) {
+    const strip = make("div", {class: "strip", tabindex: "0", role: "group", "aria-label": title});
+    for (const spot of spots) {
+      strip.append(make("button", {type: "button", "aria-label": `Keyframe at ${nameOf(spot)}`, onclick: () => lookAt(spot)},
+        make("figure", {}, picture(spot, ""), make("span", {}, nameOf(spot)))));
+    }
+    host.append(make("h3", {}, title), strip);
+  }
+};
+
 const columns = [
   {key: "q", name: "query", of: (i) => keyframes.t[pairs.q[i]], show: (i) => nameOf(pairs.q[i])},
   {key: "k", name: "keyframe", of: (i) => keyframes.t[pairs.k[i]], show: (i) => nameOf(pairs.k[i])},

@@ -222,6 +222,18 @@ function checkbox(text, swatch, checked, change) {
   return make("label", {}, box, swatch ? make("span", {class: `swatch ${swatch}`}) : null, text);
 }
 
+/** From the fifth to the ninety-fifth hundredth, so that one odd value does not take all colours. */
+function heatRange(values) {
+  const sorted = values.filter((value) => value != null).sort((a, b) => a - b);
+  return [sorted[Math.floor(0.05 * (sorted.length - 1))] ?? 0, sorted[Math.ceil(0.95 * (sorted.length - 1))] ?? 1];
+}
+function heatKey(values) {
+  const [low, high] = heatRange(values);
+  const key = rampKey();
+  key.replaceChildren(`alike ${fixed(low, 2)}`, key.querySelector("canvas"), fixed(high, 2));
+  key.querySelector("canvas").style.transform = "scaleX(-1)";
+  return key;
+}
 function rampKey() {
   const bar = make("canvas", {class: "ramp", width: RAMP.length, height: 1, "aria-hidden": "true"});
   const c = bar.getContext("2d");

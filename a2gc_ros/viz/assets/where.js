@@ -7,7 +7,7 @@ views.where = (host, spec) => {
   const flat = [extent(spots.map((i) => x[i])), extent(spots.map((i) => y[i]))];
   const wide = Math.max(flat[0][1] - flat[0][0], flat[1][1] - flat[1][0]);
   const last = Math.max(1e-9, ...spots.map((i) => t[i]));
-  const onMap = (i) => keyframes.map && keyframes.map[i];
+  const onMap = (i) => !spec.heat && keyframes.map[i];
   const place = (i) => {
     if (x[i] == null) return null;
     if (!lifted) return [x[i], y[i]];
@@ -49,6 +49,13 @@ views.where = (host, spec) => {
     if (kind === "right") sure[RAMP.indexOf(sureColour(pairs.p[i]))].push(i);
     else groups[kind].push(i);
   }
+  const heat = RAMP.map(() => []);
+  if (spec.heat) {
+    const [low, high] = heatRange(spec.heat);
+    spec.heat.forEach((value, i) => {
+      if (value != null) heat[Math.max(0, Math.min(RAMP.length - 1, Math.floor((value - low) / (high - low || 1) * RAMP.length)))].push(i);
+    });
+  }
   const lines = spec.sessions.map(([from, to]) => [from, to]);
   const tools = make("div", {class: "tools"});
   const box = make("div");
@@ -73,6 +80,7 @@ views.where = (host, spec) => {
         }
         c.stroke();
       }
+      if (spec.heat) heat.forEach((ids, level) => dots(c, m, ids, RAMP[RAMP.length - 1 - level], 3));
       const maps = spots.filter(onMap);
       if (maps.length) dots(c, m, maps, colours.accent, 2);
       if (shown.refused) stroke(c, m, groups.refused, colours.refused, 0.8);
@@ -126,12 +134,12 @@ views.where = (host, spec) => {
     const placed = spots.map(place);
     chart.range({x: extent(placed.map((p) => p[0])), y: extent(placed.map((p) => p[1]))});
   }}, "Lift by time");
-  tools.append(toggle("closures", `closures (${closures.length})`, known ? "right" : ""));
+  tools.append(toggle("closures", `${stageNames[GIVEN]} (${closures.length})`, known ? "right" : ""));
   if (groups.wrong.length) tools.append(make("span", {class: "tools"}, make("span", {class: "swatch wrong"}),
     `wrong (${groups.wrong.length})`));
-  if (groups.held.length) tools.append(toggle("held", `not sure enough (${count(groups.held)})`, "held"));
-  if (groups.refused.length) tools.append(toggle("refused", `refused (${count(groups.refused)})`, "refused"));
+  if (groups.held.length) tools.append(toggle("held", `${stageNames[AGREES]} (${count(groups.held)})`, "held"));
+  if (groups.refused.length) tools.append(toggle("refused", `${stageNames[COMPARED]} (${count(groups.refused)})`, "refused"));
   if (missed.size) tools.append(toggle("missed", `missed (${missed.size})`, "missed"));
-  tools.append(rampKey(), lift, ...zoomTools(chart, "path"));
+  tools.append(spec.heat ? heatKey(spec.heat) : rampKey(), lift, ...zoomTools(chart, "path"));
   onChoice(() => chart.paint());
 };
