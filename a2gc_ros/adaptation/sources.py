@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from a2gc_ros.adaptation.judging import Shot
 from a2gc_ros.bags import open_recording
+from a2gc_ros.bags.formats import is_recording
 from a2gc_ros.errors import ConfigError, ImageError
-from a2gc_ros.evaluation.datasets.recordings import is_recording
 from a2gc_ros.images.decode import read_image
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.schema import APPLICATION_ID

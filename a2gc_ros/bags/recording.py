@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from a2gc_ros.bags.covariances import PoseCovariances, covariances_of
 from a2gc_ros.bags.depth_pairing import with_depth
+from a2gc_ros.bags.formats import open_storage
 from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, image_size, sensor_bits_of, stamp_of
 from a2gc_ros.bags.pose_source import (
@@ -25,7 +26,7 @@ from a2gc_ros.bags.pose_source import (
     transforms_of,
 )
 from a2gc_ros.bags.skips import Skips
-from a2gc_ros.bags.storage import RawMessage, Storage, Topic
+from a2gc_ros.bags.storage import RawMessage, Topic
 from a2gc_ros.bags.topics import depth_topic as find_depth_topic
 from a2gc_ros.bags.topics import image_topic, pose_topic
 from a2gc_ros.bags.topics import info_topic as find_info_topic
@@ -66,7 +67,7 @@ class Recording:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._storage = Storage(path)
+        self._storage = open_storage(path)
         self.path = self._storage.path
         self.topics: tuple[Topic, ...] = self._storage.topics
         self.skips = Skips()
@@ -425,7 +426,8 @@ def open_recording(path: str | Path) -> Recording:
     """Opens a recording.
 
     Args:
-        path: A ROS 1 ``.bag``, an ``.mcap`` or ``.db3`` file, or a rosbag2 folder, with or without its metadata.yaml.
+        path: A ROS 1 ``.bag``, an ``.mcap`` or ``.db3`` file, a rosbag2 folder, with or without its metadata.yaml, or a
+            file or folder of a format that an installed package adds.
 
     Raises:
         BagError: If there is no recording or it is damaged.

@@ -8,26 +8,29 @@ from typing import Final
 from rclpy.lifecycle import LifecycleNode
 
 from a2gc_ros.bridges.bridge import Bridge
-from a2gc_ros.bridges.initial_pose import InitialPoseBridge
-from a2gc_ros.bridges.lio_sam import LioSamBridge
-from a2gc_ros.bridges.pose_graph_tools import PoseGraphToolsBridge
-from a2gc_ros.bridges.rtabmap import RtabmapBridge
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.plugins import Registry
 
-BRIDGES: Final[dict[str, Callable[[LifecycleNode], Bridge]]] = {
-    "lio_sam": LioSamBridge,
-    "rtabmap": RtabmapBridge,
-    "hydra": lambda node: PoseGraphToolsBridge(node, "hydra"),
-    "kimera_pgmo": lambda node: PoseGraphToolsBridge(node, "kimera_pgmo"),
-    "initialpose": InitialPoseBridge,
-}
+BRIDGES: Final[Registry[Callable[[LifecycleNode], Bridge]]] = Registry(
+    "bridges",
+    "bridge",
+    ConfigError,
+    {
+        "lio_sam": "a2gc_ros.bridges.lio_sam:LioSamBridge",
+        "rtabmap": "a2gc_ros.bridges.rtabmap:RtabmapBridge",
+        "hydra": "a2gc_ros.bridges.pose_graph_tools:hydra",
+        "kimera_pgmo": "a2gc_ros.bridges.pose_graph_tools:kimera_pgmo",
+        "initialpose": "a2gc_ros.bridges.initial_pose:InitialPoseBridge",
+    },
+)
 
 
 def open_bridges(node: LifecycleNode, names: Sequence[str]) -> list[Bridge]:
     """Opens bridges; either all or none.
 
     Raises:
-        ConfigError: If a name is not known, or the messages of its back end are not installed.
+        ConfigError: If a name is not known, a package's bridge cannot be loaded, or the messages of its back end are
+            not installed.
     """
     for name in names:
         if name not in BRIDGES:
@@ -36,7 +39,7 @@ def open_bridges(node: LifecycleNode, names: Sequence[str]) -> list[Bridge]:
     try:
         for name in dict.fromkeys(names):
             opened.append(BRIDGES[name](node))
-    except ConfigError:
+    except BaseException:
         for bridge in opened:
             bridge.close()
         raise

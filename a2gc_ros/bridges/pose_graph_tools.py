@@ -49,6 +49,16 @@ class PoseGraphToolsBridge:
         self._node.destroy_lifecycle_publisher(self._publisher)
 
 
+def hydra(node: LifecycleNode) -> PoseGraphToolsBridge:
+    """Opens the bridge to Hydra."""
+    return PoseGraphToolsBridge(node, "hydra")
+
+
+def kimera_pgmo(node: LifecycleNode) -> PoseGraphToolsBridge:
+    """Opens the bridge to Kimera-PGMO."""
+    return PoseGraphToolsBridge(node, "kimera_pgmo")
+
+
 def graph_message(types: Any, convention: Convention, closures: list[BaseClosure]) -> Any:
     """Returns a PoseGraph with one edge for each closure.
 

@@ -79,8 +79,8 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
     """Compares; the help text is ``_EXAMPLES``."""
+    from a2gc_ros.bags.formats import is_recording
     from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
-    from a2gc_ros.evaluation.datasets.recordings import is_recording
     from a2gc_ros.evaluation.evaluate import Settings
     from a2gc_ros.evaluation.footprint import footprint
     from a2gc_ros.evaluation.store import default_folder

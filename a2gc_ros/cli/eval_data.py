@@ -113,8 +113,9 @@ def open_all(names: list[str], root: Path | None, own: Own | None, group_by: str
 
 
 def _open_own(own: Own) -> Dataset:
+    from a2gc_ros.bags.formats import is_recording
     from a2gc_ros.evaluation.datasets.own_files import open_folders
-    from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, is_recording, open_recordings
+    from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, open_recordings
 
     name = f"{own.database.stem} / {own.queries.stem}"
     recorded = [is_recording(path) for path in (own.database, own.queries)]

@@ -99,7 +99,7 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
         # A wrong topic is told before a map is begun.
         for recording in recordings:
             recording.image_topic(options.topic)
-        extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
+        extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)
         fresh = not options.out.exists()
         with _open_map(options, extractor, spacing) as place_map, _nothing_left(place_map, fresh):
             summaries = [_add(recording, place_map, extractor, spacing, options) for recording in recordings]

@@ -55,7 +55,7 @@ def redescribe(
     console = Console(stderr=True)
     columns = (TextColumn("describing keyframes"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with PlaceMap.open(path, read_only=True) as source:
-        extractor = open_extractor(model, backend=backend, threads=threads)  # type: ignore[arg-type]  # checked there
+        extractor = open_extractor(model, backend=backend, threads=threads)
         spec = extractor.spec
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task("", total=None)

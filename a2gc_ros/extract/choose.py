@@ -11,9 +11,9 @@ from typing import Literal, get_args
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
 from a2gc_ros.extract.backends.catalogue import (
     FILE_BACKENDS,
-    BackendChoice,
-    FileBackendName,
+    RUNTIMES,
     TorchBackendName,
+    backend_names,
     load_backend,
     start_backend,
 )
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 def open_extractor(
     model: str | Path = DEFAULT_MODEL,
     *,
-    backend: BackendChoice = "auto",
+    backend: str = "auto",
     precision: PrecisionChoice = "auto",
     threads: int = 0,
     engine: EngineOptions | None = None,
@@ -49,7 +49,8 @@ def open_extractor(
         model: An ONNX file made by ``a2gc export``, or the name of a model that comes with the package; with torch
             also a checkpoint, of a training here or as a method's authors published it, or the name of a registered
             model with published weights.
-        backend: Runtime; ``auto`` takes the fastest that is installed and runs here.
+        backend: Runtime, ours or an installed package's; ``auto`` takes the fastest of ours that is installed and runs
+            here.
         precision: What to compute in. ``auto`` is float32, or int8 where the file is quantised: descriptors are then
             the same on every machine and backend, so maps can be shared. ``bf16`` is faster where the CPU has it,
             and so is ``int8-bf16``, which computes the float parts of a quantised file in it.
@@ -65,7 +66,7 @@ def open_extractor(
         BackendError: The backend is not installed, or cannot run the model in this precision.
         ConfigError: A parameter is out of its range.
     """
-    _check("backend", backend, get_args(BackendChoice))
+    _check("backend", backend, backend_names())
     _check("precision", precision, get_args(PrecisionChoice))
     if threads < 0:
         raise ConfigError(f"threads is {threads}; give a number from 1, or 0 to leave it to the runtime.")
@@ -102,7 +103,7 @@ def find_file(model: str | Path) -> Path | None:
 
 def _open_file(
     path: Path,
-    backend: BackendChoice,
+    backend: str,
     precision: PrecisionChoice,
     threads: int,
     engine: EngineOptions,
@@ -134,13 +135,12 @@ def _open_file(
     raise BackendError(f"No runtime can run {path}: {' '.join(refusals)}")
 
 
-def _ways(
-    asked: BackendChoice, wanted: Precision, usual: Precision, refusals: list[str]
-) -> Iterator[tuple[FileBackendName, Precision]]:
+def _ways(asked: str, wanted: Precision, usual: Precision, refusals: list[str]) -> Iterator[tuple[str, Precision]]:
     """Backends and precisions in the order in which they are tried; says in ``refusals`` what is left out."""
     names = list(FILE_BACKENDS)
-    if asked in FILE_BACKENDS:
+    if asked in RUNTIMES:
         yield asked, wanted
+    if asked in names:
         names = names[names.index(asked) + 1 :]
     if not has_gpu():
         refusals.append("There is no NVIDIA GPU.")
@@ -169,7 +169,7 @@ def precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
 
 def _open_in_torch(
     model: str | Path,
-    backend: BackendChoice,
+    backend: str,
     precision: PrecisionChoice,
     threads: int,
     size: tuple[int, int] | None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.extract.backends.catalogue import BackendChoice
+from a2gc_ros.extract.backends.catalogue import backend_names
 from a2gc_ros.extract.choose import PrecisionChoice
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
@@ -29,7 +29,7 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         "backend",
         "auto",
         "Inference runtime; auto takes the fastest that is installed and runs here.",
-        choices=get_args(BackendChoice),
+        choices=backend_names(),
     ),
     Parameter(
         "fallback",

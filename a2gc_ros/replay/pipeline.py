@@ -89,7 +89,7 @@ def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda
     """
     config = LoopConfig(**options.loop)
     options.report.mkdir(parents=True, exist_ok=True)
-    extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
+    extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(options.bag))
         maps = [stack.enter_context(_open_map(path, extractor)) for path in options.maps]

@@ -104,7 +104,7 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
     Raises:
         A2gcError: If the recording, the model or a setting cannot be used, or the recording has no odometry.
     """
-    extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)  # type: ignore[arg-type]
+    extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)
     spec = extractor.spec
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(options.bag))

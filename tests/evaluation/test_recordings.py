@@ -7,8 +7,9 @@ import pytest
 from painted_wall import STEPS, write_drive
 
 from a2gc_ros.bags import RecordingWriter
+from a2gc_ros.bags.formats import is_recording
 from a2gc_ros.errors import BagError, DatasetError
-from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, is_recording, open_recordings
+from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, open_recordings
 from a2gc_ros.evaluation.evaluate import Settings, evaluate
 from a2gc_ros.extract import Extractor
 from a2gc_ros.geometry import pose_from_xy_yaw

@@ -19,6 +19,7 @@ from a2gc_ros.evaluation.datasets.msls import MslsTree
 from a2gc_ros.evaluation.datasets.npy_lists import NpyLists
 from a2gc_ros.evaluation.datasets.utm_folders import UtmFolders
 from a2gc_ros.evaluation.images import FileImages
+from a2gc_ros.plugins import Registry
 
 _KINDS: dict[str, type[Any]] = {
     "utm_folders": UtmFolders,
@@ -83,11 +84,18 @@ class Benchmark:
 
 
 @functools.cache
-def benchmarks() -> dict[str, Benchmark]:
-    """All named protocols, by name."""
+def benchmarks() -> Registry[Benchmark]:
+    """All named protocols, by name: ours, and those of installed packages."""
     text = Path(__file__).with_name("catalogue.yaml").read_text(encoding="utf-8")
     entries: dict[str, dict[str, Any]] = yaml.safe_load(text)["benchmarks"]
-    return {name: _benchmark(name, entry) for name, entry in entries.items()}
+    return Registry(
+        "datasets",
+        "data set",
+        DatasetError,
+        {name: _benchmark(name, entry) for name, entry in entries.items()},
+        fits=lambda found: isinstance(found, Benchmark),
+        kind="a Benchmark of a2gc_ros.evaluation.datasets.catalogue",
+    )
 
 
 def benchmark(name: str) -> Benchmark:

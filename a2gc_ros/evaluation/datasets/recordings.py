@@ -20,7 +20,6 @@ _TRUTH_WORDS = ("ground_truth", "groundtruth", "true_pose")
 _SMALLEST = (1, 1)
 """Decoding at the least scale is enough to learn when images were taken."""
 
-_SUFFIXES = (".mcap", ".db3", ".bag")
 
 GROUP_S = 10.0
 """Images of the same ten seconds resemble each other; intervals draw them together."""
@@ -107,11 +106,6 @@ class RecordingImages:
                 if frame.stamp_ns in wanted:
                     wanted.remove(frame.stamp_ns)
                     yield frame.image
-
-
-def is_recording(path: Path) -> bool:
-    """Whether a path is a file, or a folder that holds recordings in place of images."""
-    return path.is_file() or any(file.suffix in _SUFFIXES for file in path.glob("*"))
 
 
 def open_recordings(

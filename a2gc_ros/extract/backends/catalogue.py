@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.runtime import Precision, Runtime
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.installation import pip_install
+from a2gc_ros.plugins import Registry
 
-FileBackendName = Literal[
-    "tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime"
-]
 TorchBackendName = Literal["torch", "torch-compile"]
-BackendChoice = Literal["auto", FileBackendName, TorchBackendName]
+
+StartRuntime: TypeAlias = Callable[[Path, ModelSpec, Precision, int], Runtime]
+"""What a package adds: called with an ONNX file, its description, the precision and the number of CPU threads (0 leaves
+it to the runtime), it gives the model in its runtime, or raises BackendError."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class FileBackend:
 
 
 # The fastest first. ONNX Runtime's TensorRT is not better than TensorRT, which it needs.
-FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
+FILE_BACKENDS: dict[str, FileBackend] = {
     "tensorrt": FileBackend(
         ("tensorrt", "cuda.bindings.runtime"),
         "engines.tensorrt",
@@ -77,13 +79,24 @@ FILE_BACKENDS: dict[FileBackendName, FileBackend] = {
 }
 
 
-def load_backend(name: FileBackendName) -> Any:
+RUNTIMES: Registry[FileBackend | StartRuntime] = Registry("runtimes", "runtime", BackendError, {**FILE_BACKENDS})
+"""Ours for ONNX files, and those of installed packages, which are taken only where they are asked for."""
+
+
+def backend_names() -> tuple[str, ...]:
+    """What a backend may be called."""
+    return ("auto", *RUNTIMES, *get_args(TorchBackendName))
+
+
+def load_backend(name: str) -> Any:
     """The class of a runtime for ONNX files.
 
     Raises:
-        BackendError: What it needs is not installed.
+        BackendError: What it needs is not installed, or two packages claim the name.
     """
-    backend = FILE_BACKENDS[name]
+    backend = RUNTIMES[name]
+    if not isinstance(backend, FileBackend):
+        return backend
     try:
         # Ours first: it decides what of a package is loaded.
         module = importlib.import_module(f"a2gc_ros.extract.{backend.module}")
@@ -98,7 +111,7 @@ def load_backend(name: FileBackendName) -> Any:
 
 
 def start_backend(
-    name: FileBackendName, model: Path, spec: ModelSpec, precision: Precision, threads: int, engine: EngineOptions
+    name: str, model: Path, spec: ModelSpec, precision: Precision, threads: int, engine: EngineOptions
 ) -> Runtime:
     """A model in a runtime.
 
@@ -106,20 +119,23 @@ def start_backend(
         BackendError: The runtime is not installed, or cannot run the model in this precision here.
     """
     runtime = load_backend(name)
-    if FILE_BACKENDS[name].gpu:
-        started: Runtime = runtime(model, spec, precision, engine)
+    backend = RUNTIMES[name]
+    if not isinstance(backend, FileBackend):
+        started: Runtime = runtime(model, spec, precision, threads)
+    elif backend.gpu:
+        started = runtime(model, spec, precision, engine)
     else:
         started = runtime(model, precision, threads)
     return started
 
 
-def installed_file_backends() -> list[FileBackendName]:
+def installed_file_backends() -> list[str]:
     """Names of the runtimes for ONNX files that run on a CPU and work here, fastest first.
 
     They are what a file is checked in when it is made: the same everywhere, and without an engine to build.
     """
-    names: list[FileBackendName] = []
-    for name in get_args(FileBackendName):
+    names: list[str] = []
+    for name in FILE_BACKENDS:
         if FILE_BACKENDS[name].gpu:
             continue
         try:

@@ -79,7 +79,7 @@ class Recogniser:
         self._search = settings.search if problem is None else f"cpu ({problem})"
         self.extractor: Extractor = open_extractor(
             settings.model,
-            backend=settings.backend,  # type: ignore[arg-type]
+            backend=settings.backend,
             precision=settings.precision,  # type: ignore[arg-type]
             threads=settings.threads,
             engine=settings.engine,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from harness import Target, mutated
 
+from a2gc_ros.bags.formats import open_storage
 from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, image_size, pose_of, sensor_bits_of
 from a2gc_ros.bags.recording import open_recording
 from a2gc_ros.bags.storage import RawMessage, Storage, typestore
@@ -94,7 +95,7 @@ def from_corpus(file: Path, folder: Path) -> None:
 def opened() -> Storage:
     """A storage that lends its parser."""
     folder = tempfile.mkdtemp(prefix="a2gc-fuzz-")
-    return Storage(written(Path(folder) / "run.mcap"))
+    return open_storage(written(Path(folder) / "run.mcap"))
 
 
 @cache
