@@ -181,10 +181,7 @@ class LoopDetector:
         return np.union1d(recent, ruled_out), ruled_out
 
     def _search(self, frame: Frame, descriptor: npt.NDArray[np.float32], excluded: Ids) -> list[LocatedMatch]:
-        located = matching.nearest(self._maps[0], 0, frame.stamp_ns, descriptor, self.config.k, excluded)
-        for index, place_map in enumerate(self._maps[1:], 1):
-            located += matching.nearest(place_map, index, frame.stamp_ns, descriptor, self.config.k)
-        return matching.best_first(located)
+        return matching.nearest_in_each(self._maps, frame.stamp_ns, descriptor, self.config.k, excluded)
 
     def _store(self, query: Query) -> int:
         frame = query.frame

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -16,6 +19,10 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 
 APART_KEYFRAMES: Final = 25
 """Without odometry: keyframes of one session that lie more than this apart show different places, or another visit."""
+
+LARGE: Final = 10_000
+MOST_THREADS: Final = 8
+"""Two maps or more of so many keyframes are searched in threads; for smaller ones that costs more than it spares."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,44 @@ def nearest(
         )
         for similarity, row in zip(similarities[0][found], rows, strict=True)
     ]
+
+
+def nearest_in_each(
+    maps: Sequence[PlaceMap],
+    stamp_ns: int,
+    descriptor: npt.NDArray[np.float32],
+    k: int,
+    exclude: npt.NDArray[np.int64] | None = None,
+) -> list[LocatedMatch]:
+    """Returns the k nearest keyframes of each map, best first; ties as :func:`best_first` sorts them.
+
+    Large maps are searched beside one another.
+
+    Args:
+        maps: As ``Match.map_index`` counts them.
+        stamp_ns: Of the query.
+        descriptor: Of the query, float32 (D,).
+        k: Wanted of each map.
+        exclude: Ids of keyframes of the first map that must not be found.
+
+    Raises:
+        MapError: If the descriptor does not fit a map.
+    """
+
+    def one(index: int) -> list[LocatedMatch]:
+        return nearest(maps[index], index, stamp_ns, descriptor, k, exclude if index == 0 else None)
+
+    large = [index for index, place_map in enumerate(maps) if len(place_map.columns) >= LARGE]
+    if len(large) < 2:
+        return best_first([found for index in range(len(maps)) for found in one(index)])
+    beside = _searchers().map(one, large)
+    small = [found for index in range(len(maps)) if index not in large for found in one(index)]
+    return best_first([*small, *(found for some in beside for found in some)])
+
+
+@functools.cache
+def _searchers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), "map-search")
 
 
 def _triple(position: npt.NDArray[np.float64]) -> tuple[float, float, float]:

@@ -1,8 +1,8 @@
 """Nearest keyframes by cosine: exact for small maps, compressed with refinement for large ones.
 
 An exact scan is bound by memory bandwidth. Above ten thousand keyframes the descriptors are projected and quantised to
-about one bit for each dimension; the best of those are compared again as the map stores them. Above a hundred thousand
-they lie in lists, of which the nearest eighth is looked at. `benchmarks/scale.py` measures what that finds.
+about one bit for each dimension; the best of those are compared again as the map stores them. Above three hundred
+thousand they lie in lists, of which the nearest quarter is looked at. `benchmarks/scale.py` measures what that finds.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ GPU_MOST = 2048
 REFINE = 64
 """How many of the quantised index's best are compared in full dimension, beside those that are excluded."""
 
-LISTS_FROM = 100_000
+LISTS_FROM = 300_000
 ROWS_A_LIST = 1000
 MOST_LISTS = 1024
-LOOKED_AT = 8
+LOOKED_AT = 4
 LEAST_LOOKED_AT = 16
 """From so many rows on they lie in lists of about so many; one list of so many is looked at, and so many at least."""
 
@@ -146,7 +146,7 @@ class CompressedIndex:
 
     def add(self, descriptors: Half) -> None:
         """Adds rows of shape (N, D)."""
-        self.coarse.add(self.projection.apply(descriptors.astype(np.float32)))
+        self.coarse.add(self.projection.coarse(descriptors.astype(np.float32)))
 
     def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
         """Finds the k nearest rows of each query; see :class:`Index`."""
@@ -154,7 +154,7 @@ class CompressedIndex:
         most = max(REFINE, 2 * k)
         wanted = min(len(self), most + len(excluded))
         with _threads_for(queries):
-            _, coarse = self.coarse.search(self.projection.directions(queries), wanted)
+            _, coarse = self.coarse.search(self.projection.coarse(queries), wanted)
         return _refined(self._fetch, queries, coarse, k, excluded, most)
 
     def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:

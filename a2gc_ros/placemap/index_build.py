@@ -77,7 +77,7 @@ class IndexBuild:
         some = sample[np.linspace(0, len(sample) - 1, min(len(sample), projection.SAMPLE_ROWS)).astype(int)]
         fitted = projection.fit(some, self._reduced_dim)
         self.index = CompressedIndex(
-            fitted, coarse_index(fitted.apply(sample), len(self._ids), self._lists_from), self._fetch
+            fitted, coarse_index(fitted.coarse(sample), len(self._ids), self._lists_from), self._fetch
         )
 
     def finish(self) -> CompressedIndex:

@@ -43,12 +43,15 @@ class Projection:
         """Projects rows of shape (N, D) to (N, reduced)."""
         return (descriptors - self.mean) @ self.matrix.T
 
-    def directions(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Returns queries of shape (N, D) as (N, reduced), whose products with projected rows order as their cosines.
+    def coarse(self, descriptors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Projects rows of shape (N, D), and gives what is left unit length, (N, reduced).
 
-        ``q . x = q . mean + (matrix @ q) . y`` for what the projection keeps of x: the mean is left out of rows alone.
+        What the projection drops of two views of one place is as alike as what it keeps: with their own lengths, rows
+        of which it keeps more would be preferred to those of which it keeps less.
         """
-        return queries @ self.matrix.T
+        projected = self.apply(descriptors)
+        lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+        return np.asarray(projected / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
 
 
 def fit(sample: npt.NDArray[np.float32], reduced_dim: int, seed: int = 0) -> Projection:

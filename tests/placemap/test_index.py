@@ -35,7 +35,7 @@ def compressed(vectors: npt.NDArray[np.float32], reduced: int, lists_from: int =
     """An index over vectors as a map stores them."""
     half = vectors.astype(np.float16)
     fitted = projection.fit(vectors[::3], reduced)
-    coarse = coarse_index(fitted.apply(vectors), len(vectors), lists_from)
+    coarse = coarse_index(fitted.coarse(vectors), len(vectors), lists_from)
     index = CompressedIndex(fitted, coarse, lambda rows: half[rows].astype(np.float32))
     for start in range(0, len(half), 1000):
         index.add(half[start : start + 1000])
@@ -68,13 +68,12 @@ def test_whitened_descriptors_lose_nothing_that_matters() -> None:
     assert (index.search(queries, 1, NONE)[1][:, 0] == np.arange(0, 3000, 10)).mean() >= 0.995
 
 
-def test_directions_order_rows_as_cosines_do() -> None:
-    vectors, queries = places(300, 64)
-    offset = vectors + 0.3
-    fitted = projection.fit(offset, 64)
-    products = fitted.directions(queries) @ fitted.apply(offset).T
-    cosines = queries @ offset.T
-    np.testing.assert_allclose(products - products[:, :1], cosines - cosines[:, :1], atol=1e-3)
+def test_projected_rows_and_queries_have_unit_length() -> None:
+    vectors, _ = places(300, 64)
+    fitted = projection.fit(vectors, 16)
+    coarse = fitted.coarse(np.concatenate([vectors, fitted.mean[np.newaxis]]))
+    np.testing.assert_allclose(np.linalg.norm(coarse[:-1], axis=1), 1, atol=1e-5)
+    assert not coarse[-1].any()
 
 
 def test_compressed_search_with_most_rows_excluded() -> None:
