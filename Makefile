@@ -91,6 +91,21 @@ fuzz: $(STAMPS)/test ## Generated inputs through the library: FUZZ_CASES of them
 	$(call say,$(FUZZ_CASES) generated inputs$(comma) each of which must end in a result or a sentence)
 	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) tests/fuzz/run.py --cases $(FUZZ_CASES)
 
+# A real drive that may be shown, where it lies beside the checkout.
+REAL := ../shared/data/robot_run
+PAGES := build/pages
+
+.PHONY: screenshots
+screenshots: $(STAMPS)/test ## The documentation's pictures of pages, in docs/assets (needs Chromium)
+	@mkdir -p $(PAGES) && rm -f $(PAGES)/*.a2gc*
+	@$(ENVIRONMENT) a2gc replay $(DEMO_BAG) --report $(PAGES)/demo
+	@$(ENVIRONMENT) a2gc map build $(DEMO_BAG) --out $(PAGES)/town.a2gc
+	@$(ENVIRONMENT) a2gc map view $(PAGES)/town.a2gc --html $(PAGES)/map.html
+	@if [ -d $(REAL) ]; then $(ENVIRONMENT) a2gc bag from-images $(REAL)/images --poses $(REAL)/poses.csv --rate 0.5 \
+	    --out $(PAGES)/robot_run.mcap && $(ENVIRONMENT) a2gc replay $(PAGES)/robot_run.mcap --report $(PAGES)/real; fi
+	@$(ENVIRONMENT) $(PY) tests/browser/screenshots.py --demo $(PAGES)/demo --map $(PAGES)/map.html \
+	    $(if $(wildcard $(REAL)),--real $(PAGES)/real) --out docs/assets
+
 SOAK_MINUTES ?= 30
 
 .PHONY: soak

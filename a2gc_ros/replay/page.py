@@ -74,9 +74,9 @@ def page(judged: Judged, result: Score | None, followed: Funnel, numbers: Mappin
         *_how_sure(found),
         _all_numbers(numbers),
     ]
-    fallen = [
-        n for fell in followed.fallen.values() for f in fell[:40] if (n := explored.numbers.get(_key(f))) is not None
-    ]
+    # What came farthest first.
+    nearly = [_key(entry) for stage in why.HEADINGS for entry in followed.fallen[stage][:40]]
+    fallen = [explored.numbers[key] for key in nearly if key in explored.numbers]
     wrong = [number for number in explored.closures if explored.pairs[number].right is False]
     shown = [*wrong, *_evenly(explored.closures, MOST_MATCHED_CLOSURES), *fallen]
     shared = PageData(

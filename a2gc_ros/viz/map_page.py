@@ -45,6 +45,7 @@ WORDS: Final = {
     "closure": "One place, seen twice",
     "pair": "Look-alikes",
     "apart": "apart by odometry",
+    "by": "by odometry",
     "stages": [
         "alike to the model only",
         "alike to the geometric check, too",

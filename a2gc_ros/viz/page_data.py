@@ -114,7 +114,7 @@ class PageData:
         maps: Names; the run's own first.
         first: The pair to be looked at first; None leaves it to the page.
         words: What the page calls a closure (``closure``), any other pair (``pair``), the way between the two
-            (``apart``), and the fates (``stages``).
+            (``apart``), who knows the truth (``by``), and the fates (``stages``).
     """
 
     spots: Sequence[Spot]
@@ -164,7 +164,7 @@ class PageData:
             "aspect": round(self.pictures.aspect, 4),
             "maps": list(self.maps),
             "first": self.first,
-            "words": {"apart": "truly apart", **self.words},
+            "words": {"apart": "truly apart", "by": "in truth", **self.words},
         }
 
 

@@ -64,7 +64,7 @@ function setUpViewer() {
     status.replaceChildren(make("span", {class: `badge ${kind}`}, stage === GIVEN && right != null
       ? (right ? "right" : "wrong") : stageNames[stage]), " ",
       stage === GIVEN ? "" : pairs.reason[pair] >= 0 ? data.reasons[pairs.reason[pair]] : "",
-      stage !== GIVEN && right != null ? (right ? " — truly the same place" : " — truly another place") : "");
+      stage !== GIVEN && right != null ? ` — ${right ? "the same place" : "another place"} ${data.words.by}` : "");
     figures = [frame(q, "query"), frame(k, "keyframe")];
     both.replaceChildren(...figures);
     for (const image of both.querySelectorAll("img")) image.addEventListener("load", redraw);
