@@ -43,7 +43,7 @@ have something to recognise count. Margins are of paired queries, with 95 % boot
 
 Examples:
 
-- `a2gc compare monday.mcap --models a2gc-efficientnet-lite0 salad.onnx dino_salad.ckpt --out comparison`
+- `a2gc compare patrol.mcap --models a2gc-efficientnet-lite0 salad.onnx dino_salad.ckpt --out comparison`
 
 - `a2gc compare monday.mcap friday.mcap --models town.onnx a2gc-efficientnet-lite0 --radius 10`
 

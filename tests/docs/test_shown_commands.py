@@ -85,6 +85,7 @@ def made_smaller(arguments: list[str]) -> list[str]:
 @pytest.fixture
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with everything that the pages name."""
+    import torch
     from drives import drive_round
     from miniature import CASES, utm_folders, write_picture
     from thumbnail_model import write_thumbnail_model
@@ -92,8 +93,11 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from a2gc_ros.models import build, checkpoints
 
     (tmp_path / "training").symlink_to(REPOSITORY / "training")
-    for name in ("salad.onnx", "megaloc.onnx"):
+    for name in ("salad.onnx", "megaloc.onnx", "town.onnx", "a.onnx", "b.onnx"):
         write_thumbnail_model(tmp_path / name, seed=len(name))
+    salad = build("salad-dinov2-vits14", depth=1, clusters=4, cluster_dim=8, token_dim=8, hidden=8)
+    names = {name.replace("backbone.", "backbone.model.", 1): tensor for name, tensor in salad.state_dict().items()}
+    torch.save(names, tmp_path / "dino_salad.ckpt")
     trained = tmp_path / "runs" / "a2gc-dinov2-vitb14" / "a2gc-dinov2-vitb14.safetensors"
     trained.parent.mkdir(parents=True)
     checkpoints.save(build("a2gc-mobilenetv2", image_size=(48, 64), clusters=4, cluster_dim=8, token_dim=8), trained)
@@ -102,7 +106,11 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             write_picture(tmp_path / root / f"{place}" / f"{view}.jpg", 4 * place + view)
     for number, day in enumerate(("monday", "tuesday", "friday", "mapping", "query")):
         drive_round(tmp_path / f"{day}.mcap", seed=number // 3, radius=1.5 + 0.1 * number)
+    drive_round(tmp_path / "patrol.mcap", step_ms=1000)
     utm_folders(tmp_path, "map_photos", "new_photos")
+    photographs = sorted(path for folder in ("map_photos", "new_photos") for path in (tmp_path / folder).iterdir())
+    positions = [f"{path.name},{path.name.split('@')[1]},0" for path in photographs]
+    (tmp_path / "positions.csv").write_text("\n".join(["image,x,y", *positions]))
     for name in ("pitts30k_test", "msls_val", "msls_test", "nordland_vprbench_1f", "sped"):
         next(case for case in CASES if case.name == name and case.layout != "lists").write(tmp_path / "data")
     rows = [
@@ -121,7 +129,7 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("stand_ins")
-@pytest.mark.parametrize(("page", "count"), [("train.md", 9), ("evaluate.md", 6)])
+@pytest.mark.parametrize(("page", "count"), [("train.md", 9), ("evaluate.md", 10)])
 def test_what_is_shown_works(page: str, count: int) -> None:
     commands = shown(page)
     assert len(commands) >= count

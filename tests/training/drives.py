@@ -12,7 +12,9 @@ from a2gc_ros.geometry import inverse, pose_from_xy_yaw
 from a2gc_ros.images.frame import CameraIntrinsics
 
 
-def drive_round(path: Path, *, seed: int = 0, radius: float = 1.5, light: float = 1.0, count: int = 36) -> Path:
+def drive_round(
+    path: Path, *, seed: int = 0, radius: float = 1.5, light: float = 1.0, count: int = 36, step_ms: int = 100
+) -> Path:
     """Records a camera that drives once round a rendered room: odometry, true poses, calibration."""
     room = random_room(seed, 3)
     focal = 32 / np.tan(np.radians(75) / 2)
@@ -23,7 +25,7 @@ def drive_round(path: Path, *, seed: int = 0, radius: float = 1.5, light: float 
             pose = pose_from_xy_yaw(radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2)
             position = np.array([*room.size[:2] / 2, 1.3]) + pose[:3, 3]
             image = np.clip(light * render(room, position, pose[:3, :3], 48, 64), 0, 255).astype(np.uint8)
-            stamp = 1_000_000_000 + step * 100_000_000
+            stamp = 1_000_000_000 + step * step_ms * 1_000_000
             # Odometry starts at the robot's own origin, the truth is that of the room.
             start = pose_from_xy_yaw(radius, 0, np.pi / 2)
             writer.add_odometry(stamp, inverse(start) @ pose)
