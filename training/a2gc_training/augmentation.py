@@ -6,11 +6,10 @@ import math
 
 import kornia.augmentation as kornia
 import torch
-from kornia.augmentation.auto import RandAugment
-from kornia.augmentation.auto.rand_augment.rand_augment import default_policy
 from kornia.geometry.transform import warp_perspective
 from torch import Tensor, nn
 
+from a2gc_training.rand_augment import RandAugment
 from a2gc_training.recipe import AugmentationSection
 
 
@@ -108,7 +107,7 @@ class Appearance(nn.Module):
             steps.append(kornia.RandomErasing(section.erase_area, (0.3, 3.3), p=section.erase))
         self.steps = nn.Sequential(*steps)
         self.rand_augment = (
-            RandomOperations(section.rand_augment, section.rand_augment_strength) if section.rand_augment else None
+            RandAugment(section.rand_augment, section.rand_augment_strength) if section.rand_augment else None
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -123,36 +122,6 @@ class Appearance(nn.Module):
             noisy = (torch.rand(len(images), 1, 1, 1) < 0.5).to(images)
             images = images + noisy * self._noise * torch.randn_like(images)
         return images.clamp(0, 1)
-
-
-class RandomOperations(nn.Module):
-    """RandAugment (Cubuk et al., 2019), with operations of its own for every image.
-
-    Kornia draws the operations once a call. So there is one augmentation for each operation here, and the images that
-    drew it go through it together: a few calls a batch in place of some for every image.
-
-    Args:
-        count: Operations applied to an image, all different.
-        strength: Of all operations, out of 30.
-    """
-
-    def __init__(self, count: int, strength: int) -> None:
-        super().__init__()
-        self._count = count
-        self.operations = nn.ModuleList(RandAugment(1, strength, policy=[operation]) for operation in default_policy)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Changes images, float (B, 3, H, W) in [0, 1]."""
-        # On the CPU, so that a seed means the same on every device.
-        drawn = torch.rand(len(images), len(self.operations)).argsort(dim=1)
-        for turn in range(self._count):
-            changed = torch.empty_like(images)
-            for number, operation in enumerate(self.operations):
-                rows = (drawn[:, turn] == number).nonzero()[:, 0].to(images.device)
-                if len(rows):
-                    changed[rows] = operation(images[rows])
-            images = changed
-        return images
 
 
 def _symmetric(count: int, columns: int) -> Tensor:

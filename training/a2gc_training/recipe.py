@@ -128,8 +128,8 @@ class AugmentationSection:
         shadow: Probability of an uneven illumination.
         erase: Probability that a box is hidden.
         erase_area: Smallest and largest share of the image that the box covers.
-        rand_augment: Operations of RandAugment per image.
-        rand_augment_strength: Its magnitude, above 0 and below 30.
+        rand_augment: Operations of RandAugment per image, drawn as torchvision draws them.
+        rand_augment_strength: Its magnitude, 0 to 30, as torchvision's.
     """
 
     yaw_deg: float = 0.0
@@ -172,7 +172,7 @@ class AugmentationSection:
         low, high = self.erase_area
         _require(0 < low <= high < 1, "erase_area is (smallest, largest), both between 0 and 1.")
         _require(0 <= self.rand_augment <= 15, "rand_augment is a number of operations from 0 to 15.")
-        _require(0 < self.rand_augment_strength < 30, "rand_augment_strength lies between 0 and 30.")
+        _require(0 <= self.rand_augment_strength <= 30, "rand_augment_strength lies from 0 to 30.")
 
 
 @dataclass(frozen=True)
