@@ -44,5 +44,9 @@ class ConfigError(A2gcError):
     """A parameter or recipe entry that is unknown, of the wrong type, or out of range."""
 
 
+class TrainingError(A2gcError):
+    """A training that cannot go on, though nothing that was asked for is wrong in itself."""
+
+
 class DatasetError(A2gcError):
     """A data set that is not laid out as its reader expects."""

@@ -62,21 +62,33 @@ def list_datasets(
 
 @datasets_app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="Name of a benchmark, as `list` shows it.", show_default=False)],
     data_root: Annotated[Path, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A benchmark, as `list` shows it, or gsv_cities; all if not given.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
     """Say what is expected where, what is missing, where to get it, and under which terms.
 
-    Exits with 1 where something is missing.
+    Exits with 1 where something is missing; without a name, where nothing is there.
 
     Examples:
+    `a2gc datasets check --data-root ~/data`
+
     `a2gc datasets check pitts30k_test --data-root ~/data`
 
     `a2gc datasets check msls_val --data-root ~/data --json`
     """
+    from a2gc_ros.evaluation.datasets import gsv_folder
     from a2gc_ros.evaluation.datasets.catalogue import benchmark, inspect
 
+    if name is None:
+        _check_all(data_root, as_json=as_json)
+        return
+    if name == gsv_folder.NAME:
+        _check_gsv_cities(data_root, as_json=as_json)
+        return
     entry = benchmark(name)
     found = inspect(entry, data_root)
     if as_json:
@@ -97,6 +109,59 @@ def check(
         for line in _report(entry, found, data_root):
             typer.echo(line)
     if not found.complete:
+        raise typer.Exit(1)
+
+
+def _check_all(root: Path, *, as_json: bool) -> None:
+    """One line for each data set: where it was found, or what is missing first."""
+    from a2gc_ros.evaluation.datasets import gsv_folder
+    from a2gc_ros.evaluation.datasets.catalogue import benchmarks, nearest_missing
+
+    gsv = gsv_folder.inspect(root)
+    rows = [
+        (gsv_folder.NAME, None if gsv.folder is None else f"{len(gsv.cities)} cities", gsv.missing, gsv_folder.SOURCE)
+    ]
+    for entry in benchmarks().values():
+        layout = entry.found(root)
+        missing_here = () if layout else tuple(nearest_missing(entry, root))
+        rows.append((entry.name, layout.title if layout else None, missing_here, entry.source))
+    if as_json:
+        keys = ("name", "found", "missing", "source")
+        typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+    else:
+        table = Table("name", "found", "missing")
+        for name, found, missing, _ in rows:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            table.add_row(name, found or "–", f"{missing[0]}{more}" if missing else "")
+        Console().print(table)
+        typer.echo("Where to get one and in which layouts it is read: a2gc datasets check NAME")
+    if not any(found for _, found, _, _ in rows):
+        raise typer.Exit(1)
+
+
+def _check_gsv_cities(root: Path, *, as_json: bool) -> None:
+    from a2gc_ros.evaluation.datasets import gsv_folder
+
+    found = gsv_folder.inspect(root)
+    if as_json:
+        facts: dict[str, Any] = {
+            "name": gsv_folder.NAME,
+            "folder": None if found.folder is None else str(found.folder),
+            "cities": list(found.cities),
+            "missing": list(found.missing),
+            "source": gsv_folder.SOURCE,
+            "terms": gsv_folder.TERMS,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        typer.echo(f"{gsv_folder.NAME}: what models are trained on")
+        typer.echo(f"  expected below {root}: Dataframes/ and Images/ in {' or '.join(gsv_folder.FOLDERS)}")
+        if found.folder is not None:
+            typer.echo(f"  found: {found.folder}, {len(found.cities)} cities")
+        for path in found.missing[:SHOWN]:
+            typer.echo(f"  missing: {path}")
+        typer.echo(f"  from: {gsv_folder.SOURCE}\n  terms: {gsv_folder.TERMS}")
+    if found.missing:
         raise typer.Exit(1)
 
 

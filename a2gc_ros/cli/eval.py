@@ -70,7 +70,9 @@ def evaluate(
     ] = None,
     datasets: Annotated[
         list[str] | None,
-        typer.Option(help="Names of protocols or .yaml files, with spaces or commas between them."),
+        typer.Option(
+            help="Names of protocols or .yaml files, with spaces or commas between them; all takes what is there."
+        ),
     ] = None,
     data_root: DataRootOption = None,
     database: DatabaseOption = None,

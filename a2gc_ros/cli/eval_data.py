@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from a2gc_ros.evaluation.evaluate import Outcome, Settings, Watch
     from a2gc_ros.extract.extractor import Extractor
 
+ALL = "all"
+"""In place of a benchmark's name: every one that is there."""
+
 DataRootOption = Annotated[
     Path | None, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)
 ]
@@ -93,7 +96,7 @@ def open_all(names: list[str], root: Path | None, own: Own | None, group_by: str
     from a2gc_ros.evaluation.datasets.catalogue import benchmark
 
     sets = []
-    for name in names:
+    for name in _all_found(names, root):
         if name.endswith((".yaml", ".yml")):
             from a2gc_training.benchmark import read_task
 
@@ -110,6 +113,24 @@ def open_all(names: list[str], root: Path | None, own: Own | None, group_by: str
             "There is nothing to evaluate; name a data set (`a2gc datasets list`), or give --database and --queries."
         )
     return sets
+
+
+def _all_found(names: list[str], root: Path | None) -> list[str]:
+    """The names, `ALL` replaced by those of every benchmark that is there.
+
+    Raises:
+        ConfigError: There is no root to look below, or nothing below it.
+    """
+    from a2gc_ros.evaluation.datasets.catalogue import benchmarks
+
+    if ALL not in names:
+        return names
+    if root is None:
+        raise ConfigError("--datasets all needs the folder they lie in: --data-root, or the variable A2GC_DATA.")
+    found = [name for name, entry in benchmarks().items() if entry.found(root)]
+    if not found:
+        raise ConfigError(f"No benchmark lies below {root}; `a2gc datasets check` says what is expected where.")
+    return [*(name for name in names if name not in (ALL, *found)), *found]
 
 
 def _open_own(own: Own) -> Dataset:

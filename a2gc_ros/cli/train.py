@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.errors import A2gcError, ConfigError
+from a2gc_ros.errors import A2gcError, ConfigError, TrainingError
 from a2gc_ros.installation import pip_install, what_is_missing
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ Examples:
 
 - `a2gc train training/recipes/places.yaml --set train.0.root=~/places --out runs/places`
 
+- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --data-root ~/data`
+
 - `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --set trainer.devices=4 --set sampling.places_per_batch=15`
 
 - `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --resume`
@@ -46,6 +49,9 @@ def train(
     out: Path | None = typer.Option(
         None, "--out", "-o", help="Folder for everything the run leaves. By default runs/NAME."
     ),
+    data_root: Path | None = typer.Option(
+        None, envvar="A2GC_DATA", help="Folder of data sets: what $A2GC_DATA stands for in a recipe."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Continue from the folder's last checkpoint."),
     dev: bool = typer.Option(
         False, "--dev", help="Dry run: everything the recipe does, on rendered rooms, in a minute on any machine."
@@ -63,6 +69,8 @@ def train(
             or f"Training needs the Python package {error.name}, which is not installed: {pip_install('train')}"
         ) from error
 
+    if data_root is not None:
+        os.environ["A2GC_DATA"] = str(data_root)
     loaded = load_recipe(recipe, assignments)
     _quieten()
     if dev:
@@ -70,6 +78,9 @@ def train(
         return
     try:
         outcome = run(loaded, out or Path("runs") / loaded.name, resume=resume)
+    except TrainingError as error:
+        typer.echo(f"a2gc: {error}", err=True)
+        raise typer.Exit(1) from error
     except A2gcError as error:
         raise type(error)(_own_words(str(error))) from error
     except SystemExit as stop:

@@ -188,6 +188,27 @@ def test_check_says_what_where_and_under_which_terms(data: Path) -> None:
     assert facts["missing"] == ["tokyo247/images/test/database/", "tokyo247/images/test/queries/"]
 
 
+def test_check_without_a_name_goes_through_all(data: Path, tmp_path: Path) -> None:
+    (data / "GSVCities" / "Dataframes").mkdir(parents=True)
+    for city in ("Osaka", "Paris"):
+        (data / "GSVCities" / "Dataframes" / f"{city}.csv").touch()
+    (data / "GSVCities" / "Images" / "Osaka").mkdir(parents=True)
+    result = run("datasets", "check", "--data-root", data, "--json")
+    assert result.exit_code == 0
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert rows["gsv_cities"]["found"] == "1 cities"
+    assert rows["gsv_cities"]["missing"] == [f"{data / 'GSVCities'}/Images/Paris/"]
+    assert rows["pitts30k_test"]["found"] == "folders of VPR-datasets-downloader"
+    assert (rows["sped"]["found"], len(rows["sped"]["missing"])) == (None, 1)
+    assert rows["sped"]["source"]
+    assert "tokyo247" in run("datasets", "check", "--data-root", data).stdout
+    one = run("datasets", "check", "gsv_cities", "--data-root", data)
+    assert one.exit_code == 1
+    assert "github.com/amaralibey/gsv-cities" in one.stdout
+    (tmp_path / "empty").mkdir()
+    assert run("datasets", "check", "--data-root", tmp_path / "empty").exit_code == 1
+
+
 def test_list_marks_what_is_there(data: Path) -> None:
     rows = {row["name"]: row for row in json.loads(run("datasets", "list", "--data-root", data, "--json").stdout)}
     assert rows["pitts30k_test"]["found"] == "folders of VPR-datasets-downloader"

@@ -57,20 +57,29 @@ def paired_utm_folders(root: Path, database: str, queries: str) -> None:
         write_picture(root / queries / name, LOOKS[place])
 
 
-def npy_lists(root: Path, lists: str, images: str, stem: str, *, paired: bool = False) -> None:
-    """GSV-Cities' lists."""
+def npy_lists(
+    root: Path,
+    lists: str,
+    images: str,
+    stem: str,
+    *,
+    paired: bool = False,
+    endings: tuple[str, str, str] = ("dbImages", "qImages", "gt"),
+) -> None:
+    """GSV-Cities' lists, and with other endings OpenVPRLab's."""
     folder = root / lists
     folder.mkdir(parents=True)
     names = ([f"000/00000{i}_pitch1_yaw1.jpg" for i in range(4)], [f"queries_real/00{i}.jpg" for i in range(4)])
     for place in range(4):
         write_picture(root / images / names[0][place], place)
         write_picture(root / images / names[1][place], LOOKS[place])
-    np.save(folder / f"{stem}_dbImages.npy", np.array(names[0]))
-    np.save(folder / f"{stem}_qImages.npy", np.array(names[1]))
+    database, queries, truth = (folder / f"{stem}_{ending}.npy" for ending in endings)
+    np.save(database, np.array(names[0]))
+    np.save(queries, np.array(names[1]))
     if paired:
-        np.save(folder / f"{stem}_gt.npy", np.arange(4)[:, None])
+        np.save(truth, np.arange(4)[:, None])
     else:
-        write_rows(folder / f"{stem}_gt.npy", [[0], [1], [2], []])
+        write_rows(truth, [[0], [1], [2], []])
 
 
 def msls_lists(root: Path) -> None:
@@ -196,6 +205,11 @@ def _listed(name: str) -> Case:
     return Case(name, "lists", at(npy_lists, "datasets/Pittsburgh", "Pittsburgh", name), 4, 3, 0.5, 0.75)
 
 
+def _of_openvprlab(name: str, endings: tuple[str, str, str] = ("dbImages", "qImages", "gt_25m")) -> Case:
+    folder = f"data/val/{name.replace('_', '-')}"
+    return Case(name, "OpenVPRLab", at(npy_lists, folder, folder, name, endings=endings), 4, 3, 0.5, 0.75)
+
+
 AMSTERTIME = "amstertime/images/test"
 
 CASES = [
@@ -211,6 +225,10 @@ CASES = [
     _listed("pitts30k_val"),
     _listed("pitts30k_test"),
     _listed("pitts250k_test"),
+    _of_openvprlab("pitts30k_val"),
+    _of_openvprlab("pitts30k_test"),
+    _of_openvprlab("pitts250k_test"),
+    _of_openvprlab("msls_val", ("ref_image_names", "query_image_names", "ground_truth_25m")),
     Case("msls_val", "lists", msls_lists, 4, 3, 0.5, 0.75),
     # In the tree, one query of the second city is right as well, and the one without a right image does not count.
     Case("msls_val", "tree", msls_tree, 4, 4, 0.75, 1.0),

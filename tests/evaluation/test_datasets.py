@@ -38,6 +38,24 @@ def test_every_reader_gives_the_recall_computed_by_hand(case: Case, extractor: E
         assert outcome.recall.at(5) == pytest.approx(case.at_5)
 
 
+@pytest.mark.parametrize("root", [".", "data", "datasets", "program"])
+def test_data_and_datasets_may_stand_side_by_side(root: str, tmp_path: Path) -> None:
+    """Images in ``data`` and lists in ``datasets``, whichever of the folders is named."""
+    lists = "program/datasets/Pittsburgh" if root == "program" else "datasets/Pittsburgh"
+    npy_lists(tmp_path, lists, "data/Pittsburgh", "pitts30k_val")
+    msls_tree(tmp_path / "data")
+    utm_folders(tmp_path / "datasets", "st_lucia/images/test/database", "st_lucia/images/test/queries")
+    assert len(benchmark("pitts30k_val").open(tmp_path / root).queries) == 4
+    assert benchmark("msls_val").found(tmp_path / root)
+    assert root == "program" or benchmark("st_lucia").found(tmp_path / root)
+
+
+def test_an_ordinary_folder_does_not_look_around(tmp_path: Path) -> None:
+    msls_tree(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    assert benchmark("msls_val").found(tmp_path / "elsewhere") is None
+
+
 def test_every_protocol_has_a_miniature() -> None:
     assert {case.name for case in CASES} == set(benchmarks())
 

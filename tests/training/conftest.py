@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from drives import drive_round

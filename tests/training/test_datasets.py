@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from a2gc_training.data.benchmarks import BenchmarkSource, load_benchmark
 from a2gc_training.data.places import ImagesDataset, PlacesDataset, collate_images, load_places
 from a2gc_training.data.rules import CloseInSpace, CloseInTime
 from a2gc_training.data.sources import CsvSource, FolderSource, GeneratedSource, GsvCitiesSource, load_table, places_of
 from a2gc_training.data.validation import Protocol, build_task, refuse_shared_images
+from a2gc_training.recipe import ValidationSection
 
 from a2gc_ros.errors import A2gcError, ConfigError, DatasetError
 from a2gc_ros.images.preprocess import Preprocessing
@@ -52,6 +54,28 @@ def test_gsv_cities_finds_its_images(gsv_cities: Path) -> None:
     assert table.read(2).shape == (24, 32, 3)
     assert len(load_table(GsvCitiesSource(root=str(gsv_cities), cities=("Paris",)))) == 3
     assert len(load_table(GsvCitiesSource(root=str(gsv_cities), without={"year": (2018,)}))) == 2
+
+
+@pytest.mark.parametrize("folder", ["GSVCities", "data/GSV-Cities", "data/train/gsv-cities", "datasets/gsv_cities"])
+def test_gsv_cities_is_found_below_a_folder_of_data_sets(folder: str, gsv_cities: Path, tmp_path: Path) -> None:
+    (tmp_path / "root" / folder).parent.mkdir(parents=True)
+    gsv_cities.rename(tmp_path / "root" / folder)
+    assert len(load_table(GsvCitiesSource(root=str(tmp_path / "root")))) == 4
+
+
+def test_a_benchmark_is_asked_by_its_own_protocol(tmp_path: Path) -> None:
+    from miniature import msls_tree
+
+    msls_tree(tmp_path)
+    table, task = load_benchmark(BenchmarkSource("msls_val", root=str(tmp_path)))
+    # Five queries stand in the tables, one of them without a right image, which the official evaluation leaves out.
+    assert (len(task.queries), len(task.database), len(table)) == (4, 5, 10)
+    assert [rows.tolist() for rows in task.positives] == [[0], [1], [2], [4]]
+    assert "query" in table.images[task.queries[0]]
+    assert "database" in table.images[task.database[0]]
+    assert table.read(int(task.queries[0])).shape == (48, 64, 3)
+    with pytest.raises(ConfigError, match="has its own protocol"):
+        ValidationSection("msls", BenchmarkSource("msls_val"), Protocol(every=2))
 
 
 def remove_image(root: Path) -> None:

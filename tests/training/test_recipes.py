@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from a2gc_training.data.benchmarks import BenchmarkSource
 from a2gc_training.data.sources import FolderSource, GeneratedSource, GsvCitiesSource
 from a2gc_training.losses import MetricLoss
 from a2gc_training.recipe import Recipe, load_recipe
@@ -43,12 +44,13 @@ def test_the_papers_recipe_is_the_papers() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in RECIPES if "gsv" in path.stem], ids=lambda path: path.stem)
-def test_the_city_that_validates_is_not_trained_on(path: Path) -> None:
+def test_what_trains_on_gsv_cities_draws_and_validates_as_published(path: Path) -> None:
     found = load_recipe(path)
     (training,), (validation,) = found.train, found.validation
     assert isinstance(training, GsvCitiesSource)
-    assert isinstance(validation.source, GsvCitiesSource)
-    assert training.without["city"] == validation.source.cities
+    assert not training.without
+    assert found.sampling.from_one == "city"
+    assert validation.source == BenchmarkSource("pitts30k_val", root=training.root)
 
 
 def test_smoke_needs_no_data_and_places_names_two_folders() -> None:

@@ -50,7 +50,7 @@ def test_what_does_not_fit_one_cpu_is_cut(tiny_recipe: dict[str, Any], repositor
     recipe = load_recipe(
         repository / "training" / "recipes" / "gsv_cities_a2gc_vitg14.yaml",
         [
-            *("trainer.devices=8", "trainer.nodes=4", "trainer.strategy=ddp", "sampling.same=city"),
+            *("trainer.devices=8", "trainer.nodes=4", "trainer.strategy=ddp", "sampling.from_one=city"),
             "distillation={weight: 1, teacher: salad-dinov2-vitb14, teacher_sees: original, compare: descriptors}",
             *("initialise.images=1000", "model.weights=gone.ckpt", "model.pretrained=true"),
         ],
@@ -63,7 +63,7 @@ def test_what_does_not_fit_one_cpu_is_cut(tiny_recipe: dict[str, Any], repositor
     assert (cut.model.pretrained, cut.model.weights) == (False, None)
     assert cut.distillation.teacher is None
     assert cut.distillation.compare == "similarities"
-    assert cut.sampling.same in cut.train[0].table().columns
+    assert cut.sampling.from_one in cut.train[0].table().columns
     assert cut.initialise.images <= 48
 
 

@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from a2gc_training.augmentation import Augmentation
 from a2gc_training.config import from_mapping
-from a2gc_training.module import LinearDecay
+from a2gc_training.losses import MetricLoss
+from a2gc_training.module import LinearDecay, PlaceTraining
 from a2gc_training.recipe import InitialiseSection, Recipe, load_recipe
 from a2gc_training.run import build_model, initialise_head, train
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from a2gc_ros.cli.main import app
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.models import checkpoints
 
@@ -64,16 +68,71 @@ def test_a_run_leaves_a_model_that_stands_alone(tiny_recipe: dict[str, Any], tmp
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
-    train(recipe(tiny_recipe, trainer__epochs=3), tmp_path / "whole")
-    train(recipe(tiny_recipe, trainer__epochs=1), tmp_path / "parts")
-    train(recipe(tiny_recipe, trainer__epochs=3), tmp_path / "parts", resume=True)
+    # What is drawn at random: augmentation, RandAugment and dropout.
+    changes = {
+        "augmentation": {"yaw_deg": 5, "brightness": 0.2, "noise": 0.1, "rand_augment": 2},
+        "model__options": {**tiny_recipe["model"]["options"], "hidden": 8, "dropout": 0.3},
+    }
+    train(recipe(tiny_recipe, trainer__epochs=3, **changes), tmp_path / "whole")
+    train(recipe(tiny_recipe, trainer__epochs=1, **changes), tmp_path / "parts")
+    train(recipe(tiny_recipe, trainer__epochs=3, **changes), tmp_path / "parts", resume=True)
     whole, parts = (
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "parts")
     )
     assert whole["global_step"] == parts["global_step"] == 6
     for name, value in whole["state_dict"].items():
-        assert torch.allclose(value, parts["state_dict"][name], atol=1e-6), name
-    assert column(tmp_path / "whole", "train/loss_step") == pytest.approx(column(tmp_path / "parts", "train/loss_step"))
+        assert torch.equal(value, parts["state_dict"][name]), name
+    assert column(tmp_path / "whole", "train/loss_step") == column(tmp_path / "parts", "train/loss_step")
+
+
+def test_images_in_parts_have_the_gradient_of_the_whole_batch(tiny_recipe: dict[str, Any]) -> None:
+    settings = recipe(tiny_recipe, model__options={**tiny_recipe["model"]["options"], "hidden": 8, "dropout": 0.0})
+    torch.manual_seed(0)
+    model = build_model(settings.model)
+    model.backbone.set_trainable_blocks(0)
+    images, places = torch.randn(12, 3, 32, 48), torch.arange(12) % 4
+    gradients = []
+    for at_once in (None, 5):
+        module = PlaceTraining(
+            model,
+            MetricLoss(settings.loss),
+            Augmentation(settings.augmentation),
+            settings.optimiser,
+            images_at_once=at_once,
+        )
+        model.zero_grad()
+        module.loss(module._pass(images)[1], places).backward()
+        gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
+    assert len(gradients[0]) == len(gradients[1]) > 5
+    for whole, parts in zip(*gradients, strict=True):
+        torch.testing.assert_close(parts, whole, atol=1e-7, rtol=1e-4)
+
+
+def test_batch_statistics_of_a_part_are_refused(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="batch norms that train"):
+        train(recipe(tiny_recipe, trainer__images_at_once=4), tmp_path / "all")
+    train(recipe(tiny_recipe, trainer__images_at_once=3, model__trainable_blocks=0), tmp_path / "frozen")
+
+
+@pytest.mark.parametrize("where", ["loss", "descriptor"])
+def test_what_is_not_finite_stops_the_run_and_names_the_step(
+    where: str, tiny_recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def broken(self: MetricLoss, descriptors: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 2 and where == "descriptor":
+            descriptors.data[0, 0] = float("inf")
+        return descriptors[:, 0].mean() * (float("nan") if len(calls) == 2 and where == "loss" else 1.0)
+
+    monkeypatch.setattr(MetricLoss, "forward", broken)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(tiny_recipe))
+    result = CliRunner().invoke(app, ["train", str(file), "--out", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "not finite at step 2" in result.output
+    assert not (tmp_path / "run" / "tiny.safetensors").exists()
 
 
 def test_resuming_and_starting_over_are_told_apart(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -92,7 +151,7 @@ def test_everything_at_once(tiny_recipe: dict[str, Any], tmp_path: Path) -> None
         recipe(
             tiny_recipe,
             train=[*tiny_recipe["train"], {**tiny_recipe["train"][0], "seed": 9}],
-            sampling__same="room",
+            sampling__from_one="room",
             sampling__places_per_batch=2,
             initialise__images=24,
             model__trainable_blocks=1,

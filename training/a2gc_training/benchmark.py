@@ -12,6 +12,7 @@ from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.images import FileImages
 from a2gc_ros.evaluation.truth import ListedTruth
 from a2gc_training.config import from_mapping, read_yaml
+from a2gc_training.data.benchmarks import BenchmarkSource
 from a2gc_training.data.sources import load_table
 from a2gc_training.data.tables import FileReader
 from a2gc_training.data.validation import build_task
@@ -30,6 +31,8 @@ def read_task(path: Path, group_by: str | None = None) -> Dataset:
         DatasetError: The table is damaged, or leaves no query or no right image.
     """
     section = from_mapping(ValidationSection, read_yaml(path))
+    if isinstance(section.source, BenchmarkSource):
+        raise ConfigError(f"{path} names the benchmark {section.source.name}; give that name to --datasets.")
     table = load_table(section.source)
     if not isinstance(table.reader, FileReader):
         raise ConfigError(f"{path}: only images in files can be evaluated; choose a source of kind csv or folder.")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
+from a2gc_ros.errors import ConfigError, TrainingError
 from a2gc_ros.models.checkpoints import METADATA_KEY, metadata
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
@@ -29,6 +33,11 @@ class PlaceTraining(lightning.LightningModule):
         augmentation: What happens to training images.
         optimiser: AdamW and its schedule.
         distillation: What keeps the model near a teacher, or None.
+        images_at_once: Images that pass the network together, or None for the whole batch.
+        seed: Of augmentation and dropout.
+
+    Raises:
+        ConfigError: Images are to pass in parts and a batch norm would see each part alone.
     """
 
     def __init__(
@@ -38,8 +47,19 @@ class PlaceTraining(lightning.LightningModule):
         augmentation: Augmentation,
         optimiser: OptimiserSection,
         distillation: Distillation | None = None,
+        *,
+        images_at_once: int | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        if images_at_once is not None and _learns_statistics(model):
+            raise ConfigError(
+                "trainer.images_at_once: this model has batch norms that train, whose statistics are of all images "
+                "that pass together, so passing them in parts is another training; leave it out, or train blocks "
+                "without them (model.trainable_blocks)."
+            )
+        self._images_at_once = images_at_once
+        self._seed = seed
         self.model = model
         self.loss = loss
         # In a tuple it is no submodule, so what kornia keeps in it stays out of checkpoints.
@@ -65,6 +85,9 @@ class PlaceTraining(lightning.LightningModule):
         """
         if not self.trainer.training:
             return {**batch, "images": self.model.normalise(batch["images"])}
+        # A step draws what it would in any run, so a resumed one goes on as if it had never stopped.
+        drawn = np.random.SeedSequence([self._seed, self.trainer.global_step, self.trainer.global_rank])
+        torch.manual_seed(int(drawn.generate_state(1)[0]))
         with torch.no_grad():
             seen = self.augmentation.viewpoint(batch["images"].permute(0, 3, 1, 2).float() / 255)
             images = self.augmentation.appearance(seen)
@@ -76,17 +99,23 @@ class PlaceTraining(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of a batch."""
-        features = self.model.backbone(batch["images"])
-        descriptors = self.model.aggregator(features.map, features.token)
+        maps, descriptors = self._pass(batch["images"])
         everyone, places = self._gather(descriptors, batch["places"])
         loss = self.loss(everyone, places)
         count = len(places)
         if self.distillation is not None:
             self.log("train/metric_loss", loss, batch_size=count)
-            own = features.map if self.distillation.compare == "features" else everyone
+            own = maps if self.distillation.compare == "features" else everyone
             distance = self.distillation(own, self._target(self.distillation, batch))
             self.log("train/distillation", distance, batch_size=count)
             loss = loss + self.distillation.weight * distance
+        # Where descriptors are not finite a miner finds no pairs, and the loss is 0.
+        if not (torch.isfinite(loss) & torch.isfinite(everyone).all()):
+            raise TrainingError(
+                f"The loss or a descriptor is not finite at step {self.trainer.global_step + 1} (the loss is "
+                f"{loss.item()}), so training stops and keeps the checkpoints of earlier epochs; lower optimiser.lr, "
+                "clip gradients (trainer.gradient_clip), or compute in 32-true."
+            )
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=count)
         return loss
 
@@ -112,6 +141,20 @@ class PlaceTraining(lightning.LightningModule):
         """Adds what rebuilds the network from the checkpoint alone."""
         checkpoint[METADATA_KEY] = metadata(self.model)
 
+    def _pass(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Feature maps and descriptors; in parts, of which each is computed again in the backward pass.
+
+        The loss sees all descriptors at once, and its gradient is that of the whole batch, in the memory of a part.
+        """
+        if self._images_at_once is None or len(images) <= self._images_at_once:
+            return self._describe(images)
+        parts = [checkpoint(self._describe, part, use_reentrant=False) for part in images.split(self._images_at_once)]
+        return torch.cat([maps for maps, _ in parts]), torch.cat([descriptors for _, descriptors in parts])
+
+    def _describe(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.model.backbone(images)
+        return features.map, self.model.aggregator(features.map, features.token)
+
     def _schedule(self) -> LinearDecay:
         section = self._optimiser
         total = section.total_iters or max(int(self.trainer.estimated_stepping_batches), 1)
@@ -134,6 +177,11 @@ class PlaceTraining(lightning.LightningModule):
 def gather(module: lightning.LightningModule, tensor: Tensor, *, sync_grads: bool = False) -> Tensor:
     """Tensors (B, ...) of all processes, one after the other: (processes * B, ...)."""
     return cast(Tensor, module.all_gather(tensor, sync_grads=sync_grads)).flatten(0, 1)
+
+
+def _learns_statistics(model: PlaceModel) -> bool:
+    model.train()
+    return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())
 
 
 class LinearDecay:

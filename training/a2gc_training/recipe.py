@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from a2gc_ros.errors import ConfigError
 from a2gc_training.config import from_mapping, override
+from a2gc_training.data.benchmarks import BenchmarkSource
 from a2gc_training.data.sources import Source
 from a2gc_training.data.validation import Protocol
 from a2gc_training.extending import read_extended
@@ -79,7 +80,8 @@ class SamplingSection:
         min_images: A place with fewer is left out; one with fewer than ``images_per_place`` shows some twice,
             augmented differently.
         steps_per_epoch: Batches in an epoch; None shows every place about once.
-        same: A column (for GSV-Cities: ``city``) all places of a batch agree in, which makes negatives harder.
+        from_one: A column all places of a batch agree in. ``city`` draws a batch from one city of GSV-Cities, as the
+            loader that came with that data set does; other places of the same city are harder to tell apart.
         look_alikes: For each place of a batch drawn at random, how many are put beside it that look most like it to
             the model as it was at the end of the last epoch. Every image is described anew for that, and every place
             compared with every other, so this is for thousands of places, not for tens of thousands.
@@ -90,7 +92,7 @@ class SamplingSection:
     images_per_place: int = 4
     min_images: int = 2
     steps_per_epoch: int | None = None
-    same: str | None = None
+    from_one: str | None = None
     look_alikes: int = 0
     across: str | None = None
 
@@ -268,6 +270,8 @@ class TrainerSection:
         devices: Processes per node, or ``auto``.
         nodes: Machines.
         strategy: Lightning's name of the way several processes work together.
+        images_at_once: Images of a batch that pass the network together, for a batch that does not fit in memory; the
+            gradient stays that of the whole batch, each image is computed twice. None passes all.
         gradient_clip: Largest norm of the gradient; 0 is no limit.
         workers: Processes per process that read images.
         keep_images: Whether every reading process keeps its images in memory, resized; for small data sets.
@@ -285,6 +289,7 @@ class TrainerSection:
     devices: int | Literal["auto"] = "auto"
     nodes: int = 1
     strategy: str = "auto"
+    images_at_once: int | None = None
     gradient_clip: float = 0.0
     workers: int = 2
     keep_images: bool = False
@@ -296,6 +301,7 @@ class TrainerSection:
     def __post_init__(self) -> None:
         for name in ("epochs", "nodes", "validation_batch", "log_every"):
             _require(getattr(self, name) >= 1, f"{name} must be at least 1.")
+        _require(self.images_at_once is None or self.images_at_once >= 1, "images_at_once must be positive.")
         _require(self.workers >= 0, "workers cannot be negative.")
         _require(self.gradient_clip >= 0, "gradient_clip cannot be negative.")
         _require(0 <= self.average_decay < 1, "average_decay lies from 0 to below 1.")
@@ -307,16 +313,20 @@ class ValidationSection:
 
     Attributes:
         name: Its name in logs: ``NAME/recall@1``.
-        source: Where its images come from.
+        source: Where its images come from; a benchmark brings its own protocol.
         protocol: What is a query, what is right, and what is left out of the search.
     """
 
     name: str
-    source: Source
+    source: Source | BenchmarkSource
     protocol: Protocol = field(default_factory=Protocol)
 
     def __post_init__(self) -> None:
         _require(bool(self.name) and "/" not in self.name, "name must be a word without a slash, for use in logs.")
+        _require(
+            not isinstance(self.source, BenchmarkSource) or self.protocol == Protocol(),
+            "a benchmark has its own protocol; leave `protocol` out.",
+        )
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _sampling(section: SamplingSection) -> SamplingSection:
         images_per_place=min(section.images_per_place, VIEWS),
         min_images=1,
         steps_per_epoch=STEPS,
-        same=None if section.same is None else "room",
+        from_one=None if section.from_one is None else "room",
         across=None if section.across is None else "view",
     )
 

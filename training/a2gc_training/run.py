@@ -188,6 +188,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
         Augmentation(recipe.augmentation),
         recipe.optimiser,
         build_distillation(recipe.distillation, model, training),
+        images_at_once=recipe.trainer.images_at_once,
+        seed=recipe.seed,
     )
     watch = RecallWatch(sets)
     keepers = checkpoint_keepers(recipe, out)

@@ -20,6 +20,7 @@ RECIPE_FILE = "recipe.yaml"
 MAY_CHANGE_ON_RESUME = (
     *("trainer.epochs", "trainer.accelerator", "trainer.devices", "trainer.nodes", "trainer.strategy"),
     *("trainer.workers", "trainer.keep_images", "trainer.validation_batch", "trainer.log_every"),
+    "trainer.images_at_once",
 )
 
 

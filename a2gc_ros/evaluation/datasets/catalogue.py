@@ -63,8 +63,7 @@ class Benchmark:
         """
         layout = self.found(root)
         if layout is None:
-            nearest = min(self.layouts, key=lambda one: len(one.missing(root)) / len(one.expects()))
-            absent = nearest.missing(root)
+            absent = nearest_missing(self, root)
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise DatasetError(
                 f"{self.name} is not complete below {root}: {absent[0]}{more} missing; see `a2gc datasets check "
@@ -150,12 +149,16 @@ class Inspection:
         return self.layout is not None and not self.missing
 
 
+def nearest_missing(entry: Benchmark, root: Path) -> list[str]:
+    """What is not there of the layout of which the most is there."""
+    return min(entry.layouts, key=lambda one: len(one.missing(root)) / len(one.expects())).missing(root)
+
+
 def inspect(entry: Benchmark, root: Path) -> Inspection:
     """Looks at what lies below a root, without opening an image."""
     layout = entry.found(root)
     if layout is None:
-        nearest = min(entry.layouts, key=lambda one: len(one.missing(root)) / len(one.expects()))
-        return Inspection(None, None, None, nearest.missing(root), None)
+        return Inspection(None, None, None, nearest_missing(entry, root), None)
     try:
         dataset = entry.open(root)
     except DatasetError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
+from a2gc_ros.evaluation.datasets.layout import bases
 from a2gc_ros.evaluation.images import FileImages, find_images
 from a2gc_ros.evaluation.truth import FrameTruth
 
@@ -75,7 +76,7 @@ class FramePairs:
         return f"{right if self.tolerance else 'the one image of the same place'}; every query counts"
 
     def _folder(self, root: Path) -> Path | None:
-        both = (root / folder for folder in self.folders)
+        both = (base / folder for base in bases(root) for folder in self.folders)
         return next((f for f in both if (f / self.database).is_dir() and (f / self.queries).is_dir()), None)
 
 

@@ -31,9 +31,27 @@ class Layout(Protocol):
         """
 
 
+SIBLINGS = ("data", "datasets")
+"""Folders that the public trainings keep images and lists in, side by side or the first beside the program's."""
+
+
+def bases(root: Path) -> list[Path]:
+    """Where to look for what lies below a root: there, in `SIBLINGS` below it, and beside it where it is one of them.
+
+    So a root may be the folder of data sets, the one that holds ``data`` and ``datasets``, either of these, or a
+    program's folder with ``datasets`` in it and ``data`` beside it.
+    """
+    found = [root, *(root / name for name in SIBLINGS)]
+    if root.name in SIBLINGS or (root / "datasets").is_dir():
+        beside = root.resolve().parent
+        found += [beside, *(beside / name for name in SIBLINGS)]
+    return found
+
+
 def first_folder(root: Path, choices: Sequence[str], inside: str = "") -> Path | None:
-    """The first of some folders below a root that is there and holds ``inside``."""
-    return next((root / choice for choice in choices if (root / choice / inside).exists()), None)
+    """The first of some folders below a root, or one of its `bases`, that is there and holds ``inside``."""
+    places = (base / choice for base in bases(root) for choice in choices)
+    return next((place for place in places if (place / inside).exists()), None)
 
 
 def read_text(path: Path, name: str) -> str:

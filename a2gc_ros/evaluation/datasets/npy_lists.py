@@ -33,6 +33,8 @@ class NpyLists:
         right: In words, what the ground truth counts as right.
         truth: How the file of ground truth ends.
         chosen: Whether a list says which of the queries count.
+        names: How the lists of the database and of the queries end.
+        publisher: Whose lists these are.
     """
 
     stem: str
@@ -41,11 +43,13 @@ class NpyLists:
     right: str
     truth: str = "gt"
     chosen: bool = False
+    names: tuple[str, str] = ("dbImages", "qImages")
+    publisher: str = "GSV-Cities"
 
     @property
     def title(self) -> str:
         """Whose layout this is."""
-        return "npy lists of GSV-Cities"
+        return f"npy lists of {self.publisher}"
 
     def expects(self) -> list[str]:
         """The lists and the folder of images."""
@@ -66,7 +70,7 @@ class NpyLists:
         folder, images = self._list_folder(root), first_folder(root, self.images)
         if folder is None or images is None:
             raise DatasetError(f"{name} lacks {', '.join(self.missing(root))} below {root}; complete it.")
-        database, queries = (read_names(folder / f"{self.stem}_{part}.npy", name) for part in ("dbImages", "qImages"))
+        database, queries = (read_names(folder / f"{self.stem}_{part}.npy", name) for part in self.names)
         if self.chosen:
             queries = [queries[row] for row in self._chosen(folder, len(queries))]
         rows = read_row_lists(folder / self._files()[-1])
@@ -81,7 +85,7 @@ class NpyLists:
         )
 
     def _files(self) -> list[str]:
-        endings = ["dbImages", "qImages", *(["qIdx"] if self.chosen else []), self.truth]
+        endings = [*self.names, *(["qIdx"] if self.chosen else []), self.truth]
         return [f"{self.stem}_{ending}.npy" for ending in endings]
 
     def _list_folder(self, root: Path) -> Path | None:

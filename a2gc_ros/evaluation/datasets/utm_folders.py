@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
+from a2gc_ros.evaluation.datasets.layout import first_folder
 from a2gc_ros.evaluation.images import find_images
 from a2gc_ros.evaluation.truth import RadiusTruth
 
@@ -46,12 +47,12 @@ class UtmFolders:
 
     def missing(self, root: Path) -> list[str]:
         """Folders that are not there."""
-        return [f"{folder}/" for folder in (self.database, self.queries) if not (root / folder).is_dir()]
+        return [f"{folder}/" for folder in (self.database, self.queries) if first_folder(root, [folder]) is None]
 
     def open(self, root: Path, name: str) -> Dataset:
         """Lists the images and reads their positions."""
-        database = find_images(root / self.database, f"{name} database")
-        queries = find_images(root / self.queries, f"{name} queries")
+        database = find_images(first_folder(root, [self.database]) or root / self.database, f"{name} database")
+        queries = find_images(first_folder(root, [self.queries]) or root / self.queries, f"{name} queries")
         truth = RadiusTruth(
             positions_in(queries.names, queries.root), positions_in(database.names, database.root), self.metres
         )

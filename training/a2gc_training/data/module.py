@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_training.data.benchmarks import BenchmarkSource, load_benchmark
 from a2gc_training.data.places import ImagesDataset, PlaceBatch, PlacesDataset, collate_images, make_safe_to_fork
 from a2gc_training.data.sampling import PlaceSampler
 from a2gc_training.data.sources import load_table
@@ -42,10 +43,12 @@ def load_validation(section: ValidationSection, preprocessing: Preprocessing, *,
         DatasetError: The data set is damaged, or nothing can be asked of it under the protocol.
         ConfigError: A filter names a value that does not occur.
     """
-    table = load_table(section.source)
-    return ValidationSet(
-        section.name, ImagesDataset(table, preprocessing, keep=keep), build_task(table, section.protocol)
-    )
+    if isinstance(section.source, BenchmarkSource):
+        table, task = load_benchmark(section.source)
+    else:
+        table = load_table(section.source)
+        task = build_task(table, section.protocol)
+    return ValidationSet(section.name, ImagesDataset(table, preprocessing, keep=keep), task)
 
 
 class PlacesDataModule(lightning.LightningDataModule):
@@ -90,7 +93,7 @@ class PlacesDataModule(lightning.LightningDataModule):
             places_per_batch=section.places_per_batch,
             images_per_place=section.images_per_place,
             min_images=section.min_images,
-            groups=None if section.same is None else self.training.groups(section.same),
+            groups=None if section.from_one is None else self.training.groups(section.from_one),
             steps=section.steps_per_epoch,
             beside=section.look_alikes,
             seed=self._seed,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from a2gc_ros.errors import DatasetError
+from a2gc_ros.evaluation.datasets import gsv_folder
 from a2gc_training.data.bags import BagsSource, read_bags
 from a2gc_training.data.folder import read_image_csv, read_place_folders
 from a2gc_training.data.generated import GeneratedSource
@@ -64,7 +65,8 @@ class GsvCitiesSource:
     """GSV-Cities in its published layout.
 
     Attributes:
-        root: The folder with ``Dataframes`` and ``Images``; ``~`` and environment variables are expanded.
+        root: The folder with ``Dataframes`` and ``Images``, or one of data sets that holds it under one of its usual
+            names; ``~`` and environment variables are expanded.
         kind: ``gsv_cities``.
         cities: The cities to read; empty reads all.
         only: Column to the values of which images are kept.
@@ -105,7 +107,8 @@ def load_table(source: Source) -> ImageTable:
     elif isinstance(source, BagsSource):
         table = read_bags(source)
     else:
-        table = read_gsv_cities(expanded(source.root), source.cities)
+        root = expanded(source.root)
+        table = read_gsv_cities(gsv_folder.find(root) or root, source.cities)
     return _filtered(table, source.only, source.without)
 
 
