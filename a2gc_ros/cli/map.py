@@ -57,6 +57,10 @@ def build(
     features: Annotated[
         str, typer.Option(help="Local features kept for the geometric check: sift, orb, or none to find them later.")
     ] = "sift",
+    picture_side: Annotated[
+        int, typer.Option(min=0, help="Longest side of the pictures that are kept, pixels; 0 keeps none.")
+    ] = 640,
+    picture_quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of these pictures.")] = 85,
     depth: Annotated[
         str | None, typer.Option(help="Topic of depth images registered to the camera, for poses in metres.")
     ] = None,
@@ -100,6 +104,8 @@ def build(
         similarity=similarity,
         batch=batch,
         features=features,
+        picture_side=picture_side,
+        picture_quality=picture_quality,
         depth=depth,
         camera=CameraOptions(rectification, sensor_bits),  # type: ignore[arg-type]
     )
@@ -278,6 +284,39 @@ def export(
             raise MapError(f"{place_map} holds no keyframes, so there is nothing to export")
         run(opened, out)
         typer.echo(f"{out}: {len(opened)} keyframes")
+
+
+@map_app.command()
+def prune(
+    place_map: MapArgument,
+    out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Days before the map's newest keyframe at which a session ended to be thinned.")
+    ] = 30.0,
+    distance: Annotated[float, typer.Option(min=0, help="Metres between the keyframes that stay.")] = 3.0,
+    angle: Annotated[float, typer.Option(min=0, help="Degrees between the keyframes that stay.")] = 30.0,
+    similarity: Annotated[
+        float, typer.Option(min=-1, max=1, help="Without poses: keep one less similar than this to the last kept.")
+    ] = 0.7,
+    as_json: JsonOption = False,
+) -> None:
+    """Thin the old sessions of a map, into a new map.
+
+    A keyframe stays behind only where its own session has another one within this distance and angle. The map itself is
+    not changed.
+
+    Examples:
+    `a2gc map prune town.a2gc --out thinned.a2gc`
+
+    `a2gc map prune town.a2gc --older-than 7 --distance 5 --out thinned.a2gc`
+    """
+    from a2gc_ros.cli.map_prune import prune as run
+
+    done = run(place_map, out, older_than, distance, angle, similarity)
+    if as_json:
+        typer.echo(json.dumps(done, indent=2))
+        return
+    typer.echo(f"{out}: {done['keyframes']} keyframes; {done['left_behind']} of {place_map} were left behind")
 
 
 @map_app.command()

@@ -19,6 +19,9 @@ from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.progress import CountColumn, Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from a2gc_ros.bags import Recording
     from a2gc_ros.extract import Extractor
     from a2gc_ros.placemap import BuildProgress, PlaceMap, Spacing
@@ -50,6 +53,8 @@ class BuildOptions:
         similarity: Without poses: cosine to the last keyframe below which a frame is kept.
         batch: Images described at once.
         features: Local features kept with each keyframe: sift, orb or none.
+        picture_side: Longest side of the pictures that are kept, pixels; 0 keeps none.
+        picture_quality: JPEG quality of these pictures.
         depth: Topic of depth images registered to the camera; None takes none.
         camera: What the user says of the camera.
     """
@@ -70,6 +75,8 @@ class BuildOptions:
     similarity: float
     batch: int
     features: str
+    picture_side: int
+    picture_quality: int
     depth: str | None
     camera: CameraOptions = field(default_factory=CameraOptions)
 
@@ -88,6 +95,8 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
 
     if options.features not in FEATURES:
         raise MapError(f"features is {options.features!r}, it must be one of {', '.join(FEATURES)}")
+    if options.features == "none" and options.picture_side == 0:
+        raise MapError("with neither features nor pictures no keyframe can be compared: keep one of them")
     spacing = Spacing(
         distance_m=options.distance_m,
         angle_rad=math.radians(options.angle_deg),
@@ -146,6 +155,7 @@ def _add(
     from a2gc_ros.loops.verification.views import FeatureFinder
     from a2gc_ros.placemap import MapBuilder
     from a2gc_ros.placemap.identity import source_identity
+    from a2gc_ros.placemap.thumbnails import encode_jpeg
 
     trajectory = None if options.trajectory is None else read_trajectory(options.trajectory)
     frames = recording.frames(
@@ -170,7 +180,11 @@ def _add(
     find_features = None
     if options.features != "none":
         find_features = FeatureFinder(options.features, LoopConfig().max_features).find_encoded
-    builder = MapBuilder(place_map, extractor, spacing, batch=options.batch, find_features=find_features)
+
+    def encode(image: npt.NDArray[np.uint8]) -> bytes | None:
+        return encode_jpeg(image, options.picture_side, options.picture_quality) if options.picture_side else None
+
+    builder = MapBuilder(place_map, extractor, spacing, batch=options.batch, find_features=find_features, encode=encode)
     begin = time.monotonic()
     first: list[BuildProgress] = []
     console = Console(stderr=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap.place_map import PlaceMap
-from a2gc_ros.placemap.reading import Batch, BatchReader, ReadFrame
+from a2gc_ros.placemap.reading import Batch, BatchReader, Encode, ReadFrame
 from a2gc_ros.placemap.records import FeatureBlob, FrameLike, NewKeyframe, Session
 from a2gc_ros.placemap.selection import ChangeGate, Spacing
 from a2gc_ros.placemap.storing import insert_keyframes, insert_session
@@ -98,6 +98,7 @@ class MapBuilder:
         read_ahead: Batches read while the extractor works on another.
         find_features: Finds the local features that are kept with a keyframe; None keeps none, and whoever needs them
             computes them from the kept image.
+        encode: Gives the image to keep of a frame's, or None where none is kept.
 
     Raises:
         MapError: If the map belongs to another extractor.
@@ -112,6 +113,7 @@ class MapBuilder:
         batch: int = 8,
         read_ahead: int = 2,
         find_features: Callable[[FrameLike], FeatureBlob] | None = None,
+        encode: Encode = encode_jpeg,
     ) -> None:
         place_map.require(extractor.spec.fingerprint)
         self._map = place_map
@@ -120,6 +122,7 @@ class MapBuilder:
         self._batch = max(1, batch)
         self._read_ahead = read_ahead
         self._find_features = find_features
+        self._encode = encode
         self._settings = {"spacing": asdict(spacing), "batch": self._batch}
 
     def build(
@@ -155,6 +158,7 @@ class MapBuilder:
             position.frames,
             position.reader_state,
             self._find_features,
+            self._encode,
         ) as batches:
             for batch in batches:
                 kept += self._store(batch, change, source, position.session.id)
@@ -225,7 +229,7 @@ class MapBuilder:
             descriptor=descriptor,
             pose=frame.pose,
             travelled=item.travelled,
-            image_jpeg=item.jpeg or encode_jpeg(frame.image),
+            image_jpeg=item.jpeg or self._encode(frame.image),
             intrinsics_json=intrinsics_json(frame.intrinsics),
             frame_id=frame.frame_id,
             t_base_camera=frame.t_base_camera,

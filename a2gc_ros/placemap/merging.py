@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import schema
 from a2gc_ros.placemap.place_map import PlaceMap
+from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.placemap.storing import insert_session
 from a2gc_ros.placemap.writer_lock import WriterLock
 
@@ -29,32 +31,55 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
     """
     if not sources:
         raise MapError(f"{out} cannot be merged of nothing: name at least one map")
-    target = Path(out)
-    if target.exists():
-        raise MapError(f"{target} exists already: choose another name, or delete it first")
-    maps = [PlaceMap.open(source, read_only=True) for source in sources]
-    try:
+    with contextlib.ExitStack() as stack:
+        target = Path(out)
+        if target.exists():
+            raise MapError(f"{target} exists already: choose another name, or delete it first")
+        maps = [stack.enter_context(PlaceMap.open(source, read_only=True)) for source in sources]
         first = maps[0].manifest
         for other in maps[1:]:
             other.require(first.fingerprint, first.model_name)
         if not any(len(source) for source in maps):
             raise MapError(f"{', '.join(map(str, sources))} hold no keyframes, so there is nothing to merge")
-        unfinished = target.with_name(target.name + ".merging")
-        manifest = replace(first, uuid="", created_ns=0)
+        with written_whole(target, replace(first, uuid="", created_ns=0)) as merged:
+            for source in maps:
+                copy_keyframes(source, merged)
+
+
+@contextlib.contextmanager
+def written_whole(target: Path, manifest: Manifest) -> Iterator[PlaceMap]:
+    """Lends a new map that appears under its name only when the block ends without an error.
+
+    Raises:
+        MapError: If the file exists, is being written, or cannot be written.
+    """
+    if target.exists():
+        raise MapError(f"{target} exists already: choose another name, or delete it first")
+    unfinished = target.with_name(target.name + ".merging")
+    try:
         with WriterLock(target):
             unfinished.unlink(missing_ok=True)
-            with PlaceMap.create(unfinished, manifest) as merged:
-                for source in maps:
-                    _copy(source, merged)
-            schema.publish(unfinished, target)
+            try:
+                with PlaceMap.create(unfinished, manifest) as fresh:
+                    yield fresh
+                schema.publish(unfinished, target)
+            finally:
+                unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
-    finally:
-        for source in maps:
-            source.close()
 
 
-def _copy(source: PlaceMap, merged: PlaceMap) -> None:
+def copy_keyframes(source: PlaceMap, merged: PlaceMap, without: Container[int] = ()) -> None:
+    """Copies all sessions of a map into another, and the keyframes that are not there yet.
+
+    Args:
+        source: Is only read.
+        merged: Of the same extractor.
+        without: Ids of keyframes that stay behind.
+
+    Raises:
+        MapError: If one is damaged, or the other cannot be written.
+    """
     with source.reading() as rows, merged.transaction() as out:
         sessions, held = {}, {}
         for session in source.sessions():
@@ -72,7 +97,7 @@ def _copy(source: PlaceMap, merged: PlaceMap) -> None:
             "k.intrinsics_id FROM keyframes k ORDER BY k.id"
         )
         for old, session, *middle, camera in rows.execute(query):
-            if session in held and (middle[0], _checksum(rows, old)) in held[session]:
+            if old in without or (session in held and (middle[0], _checksum(rows, old)) in held[session]):
                 continue
             new = out.execute(
                 "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "

@@ -8,11 +8,17 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from a2gc_ros.placemap.records import FeatureBlob, FrameLike
 from a2gc_ros.placemap.selection import MotionGate, Odometer, Proposal, Spacing
 from a2gc_ros.placemap.thumbnails import encode_jpeg
+
+Encode: TypeAlias = "Callable[[npt.NDArray[np.uint8]], bytes | None]"
+"""An image, RGB uint8 (H, W, 3), as a map keeps it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class BatchReader:
         done: Frames to pass over, dealt with by an earlier run.
         state: ``Batch.state`` of the last batch of that run, or None.
         find_features: Finds the local features that are kept with a keyframe, or None.
+        encode: Gives the image to keep of a frame's, or None where none is kept.
     """
 
     def __init__(
@@ -75,11 +82,13 @@ class BatchReader:
         done: int,
         state: dict[str, Any] | None,
         find_features: Callable[[FrameLike], FeatureBlob] | None = None,
+        encode: Encode = encode_jpeg,
     ) -> None:
         self._frames = frames
         self._size = size
         self._done = done
         self._find_features = find_features
+        self._encode = encode
         self._motion = MotionGate(spacing)
         self._odometer = Odometer()
         if state is not None:
@@ -150,7 +159,7 @@ class BatchReader:
                 continue
             jpeg, features = None, None
             if proposal is Proposal.KEEP:
-                jpeg = encode_jpeg(frame.image)
+                jpeg = self._encode(frame.image)
                 features = self._find_features(frame) if self._find_features else None
             items.append(ReadFrame(frame, proposal, travelled, jpeg, features))
             if len(items) == self._size:

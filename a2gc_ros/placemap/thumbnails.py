@@ -13,7 +13,7 @@ from a2gc_ros.errors import MapError
 from a2gc_ros.placemap.records import IntrinsicsLike
 
 LONGEST_SIDE = 640
-JPEG_QUALITY = 90
+JPEG_QUALITY = 85
 
 
 def shrink(image: npt.NDArray[np.uint8], longest_side: int = LONGEST_SIDE) -> npt.NDArray[np.uint8]:
@@ -31,12 +31,13 @@ def shrink(image: npt.NDArray[np.uint8], longest_side: int = LONGEST_SIDE) -> np
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def encode_jpeg(image: npt.NDArray[np.uint8], longest_side: int = LONGEST_SIDE) -> bytes:
+def encode_jpeg(image: npt.NDArray[np.uint8], longest_side: int = LONGEST_SIDE, quality: int = JPEG_QUALITY) -> bytes:
     """Encodes an RGB image for keeping.
 
     Args:
         image: RGB uint8, shape (H, W, 3).
         longest_side: Larger images are shrunk to it; pixels.
+        quality: Of the JPEG, 1 to 100.
 
     Raises:
         MapError: If this is no RGB image.
@@ -44,7 +45,7 @@ def encode_jpeg(image: npt.NDArray[np.uint8], longest_side: int = LONGEST_SIDE) 
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise MapError(f"a keyframe's image must be RGB uint8 (H, W, 3), not {image.dtype} {image.shape}")
     bgr = cv2.cvtColor(shrink(image, longest_side), cv2.COLOR_RGB2BGR)
-    done, buffer = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    done, buffer = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise MapError(f"a keyframe's image of shape {image.shape} could not be encoded as JPEG")
     return bytes(buffer)

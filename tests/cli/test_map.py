@@ -146,6 +146,21 @@ def test_merge_and_export(town: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "both.csv").read_text().splitlines()) == 41
 
 
+def test_old_sessions_are_thinned(town: Path, tmp_path: Path) -> None:
+    two, again, thin = (tmp_path / name for name in ("two.a2gc", "again.a2gc", "thin.a2gc"))
+    shutil.copy(town, again)
+    with sqlite3.connect(again) as connection:
+        connection.execute("UPDATE sessions SET uuid = 'a year later'")
+        connection.execute("UPDATE keyframes SET stamp_ns = stamp_ns + 31536000000000000")
+    a2gc("merge", town, again, "--out", two)
+    done = json.loads(a2gc("prune", two, "--distance", 4, "--out", thin, "--json").output)
+    assert done["left_behind"] > 5
+    with PlaceMap.open(thin, read_only=True) as thinned:
+        assert [thinned.count(session.id) for session in thinned.sessions()] == [20 - done["left_behind"], 20]
+    with pytest.raises(MapError, match="exists already"):
+        a2gc("prune", two, "--out", thin)
+
+
 def test_a_map_redescribed_from_its_recording_is_the_one_built_with_that_model(
     town: Path, recording: Path, model: Path, tmp_path: Path
 ) -> None:
