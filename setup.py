@@ -33,7 +33,16 @@ def on_path() -> list:
     return [] if "bdist_wheel" in sys.argv else [("bin", ["scripts/a2gc"])]
 
 
-ROBOT = ["numpy>=1.26", "faiss-cpu>=1.13", "rosbags>=0.11.6", "typer>=0.4", "rich>=11.2", "PyYAML>=5.4"]
+ROBOT = [
+    "numpy>=1.26",
+    "faiss-cpu>=1.13",
+    "rosbags>=0.11.6",
+    "typer>=0.4",
+    "rich>=11.2",
+    "PyYAML>=5.4",
+    "filelock>=3.6",
+    "platformdirs>=2.5",
+]
 
 EXTRAS = {
     "opencv": [

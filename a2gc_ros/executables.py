@@ -6,7 +6,7 @@ import importlib
 import sys
 
 from a2gc_ros.errors import A2gcError
-from a2gc_ros.installation import what_is_missing
+from a2gc_ros.system.installation import what_is_missing
 
 
 def a2gc() -> None:

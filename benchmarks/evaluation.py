@@ -28,9 +28,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from a2gc_ros.evaluation.memory import parse_size, show_size
 from a2gc_ros.evaluation.search import search
 from a2gc_ros.evaluation.store import DescriptorStore, StoreKey
+from a2gc_ros.system.memory import peak_resident
+from a2gc_ros.system.sizes import parse_size, show_size
 
 K = 100
 BLOCK = 8192
@@ -96,12 +97,6 @@ def queries_from(store: DescriptorStore, count: int) -> NDArray[np.float32]:
     noise = np.random.default_rng(SEED + 1).standard_normal((count, store.dim), dtype=np.float32)
     queries = store.read(0, count) + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
     return queries / np.linalg.norm(queries, axis=1, keepdims=True)
-
-
-def peak_resident() -> int:
-    """Peak resident set of this process in bytes."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 def measure(way: str, folder: Path, total: int, rows: int, dim: int, queries: int, ram: int) -> Cell:

@@ -74,11 +74,11 @@ def _pictures(
     size: tuple[int, int], photographs: Path | None
 ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
     """Pictures to compare on, and others to calibrate on."""
-    from a2gc_ros.images.decode import read_image
+    from a2gc_ros.images.decode import image_files, read_image
 
     wanted = COMPARED + CALIBRATED
     if photographs is not None:
-        paths = sorted(p for p in photographs.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        paths = image_files(photographs)
         pictures = [read_image(path) for path in paths[:: max(len(paths) // wanted, 1)][:wanted]]
     else:
         rng = np.random.default_rng(0)

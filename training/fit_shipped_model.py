@@ -23,6 +23,7 @@ from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.images.decode import read_image
 from a2gc_ros.models import build, checkpoints, named
 from a2gc_ros.models.fit import fit_head
+from a2gc_ros.system.sizes import show_size
 
 NAME = "a2gc-efficientnet-lite0"
 HELD_OUT = ("floor9", "floor17", "basement3")
@@ -70,7 +71,7 @@ def main() -> None:
         features=True,
         images=[read_image(path) for path in paths[:: max(1, len(paths) // 32)]],
     )
-    print(f"{done.path}: {done.size / 1e6:.1f} MB, fingerprint {done.spec.fingerprint}, least cosines {done.cosines}")
+    print(f"{done.path}: {show_size(done.size)}, fingerprint {done.spec.fingerprint}, least cosines {done.cosines}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.onnx_files.metadata import ADAPTED, data_file, describe, encode_metadata, read_spec
 from a2gc_ros.extract.runtime import Runtime
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.extract.written_beside import written_beside
+from a2gc_ros.system.files import draft_of
+from a2gc_ros.system.installation import needs
 
 LEAST_COSINE = 0.9999
 """Between the descriptors of the written file and what the statistics say they should be."""
@@ -85,7 +86,7 @@ class AdaptableModel:
         """
         backends = installed_file_backends()
         if not backends:
-            raise BackendError("No runtime is installed to run the model with; `pip install onnxruntime`.")
+            raise BackendError(needs("Running the model", "a runtime for ONNX files", "onnx"))
         cut = onnx.ModelProto()
         cut.CopyFrom(self._model)
         graph = cut.graph
@@ -125,7 +126,8 @@ class AdaptableModel:
         origin = {"model": self.spec.name, "fingerprint": self.spec.fingerprint, **provenance}
         content = describe(graph, spec) + encode_metadata({ADAPTED: json.dumps(origin, sort_keys=True)})
         expected = statistics.describe(values)
-        with written_beside(out, content) as draft:
+        with draft_of(out) as draft:
+            draft.write_bytes(content)
             for name in installed_file_backends():
                 found = open_extractor(draft, backend=name, precision="fp32").run(np.stack(images))
                 cosine = float((found * expected).sum(axis=1).min())
@@ -134,7 +136,6 @@ class AdaptableModel:
                         f"{name} gives other descriptors of the adapted model than it should (cosine {cosine:.5f}), so "
                         f"{out} was not written; please report this model."
                     )
-            draft.replace(out)
         return Adapted(out, len(content), spec)
 
     def _find_values(self) -> str:

@@ -14,12 +14,10 @@ from a2gc_ros.adaptation.judging import Shot
 from a2gc_ros.bags import open_recording
 from a2gc_ros.bags.formats import is_recording
 from a2gc_ros.errors import ConfigError, ImageError
-from a2gc_ros.images.decode import read_image
+from a2gc_ros.images.decode import image_files, read_image
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.schema import APPLICATION_ID
 from a2gc_ros.placemap.thumbnails import decode_jpeg
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 LEAST_STEP_S = 0.2
 """Seconds between two images of a recording that are looked at: a camera gives more than it sees new."""
@@ -116,9 +114,9 @@ def open_source(path: Path, reading: Reading) -> Source:
             count = min(recording.image_topic(reading.topic).count, reading.limit + 1)
             most = int(recording.duration / LEAST_STEP_S) + 1
             return Source("recording", min(count, most), path, reading)
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else []
+    files = image_files(path)
     if not files:
-        raise ConfigError(f"{path} is neither a recording, nor a place map, nor a folder of {', '.join(SUFFIXES)}.")
+        raise ConfigError(f"{path} is neither a recording, nor a place map, nor a folder of JPEG or PNG files.")
     chosen = tuple(_spread(files, reading.limit))
     return Source("folder", len(chosen), path, reading, chosen)
 

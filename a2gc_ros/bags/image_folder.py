@@ -15,13 +15,12 @@ from a2gc_ros.bags.writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC, RecordingWriter
 from a2gc_ros.delimited import delimiter_of, split_rows
 from a2gc_ros.errors import BagError, ImageError
 from a2gc_ros.geometry import Pose
-from a2gc_ros.images.decode import read_image
+from a2gc_ros.images.decode import IMAGE_FORMATS, is_image, read_image
 from a2gc_ros.images.frame import CameraIntrinsics
 
 FIRST_STAMP_NS = 1_000_000_000
 """Stamp of the first image of a folder without stamps; zero would mean that nobody set it."""
 
-_FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 _STAMP_IN_NAME = re.compile(r"\d{16,19}|\d{9,10}\.\d+")
 
 
@@ -124,7 +123,7 @@ def write_image_folder(
                 shown = pixels[..., 0] if is_grey else pixels
                 writer.add_image(stamp_ns, shown, topic=topic, frame_id=frame_id, jpeg_quality=jpeg_quality)
             else:
-                encoding = _FORMATS[item.suffix.lower()]
+                encoding = IMAGE_FORMATS[item.suffix.lower()]
                 writer.add_encoded_image(stamp_ns, item.read_bytes(), encoding, topic=topic, frame_id=frame_id)
             if content.intrinsics is not None:
                 writer.add_camera_info(stamp_ns, content.intrinsics, topic=info_topic, frame_id=frame_id)
@@ -158,7 +157,7 @@ def _listed(root: Path, table: PoseTable | None) -> list[Path]:
     if (root / "data.csv").is_file() and (rows := _euroc_rows(root)):
         return [_find(folders, name) for _, name in rows]
     for folder in folders:
-        files = [path for path in folder.iterdir() if path.suffix.lower() in _FORMATS]
+        files = [path for path in folder.iterdir() if is_image(path)]
         if files:
             return sorted(files, key=_natural)
     raise BagError(f"there are no .jpg or .png images in {root}, its images/ or its data/")
@@ -167,7 +166,7 @@ def _listed(root: Path, table: PoseTable | None) -> list[Path]:
 def _find(folders: list[Path], name: str) -> Path:
     for folder in folders:
         if (folder / name).is_file():
-            if Path(name).suffix.lower() not in _FORMATS:
+            if not is_image(Path(name)):
                 raise BagError(f"{folder / name} is neither a .jpg nor a .png image")
             return folder / name
     raise BagError(f"the image {name} is listed but lies in none of {', '.join(map(str, folders))}")

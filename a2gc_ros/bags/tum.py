@@ -6,6 +6,7 @@ from pathlib import Path
 
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import BagError
+from a2gc_ros.system.files import write_whole
 
 
 def write_tum(path: str | Path, trajectory: Trajectory) -> None:
@@ -22,12 +23,8 @@ def write_tum(path: str | Path, trajectory: Trajectory) -> None:
             trajectory.stamps_ns, trajectory.positions, trajectory.quaternions, strict=True
         )
     ]
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text("".join(lines), encoding="ascii")
-        partial.replace(path)
+        write_whole(Path(path), "".join(lines))
     except OSError as error:
         raise BagError(f"the trajectory {path} cannot be written: {error.strerror}") from error
 

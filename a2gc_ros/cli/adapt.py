@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError, ModelError
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.installation import needs
+from a2gc_ros.system.progress import progress_over
+from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
     from a2gc_ros.adaptation.adapt import Outcome
     from a2gc_ros.adaptation.judging import Judgement
-    from a2gc_ros.adaptation.sources import SiteImage, Source
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +55,7 @@ def adapt(
     `a2gc adapt town.a2gc --out site.onnx && a2gc map redescribe town.a2gc --model site.onnx --out town-site.a2gc`
     """
     if importlib.util.find_spec("onnx") is None:
-        raise ConfigError("`a2gc adapt` rewrites a model's file with the onnx package: `pip install onnx onnxruntime`.")
+        raise ConfigError(needs("`a2gc adapt`", "the Python package onnx", "adapt"))
     from a2gc_ros.adaptation.adapt import adapt as run
     from a2gc_ros.adaptation.onnx_head import AdaptableModel
     from a2gc_ros.adaptation.sources import Reading, open_source
@@ -72,7 +69,7 @@ def adapt(
     source = open_source(site, Reading(limit=limit, topic=topic, pose_topic=pose_topic, size=size))
     outcome = run(
         adaptable,
-        _with_bar(source),
+        progress_over(source.images(), "describing images", total=source.count),
         out,
         provenance={"source": site.name, "kind": source.kind},
         threads=threads,
@@ -86,13 +83,6 @@ def adapt(
             "written: keep the model, give more of the site, or allow the drop."
         )
     typer.echo(json.dumps(_summary(outcome), indent=2) if as_json else _words(outcome))
-
-
-def _with_bar(source: Source) -> Iterator[SiteImage]:
-    console = Console(stderr=True)
-    columns = (TextColumn("describing images"), BarColumn(), CountColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield from bar.track(source.images(), total=source.count)
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
@@ -117,7 +107,7 @@ def _words(outcome: Outcome) -> str:
         f"{statistics.images} distinct images of {outcome.images}: the site counts for {statistics.mean_weight:.0%} of "
         f"the mean and {statistics.covariance_weight:.1%} of the covariance, the model for the rest\n"
         f"{_judged(outcome.judgement)}\n"
-        f"{written.path}: {written.spec.name}, {written.size / 1e6:.1f} MB, fingerprint {written.spec.fingerprint}\n"
+        f"{written.path}: {written.spec.name}, {show_size(written.size)}, fingerprint {written.spec.fingerprint}\n"
         "a map belongs to one model: `a2gc map redescribe` describes one with this"
     )
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.progress import CountColumn, Progress, RateColumn
+from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
     from a2gc_ros.bags.recording import Recording
@@ -96,7 +95,7 @@ def from_images(
 
     content = open_image_folder(folder, poses=poses, rate=rate, calibration=calibration)
     console = Console(stderr=True)
-    with _progress(console) as progress:
+    with progress_bars("images") as progress:
         task = progress.add_task("writing", total=len(content.images))
         skips = write_image_folder(
             content,
@@ -162,18 +161,6 @@ def _print_summary(summary: dict[str, Any]) -> None:
     console.print(table)
     for sentence in summary["to_choose"]:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        CountColumn(),
-        RateColumn("images/s"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
 
 
 def _span(images: list[tuple[int, Path]]) -> float:

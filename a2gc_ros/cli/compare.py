@@ -100,7 +100,7 @@ def compare(
     console = Console(stderr=True)
     options: dict[str, Any] = {"backend": backend, "precision": precision, "threads": threads}
     extractors = [open_extractor(model, **options) for model in chosen]
-    outcomes = [run_with_bars(dataset, extractor, settings, console) for extractor in extractors]
+    outcomes = [run_with_bars(dataset, extractor, settings) for extractor in extractors]
     with console.status("Measuring time and memory") as status:
         costs = []
         for model in chosen:

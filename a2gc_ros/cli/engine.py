@@ -12,6 +12,7 @@ from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
+from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
     from a2gc_ros.extract.engines.library import EngineLibrary
@@ -24,7 +25,7 @@ engine_app = typer.Typer(
 
 _Cache = Annotated[
     Path | None,
-    typer.Option("--cache", help="Folder of the engines; a2gc/engines in your cache folder by default."),
+    typer.Option("--cache", help="Folder of the engines; a2gc_ros/engines in your cache folder by default."),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
@@ -78,7 +79,7 @@ def build(
         told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}
         typer.echo(json.dumps(told, indent=2))
         return
-    typer.echo(f"{obtained.path}: {obtained.engine / 1e6:.1f} MB; {obtained.reason}.")
+    typer.echo(f"{obtained.path}: {show_size(obtained.engine)}; {obtained.reason}.")
 
 
 @engine_app.command()
@@ -168,7 +169,7 @@ def _cell(row: dict[str, Any], column: str) -> str:
     if column not in row and column != "built":
         return ""
     if column == "size":
-        return f"{row['size'] / 1e6:.1f} MB"
+        return f"{show_size(row['size'])}"
     if column == "built":
         return f"{row['built_at']} in {row['built_s']:.0f} s" if "built_at" in row else ""
     if column == "runtime":

@@ -109,12 +109,12 @@ def evaluate(
     """Measures; the help text is ``_EXAMPLES``."""
     from a2gc_ros.cli.eval_tables import show
     from a2gc_ros.evaluation.evaluate import Settings
-    from a2gc_ros.evaluation.memory import parse_size as parse_memory
     from a2gc_ros.evaluation.results import numbers, row_name, write_per_query, write_predictions
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.evaluation.tables import FORMATS
     from a2gc_ros.evaluation.timing import image_ms
     from a2gc_ros.extract import open_extractor
+    from a2gc_ros.system.sizes import parse_size as parse_memory
 
     if table is not None and table not in FORMATS:
         raise ConfigError(f"--table is {table!r}; choose {', '.join(FORMATS)}.")
@@ -138,7 +138,7 @@ def evaluate(
         console.print(f"{extractor!r}: {extractor.reason}", highlight=False, soft_wrap=True)
         ms = image_ms(extractor)
         for dataset in sets:
-            outcome = run_with_bars(dataset, extractor, settings, console)
+            outcome = run_with_bars(dataset, extractor, settings)
             outcomes.append(outcome)
             found.append(numbers(outcome, row_name(model, extractor), ms, intervals=ci))
     if per_query is not None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
 
@@ -151,21 +149,12 @@ def _open_own(own: Own) -> Dataset:
     return open_folders(own.database, own.queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
 
 
-def run_with_bars(dataset: Dataset, extractor: Extractor, settings: Settings, console: Console) -> Outcome:
+def run_with_bars(dataset: Dataset, extractor: Extractor, settings: Settings) -> Outcome:
     """Evaluates one model on one data set, with a progress bar for each thing that is done."""
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
     from a2gc_ros.evaluation.evaluate import evaluate as run
-    from a2gc_ros.progress import CountColumn, Progress
+    from a2gc_ros.system.progress import progress_bars
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        CountColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with progress_bars("rows") as progress:
         return run(dataset, extractor, settings, _watch(progress))
 
 
@@ -175,8 +164,7 @@ def _watch(progress: Any) -> Watch:
 
     def watch(what: str, done: int, total: int) -> None:
         if what not in tasks:
-            tasks[what] = progress.add_task(what, total=total, completed=done, rate="")
-        task = progress.tasks[tasks[what]]
-        progress.update(task.id, completed=done, rate=f"{task.speed:,.0f}/s" if task.speed else "")
+            tasks[what] = progress.add_task(what, total=total, completed=done)
+        progress.update(tasks[what], completed=done)
 
     return watch

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.image_size import parse_size
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +116,7 @@ def export(
     shape = f"{done.spec.preprocessing.height}x{done.spec.preprocessing.width}"
     agreement = ", ".join(f"{name} {cosine:.6f}" for name, cosine in done.cosines.items())
     typer.echo(
-        f"{out}: {done.spec.name}, {shape} to {done.spec.descriptor_dim}-d, {done.size / 1e6:.1f} MB, "
+        f"{out}: {done.spec.name}, {shape} to {done.spec.descriptor_dim}-d, {show_size(done.size)}, "
         f"licence {done.spec.licence}\n"
         + (f"weights beside it in {done.data}, to be copied together\n" if done.data else "")
         + f"fingerprint {done.spec.fingerprint}\n"
@@ -134,9 +135,11 @@ def _read_folder(folder: Path | None) -> list[NDArray[np.uint8]]:
 def _images_in(folder: Path, option: str) -> list[Path]:
     if not folder.is_dir():
         raise ConfigError(f"{option}: {folder} is no folder.")
-    paths = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp")]
+    from a2gc_ros.images.decode import image_files
+
+    paths = image_files(folder)
     if not paths:
-        raise ConfigError(f"{option}: {folder} holds no jpg, png or bmp.")
+        raise ConfigError(f"{option}: {folder} holds no JPEG or PNG file.")
     return paths
 
 

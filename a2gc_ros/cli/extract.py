@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.progress import CountColumn, Progress, RateColumn
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+from a2gc_ros.system.progress import progress_over
 
 
 def register(app: typer.Typer) -> None:
@@ -51,18 +48,10 @@ def extract(
     console = Console(stderr=True)
     console.print(f"{extractor!r}: {extractor.reason}", highlight=False)
     descriptors = np.empty((len(paths), extractor.spec.descriptor_dim), np.float32)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        CountColumn(),
-        RateColumn("images/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        size = extractor.spec.preprocessing.useful_size
-        found = extractor.stream(read_image(path, max_size=size) for path in paths)
-        for i, descriptor in enumerate(progress.track(found, total=len(paths), description="Extracting")):
-            descriptors[i] = descriptor
+    size = extractor.spec.preprocessing.useful_size
+    found = extractor.stream(read_image(path, max_size=size) for path in paths)
+    for i, descriptor in enumerate(progress_over(found, "extracting", total=len(paths), unit="images")):
+        descriptors[i] = descriptor
     with out.open("wb") as file:
         np.savez(
             file,
@@ -79,11 +68,13 @@ def _find(given: list[Path]) -> Iterator[Path]:
     Raises:
         ConfigError: Something given does not exist, or a folder holds no image.
     """
+    from a2gc_ros.images.decode import image_files
+
     for path in given:
         if path.is_file():
             yield path
             continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES) if path.is_dir() else []
+        inside = image_files(path)
         if not inside:
-            raise ConfigError(f"{path} is neither an image nor a folder with any of {', '.join(_SUFFIXES)}.")
+            raise ConfigError(f"{path} is neither an image nor a folder with JPEG or PNG files.")
         yield from inside

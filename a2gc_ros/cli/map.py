@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
     from a2gc_ros.placemap import Keyframe, PlaceMap
@@ -142,7 +143,7 @@ def info(place_map: MapArgument, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps(summary, indent=2))
         return
     created = datetime.fromtimestamp(summary["created_ns"] / 1e9, tz=timezone.utc)
-    typer.echo(f"{summary['path']}: {summary['keyframes']} keyframes, {summary['bytes'] / 1e6:.1f} MB")
+    typer.echo(f"{summary['path']}: {summary['keyframes']} keyframes, {show_size(summary['bytes'])}")
     typer.echo(f"model {summary['model']}, {summary['descriptor_dim']} dimensions, {summary['fingerprint'][:12]}")
     typer.echo(f"created {created:%Y-%m-%d %H:%M} UTC")
     table = Table("session", "name", "keyframes", "seconds", "metres")

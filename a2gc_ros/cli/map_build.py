@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
 from a2gc_ros.errors import A2gcError, MapError
 from a2gc_ros.images.camera_options import CameraOptions
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import CountColumn, progress_bars
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,9 +186,7 @@ def _add(
     builder = MapBuilder(place_map, extractor, spacing, batch=options.batch, find_features=find_features, encode=encode)
     begin = time.monotonic()
     first: list[BuildProgress] = []
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TextColumn("{task.fields[speed]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+    with progress_bars("", CountColumn(), TextColumn("{task.fields[speed]}")) as bar:
         task = bar.add_task(recording.path.name, total=recording.image_topic(options.topic).count, speed="")
 
         def show(progress: BuildProgress) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
 from a2gc_ros.errors import MapError
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import progress_bar
 
 RATES = (0.1, 0.01, 0.001, 0.0001)
 
@@ -38,11 +35,8 @@ def calibrate(path: Path, out: Path | None) -> dict[str, Any]:
     except MapError:
         place_map, stored = PlaceMap.open(path, read_only=True), False
     with place_map:
-        console = Console(stderr=True)
-        columns = (TextColumn("comparing keyframes"), BarColumn(), CountColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=None)
-            found = measure(place_map, lambda done, total: bar.update(task, completed=done, total=total))
+        with progress_bar("comparing keyframes") as show:
+            found = measure(place_map, show)
         keyframes = len(place_map)
         if len(found) < MIN_QUERIES:
             raise MapError(

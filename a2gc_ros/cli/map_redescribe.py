@@ -6,11 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
 from a2gc_ros.errors import MapError
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import progress_bar
 
 if TYPE_CHECKING:
     from a2gc_ros.placemap import Keyframe, PlaceMap
@@ -52,13 +49,10 @@ def redescribe(
     from a2gc_ros.placemap.redescribing import redescribe as run
 
     counts = {"recorded": 0, "stored": 0}
-    console = Console(stderr=True)
-    columns = (TextColumn("describing keyframes"), BarColumn(), CountColumn(), TimeRemainingColumn())
     with PlaceMap.open(path, read_only=True) as source:
         extractor = open_extractor(model, backend=backend, threads=threads)
         spec = extractor.spec
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=None)
+        with progress_bar("describing keyframes") as show:
             run(
                 source,
                 out,
@@ -66,7 +60,7 @@ def redescribe(
                 spec.name,
                 lambda keyframes: _pictures(source, keyframes, recordings, topic, counts),
                 batch=batch,
-                on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+                on_progress=show,
             )
     with PlaceMap.open(out) as redescribed:
         write_impostors(redescribed, measure(redescribed))

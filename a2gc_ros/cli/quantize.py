@@ -12,8 +12,7 @@ from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+from a2gc_ros.system.sizes import show_size
 
 
 def register(app: typer.Typer) -> None:
@@ -48,11 +47,11 @@ def quantize(
     """
     from a2gc_ros.extract.onnx_files.metadata import read_spec
     from a2gc_ros.extract.quantize import quantize as run
-    from a2gc_ros.images.decode import read_image
+    from a2gc_ros.images.decode import image_files, read_image
 
-    paths = [path for path in sorted(images.rglob("*")) if path.suffix.lower() in _SUFFIXES]
+    paths = image_files(images)
     if not paths:
-        raise ConfigError(f"--images: {images} is no folder with any of {', '.join(_SUFFIXES)}.")
+        raise ConfigError(f"--images: {images} is no folder with JPEG or PNG files.")
     paths = paths[:: -(-len(paths) // limit)]
     places = [str(path.parent) for path in paths]
     size = read_spec(model).preprocessing.useful_size
@@ -67,7 +66,7 @@ def quantize(
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str, indent=2))
         return
-    typer.echo(f"{done.path}: {done.size / 1e6:.1f} MB, fingerprint {done.fingerprint}")
+    typer.echo(f"{done.path}: {show_size(done.size)}, fingerprint {done.fingerprint}")
     table = Table()
     for title in ("runtime", "mean cosine", "least cosine", "recall@1 before", "recall@1 after", "same nearest image"):
         table.add_column(title)

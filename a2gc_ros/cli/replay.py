@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import progress_bar
 
 
 def register(app: typer.Typer) -> None:
@@ -93,10 +92,8 @@ def replay(
         camera=CameraOptions(rectification, sensor_bits),  # type: ignore[arg-type]
     )
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("offline" if live else "replaying", total=None)
-        numbers = run(options, lambda done, total: progress.update(task, completed=done, total=total))
+    with progress_bar("offline" if live else "replaying") as show:
+        numbers = run(options, show)
     for note in numbers["notes"]:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     if as_json:

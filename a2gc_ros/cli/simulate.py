@@ -6,11 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
 from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
     from a2gc_ros.simulation.drive import Drive
@@ -78,20 +75,11 @@ def simulate(
         wander=wander,
     )
     drive = plan_drive(build_town(TownConfig(seed=seed, texels_per_metre=texels_per_metre)), config)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        CountColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task("building the town", total=len(drive.image_times), rate="")
+    with progress_bars("images") as progress:
+        task = progress.add_task("building the town", total=len(drive.image_times))
 
         def advance(_: object) -> None:
-            done = progress.tasks[0].speed
-            progress.update(task, advance=1, description="driving", rate=f"{done:.1f} images/s" if done else "")
+            progress.update(task, advance=1, description="driving")
 
         record_drive(drive, out, jpeg_quality=jpeg_quality, supersampling=supersampling, on_image=advance)
     report = _report(drive, out)

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.console import Console
-
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.replay import loop_settings
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.system.progress import progress_bar
 
 
 def register(app: typer.Typer) -> None:
@@ -91,9 +90,8 @@ def slam(
         start=start,
         stop=stop,
     )
-    with _progress(Console(stderr=True)) as progress:
-        task = progress.add_task("closing loops", total=None)
-        run = run_slam(options, lambda done, total: progress.update(task, completed=done, total=total))
+    with progress_bar("closing loops", "images") as show:
+        run = run_slam(options, show)
     numbers = numbers_of(run)
     if out is not None:
         write_tum(out, run.after)
@@ -133,18 +131,3 @@ def _sentence(numbers: dict[str, Any]) -> str:
     if numbers["camera_pose_assumed"]:
         text += "; the camera was taken to look ahead, for nothing told where it sits: --camera-pose does"
     return text
-
-
-def _progress(console: Console) -> Any:
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    from a2gc_ros.progress import CountColumn, Progress, RateColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        CountColumn(),
-        RateColumn("images/s"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import A2gcError, ConfigError, TrainingError
-from a2gc_ros.installation import pip_install, what_is_missing
+from a2gc_ros.system.installation import needs, what_is_missing
 
 if TYPE_CHECKING:
     from a2gc_training.recipe import Recipe
@@ -65,8 +65,7 @@ def train(
         from a2gc_training.run import train as run
     except ModuleNotFoundError as error:
         raise ConfigError(
-            what_is_missing(error)
-            or f"Training needs the Python package {error.name}, which is not installed: {pip_install('train')}"
+            what_is_missing(error) or needs("Training", f"the Python package {error.name}", "train")
         ) from error
 
     if data_root is not None:

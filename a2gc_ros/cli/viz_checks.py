@@ -6,12 +6,13 @@ import importlib.util
 from pathlib import Path
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.system.installation import needs
 
 
 def need_matplotlib() -> None:
     """Raises ConfigError, with what to install, where there is no matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise ConfigError("Pictures need matplotlib, which is not installed; `pip install matplotlib`.")
+        raise ConfigError(needs("Drawing", "matplotlib", "viz"))
 
 
 def make_folder(folder: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.eval_data import (
     DatabaseOption,
@@ -79,7 +77,7 @@ def retrieval(
     if len(opened) > 1:
         raise ConfigError("Both --dataset and --database are given; pictures are of one.")
     settings = Settings(store=store or default_folder(), ks=(1, DEPTH))
-    outcome = run_with_bars(opened[0], open_extractor(model), settings, Console(stderr=True))
+    outcome = run_with_bars(opened[0], open_extractor(model), settings)
     chosen = choose(outcome, count, wrong_only)
     make_folder(out)
     shown = gather(outcome, chosen, top_k, positives)

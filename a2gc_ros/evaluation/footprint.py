@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.evaluation.memory import peak_resident, resident
 from a2gc_ros.evaluation.timing import image_ms
 from a2gc_ros.extract import open_extractor
+from a2gc_ros.system.memory import peak_resident, resident
 
 
 @dataclass(frozen=True)

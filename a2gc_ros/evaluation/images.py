@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import DatasetError, ImageError
-from a2gc_ros.images.decode import read_image
+from a2gc_ros.images.decode import image_files, read_image
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 DECODERS = 2
 AHEAD = 16
 """Images that are decoded before they are wanted."""
@@ -124,9 +123,7 @@ def find_images(folder: Path, name: str) -> FileImages:
     if listing.is_file():
         names = [line for line in listing.read_text(encoding="utf-8").splitlines() if line]
     else:
-        names = sorted(
-            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES
-        )
+        names = sorted(path.relative_to(folder).as_posix() for path in image_files(folder))
     if not names:
-        raise DatasetError(f"{name}: {folder} holds none of {', '.join(SUFFIXES)}; unpack the images there.")
+        raise DatasetError(f"{name}: {folder} holds no JPEG or PNG file; unpack the images there.")
     return FileImages(name, folder, names)

@@ -7,7 +7,6 @@ are, so whatever interrupts the work, only rows without a mark are to be done ag
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,11 +17,14 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.images import ImageSet
-from a2gc_ros.evaluation.memory import show_size
+from a2gc_ros.system.files import write_whole
+from a2gc_ros.system.folders import cache_folder
+from a2gc_ros.system.sizes import show_size
 
 FORMAT = 1
 HALF_BYTES = 2
@@ -66,9 +68,8 @@ def digest_of(images: ImageSet) -> str:
 
 
 def default_folder() -> Path:
-    """Where stores are kept: ``a2gc_ros/descriptors`` in the user's cache folder, as the XDG rules name it."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "a2gc_ros" / "descriptors"
+    """Where stores are kept."""
+    return cache_folder("descriptors")
 
 
 class DescriptorStore:
@@ -88,18 +89,17 @@ class DescriptorStore:
         self.dim = key.dim
         self.cost = HALF_BYTES * key.dim
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / "lock").open("w")
+        self._lock = FileLock(self.path / "lock")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
+            self._lock.acquire(timeout=0)
+        except Timeout:
             raise DatasetError(f"Another process is using the store {self.path}; wait for it.") from None
         try:
             self._prepare()
             self._rows, self._offset = _open_npy(self.path / "descriptors.npy", (key.rows, key.dim), np.dtype("<f2"))
             self.marks: NDArray[np.int64] = np.load(self.path / "marks.npy", mmap_mode="r+", allow_pickle=False)
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
 
     def __enter__(self) -> DescriptorStore:
@@ -111,7 +111,7 @@ class DescriptorStore:
     def close(self) -> None:
         """Closes the files and gives the lock back."""
         os.close(self._rows)
-        self._lock.close()
+        self._lock.release()
 
     def __len__(self) -> int:
         return self.key.rows
@@ -151,9 +151,7 @@ class DescriptorStore:
         marks = np.lib.format.open_memmap(self.path / "marks.npy", mode="w+", dtype="<i8", shape=(self.key.rows,))
         marks[:] = -1
         marks.flush()
-        half_written = about.with_suffix(".part")
-        half_written.write_text(json.dumps({"format": FORMAT, **asdict(self.key)}, indent=2), encoding="utf-8")
-        half_written.replace(about)
+        write_whole(about, json.dumps({"format": FORMAT, **asdict(self.key)}, indent=2))
 
     def _check(self, about: Path) -> None:
         try:

@@ -13,6 +13,7 @@ from a2gc_ros.errors import BackendError, ModelError
 from a2gc_ros.extract.choose import CHECKPOINTS, find_file
 from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.system.installation import needs
 
 Outputs = Mapping[str, NDArray[np.float32]]
 
@@ -99,7 +100,7 @@ def _open_file(path: Path) -> Callable[[NDArray[np.uint8]], Outputs]:
         try:
             names, run = in_openvino(path)
         except ImportError as error:
-            raise BackendError(f"No runtime for {path} is installed ({error}); `pip install onnxruntime`.") from None
+            raise BackendError(needs(f"Running {path}", f"a runtime for ONNX files ({error})", "onnx")) from None
     if "features" not in names:
         raise ModelError(f"{path} gives descriptors only; export it with `a2gc export ... --features` to look inside.")
     return run

@@ -27,9 +27,9 @@ from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.onnx_files.half_weights import widen_weights
 from a2gc_ros.extract.onnx_files.metadata import data_file, describe, read_spec
-from a2gc_ros.extract.quiet import quiet
 from a2gc_ros.extract.recall import nearest_other, recall_at_1
-from a2gc_ros.extract.written_beside import written_beside
+from a2gc_ros.system.files import draft_of
+from a2gc_ros.system.libraries import without_warnings
 
 CALIBRATION_IMAGES = 64
 LARGEST_DROP = 0.005
@@ -127,14 +127,14 @@ def quantize(
     content = describe(graph, replace(spec, precision="int8", fingerprint=digest))
     original = before.run(batch)
     recall = recall_at_1(original, places) if places is not None else None
-    with written_beside(out, content) as draft:
+    with draft_of(out) as draft:
+        draft.write_bytes(content)
         drift: dict[str, Drift] = {
             name: _drift(original, open_extractor(draft, backend=name), batch, places)
             for name in installed_file_backends()
         }
         if not allow_drop:
             _refuse_loss(out, recall, drift)
-        draft.replace(out)
     return Quantized(out, len(content), digest, recall, drift)
 
 
@@ -149,7 +149,7 @@ def _quantized_graph(source: Path, calibration: NDArray[np.uint8]) -> bytes:
     if not chosen:
         raise ModelError(f"{source} has no product in its backbone to quantise; export it with this version.")
     # The quantiser's advice does not apply to our graphs.
-    with tempfile.TemporaryDirectory() as folder, quiet(""):
+    with tempfile.TemporaryDirectory() as folder, without_warnings(""):
         result = Path(folder) / "int8.onnx"
         quantize_static(
             model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -12,6 +13,9 @@ import numpy.typing as npt
 
 from a2gc_ros.errors import ImageError
 from a2gc_ros.images.convert import Buffer, check_dimensions
+
+IMAGE_FORMATS: Final = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+"""By suffix, what the files that can be read are called in a ``sensor_msgs/CompressedImage``."""
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -113,6 +117,16 @@ def read_image(path: str | Path, *, max_size: tuple[int, int] | None = None) -> 
         return decode_compressed(raw, max_size=max_size)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name is that of an image that can be read."""
+    return path.suffix.lower() in IMAGE_FORMATS
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder and the folders in it, in order of their paths; none where there is no such folder."""
+    return sorted(path for path in folder.rglob("*") if is_image(path)) if folder.is_dir() else []
 
 
 def _reduction(header: _Header, max_size: tuple[int, int]) -> int:

@@ -22,6 +22,7 @@ from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.architecture import Architecture
 from a2gc_ros.models.layouts import LAYOUTS, Layout, detect_layout
 from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.system.files import draft_of
 
 FORMAT = "a2gc_ros/1"
 METADATA_KEY = "a2gc_ros"
@@ -141,9 +142,8 @@ def save(model: PlaceModel, path: Path, **extra: str) -> None:
         **extra: Further metadata, such as licence="Apache-2.0".
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata=metadata(model, **extra))
-    partial.replace(path)
+    with draft_of(path) as draft:
+        save_file(tensors, draft, metadata=metadata(model, **extra))
 
 
 def restore(path: Path) -> PlaceModel:

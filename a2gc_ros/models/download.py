@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 
+from filelock import FileLock
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import DownloadColumn, TaskID, TransferSpeedColumn
 
 from a2gc_ros.errors import DownloadError
 from a2gc_ros.models import shipped_backbone
 from a2gc_ros.models.weights import Weights
-from a2gc_ros.progress import Progress
+from a2gc_ros.system.files import sha256_of
+from a2gc_ros.system.folders import cache_folder
+from a2gc_ros.system.progress import Progress, progress_bars
 
 LOCAL_FOLDER = "A2GC_WEIGHTS"
 """Environment variable that names a folder of weights files, searched before anything is downloaded."""
@@ -35,12 +27,6 @@ LOCAL_FOLDER = "A2GC_WEIGHTS"
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
 ATTEMPTS = 5
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `a2gc_ros/weights` in the user's cache folder, as the XDG rules name it."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "a2gc_ros" / "weights"
 
 
 def fetch(weights: Weights) -> Path:
@@ -59,9 +45,10 @@ def fetch(weights: Weights) -> Path:
         path = Path(local) / weights.file
         _check(path, weights.sha256)
         return path
-    path = cache_folder() / weights.file
+    path = cache_folder("weights") / weights.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    # The ranks of a training all ask for it at once.
+    with FileLock(f"{path}.lock"):
         if weights.url is None and weights.shipped is not None and not path.is_file():
             return _shipped(weights, weights.shipped)
         if not path.is_file():
@@ -73,7 +60,7 @@ def fetch(weights: Weights) -> Path:
 
 def _shipped(weights: Weights, name: str) -> Path:
     """Weights as the model that comes with the package holds them, under a name of their own."""
-    path = cache_folder() / f"{Path(weights.file).stem}_half.safetensors"
+    path = cache_folder("weights") / f"{Path(weights.file).stem}_half.safetensors"
     if not path.is_file():
         shipped_backbone.take_out(name, path)
         Console(stderr=True).print(
@@ -82,15 +69,6 @@ def _shipped(weights: Weights, name: str) -> Path:
             soft_wrap=True,
         )
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _check(path: Path, expected: str | None) -> None:
@@ -111,14 +89,6 @@ def _record(path: Path) -> Path:
 def _recorded(path: Path) -> str | None:
     record = _record(path)
     return record.read_text(encoding="ascii").strip() if record.is_file() else None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Lets one process at a time work on a file: the ranks of a training all ask for it at once."""
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _download(weights: Weights, path: Path) -> None:
@@ -147,7 +117,7 @@ def _download(weights: Weights, path: Path) -> None:
 
 def _transfer(url: str, partial: Path, title: str) -> None:
     """Downloads into `partial`, going on where it ends; a broken connection is taken up again a few times."""
-    with _progress() as progress:
+    with progress_bars("", DownloadColumn(), TransferSpeedColumn()) as progress:
         task = progress.add_task(title, total=None)
         problem: Exception | None = None
         for _ in range(ATTEMPTS):
@@ -213,16 +183,3 @@ def _version_file(partial: Path) -> Path:
 def _size_told(headers: Message) -> int | None:
     size = headers.get("Content-Range", "").rpartition("/")[2]
     return int(size) if size.isdigit() else None
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from a2gc_ros.errors import DownloadError
+from a2gc_ros.system.files import draft_of
+from a2gc_ros.system.installation import needs
 
 FOLDER = Path(__file__).resolve().parents[1] / "shipped"
 
@@ -36,13 +38,12 @@ def take_out(name: str, path: Path) -> None:
         import onnx
     except ModuleNotFoundError:
         raise DownloadError(
-            "Taking the backbone from the model that comes with the package needs onnx: pip install onnx"
+            needs("Taking the backbone from the model that comes with the package", "onnx", "adapt")
         ) from None
     weights = {
         entry.name.removeprefix(PREFIX).removesuffix(HALF): onnx.numpy_helper.to_array(entry)
         for entry in onnx.load(graph).graph.initializer
         if entry.name.startswith(PREFIX)
     }
-    partial = path.with_name(path.name + ".part")
-    save_file({key: torch.from_numpy(value.astype(np.float32)) for key, value in weights.items()}, partial)
-    partial.replace(path)
+    with draft_of(path) as draft:
+        save_file({key: torch.from_numpy(value.astype(np.float32)) for key, value in weights.items()}, draft)

@@ -22,7 +22,6 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rosgraph_msgs.msg import Clock
 
 from a2gc_msgs.msg import LoopClosureCandidates
@@ -33,7 +32,7 @@ from a2gc_ros.bags.storage import RawMessage, Topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.nodes.base.conversions import time_message
 from a2gc_ros.nodes.inputs.camera_input import stamp_of_serialized
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import progress_bar
 
 DEPTH = 50
 SETTLE_S = 1.0
@@ -274,7 +273,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
             console.print(f"bag_player: too few listen after {arguments.wait:g} s; playing all the same")
         total = sum(topic.count for topic in recording.topics if topic.name in player.topics)
         while True:
-            _play_once(player, arguments, total, console)
+            _play_once(player, arguments, total)
             if not arguments.loop:
                 break
         player.finish()
@@ -287,13 +286,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         node.destroy_node()
 
 
-def _play_once(player: BagPlayer, arguments: argparse.Namespace, total: int, console: Console) -> None:
+def _play_once(player: BagPlayer, arguments: argparse.Namespace, total: int) -> None:
     whole = not arguments.start and arguments.stop is None
-    columns = (TextColumn("playing"), BarColumn(), CountColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("playing", total=total if whole else None)
+    with progress_bar("playing") as show:
         for count in player.play(arguments.start, arguments.stop):
-            progress.update(task, completed=count)
+            show(count, total if whole else None)
 
 
 def main() -> None:

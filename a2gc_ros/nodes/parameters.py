@@ -49,7 +49,7 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         choices=("cpu", "gpu"),
     ),
     Parameter("threads", 0, "CPU threads; 0 takes all cores.", 0, 256),
-    Parameter("engine_cache", "", "Folder of TensorRT's engines; empty takes a2gc/engines in the user's cache folder."),
+    Parameter("engine_cache", "", "Folder of TensorRT's engines; empty takes a2gc_ros/engines in your cache folder."),
     Parameter("engine_workspace", 0, "Scratch memory for building an engine, in MiB; 0 sets no limit.", 0, 1000000),
     Parameter("dla_core", -1, "DLA core of a Jetson to run TensorRT on; -1 is the GPU.", -1, 7),
     Parameter("image_topic", "image", "Topic of the images; remapping `image` does the same."),

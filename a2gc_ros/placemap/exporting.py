@@ -10,7 +10,7 @@ import numpy as np
 from a2gc_ros import geometry
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap.place_map import PlaceMap
-from a2gc_ros.placemap.schema import publish
+from a2gc_ros.system.files import publish
 
 CSV_COLUMNS = (
     "keyframe_id",

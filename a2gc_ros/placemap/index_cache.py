@@ -15,7 +15,6 @@ import hashlib
 import io
 import os
 import sqlite3
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,8 @@ import numpy.typing as npt
 
 from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.projection import Projection
-from a2gc_ros.placemap.schema import publish
+from a2gc_ros.system.files import draft_of
+from a2gc_ros.system.folders import cache_folder
 
 MAGIC: Final = b"A2GCIDX2"
 DIGEST_BYTES: Final = 32
@@ -54,9 +54,8 @@ class CachedIndex:
 
 
 def default_folder() -> Path:
-    """``a2gc/maps`` in the user's cache folder, by the XDG base directory specification."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "a2gc" / "maps"
+    """``a2gc_ros/maps`` in the user's cache folder."""
+    return cache_folder("maps")
 
 
 class IndexCache:
@@ -94,16 +93,9 @@ class IndexCache:
         )
         body = buffer.getbuffer()
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, suffix=".new")
-            fresh = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(MAGIC + hashlib.sha256(body).digest())
-                    file.write(body)
-                publish(fresh, self.path)
-            finally:
-                fresh.unlink(missing_ok=True)
+            with draft_of(self.path) as draft, draft.open("wb") as file:
+                file.write(MAGIC + hashlib.sha256(body).digest())
+                file.write(body)
             self._tidy()
 
     def read(self, dim: int) -> CachedIndex | None:

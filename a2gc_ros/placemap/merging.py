@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap import schema
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.placemap.storing import insert_session
 from a2gc_ros.placemap.writer_lock import WriterLock
+from a2gc_ros.system.files import publish
 
 
 def merge(sources: Sequence[str | Path], out: str | Path) -> None:
@@ -62,7 +62,7 @@ def written_whole(target: Path, manifest: Manifest) -> Iterator[PlaceMap]:
             try:
                 with PlaceMap.create(unfinished, manifest) as fresh:
                     yield fresh
-                schema.publish(unfinished, target)
+                publish(unfinished, target)
             finally:
                 unfinished.unlink(missing_ok=True)
     except OSError as error:

@@ -19,6 +19,7 @@ from a2gc_ros.placemap.descriptors import checked, encode
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.records import FrameLike, Keyframe
 from a2gc_ros.placemap.thumbnails import decode_jpeg
+from a2gc_ros.system.files import publish
 
 Picture = tuple[int, npt.NDArray[np.uint8]]
 """A keyframe's id and its image, RGB uint8 (H, W, 3)."""
@@ -77,7 +78,7 @@ def redescribe(
             f"{missing[0].session_id} for one: give the recordings they come from"
         )
     try:
-        schema.publish(unfinished, target)
+        publish(unfinished, target)
     except OSError as error:
         raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
 

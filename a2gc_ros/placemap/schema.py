@@ -20,6 +20,7 @@ from typing import Final
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import migration, trust
 from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.system.files import publish
 
 APPLICATION_ID: Final = 0x41324743  # "A2GC"
 FORMAT_VERSION: Final = 3
@@ -157,25 +158,6 @@ def finish_copy(fresh: Path, path: Path) -> None:
         connection.close()
     _clear(path)
     publish(fresh, path)
-
-
-def publish(finished: Path, path: Path) -> None:
-    """Gives a finished file its name, so that a power loss leaves either nothing or all of it there."""
-    with finished.open("rb") as file:
-        os.fsync(file.fileno())
-    finished.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename in a folder survive power loss, where the platform can."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connection, Manifest]:

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.installation import pip_install
+from a2gc_ros.system.installation import needs
 
 BACKENDS = ("egl", "osmesa")
 ADVICE = (
@@ -35,9 +35,7 @@ def find_backend() -> str:
     try:
         import mujoco  # noqa: F401
     except ImportError as error:
-        raise BackendError(
-            f"The simulation needs MuJoCo, which is not installed; install it with: {pip_install('sim')}"
-        ) from error
+        raise BackendError(needs("The simulation", "MuJoCo", "sim")) from error
     wanted = os.environ.get("MUJOCO_GL", "").lower()
     for backend in (wanted,) if wanted in BACKENDS else BACKENDS:
         attempt = f"from mujoco.{backend} import GLContext; GLContext(8, 8).make_current()"

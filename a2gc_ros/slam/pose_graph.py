@@ -13,14 +13,12 @@ import numpy.typing as npt
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.geometry import Pose
-from a2gc_ros.installation import pip_install
+from a2gc_ros.system.installation import needs
 
 try:
     import gtsam
 except ImportError as error:
-    raise BackendError(
-        f"the pose graph needs GTSAM, which is not installed; install it with: {pip_install('slam')}"
-    ) from error
+    raise BackendError(needs("the pose graph", "GTSAM", "slam")) from error
 
 Matrix = npt.NDArray[np.float64]
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from a2gc_ros.system.files import write_whole
+
 ASSETS: Final = Path(__file__).parent / "assets"
 
 PROGRAMS: Final = ("core", "plane", "where", "when", "matrix", "pairs", "funnel", "curves", "main")
@@ -77,9 +79,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Writes the page; an interrupted write leaves no half page behind."""
-        partial = path.with_suffix(path.suffix + ".partial")
-        partial.write_text(self.to_html(), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, self.to_html())
 
     def to_html(self) -> str:
         """Returns the page as text; whatever came from a recording is escaped."""

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation import memory
-from a2gc_ros.evaluation.memory import Blocks, divide, parse_size, resident, show_size
+from a2gc_ros.evaluation.memory import Blocks, divide
 from a2gc_ros.evaluation.rows import ArrayRows, SubsetRows
 from a2gc_ros.evaluation.search import search
+from a2gc_ros.system.memory import resident
 
 
 def unit(rng: np.random.Generator, count: int, dim: int) -> np.ndarray:
@@ -64,7 +65,7 @@ def test_progress_counts_every_row_of_every_pass() -> None:
 
 
 def test_too_little_memory_says_how_much_would_do() -> None:
-    with pytest.raises(ConfigError, match=r"10\.0 MB of memory are not enough.*allow at least"):
+    with pytest.raises(ConfigError, match=r"10\.0 MiB of memory are not enough.*allow at least"):
         search(np.ones((2, 4), np.float32), np.ones((3, 4), np.float32), 1, ram=10 << 20)
 
 
@@ -78,22 +79,6 @@ def test_many_queries_are_divided_before_the_database_becomes_slivers() -> None:
     blocks = divide(10**6, 10**6, query_bytes=4096, database_bytes=6144, k=100, ram=resident() + memory.RESERVE + free)
     assert blocks.database >= 256
     assert blocks.queries * (4096 + 100 * memory.NEIGHBOUR_BYTES) + blocks.database * 6144 <= free * 1.05
-
-
-@pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("500M", 500 << 20), ("1.5 gib", 3 << 29), ("64", 64)])
-def test_sizes_are_read(text: str, size: int) -> None:
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "four", "-1G", "0G", "4X"])
-def test_other_words_are_no_size(text: str) -> None:
-    with pytest.raises(ConfigError, match="no size of memory"):
-        parse_size(text)
-
-
-@pytest.mark.parametrize(("size", "text"), [(12, "12 B"), (1536, "1.5 KB"), (8 << 30, "8.0 GB"), (1 << 43, "8.0 TB")])
-def test_sizes_are_said(size: int, text: str) -> None:
-    assert show_size(size) == text
 
 
 def test_some_rows_of_others() -> None:

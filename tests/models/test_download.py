@@ -13,8 +13,9 @@ import pytest
 
 from a2gc_ros.errors import DownloadError
 from a2gc_ros.models import download
-from a2gc_ros.models.download import cache_folder, fetch
+from a2gc_ros.models.download import fetch
 from a2gc_ros.models.weights import Weights
+from a2gc_ros.system.folders import cache_folder
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -93,7 +94,7 @@ def weights(server: Server, sha256: str | None = SHA256) -> Weights:
 
 
 def left_behind() -> set[str]:
-    return {path.name for path in cache_folder().iterdir()} - {"weights.pth.lock"}
+    return {path.name for path in cache_folder("weights").iterdir()} - {"weights.pth.lock"}
 
 
 def test_downloads_once(server: Server) -> None:
@@ -119,7 +120,7 @@ def test_goes_on_in_a_later_run(server: Server) -> None:
     server.break_after = [100_000] * download.ATTEMPTS
     with pytest.raises(DownloadError, match=r"broke off 5 times .*what arrived is kept"):
         fetch(weights(server))
-    assert (cache_folder() / "weights.pth.part").stat().st_size == 500_000
+    assert (cache_folder("weights") / "weights.pth.part").stat().st_size == 500_000
     assert fetch(weights(server)).read_bytes() == CONTENT
     assert server.requests[-1]["Range"] == "bytes=500000-"
 
@@ -146,9 +147,9 @@ def test_a_server_that_tells_no_version_starts_over(server: Server) -> None:
 
 
 def test_the_last_byte_may_have_arrived_before(server: Server) -> None:
-    cache_folder().mkdir(parents=True)
-    (cache_folder() / "weights.pth.part").write_bytes(CONTENT)
-    (cache_folder() / "weights.pth.part.version").write_text('"v1"')
+    cache_folder("weights").mkdir(parents=True)
+    (cache_folder("weights") / "weights.pth.part").write_bytes(CONTENT)
+    (cache_folder("weights") / "weights.pth.part.version").write_text('"v1"')
     assert fetch(weights(server)).read_bytes() == CONTENT
     assert server.requests[-1]["Range"] == f"bytes={len(CONTENT)}-"
 
@@ -172,7 +173,7 @@ def test_damage_in_the_cache_is_noticed(server: Server) -> None:
 def test_an_unknown_hash_is_recorded_and_held_to(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     path = fetch(weights(server, None))
     assert SHA256 in capsys.readouterr().err
-    assert (cache_folder() / "weights.pth.sha256").read_text().strip() == SHA256
+    assert (cache_folder("weights") / "weights.pth.sha256").read_text().strip() == SHA256
     assert fetch(weights(server, None)) == path
     path.write_bytes(CONTENT + b"!")
     with pytest.raises(DownloadError, match=f"where {SHA256} is expected"):
@@ -193,7 +194,7 @@ def test_the_network_serves_what_the_local_folder_lacks(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A2GC_WEIGHTS", str(tmp_path))
-    assert fetch(weights(server)) == cache_folder() / "weights.pth"
+    assert fetch(weights(server)) == cache_folder("weights") / "weights.pth"
 
 
 def test_a_moved_file_says_so(server: Server) -> None:

@@ -10,9 +10,10 @@ import torch
 
 from a2gc_ros.errors import DownloadError
 from a2gc_ros.models import build
-from a2gc_ros.models.download import cache_folder, fetch
+from a2gc_ros.models.download import fetch
 from a2gc_ros.models.registry import EFFICIENTNET_LITE_WEIGHTS
 from a2gc_ros.models.shipped_backbone import take_out
+from a2gc_ros.system.folders import cache_folder
 
 pytest.importorskip("onnx", reason="the model that comes with the package is read with onnx")
 
@@ -43,7 +44,7 @@ def test_they_are_taken_out_once() -> None:
     written = first.stat().st_mtime_ns
     assert fetch(EFFICIENTNET_LITE_WEIGHTS) == first
     assert first.stat().st_mtime_ns == written
-    assert first.parent == cache_folder()
+    assert first.parent == cache_folder("weights")
 
 
 @pytest.mark.usefixtures("nothing_at_hand")

@@ -21,6 +21,8 @@ KEYS = {
     "matplotlib": "python3-matplotlib",
     "numpy": "python3-numpy",
     "onnxruntime": "python3-onnxruntime-pip",
+    "filelock": "python3-filelock",
+    "platformdirs": "python3-platformdirs",
     "rich": "python3-rich",
     "rosbags": "python3-rosbags-pip",
     "tf2_ros": "tf2_ros_py",

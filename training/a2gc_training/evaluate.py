@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 from a2gc_ros.evaluation.recall import DEFAULT_KS, Recall, recall
 from a2gc_ros.evaluation.search import search
 from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.system.progress import progress_over
 from a2gc_training.data.places import collate_images, make_safe_to_fork
 from a2gc_training.data.validation import RetrievalTask
-from a2gc_training.progress import watched
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def describe(
     loader = DataLoader(images, batch_size=batch, collate_fn=collate_images, num_workers=workers)
     found = [
         model(model.normalise(item["images"].to(device))).float().cpu().numpy()
-        for item in watched(loader, "Describing images")
+        for item in progress_over(loader, "Describing images", unit="batches")
     ]
     return np.concatenate(found)
 

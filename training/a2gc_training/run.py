@@ -24,6 +24,7 @@ from a2gc_ros.extract import Extractor, open_extractor
 from a2gc_ros.extract.pytorch.backend import TorchRuntime, spec_of
 from a2gc_ros.models import checkpoints
 from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.system.progress import progress_over
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.callbacks import RecallWatch
 from a2gc_training.data.module import PlacesDataModule, ValidationSet, load_validation
@@ -34,7 +35,6 @@ from a2gc_training.evaluate import describe, judge
 from a2gc_training.look_alikes import LookAlikes
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
-from a2gc_training.progress import watched
 from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe
 from a2gc_training.run_folder import (
     begin,
@@ -142,7 +142,7 @@ def initialise_head(
     normalisation = model.preprocessing.mean, model.preprocessing.std
 
     def batches() -> Iterator[Tensor]:
-        for first in watched(range(0, len(rows), batch), "Starting the head from images"):
+        for first in progress_over(range(0, len(rows), batch), "Starting the head from images"):
             stacked = torch.from_numpy(np.stack([training.image(int(row)) for row in rows[first : first + batch]]))
             yield model.normalise(stacked)
             if augmentation is not None:

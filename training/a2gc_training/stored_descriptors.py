@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from a2gc_ros.evaluation.describe import describe
 from a2gc_ros.evaluation.store import default_folder
 from a2gc_ros.extract import Extractor
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import progress_bar
 from a2gc_training.data.tables import ImageTable
-
-_COLUMNS = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeRemainingColumn())
 
 
 class TableImages:
@@ -71,25 +66,11 @@ def stored_descriptors(extractor: Extractor, table: ImageTable, parent: Path | N
     """
     parent = default_folder() if parent is None else parent
     parent.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
     with (
-        _one_at_a_time(parent),
-        Progress(*_COLUMNS, console=console, disable=not console.is_terminal, transient=True) as progress,
+        # The processes of a training all ask at once.
+        FileLock(parent / "training.lock"),
+        progress_bar(f"Describing images with {extractor.spec.name}") as show,
+        describe(TableImages(table), extractor, parent, on_progress=show) as store,
     ):
-        task = progress.add_task(f"Describing images with {extractor.spec.name}", total=None)
-        with describe(
-            TableImages(table),
-            extractor,
-            parent,
-            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-        ) as store:
-            file = store.path / "descriptors.npy"
+        file = store.path / "descriptors.npy"
     return np.load(file, mmap_mode="r", allow_pickle=False)
-
-
-@contextmanager
-def _one_at_a_time(parent: Path) -> Iterator[None]:
-    """Lets the processes of a training, which all ask at once, wait for each other."""
-    with (parent / "training.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

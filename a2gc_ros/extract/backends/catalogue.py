@@ -12,8 +12,8 @@ from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.runtime import Precision, Runtime
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.installation import pip_install
 from a2gc_ros.plugins import Registry
+from a2gc_ros.system.installation import pip_install
 
 TorchBackendName = Literal["torch", "torch-compile"]
 

@@ -9,8 +9,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.backends.freed_memory import return_freed_memory
 from a2gc_ros.extract.runtime import Precision
+from a2gc_ros.system.memory import return_freed_memory
 
 _ERRORS_ONLY = 3
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.backends.freed_memory import release_code, return_freed_memory
-from a2gc_ros.extract.backends.lean_import import imported_without
 from a2gc_ros.extract.backends.openvino_stem import split_stem
 from a2gc_ros.extract.runtime import Precision
+from a2gc_ros.system.libraries import imported_without
+from a2gc_ros.system.memory import release_code, return_freed_memory
 
 # It would import its converter of models, which imports an HTTP client and telemetry: 13 MB.
 openvino = imported_without("openvino", "openvino.tools.ovc")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from a2gc_ros.extract.backends.lean_import import imported_without
+from a2gc_ros.system.libraries import imported_without
 
 if TYPE_CHECKING:
     from openvino import Model, Output

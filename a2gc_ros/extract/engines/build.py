@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TaskID
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.gpu import OUT_OF_MEMORY, says_full
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import Progress, progress_bars
 
 _log = logging.getLogger(__name__)
 
@@ -85,10 +84,8 @@ def build_engine(
         KeyboardInterrupt: Ctrl-C was pressed; nothing is left.
     """
     stop = threading.Event()
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeElapsedColumn())
     with (
-        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
+        progress_bars() as progress,
         ThreadPoolExecutor(1, thread_name_prefix="engine") as pool,
     ):
         monitor = _monitor(trt, progress, title, stop)

@@ -6,9 +6,7 @@ engine waits for the first and reads what it wrote.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +15,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from filelock import FileLock, Timeout
+
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.file import SUFFIX, EngineFileError, read_engine, write_engine
 from a2gc_ros.extract.engines.key import EngineKey
+from a2gc_ros.system.files import remove_drafts
+from a2gc_ros.system.folders import cache_folder
 
 T = TypeVar("T")
 
@@ -48,9 +50,8 @@ class _UnusableError(Exception):
 
 
 def default_folder() -> Path:
-    """``a2gc/engines`` in the user's cache folder, by the XDG base directory specification."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "a2gc" / "engines"
+    """``a2gc_ros/engines`` in the user's cache folder."""
+    return cache_folder("engines")
 
 
 class EngineCache:
@@ -143,19 +144,19 @@ class EngineCache:
         """Holds the lock of a file; the system frees it when the process ends, however it ends."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / f".{path.stem}.lock").open("w", encoding="ascii")
+            lock = FileLock(self.folder / f".{path.stem}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                _log.warning("another process is building %s; waiting for it", path.name)
+                lock.acquire()
         except OSError as error:
             raise _no_folder(self.folder, error) from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                _log.warning("another process is building %s; waiting for it", path.name)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            for draft in self.folder.glob(f".{path.stem}-{'?' * 8}{SUFFIX}"):
-                # Left by a process that was killed while it wrote; who writes now holds this lock.
-                draft.unlink(missing_ok=True)
+        try:
+            remove_drafts(path)
             yield
+        finally:
+            lock.release()
 
 
 def _no_folder(folder: Path, error: OSError) -> BackendError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from a2gc_ros.extract.engines.key import EngineKey
-from a2gc_ros.extract.written_beside import written_beside
+from a2gc_ros.system.files import write_whole
 
 SUFFIX = ".engine"
 
@@ -43,9 +43,7 @@ class EngineHeader:
 def write_engine(path: Path, key: EngineKey, plan: bytes, *, built_s: float, built_at: str) -> None:
     """Writes an engine's file; it is whole or not there, and replaces the one before at once."""
     header = EngineHeader(key, hashlib.sha256(plan).hexdigest(), len(plan), round(built_s, 2), built_at)
-    content = b"".join((_FORMAT, json.dumps(asdict(header), sort_keys=True).encode(), b"\n", plan))
-    with written_beside(path, content) as draft:
-        draft.replace(path)
+    write_whole(path, b"".join((_FORMAT, json.dumps(asdict(header), sort_keys=True).encode(), b"\n", plan)))
 
 
 def read_header(path: Path) -> EngineHeader:

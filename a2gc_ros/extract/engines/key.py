@@ -26,7 +26,7 @@ class EngineOptions:
     """How engines are built and where they are kept.
 
     Attributes:
-        folder: The cache; None for ``a2gc/engines`` in the user's cache folder.
+        folder: The cache; None for ``a2gc_ros/engines`` in the user's cache folder.
         workspace_mb: Most memory the builder may use for a layer's scratch space, in MiB; 0 sets no limit.
         dla_core: Deep-learning accelerator of a Jetson to run on, or -1 for the GPU.
     """

@@ -18,6 +18,7 @@ from a2gc_ros.extract.engines.key import EngineKey, EngineOptions
 from a2gc_ros.extract.gpu import Gpu, memory_mb
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.system.installation import needs
 
 T = TypeVar("T")
 
@@ -103,8 +104,7 @@ class EngineLibrary(ABC):
                 from a2gc_ros.extract.onnx_files.gpu_graph import typed_for_gpu
             except ImportError as error:
                 raise BackendError(
-                    f"An engine of {self.key.model} cannot be built without the package onnx ({error}); "
-                    "`pip install onnx`."
+                    needs(f"Building an engine of {self.key.model}", f"the package onnx ({error})", "tensorrt")
                 ) from None
             return build_engine(
                 self.trt,

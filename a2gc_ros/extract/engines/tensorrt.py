@@ -15,7 +15,7 @@ from a2gc_ros.extract.engines.key import MOST_IMAGES, ON_GPU, EngineKey, EngineO
 from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.extract.written_beside import written_beside
+from a2gc_ros.system.files import write_whole
 
 MAJOR = int(trt.__version__.split(".")[0])
 
@@ -79,8 +79,7 @@ class TensorRt(EngineLibrary):
         """Keeps how fast each layer's kernels were, which makes the next build faster."""
         timings = config.get_timing_cache()
         if timings is not None:
-            with written_beside(self._timings, bytes(timings.serialize())) as draft:
-                draft.replace(self._timings)
+            write_whole(self._timings, bytes(timings.serialize()))
 
     def context(self, engine: Any, memory: Any) -> Any:
         """An ordinary context."""

@@ -15,7 +15,7 @@ from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
 from a2gc_ros.extract.gpu import Gpu
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.extract.written_beside import written_beside
+from a2gc_ros.system.files import write_whole
 
 RUNS_ON, AND_FROM = ("8.0", "8.6", "8.9"), 12.0
 """Compute capabilities: what TensorRT-RTX 1.7 names when it refuses to load an engine."""
@@ -77,8 +77,7 @@ class TensorRtRtx(EngineLibrary):
 
     def warmed_up(self) -> None:
         """Keeps the kernels that were made for this GPU."""
-        with written_beside(self._kernel_file, bytes(self._kernels.serialize())) as draft:
-            draft.replace(self._kernel_file)
+        write_whole(self._kernel_file, bytes(self._kernels.serialize()))
 
     @property
     def _kernel_file(self) -> Path:

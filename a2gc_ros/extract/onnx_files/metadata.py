@@ -18,6 +18,7 @@ from pathlib import Path
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.system.files import sha256_of
 
 _IR_VERSION, _GRAPH, _METADATA = 1, 7, 14
 _KEY, _VALUE = 1, 2
@@ -138,7 +139,7 @@ def describe(model: bytes, spec: ModelSpec, data: Path | None = None) -> bytes:
         spec: Its description.
         data: The file with its weights, where they are not in the model; it has to stay beside it, under this name.
     """
-    beside = {} if data is None else {_DATA_NAME: data.name, _DATA_DIGEST: _file_digest(data)}
+    beside = {} if data is None else {_DATA_NAME: data.name, _DATA_DIGEST: sha256_of(data)}
     digest = _digest(memoryview(model)[parse(model).graph], spec, beside)
     return model + encode_metadata({**spec.to_metadata(), **beside, _DIGEST: digest})
 
@@ -171,13 +172,6 @@ def _digest(graph: memoryview, spec: ModelSpec, beside: Mapping[str, str]) -> st
     return digest.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        digest.update(data)
-    return digest.hexdigest()
-
-
 def read_spec(path: Path) -> ModelSpec:
     """The description of a model file, after its checksum was verified.
 
@@ -207,9 +201,8 @@ def read_spec(path: Path) -> ModelSpec:
 
 def _check_data(data: Path, expected: str) -> None:
     try:
-        found = _file_digest(data)
-    except (OSError, ValueError):
-        # mmap refuses an empty file with a ValueError.
+        found = sha256_of(data)
+    except OSError:
         raise ModelError(f"its weights, the file {data.name}, are not beside it; copy both files.") from None
     if found != expected:
         raise ModelError(f"its weights, the file {data.name}, do not match their checksum; copy or export both again.")

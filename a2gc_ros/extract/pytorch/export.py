@@ -22,14 +22,15 @@ from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
 from a2gc_ros.extract.onnx_files.head import WhiteningFit, name_pooled
 from a2gc_ros.extract.onnx_files.metadata import describe, encode_metadata
 from a2gc_ros.extract.pytorch.fold import fold
-from a2gc_ros.extract.quiet import quiet
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.extract.written_beside import folder_beside, move_out, written_beside
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.inside import look_inside
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.models.vlad import VLAD
+from a2gc_ros.system.files import draft_of, folder_beside, publish
+from a2gc_ros.system.installation import needs
+from a2gc_ros.system.libraries import without_warnings
 
 ExportPrecision = Literal["fp32", "fp16"]
 
@@ -119,9 +120,9 @@ def export_onnx(
         return _write_two(model, graph, out, spec, checked)
     content = describe(graph.SerializeToString(), spec) + encode_metadata(_whitening_fit(model))
     del graph
-    with written_beside(out, content) as draft:
+    with draft_of(out) as draft:
+        draft.write_bytes(content)
         cosines = _accept(model, draft, out, spec, checked)
-        draft.replace(out)
     return Exported(out, spec, len(content), cosines)
 
 
@@ -136,8 +137,8 @@ def _write_two(
         cosines = _accept(model, draft, out, spec, images)
         size = draft.stat().st_size + data.stat().st_size
         # The weights first: whatever is cut off here, a file that has its name matches its weights or is refused.
-        move_out(data, out.parent / data.name)
-        move_out(draft, out)
+        publish(data, out.parent / data.name)
+        publish(draft, out)
     return Exported(out, spec, size, cosines, out.parent / data.name)
 
 
@@ -188,7 +189,7 @@ def _trace(deployed: Deployed, preprocessing: Preprocessing) -> onnx.ModelProto:
     with torch.inference_mode():
         outputs = list(deployed(example))
     # The exporter's remarks on optional packages and its own internals.
-    with quiet("torch.onnx", "onnx_ir", "onnxscript"):
+    with without_warnings("torch.onnx", "onnx_ir", "onnxscript"):
         program = torch.onnx.export(
             deployed,
             (example,),
@@ -252,5 +253,5 @@ def _compare(model: PlaceModel, file: Path, images: Sequence[NDArray[np.uint8]])
         extractor = open_extractor(file, backend=backend, precision="fp32")
         cosines[backend] = float((extractor.run(batch) * expected).sum(axis=1).min())
     if not cosines:
-        raise BackendError("No runtime is installed to check the export with; `pip install onnxruntime`.")
+        raise BackendError(needs("Checking the export", "a runtime for ONNX files", "onnx"))
     return cosines

@@ -10,7 +10,7 @@ import pytest
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.backends.catalogue import FILE_BACKENDS, installed_file_backends, load_backend
-from a2gc_ros.installation import pip_install
+from a2gc_ros.system.installation import pip_install
 
 
 @pytest.mark.parametrize("name", list(FILE_BACKENDS))

@@ -82,9 +82,9 @@ def test_options_out_of_range_are_refused(options):
 
 def test_the_default_folder_follows_the_xdg_specification(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "a2gc" / "engines"
+    assert default_folder() == tmp_path / "a2gc_ros" / "engines"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
-    assert default_folder() == Path.home() / ".cache" / "a2gc" / "engines"
+    assert default_folder() == Path.home() / ".cache" / "a2gc_ros" / "engines"
 
 
 def test_an_engine_is_built_once_and_then_read(tmp_path):
@@ -168,10 +168,11 @@ def test_a_build_that_fails_leaves_what_was_there(tmp_path, error):
 
 def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path):
     cache = EngineCache(tmp_path)
-    left = tmp_path / f".{KEY.stem}-ab12cd_9.engine"
-    other = tmp_path / f".{KEY.stem}-dla0-ab12cd_9.engine"
+    left = tmp_path / f".{KEY.stem}-ab12cd_9"
+    other = tmp_path / f".{KEY.stem}-dla0-ab12cd_9"
     for draft in (left, other):
-        draft.write_bytes(b"half")
+        draft.mkdir()
+        (draft / f"{KEY.stem}.engine").write_bytes(b"half")
     cache.obtain(KEY, lambda: PLAN, bytes)
     assert not left.exists()
     assert other.exists()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from a2gc_ros.bags import Recording, open_recording
@@ -23,7 +21,7 @@ from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.errors import BagError, DatasetError
 from a2gc_ros.geometry import Pose, distance, rotation_angle, yaw_of
 from a2gc_ros.images.frame import Frame
-from a2gc_training.progress import watched
+from a2gc_ros.system.progress import progress_over
 
 LIST = "frames.csv"
 COLUMNS = ("file", "stamp_ns", "x", "y", "z", "yaw", "field_of_view")
@@ -56,12 +54,6 @@ class Taking:
     camera_yaw: float | None
 
 
-def cache_folder() -> Path:
-    """Where images are kept: ``a2gc_ros/bag_images`` in the user's cache folder, as the XDG rules name it."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "a2gc_ros" / "bag_images"
-
-
 def taken_images(bag: Path, taking: Taking, cache: Path) -> tuple[Path, list[dict[str, str]]]:
     """The images of a recording, taken out now or in an earlier run.
 
@@ -80,7 +72,8 @@ def taken_images(bag: Path, taking: Taking, cache: Path) -> tuple[Path, list[dic
     """
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / f"{bag.stem}-{_key(bag, taking)}"
-    with _locked(folder):
+    # The ranks of a training all ask for them at once.
+    with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             partial = folder.with_name(folder.name + ".part")
             shutil.rmtree(partial, ignore_errors=True)
@@ -106,7 +99,7 @@ def _take(bag: Path, taking: Taking, folder: Path) -> None:
     seen = 0
     last: Pose | None = None
     with open_recording(bag) as recording:
-        for frame in watched(_frames(recording, taking), f"Taking images out of {bag.name}"):
+        for frame in progress_over(_frames(recording, taking), f"Taking images out of {bag.name}", unit="images"):
             seen += 1
             if frame.pose is None or (last is not None and not _moved(last, frame.pose, taking)):
                 continue
@@ -168,11 +161,3 @@ def _field_of_view(bag: Path, frame: Frame, taking: Taking) -> float:
     camera = frame.intrinsics
     focal, centre = camera.matrix[0, 0], camera.matrix[0, 2]
     return float(np.degrees(np.arctan((centre + 0.5) / focal) + np.arctan((camera.width - 0.5 - centre) / focal)))
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lets one process at a time take images out: the ranks of a training all ask for them at once."""
-    with folder.with_name(folder.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

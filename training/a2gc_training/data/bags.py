@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
-from a2gc_training.data.bag_images import Taking, cache_folder, taken_images
+from a2gc_ros.system.folders import cache_folder
+from a2gc_training.data.bag_images import Taking, taken_images
 from a2gc_training.data.paths import expanded
 from a2gc_training.data.place_rule import PlaceRule
 from a2gc_training.data.tables import FileReader, Filter, ImageTable
@@ -110,7 +111,7 @@ def read_bags(source: BagsSource) -> ImageTable:
     """
     paths = [expanded(bag) for bag in source.bags]
     trajectories: list[str | None] = [str(expanded(file)) for file in source.trajectories] or [None] * len(paths)
-    cache = cache_folder() if source.cache is None else expanded(source.cache)
+    cache = cache_folder("bag_images") if source.cache is None else expanded(source.cache)
     folders: dict[str, Path] = {}
     names: list[str] = []
     values: dict[str, list[Any]] = {column: [] for column in ("session", "time", "x", "y", "z", "yaw", "field_of_view")}

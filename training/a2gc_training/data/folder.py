@@ -8,9 +8,8 @@ import numpy as np
 
 from a2gc_ros.delimited import read_records
 from a2gc_ros.errors import DatasetError
+from a2gc_ros.images.decode import image_files
 from a2gc_training.data.tables import FileReader, ImageTable, typed_column
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 def read_place_folders(root: Path) -> ImageTable:
@@ -28,7 +27,7 @@ def read_place_folders(root: Path) -> ImageTable:
     """
     if not root.is_dir():
         raise DatasetError(f"The folder of places {root} does not exist; check the recipe's `root`.")
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = image_files(root)
     if not paths:
         raise DatasetError(f"The folder of places {root} holds no image; expected {root}/PLACE/IMAGE.jpg.")
     names = [path.relative_to(root) for path in paths]

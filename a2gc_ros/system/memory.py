@@ -1,12 +1,33 @@
-"""Memory that loading a model leaves behind."""
+"""What memory this process takes, and giving back what it no longer needs."""
 
 from __future__ import annotations
 
 import ctypes
+import resource
 import sys
 from pathlib import Path
 
 _DONTNEED = 4  # MADV_DONTNEED
+
+
+def resident() -> int:
+    """Bytes of this process that lie in memory now; where the system does not tell, the most there ever were."""
+    statm = Path("/proc/self/statm")
+    if statm.is_file():
+        return int(statm.read_text().split()[1]) * resource.getpagesize()
+    return peak_resident()
+
+
+def peak_resident() -> int:
+    """Most bytes of this process that ever lay in memory at once."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # What getrusage tells a fresh process on Linux is at least what its parent had.
+        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        if peaks:
+            return int(peaks[0].split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def return_freed_memory() -> None:

@@ -11,8 +11,10 @@ from typing import Final
 SYSTEM: Final[dict[str, tuple[str, str]]] = {
     "cv2": ("OpenCV", "python3-opencv"),
     "faiss": ("FAISS", ""),
+    "filelock": ("filelock", "python3-filelock"),
     "matplotlib": ("matplotlib", "python3-matplotlib"),
     "numpy": ("NumPy", "python3-numpy"),
+    "platformdirs": ("platformdirs", "python3-platformdirs"),
     "rich": ("rich", "python3-rich"),
     "rosbags": ("rosbags", ""),
     "typer": ("Typer", "python3-typer"),
@@ -57,6 +59,11 @@ def pip_install(extra: str) -> str:
         return f"pip install {' '.join(shlex.quote(name) for name in _requirements(extra))}"
     except importlib.metadata.PackageNotFoundError:
         return f"pip install '.[{extra}]' in a clone of a2gc_ros"
+
+
+def needs(what: str, package: str, extra: str) -> str:
+    """Says that something needs a package that is not installed, and how to get it."""
+    return f"{what} needs {package}, which is not installed; install it with: {pip_install(extra)}"
 
 
 def what_is_missing(error: ImportError) -> str | None:

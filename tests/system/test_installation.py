@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from a2gc_ros.installation import pip_install, what_is_missing
+from a2gc_ros.system.installation import pip_install, what_is_missing
 
 
 @pytest.mark.parametrize(

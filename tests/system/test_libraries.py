@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
+import warnings
 
 import pytest
 
-from a2gc_ros.extract.backends.lean_import import imported_without
+from a2gc_ros.system.libraries import imported_without, without_warnings
 
 
 @pytest.fixture
@@ -36,3 +38,21 @@ def test_a_package_that_is_not_installed_is_an_import_error():
     with pytest.raises(ImportError, match="no_such_package"):
         imported_without("no_such_package", "no_such_package.part")
     assert "no_such_package.part" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["", "some.library"])
+def test_only_errors_are_heard_and_levels_come_back_even_after_a_failure(name):
+    logger = logging.getLogger(name)
+    before = logger.level
+
+    def work():
+        with without_warnings(name):
+            assert not logger.isEnabledFor(logging.WARNING)
+            assert logger.isEnabledFor(logging.ERROR)
+            warnings.warn("not for the user", stacklevel=1)
+            raise ValueError("a mistake")
+
+    with warnings.catch_warnings(record=True) as heard, pytest.raises(ValueError, match="a mistake"):
+        work()
+    assert heard == []
+    assert logger.level == before

@@ -1,0 +1,105 @@
+"""Progress bars with rich from 11.2, Ubuntu 22.04's, on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import rich.progress
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+Item = TypeVar("Item")
+
+OnProgress = Callable[[int, "int | None"], None]
+"""Is told how many are done, and of how many where that is known."""
+
+_TAKES_NONE: Final = hasattr(rich.progress, "MofNCompleteColumn")
+"""Whether totals may be None: that came with this column, in rich 12.3."""
+
+
+class Progress(rich.progress.Progress):  # noqa: TID251 - what takes its place
+    """A progress bar whose total need not be known at first."""
+
+    def add_task(
+        self,
+        description: str,
+        start: bool = True,
+        total: float | None = None,
+        completed: int = 0,
+        visible: bool = True,
+        **fields: Any,
+    ) -> TaskID:
+        """Adds a line, see :meth:`rich.progress.Progress.add_task`; ``total`` is None where it is not known yet."""
+        if total is None and not _TAKES_NONE:
+            total = 0.0
+        return super().add_task(description, start, total, completed, visible, **fields)
+
+
+class CountColumn(ProgressColumn):
+    """How many are done, and of how many where that is known."""
+
+    def render(self, task: Task) -> Text:
+        """Draws it."""
+        of = f"/{task.total:.0f}" if task.total else ""
+        return Text(f"{task.completed:.0f}{of}", style="progress.download")
+
+
+class RateColumn(ProgressColumn):
+    """How many are done a second, once that is known.
+
+    Args:
+        unit: What they are, such as ``images/s``.
+    """
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """Draws it."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f} {self._unit}" if speed else "", style="progress.data.speed")
+
+
+def progress_bars(unit: str = "", *columns: ProgressColumn) -> Progress:
+    """Bars on stderr that go when they are done; none where that is no terminal.
+
+    Args:
+        unit: What is counted, such as ``images``, to show how many are done a second; empty shows no rate.
+        *columns: Shown in place of the count and the rate.
+    """
+    console = Console(stderr=True)
+    shown = columns or (CountColumn(), *([RateColumn(f"{unit}/s")] if unit else []))
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *shown,
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+
+@contextmanager
+def progress_bar(description: str, unit: str = "") -> Iterator[OnProgress]:
+    """One bar, and what is told how many are done and of how many."""
+    with progress_bars(unit) as bars:
+        task = bars.add_task(description, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def progress_over(
+    items: Iterable[Item], description: str, *, total: int | None = None, unit: str = ""
+) -> Iterator[Item]:
+    """Yields items under a bar; how many there are is told by ``total`` or by their length."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with progress_bar(description, unit) as show:
+        show(0, total)
+        for done, item in enumerate(items, start=1):
+            yield item
+            show(done, total)
