@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2gc_ros.errors import ModelError
+from a2gc_ros.models import own_code
 from a2gc_ros.models.a2gc import A2GC, ASYOT
 from a2gc_ros.models.aggregator import Aggregator
 from a2gc_ros.models.backbone import Backbone
@@ -53,8 +54,8 @@ class Architecture:
     """Everything that shapes a network.
 
     Attributes:
-        backbone: Key of `BACKBONES`.
-        aggregator: Key of `AGGREGATORS`.
+        backbone: Key of `BACKBONES`, or the dotted path of a class of the user's own.
+        aggregator: Key of `AGGREGATORS`, or the dotted path of a class of the user's own.
         backbone_options: Keyword arguments of the backbone.
         aggregator_options: Keyword arguments of the aggregator, less the channels, which follow from the backbone.
         projection: Dimension of a final linear projection, or None for none.
@@ -67,8 +68,8 @@ class Architecture:
     projection: int | None = None
 
     def __post_init__(self) -> None:
-        _check_options("backbone", self.backbone, BACKBONES, self.backbone_options)
-        _check_options("aggregator", self.aggregator, AGGREGATORS, self.aggregator_options)
+        _check_options("backbone", self.backbone, backbone_named(self.backbone), self.backbone_options)
+        _check_options("aggregator", self.aggregator, aggregator_named(self.aggregator), self.aggregator_options)
 
     def to_dict(self) -> dict[str, Any]:
         """Values that JSON can hold."""
@@ -97,14 +98,45 @@ class Architecture:
 
     def make_backbone(self) -> Backbone:
         """The backbone, at its random start."""
-        return BACKBONES[self.backbone](**self.backbone_options)
+        return backbone_named(self.backbone)(**self.backbone_options)
 
     def make_aggregator(self, backbone: Backbone) -> Aggregator:
         """The aggregator that fits a backbone, at its random start."""
-        aggregator = AGGREGATORS[self.aggregator](
+        aggregator = aggregator_named(self.aggregator)(
             in_channels=backbone.out_channels, token_channels=backbone.token_channels, **self.aggregator_options
         )
         return aggregator if self.projection is None else Projected(aggregator, self.projection)
+
+
+def backbone_named(name: str) -> type[Backbone]:
+    """The backbone of a name; raises ModelError that lists those there are."""
+    kind: type[Backbone] = _named("backbone", name, BACKBONES, Backbone)
+    return kind
+
+
+def aggregator_named(name: str) -> type[Aggregator]:
+    """The aggregator of a name; raises ModelError that lists those there are."""
+    kind: type[Aggregator] = _named("aggregator", name, AGGREGATORS, Aggregator)
+    return kind
+
+
+def _named(role: str, name: str, known: Mapping[str, type[Any]], base: type[Any]) -> type[Any]:
+    if name in known:
+        return known[name]
+    if not own_code.is_dotted(name):
+        raise ModelError(
+            f"There is no {role} named {name!r}; choose one of {', '.join(known)}, or the dotted path of a class of "
+            "your own."
+        )
+    found = own_code.known(name)
+    if found is None:
+        raise ModelError(
+            f"The {role} {name} is somebody's own code, which runs only where you name its module: "
+            f"{own_code.VARIABLE}={name.rpartition('.')[0]}, with its file in the folder you are in."
+        )
+    if not isinstance(found, type) or not issubclass(found, base):
+        raise ModelError(f"{name} is no {role}: derive the class from {base.__module__}.{base.__name__}.")
+    return found
 
 
 def options_of(kind: type[Backbone] | type[Aggregator]) -> set[str]:
@@ -112,15 +144,8 @@ def options_of(kind: type[Backbone] | type[Aggregator]) -> set[str]:
     return set(inspect.signature(kind).parameters) - _CHANNELS
 
 
-def _check_options(
-    role: str,
-    name: str,
-    known: Mapping[str, type[Backbone]] | Mapping[str, type[Aggregator]],
-    options: Mapping[str, Any],
-) -> None:
-    if name not in known:
-        raise ModelError(f"There is no {role} named {name!r}; choose one of {', '.join(known)}.")
-    allowed = options_of(known[name])
+def _check_options(role: str, name: str, kind: type[Backbone] | type[Aggregator], options: Mapping[str, Any]) -> None:
+    allowed = options_of(kind)
     for option in options:
         if option not in allowed:
             raise ModelError(

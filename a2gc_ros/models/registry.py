@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models import checkpoints, download, efficientnet_lite
-from a2gc_ros.models.architecture import AGGREGATORS, BACKBONES, Architecture, options_of
+from a2gc_ros.models.architecture import Architecture, aggregator_named, backbone_named, options_of
 from a2gc_ros.models.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.models.released import METHODS
@@ -288,9 +288,18 @@ def _efficientnet_lite_models() -> Iterator[NamedModel]:
         )
 
 
-MODELS: dict[str, NamedModel] = {
-    model.name: model
-    for model in [
+def _by_name(models: Iterable[NamedModel]) -> dict[str, NamedModel]:
+    """Raises ValueError where two have one name."""
+    found: dict[str, NamedModel] = {}
+    for model in models:
+        if model.name in found:
+            raise ValueError(f"Two models are named {model.name}; rename one.")
+        found[model.name] = model
+    return found
+
+
+MODELS = _by_name(
+    [
         *_dinov2_models(),
         *_methods_over_dinov2(),
         *_resnet_models(),
@@ -298,7 +307,7 @@ MODELS: dict[str, NamedModel] = {
         *_mobilenetv2_models(),
         *_efficientnet_lite_models(),
     ]
-}
+)
 
 
 def named(name: str) -> NamedModel:
@@ -318,6 +327,8 @@ def build(
     image_size: tuple[int, int] | None = None,
     pretrained: bool | Literal["backbone"] = False,
     trainable_blocks: int | None = None,
+    backbone: str | None = None,
+    aggregator: str | None = None,
     **overrides: Any,
 ) -> PlaceModel:
     """Builds a named model.
@@ -328,6 +339,8 @@ def build(
         pretrained: True loads the published weights of the whole model, "backbone" those of its backbone alone,
             downloading them on first use; False leaves everything at its random start.
         trainable_blocks: How many of the backbone's last blocks may train; all of it if not given.
+        backbone: Another backbone in place of the named model's, with its own options: a name or a dotted path.
+        aggregator: The same for the aggregator.
         **overrides: Options of the backbone, of the aggregator or of the preprocessing by their own names, or
             `projection`.
 
@@ -337,12 +350,16 @@ def build(
         DownloadError: The weights cannot be had.
     """
     entry = named(name)
+    if backbone is not None or aggregator is not None:
+        entry = _with_parts(entry, backbone, aggregator)
     architecture, preprocessing = _overridden(entry, overrides)
     if image_size is not None:
         preprocessing = replace(preprocessing, height=image_size[0], width=image_size[1])
     model = PlaceModel(architecture, preprocessing, name=name)
     if pretrained:
         weights = entry.backbone_weights if pretrained == "backbone" else entry.weights
+        if weights is None and backbone is not None:
+            raise ModelError(f"No weights of the backbone {backbone} are known; leave `pretrained` out.")
         if weights is None:
             raise ModelError(
                 f"No weights of the whole model {name} are published: pretrained='backbone' starts it from its "
@@ -353,10 +370,21 @@ def build(
     return model
 
 
+def _with_parts(entry: NamedModel, backbone: str | None, aggregator: str | None) -> NamedModel:
+    """A named model with another backbone or aggregator, which come without options and weights of the whole."""
+    architecture = entry.architecture
+    if backbone is not None:
+        architecture = replace(architecture, backbone=backbone, backbone_options={})
+        entry = replace(entry, backbone_weights=None)
+    if aggregator is not None:
+        architecture = replace(architecture, aggregator=aggregator, aggregator_options={})
+    return replace(entry, architecture=architecture, weights=None)
+
+
 def _overridden(entry: NamedModel, overrides: Mapping[str, Any]) -> tuple[Architecture, Preprocessing]:
     architecture = entry.architecture
-    backbone_options = options_of(BACKBONES[architecture.backbone])
-    aggregator_options = options_of(AGGREGATORS[architecture.aggregator])
+    backbone_options = options_of(backbone_named(architecture.backbone))
+    aggregator_options = options_of(aggregator_named(architecture.aggregator))
     preprocessing_options = {"resize", "interpolation", "antialias", "mean", "std"}
     known = backbone_options | aggregator_options | preprocessing_options | {"projection"}
     unknown = [option for option in overrides if option not in known]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_metric_learning import losses, miners
 from torch import Tensor, nn
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.models import own_code
 from a2gc_training.recipe import LossSection
 
 LOSSES: dict[str, type[nn.Module]] = {
@@ -64,13 +65,18 @@ class MetricLoss(nn.Module):
 
 
 def _build(what: str, known: Mapping[str, type[nn.Module]], name: str, options: Mapping[str, Any]) -> nn.Module:
-    if name not in known:
+    kind = known.get(name) or (own_code.declare(name) if own_code.is_dotted(name) else None)
+    if kind is None:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         raise ConfigError(
             f"There is no {what} {name!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}.")
+            + (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"choose from {', '.join(known)}, or name your own by its path."
+            )
         )
     try:
-        return known[name](**options)
+        return cast("nn.Module", kind(**options))
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(f"The {what} {name} does not take {dict(options)}: {error}.") from error

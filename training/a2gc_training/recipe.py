@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.models import own_code
 from a2gc_training.config import from_mapping, override
 from a2gc_training.data.benchmarks import BenchmarkSource
 from a2gc_training.data.sources import Source
@@ -27,6 +28,9 @@ class ModelSection:
     Attributes:
         name: A named model of ``a2gc_ros.models``.
         image_size: (height, width) in pixels; None keeps the named model's own.
+        backbone: Another backbone in place of the named model's: a name, or the dotted path of a class in a file
+            beside the recipe or in the working folder.
+        aggregator: The same for the aggregator.
         pretrained: ``backbone`` loads the backbone's published weights, true those of the whole named model
             (downloaded when they are not cached); false loads none.
         trainable_blocks: How many of the backbone's last blocks train; None trains all of it.
@@ -39,6 +43,8 @@ class ModelSection:
 
     name: str
     image_size: tuple[int, int] | None = None
+    backbone: str | None = None
+    aggregator: str | None = None
     pretrained: bool | Literal["backbone"] = False
     trainable_blocks: int | None = None
     weights: str | None = None
@@ -182,7 +188,7 @@ class LossSection:
     """The metric loss.
 
     Attributes:
-        name: A loss of ``a2gc_training.losses.LOSSES``.
+        name: A loss of ``a2gc_training.losses.LOSSES``, or the dotted path of one like them in a file of your own.
         options: Its arguments.
         miner: A miner of ``a2gc_training.losses.MINERS``, or None for all pairs.
         miner_options: Its arguments.
@@ -381,4 +387,9 @@ def load_recipe(path: Path, assignments: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: The file cannot be read, or an entry is unknown, missing, of the wrong type or out of range.
     """
-    return from_mapping(Recipe, override(read_extended(path), assignments))
+    own_code.look_in(path.parent)
+    recipe = from_mapping(Recipe, override(read_extended(path), assignments))
+    for part in (recipe.model.backbone, recipe.model.aggregator):
+        if part is not None and own_code.is_dotted(part):
+            own_code.declare(part)
+    return recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from a2gc_ros.models import NamedModel, named
-from a2gc_ros.models.architecture import AGGREGATORS, options_of
+from a2gc_ros.models.architecture import aggregator_named, options_of
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe, SamplingSection
 
@@ -71,15 +71,23 @@ def rehearsal(recipe: Recipe) -> Recipe:
 def _model(section: ModelSection, model: NamedModel, *, from_data: bool) -> ModelSection:
     options = dict(section.options)
     trainable = section.trainable_blocks
-    if model.architecture.backbone == "dinov2":
+    if section.backbone is None and model.architecture.backbone == "dinov2":
         options["depth"] = min(options.get("depth") or DEPTH, DEPTH)
         trainable = None if trainable is None else min(trainable, DEPTH - 1)
     if from_data:
-        if "token_dim" in options_of(AGGREGATORS[model.architecture.aggregator]):
+        aggregator = section.aggregator or model.architecture.aggregator
+        if "token_dim" in options_of(aggregator_named(aggregator)):
             options["token_dim"] = HEAD_DIM
         if options.get("projection", model.architecture.projection) is not None:
             options["projection"] = HEAD_DIM
-    return ModelSection(section.name, section.image_size, trainable_blocks=trainable, options=options)
+    return ModelSection(
+        section.name,
+        section.image_size,
+        section.backbone,
+        section.aggregator,
+        trainable_blocks=trainable,
+        options=options,
+    )
 
 
 def _initialise(section: InitialiseSection) -> InitialiseSection:

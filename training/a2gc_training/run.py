@@ -67,6 +67,8 @@ def build_model(section: ModelSection) -> PlaceModel:
     model = models.build(
         section.name,
         image_size=section.image_size,
+        backbone=section.backbone,
+        aggregator=section.aggregator,
         pretrained=section.pretrained,
         trainable_blocks=section.trainable_blocks,
         **section.options,

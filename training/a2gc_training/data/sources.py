@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from a2gc_ros.errors import DatasetError
+from a2gc_ros.errors import ConfigError, DatasetError
 from a2gc_ros.evaluation.datasets import gsv_folder
+from a2gc_ros.models import own_code
 from a2gc_training.data.bags import BagsSource, read_bags
 from a2gc_training.data.folder import read_image_csv, read_place_folders
 from a2gc_training.data.generated import GeneratedSource
@@ -80,7 +81,29 @@ class GsvCitiesSource:
     without: Filter = field(default_factory=dict)
 
 
-Source = FolderSource | CsvSource | GsvCitiesSource | BagsSource | GeneratedSource
+@dataclass(frozen=True)
+class OwnSource:
+    """A table of images that a function of your own makes.
+
+    Attributes:
+        code: Dotted path of the function, in a file beside the recipe or in the working folder; it returns an
+            `ImageTable`.
+        kind: ``own``.
+        options: Its arguments.
+        same: When two images show the same place.
+        only: Column to the values of which images are kept.
+        without: Column to the values of which images are left out.
+    """
+
+    code: str
+    kind: Literal["own"] = "own"
+    options: dict[str, Any] = field(default_factory=dict)
+    same: PlaceRule = field(default_factory=SameColumns)
+    only: Filter = field(default_factory=dict)
+    without: Filter = field(default_factory=dict)
+
+
+Source = FolderSource | CsvSource | GsvCitiesSource | BagsSource | GeneratedSource | OwnSource
 
 
 def load_table(source: Source) -> ImageTable:
@@ -106,15 +129,27 @@ def load_table(source: Source) -> ImageTable:
         table = read_image_csv(expanded(source.file), root, source.path)
     elif isinstance(source, BagsSource):
         table = read_bags(source)
+    elif isinstance(source, OwnSource):
+        table = _own_table(source)
     else:
         root = expanded(source.root)
         table = read_gsv_cities(gsv_folder.find(root) or root, source.cities)
     return _filtered(table, source.only, source.without)
 
 
+def _own_table(source: OwnSource) -> ImageTable:
+    try:
+        table = own_code.declare(source.code)(**source.options)
+    except TypeError as error:
+        raise ConfigError(f"{source.code} does not take {dict(source.options)}: {error}.") from error
+    if not isinstance(table, ImageTable):
+        raise ConfigError(f"{source.code} gives a {type(table).__name__}; it must return an ImageTable.")
+    return table
+
+
 def places_of(source: Source, table: ImageTable) -> Places:
     """The places of a source's table."""
-    if isinstance(source, CsvSource | BagsSource):
+    if isinstance(source, CsvSource | BagsSource | OwnSource):
         return source.same.places(table)
     if isinstance(source, GsvCitiesSource):
         return SameColumns(columns=("city", "place")).places(table)
