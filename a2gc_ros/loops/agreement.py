@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -64,6 +65,31 @@ class PlacedClosure:
     keyframe: Pose | None
     keyframe_way: float | None
     t_base_camera: Pose | None
+
+    @cached_property
+    def relative_base(self) -> tuple[Pose, tuple[float, float], float, float] | None:
+        """How the robot at the query stands to the robot at the keyframe, as far as the closure tells.
+
+        ``t_keyframeBase_queryBase`` with a translation of any length, the least and largest factor on that length, and
+        the standard deviations of the rotation in radians and of a known translation in metres; None where the closure
+        has no pose or the camera's place on the robot is unknown.
+        """
+        verification = self.closure.verification
+        if verification is None or verification.relative_pose is None or self.t_base_camera is None:
+            return None
+        camera = verification.relative_pose
+        mount = self.t_base_camera
+        sigma, error = ROTATION_RAD, 0.0
+        if verification.covariance is not None:
+            error, sigma = (float(np.sqrt(np.trace(verification.covariance[part, part]))) for part in (METRES, RADIANS))
+        if verification.scale_known:
+            return mount @ camera @ geometry.inverse(mount), (1.0, 1.0), sigma, error
+        # The lever from the base to the camera is short against the tolerance: the rotation is turned, the direction
+        # too.
+        pose = np.eye(4)
+        pose[:3, :3] = mount[:3, :3] @ camera[:3, :3] @ mount[:3, :3].T
+        pose[:3, 3] = mount[:3, :3] @ camera[:3, 3]
+        return pose, (0.0, VIEW_M), sigma, 0.0
 
 
 @dataclass(frozen=True)
@@ -142,7 +168,7 @@ class Agreement:
         on_map = geometry.relative(a.keyframe, b.keyframe)
         ways = abs((a.query_way or 0) - (b.query_way or 0)) + abs((a.keyframe_way or 0) - (b.keyframe_way or 0))
         open_m = BASE_ERROR_M + self._max_drift * ways
-        first, second = _relative_base(a), _relative_base(b)
+        first, second = a.relative_base, b.relative_base
         if first is None or second is None:
             # Neither end is farther from the other than cameras that share a view.
             apart = float(np.linalg.norm(on_query[:3, 3])) - float(np.linalg.norm(on_map[:3, 3]))
@@ -218,31 +244,6 @@ def _target(placed: PlacedClosure) -> tuple[int, int]:
     return match.map_index, match.session_id
 
 
-def _relative_base(placed: PlacedClosure) -> tuple[Pose, tuple[float, float], float, float] | None:
-    """Returns how the robot at the query stands to the robot at the keyframe, as far as a closure tells.
-
-    Returns:
-        ``t_keyframeBase_queryBase`` with a translation of any length, the least and largest factor on that length, and
-        the standard deviations of the rotation in radians and of a known translation in metres; None where the closure
-        has no pose or the camera's place on the robot is unknown.
-    """
-    verification = placed.closure.verification
-    if verification is None or verification.relative_pose is None or placed.t_base_camera is None:
-        return None
-    camera = verification.relative_pose
-    mount = placed.t_base_camera
-    sigma, error = ROTATION_RAD, 0.0
-    if verification.covariance is not None:
-        error, sigma = (float(np.sqrt(np.trace(verification.covariance[part, part]))) for part in (METRES, RADIANS))
-    if verification.scale_known:
-        return mount @ camera @ geometry.inverse(mount), (1.0, 1.0), sigma, error
-    # The lever from the base to the camera is short against the tolerance: the rotation is turned, the direction too.
-    pose = np.eye(4)
-    pose[:3, :3] = mount[:3, :3] @ camera[:3, :3] @ mount[:3, :3].T
-    pose[:3, 3] = mount[:3, :3] @ camera[:3, 3]
-    return pose, (0.0, VIEW_M), sigma, 0.0
-
-
 def _least_gap(
     fixed: npt.NDArray[np.float64],
     along_a: npt.NDArray[np.float64],
@@ -251,6 +252,8 @@ def _least_gap(
     span_b: tuple[float, float],
 ) -> float:
     """Returns the least ``|x along_a + fixed - y along_b|`` over x and y within their spans."""
+    if span_a[0] == span_a[1] and span_b[0] == span_b[1]:
+        return float(np.linalg.norm(span_a[0] * along_a + fixed - span_b[0] * along_b))
     matrix = np.column_stack([along_a, -along_b])
     ends = [(x, y) for x in span_a for y in span_b]
     tried = [np.array(end) for end in ends]

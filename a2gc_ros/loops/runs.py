@@ -101,43 +101,66 @@ def strongest(pairs: Sequence[VerifiedPair], model: EvidenceModel) -> list[Run]:
     apart, gap = way[:, None] - way, travelled[:, None] - travelled
     metric = np.isfinite(apart) & np.isfinite(gap)
     may = (targets[:, None] == targets) & (np.abs(steps) <= WINDOW) & (steps != 0)
-    # Strongest first, so that of a query's pairs the first that is met is its best.
-    order = np.argsort(-strengths, kind="stable")
-    runs = []
-    for at in range(len(pairs)):
-        found: list[Run] = []
-        for pace in PACES:
-            by_number = np.abs(ordinal[at] - ordinal - pace * steps[at]) <= SLACK + SLIP * np.abs(steps[at])
-            by_way = np.abs(gap[at] - pace * apart[at]) <= SLACK_M + SLIP * np.abs(apart[at])
-            inline = may[at] & np.where(metric[at], by_way, by_number)
-            members = [at]
-            taken: set[float] = set()
-            for other in order[inline[order]]:
-                if step[other] not in taken:
-                    taken.add(step[other])
-                    members.append(int(other))
-            found.append(_best_part(np.array(members), strengths, matches, inliers, advance, model))
-        runs.append(max(found, key=lambda run: (run.probability, run.length)))
-    return runs
+    inline = []
+    for pace in PACES:
+        by_number = np.abs(ordinal[:, None] - ordinal - pace * steps) <= SLACK + SLIP * np.abs(steps)
+        by_way = np.abs(gap - pace * apart) <= SLACK_M + SLIP * np.abs(apart)
+        inline.append(may & np.where(metric, by_way, by_number))
+    members = _members(np.concatenate(inline), step, strengths)
+    there = members >= 0
 
+    def summed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Returns the sums over the first members of each run, by how many they are."""
+        return np.cumsum(np.where(there, values[members], 0.0), axis=1)
 
-def _best_part(
-    members: npt.NDArray[np.int64],
-    strengths: npt.NDArray[np.float64],
-    matches: npt.NDArray[np.float64],
-    inliers: npt.NDArray[np.float64],
-    advance: npt.NDArray[np.float64],
-    model: EvidenceModel,
-) -> Run:
-    """Returns the strongest run of the first member and of some others, which come strongest first."""
-    lengths = np.arange(1, len(members) + 1)
-    odds = np.cumsum(strengths[members]) / lengths + model.length * np.log(lengths)
-    length = int(np.argmax(odds)) + 1
-    part = members[:length]
-    return Run(
-        model.probability(float(strengths[part].mean()), length),
-        length,
-        float(inliers[part].sum() / matches[part].sum()),
-        float(advance[part].mean()),
-        tuple(part.tolist()),
+    # The best part of each run: its strongest pairs, as many as make it likeliest.
+    lengths = np.arange(1, members.shape[1] + 1)
+    means = summed(strengths) / lengths
+    odds = np.where(there, means + model.length * np.log(lengths), -np.inf)
+    last = np.argmax(odds, axis=1)
+    # Of the two directions the likelier one, or else the longer one, or else the map's.
+    ahead, back = np.arange(2 * len(pairs)).reshape(2, -1)
+    likelier, alike = (
+        odds[back, last[back]] > odds[ahead, last[ahead]],
+        odds[back, last[back]] == odds[ahead, last[ahead]],
     )
+    rows = np.where(likelier | (alike & (last[back] > last[ahead])), back, ahead)
+    at = rows, last[rows]
+    shares, advances = summed(inliers)[at] / summed(matches)[at], summed(advance)[at] / lengths[at[1]]
+    taken = zip(
+        means[at].tolist(),
+        lengths[at[1]].tolist(),
+        shares.tolist(),
+        advances.tolist(),
+        members[rows].tolist(),
+        strict=True,
+    )
+    return [
+        Run(model.probability(mean, length), length, share, gained, tuple(numbers[:length]))
+        for mean, length, share, gained, numbers in taken
+    ]
+
+
+def _members(
+    inline: npt.NDArray[np.bool_], step: npt.NDArray[np.float64], strengths: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Returns who belongs to each run: the pair it goes through, then of every other query the strongest in line.
+
+    Args:
+        inline: Which pairs, (N), are in line with each pair, (k * N, N), once for each of k directions.
+        step: The pairs' queries, (N,).
+        strengths: How strong each pair is, (N,).
+
+    Returns:
+        Numbers of pairs, (k * N, most), the strongest first after the pair itself; -1 behind the last.
+    """
+    count = len(step)
+    order = np.argsort(-strengths, kind="stable")
+    ranks = np.empty(count, dtype=np.int64)
+    ranks[order] = np.arange(count)
+    by_step = np.argsort(step, kind="stable")
+    first = np.flatnonzero(np.r_[True, np.diff(step[by_step]) > 0])
+    best = np.sort(np.minimum.reduceat(np.where(inline, ranks, count)[:, by_step], first, axis=1), axis=1)
+    others = np.where(best < count, order[np.minimum(best, count - 1)], -1)
+    own = np.arange(len(inline)) % count
+    return np.column_stack([own, others])

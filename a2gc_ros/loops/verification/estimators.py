@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -19,10 +20,10 @@ PIXEL_TOLERANCE: Final = 1.5
 
 CONFIDENCE: Final = 0.9999
 MAX_ITERATIONS: Final = 5000
+MIN_ITERATIONS: Final = 50
 
-ESSENTIAL_ITERATIONS: Final = 1000
-"""Samples of five matches that find a motion with this confidence where 0.4 of the matches agree, the least share
-that is taken; pairs that show two places would draw all samples there are."""
+NOISY: Final = 3.0
+"""Samples of exact matches would do; of noisy ones so many times as many."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,21 @@ def focal_length(*cameras: CameraIntrinsics) -> float:
     return float(np.mean([camera.matrix[0, 0] for camera in cameras]))
 
 
-def fundamental(a: Points, b: Points) -> Fit | None:
-    """Fits a fundamental matrix to matched pixels, (N, 2) each."""
-    return _single(fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, MAX_ITERATIONS))
+def fundamental(a: Points, b: Points, least_share: float) -> Fit | None:
+    """Fits a fundamental matrix to matched pixels, (N, 2) each, of which at least a share agrees if it is of use."""
+    samples = _samples(7, least_share)
+    return _single(fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, samples))
 
 
-def essential(rays_a: Points, rays_b: Points, tolerance: float) -> Fit | None:
-    """Fits an essential matrix to matched directions, (N, 2) each; ``tolerance`` is in their units."""
+def essential(rays_a: Points, rays_b: Points, tolerance: float, least_share: float) -> Fit | None:
+    """Fits an essential matrix to matched directions, (N, 2) each.
+
+    Args:
+        rays_a: Directions (x/z, y/z) in one view.
+        rays_b: Their matches in the other.
+        tolerance: Distance of an inlier from its epipolar line, in their units.
+        least_share: Of the matches, that must agree for the fit to be of use.
+    """
     return _single(
         fitted(
             cv2.findEssentialMat,
@@ -59,9 +68,19 @@ def essential(rays_a: Points, rays_b: Points, tolerance: float) -> Fit | None:
             method=cv2.USAC_MAGSAC,
             prob=CONFIDENCE,
             threshold=tolerance,
-            maxIters=ESSENTIAL_ITERATIONS,
+            maxIters=_samples(5, least_share),
         )
     )
+
+
+def _samples(size: int, share: float) -> int:
+    """Returns how many samples of so many matches find a geometry where a share agrees (Fischler and Bolles, 1981).
+
+    The estimator itself stops as soon as it has found a larger one; pairs that show two places draw all these.
+    """
+    failing = 1 - min(share, 0.99) ** size
+    wanted = NOISY * math.log(1 - CONFIDENCE) / math.log(failing) if failing < 1 else MAX_ITERATIONS
+    return int(min(max(wanted, MIN_ITERATIONS), MAX_ITERATIONS))
 
 
 def _single(fit: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None) -> Fit | None:

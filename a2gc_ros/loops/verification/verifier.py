@@ -73,7 +73,7 @@ class GeometricVerifier:
             return Comparison(pairs, reason=TOO_FEW_MATCHES)
         # MAGSAC draws samples: the same two images must always get the same answer.
         cv2.setRNGSeed(_SEED)
-        fit = _two_views(query, keyframe, pairs)
+        fit = _two_views(query, keyframe, pairs, self._least_share(len(pairs)))
         if fit is None:
             return Comparison(pairs, reason=NOTHING_FITS if len(pairs) >= self._config.min_inliers else TOO_FEW_MATCHES)
         agreeing = pairs[fit.inliers]
@@ -122,6 +122,10 @@ class GeometricVerifier:
         """Compares two views and finds the pose between them; see :class:`Verification` for what comes out."""
         return self.locate(query, keyframe, self.compare(query, keyframe))
 
+    def _least_share(self, matches: int) -> float:
+        """Returns which share of so many matches must agree for a pair to be verified."""
+        return min(max(self._config.min_inlier_ratio, self._config.min_inliers / matches), 1.0)
+
     def _refusal(self, matches: int, inliers: int, spread: float) -> str:
         config = self._config
         if matches < config.min_inliers:
@@ -141,13 +145,13 @@ def _coverage(query: View, keyframe: View, agreeing: npt.NDArray[np.int64]) -> f
     )
 
 
-def _two_views(query: View, keyframe: View, pairs: npt.NDArray[np.int64]) -> Fit | None:
-    """Fits the two-view geometry that the calibrations allow."""
+def _two_views(query: View, keyframe: View, pairs: npt.NDArray[np.int64], least_share: float) -> Fit | None:
+    """Fits the two-view geometry that the calibrations allow; of less than this share of the pairs it is of no use."""
     if query.rays is None or keyframe.rays is None:
         a, b = query.features.points[pairs[:, 0]], keyframe.features.points[pairs[:, 1]]
-        return estimators.fundamental(a, b)
+        return estimators.fundamental(a, b, least_share)
     rays_a, rays_b = query.rays[pairs[:, 0]], keyframe.rays[pairs[:, 1]]
-    return estimators.essential(rays_a, rays_b, _tolerance(query, keyframe))
+    return estimators.essential(rays_a, rays_b, _tolerance(query, keyframe), least_share)
 
 
 def _tolerance(query: View, keyframe: View) -> float:
