@@ -101,13 +101,13 @@ def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pos
         The distinct minima, best first; empty where nothing can be computed.
     """
     guesses = [*starts, *_minimal(landmarks, rays, noise)]
-    minima = _distinct([_minimise(guess, landmarks, rays, noise, NEAR) for guess in guesses])
+    minima = _distinct(_minimise(guesses, landmarks, rays, noise, NEAR))
     if not minima:
         return []
     # Another light places features less exactly than the landmarks were; what the best pose leaves tells how much.
-    squares = _linearised(minima[0].pose, landmarks, rays, noise).squares
+    squares = _linearised(minima[0].pose[None], landmarks, rays, noise).squares
     noise = noise * float(np.clip(np.sqrt(np.quantile(squares, 0.8) / SQUARE_80), *NOISE_FACTORS))
-    minima = _distinct([_minimise(minimum.pose, landmarks, rays, noise) for minimum in minima])
+    minima = _distinct(_minimise([minimum.pose for minimum in minima], landmarks, rays, noise, CONVERGED))
     found = [_with_covariance(minimum, landmarks, rays, noise) for minimum in minima]
     return [pose for pose in found if pose is not None]
 
@@ -165,14 +165,14 @@ def _minimal(landmarks: Landmarks, rays: Array, noise: Array) -> list[Pose]:
 
 @dataclass(frozen=True)
 class _Linear:
-    """Errors of the landmarks and how they change; the errors' covariances are factored out.
+    """Errors of the landmarks at K poses and how they change; the errors' covariances are factored out.
 
     Attributes:
-        squares: (N,), squared errors over their variances.
-        errors: (N, 2), whitened.
-        by_pose: (N, 2, 6), derivative of the whitened projection by the pose.
-        by_inverse_depth: (N, 2), by the inverse depth.
-        near: bool (N,), whether an inverse depth is surely above zero.
+        squares: (K, N), squared errors over their variances.
+        errors: (K, N, 2), whitened.
+        by_pose: (K, N, 2, 6), derivative of the whitened projection by the pose.
+        by_inverse_depth: (K, N, 2), by the inverse depth.
+        near: bool (K, N), whether an inverse depth is surely above zero.
     """
 
     squares: Array
@@ -182,69 +182,72 @@ class _Linear:
     near: npt.NDArray[np.bool_]
 
 
-def _linearised(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array) -> _Linear:
-    """Projects the landmarks: p = R^T (m - d t) for ``t_keyframe_query`` = (R, t)."""
-    rotation, translation = pose[:3, :3], pose[:3, 3]
-    inverse, count = landmarks.inverse_depths, len(rays)
-    shifted = homogeneous(landmarks.rays) - inverse[:, None] * translation
+def _linearised(poses: Array, landmarks: Landmarks, rays: Array, noise: Array) -> _Linear:
+    """Projects the landmarks: p = R^T (m - d t) for each ``t_keyframe_query`` = (R, t) of (K, 4, 4)."""
+    rotation, translation = poses[:, :3, :3], poses[:, :3, 3]
+    inverse, shape = landmarks.inverse_depths, (len(poses), len(rays), 2)
+    shifted = homogeneous(landmarks.rays) - inverse[:, None] * translation[:, None]
     before_query = shifted @ rotation
     moved, by_point = projected(before_query)
-    unseen = before_query[:, 2] < NEAREST
+    unseen = before_query[:, :, 2] < NEAREST
     by_point[unseen] = 0
-    by_shifted = (by_point.reshape(-1, 3) @ rotation.T).reshape(-1, 2, 3)
+    flat = by_point.reshape(len(poses), -1, 3) @ rotation.swapaxes(1, 2)
+    by_shifted = flat.reshape(*shape, 3)
     by_landmark = by_shifted.copy()
-    by_landmark[:, :, 2] = -(by_shifted @ translation)
+    by_landmark[..., 2] = -(flat @ translation[:, :, None]).reshape(shape)
     carried = by_landmark @ landmarks.covariances
     # Errors and all their derivatives are whitened at once: the error, the covariance's and the landmark's share of the
     # inverse depth, then the pose's.
-    columns = np.empty((count, 2, 9))
-    columns[:, :, 0] = rays - moved
-    columns[:, :, 1], columns[:, :, 2] = carried[:, :, 2], by_landmark[:, :, 2]
-    columns[:, :, 3:6] = -by_shifted
+    columns = np.empty((*shape, 9))
+    columns[..., 0] = rays - moved
+    columns[..., 1], columns[..., 2] = carried[..., 2], by_landmark[..., 2]
+    columns[..., 3:6] = -by_shifted
     # A turn of the camera by w about the keyframe's axes turns the point the other way.
-    columns[:, :, 6:9] = _crossed(by_shifted, shifted)
-    white = _whitened(columns, (carried * by_landmark).sum(axis=2) + (noise**2)[:, None], carried, by_landmark)
-    errors, pull, by_pose = white[:, :, 0], white[:, :, 1], white[:, :, 3:]
+    columns[..., 6:9] = _crossed(by_shifted, shifted)
+    white = _whitened(columns, (carried * by_landmark).sum(axis=-1) + (noise**2)[:, None], carried, by_landmark)
+    errors, pull, by_pose = white[..., 0], white[..., 1], white[..., 3:]
     # What the query says about the inverse depth: the derivative belongs to the depth that both together want, or
     # noise in the landmarks would draw the camera towards the keyframe.
-    wanted = inverse + (pull * errors).sum(axis=1)
-    left = np.maximum(landmarks.covariances[:, 2, 2] - (pull**2).sum(axis=1), 0)
-    by_pose[:, :, :3] *= wanted[:, None, None]
+    wanted = inverse + (pull * errors).sum(axis=-1)
+    left = np.maximum(landmarks.covariances[:, 2, 2] - (pull**2).sum(axis=-1), 0)
+    by_pose[..., :3] *= wanted[..., None, None]
     errors[unseen] = 1e3
-    return _Linear((errors**2).sum(axis=1), errors, by_pose, white[:, :, 2], wanted > SURELY * np.sqrt(left))
+    return _Linear((errors**2).sum(axis=-1), errors, by_pose, white[..., 2], wanted > SURELY * np.sqrt(left))
 
 
 def _crossed(rows: Array, vectors: Array) -> Array:
-    """Returns the cross products of rows (N, 2, 3) with vectors (N, 3)."""
-    a, b = np.moveaxis(rows, 2, 0), vectors.T[:, :, None]
-    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]], axis=2)
+    """Returns the cross products of rows (..., 2, 3) with vectors (..., 3)."""
+    a, b = np.moveaxis(rows, -1, 0), np.moveaxis(vectors, -1, 0)[..., None]
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]], axis=-1)
 
 
 def _whitened(columns: Array, variances: Array, carried: Array, by_landmark: Array) -> Array:
-    """Divides columns (N, 2, k) by the Cholesky root of the errors' covariances, written out for two coordinates."""
-    first = np.sqrt(variances[:, 0])
-    mixed = (carried[:, 0] * by_landmark[:, 1]).sum(axis=1) / first
-    second = np.sqrt(variances[:, 1] - mixed**2)
+    """Divides columns (..., 2, k) by the Cholesky root of the errors' covariances, written out for two coordinates."""
+    first = np.sqrt(variances[..., 0])
+    mixed = (carried[..., 0, :] * by_landmark[..., 1, :]).sum(axis=-1) / first
+    second = np.sqrt(variances[..., 1] - mixed**2)
     white = np.empty_like(columns)
-    white[:, 0] = columns[:, 0] / first[:, None]
-    white[:, 1] = (columns[:, 1] - mixed[:, None] * white[:, 0]) / second[:, None]
+    white[..., 0, :] = columns[..., 0, :] / first[..., None]
+    white[..., 1, :] = (columns[..., 1, :] - mixed[..., None] * white[..., 0, :]) / second[..., None]
     return white
 
 
-def _minimise(pose: Pose, landmarks: Landmarks, rays: Array, noise: Array, converged: float = CONVERGED) -> _Minimum:
-    def quadratic(at_pose: Pose) -> Quadratic:
-        at = _linearised(at_pose, landmarks, rays, noise)
+def _minimise(
+    poses: Sequence[Pose], landmarks: Landmarks, rays: Array, noise: Array, converged: float
+) -> list[_Minimum]:
+    def quadratic(at_poses: Sequence[Pose]) -> Quadratic:
+        at = _linearised(np.stack(at_poses), landmarks, rays, noise)
         # By the camera's motion the errors change the other way than the projections.
         return cauchy(at.errors, -at.by_pose, CAUCHY_SCALE)
 
-    found, cost = minimised(
-        pose,
+    found = minimised(
+        poses,
         quadratic,
         _moved,
         iterations=ITERATIONS,
         converged=lambda _, gained: CAUCHY_SCALE**2 * gained < converged,
     )
-    return _Minimum(found, CAUCHY_SCALE**2 * cost)
+    return [_Minimum(pose, CAUCHY_SCALE**2 * cost) for pose, cost in found]
 
 
 def _distinct(minima: Sequence[_Minimum]) -> list[_Minimum]:
@@ -265,26 +268,26 @@ def _moved(pose: Pose, step: Array) -> Pose:
 
 def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise: Array) -> CameraPose | None:
     """Adds the covariance: of the features' noise, and of the motions that landmarks have in common."""
-    at = _linearised(minimum.pose, landmarks, rays, noise)
-    inliers = at.squares <= INLIER_SQUARED
+    at = _linearised(minimum.pose[None], landmarks, rays, noise)
+    inliers, errors, is_near = at.squares[0] <= INLIER_SQUARED, at.errors[0], at.near[0]
     freedom = 2 * int(inliers.sum()) - 6 - int((inliers & ~landmarks.known).sum())
     if freedom < 1:
         return None
-    by_pose, by_depth = at.by_pose[inliers].copy(), at.by_inverse_depth[inliers]
+    by_pose, by_depth = at.by_pose[0, inliers], at.by_inverse_depth[0, inliers]
     # An inverse depth that might as well be zero is nothing but squared noise in the information about the position.
-    by_pose[~at.near[inliers], :, :3] = 0
+    by_pose[~is_near[inliers], :, :3] = 0
     try:
         inverse = np.linalg.inv(np.einsum("nij,nik->jk", by_pose, by_pose) + np.diag([1e-6] * 3 + [0.0] * 3))
     except np.linalg.LinAlgError:
         return None
     # The features' noise was assumed; what the fit leaves tells whether they are worse.
-    factor = max(1.0, float(at.squares[inliers].sum()) / freedom)
-    pulls_on_pose = np.einsum("nij,ni->nj", by_pose, at.errors[inliers])
+    factor = max(1.0, float(at.squares[0, inliers].sum()) / freedom)
+    pulls_on_pose = np.einsum("nij,ni->nj", by_pose, errors[inliers])
     covariance = factor * inverse + shared_errors(landmarks.rays[inliers], pulls_on_pose, inverse)
     pulls = np.einsum("nij,ni->nj", by_pose, by_depth)
     for number, of_motion in enumerate(landmarks.motions):
         here = landmarks.groups[inliers] == number
         carried = inverse @ pulls[here].T @ landmarks.by_motion[inliers][here]
         covariance = covariance + carried @ of_motion @ carried.T
-    near = int((inliers & at.near & landmarks.known).sum())
+    near = int((inliers & is_near & landmarks.known).sum())
     return CameraPose(minimum.pose, covariance, inliers, near, minimum.cost)

@@ -31,6 +31,9 @@ UNKNOWN_STD: Final = 1.0
 KNOWN_STD: Final = 0.1
 """An inverse depth less sure than this, 1/metres, is not known: anything from 5 m to infinity."""
 
+SAME_INVERSE_DEPTH: Final = 1e-6
+"""A step below this, 1/metres, is the last."""
+
 REMEMBERED: Final = 256
 """Keyframes whose landmarks are kept for their next question: as many as the views."""
 
@@ -202,8 +205,11 @@ def triangulate(a: Array, b: Array, t_b_a: Array, noise_a: Array, noise_b: Array
     for _ in range(6):
         moved, by_point = projected(turned + inverse[:, None] * translation)
         along = by_point @ translation
+        before = inverse
         inverse = inverse + ((b - moved) * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-18)
         inverse = np.clip(inverse, -0.5, 5.0)
+        if np.abs(inverse - before).max(initial=0) < SAME_INVERSE_DEPTH:
+            break
     point = turned + inverse[:, None] * translation
     _, by_point = projected(point)
     along = by_point @ translation
@@ -222,12 +228,12 @@ def triangulate(a: Array, b: Array, t_b_a: Array, noise_a: Array, noise_b: Array
 
 
 def projected(points: Array) -> tuple[Array, Array]:
-    """Returns (x/z, y/z) of points (N, 3) and its derivative by them, (N, 2, 3)."""
-    depth = np.where(np.abs(points[:, 2]) < 1e-6, 1e-6, points[:, 2])
-    flat = points[:, :2] / depth[:, None]
-    derivative = np.zeros((len(points), 2, 3))
-    derivative[:, 0, 0] = derivative[:, 1, 1] = 1 / depth
-    derivative[:, :, 2] = -flat / depth[:, None]
+    """Returns (x/z, y/z) of points (..., 3) and its derivative by them, (..., 2, 3)."""
+    depth = np.where(np.abs(points[..., 2]) < 1e-6, 1e-6, points[..., 2])
+    flat = points[..., :2] / depth[..., None]
+    derivative = np.zeros((*points.shape[:-1], 2, 3))
+    derivative[..., 0, 0] = derivative[..., 1, 1] = 1 / depth
+    derivative[..., 2] = -flat / depth[..., None]
     return flat, derivative
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
@@ -18,70 +18,82 @@ MOST_DAMPING: Final = 1e6
 
 @dataclass(frozen=True)
 class Quadratic:
-    """A robust cost about one motion.
+    """A robust cost about each of K motions.
 
     Attributes:
-        cost: The cost there.
-        gradient: Half its derivative by the parameters of a step, (p,).
-        normal: Half its second derivative as the weighted errors give it, (p, p).
+        cost: The cost there, (K,).
+        gradient: Half its derivative by the parameters of a step, (K, p).
+        normal: Half its second derivative as the weighted errors give it, (K, p, p).
     """
 
-    cost: float
+    cost: Array
     gradient: Array
     normal: Array
 
 
-def cauchy(errors: Array, jacobian: Array, scale: float | Array) -> Quadratic:
-    """Returns the sum of ``scale^2 log(1 + (errors / scale)^2)`` over scale squared, about one motion.
+def cauchy(errors: Array, jacobian: Array, scale: float) -> Quadratic:
+    """Returns the sum of ``log(1 + (errors / scale)^2)`` about each motion.
 
     Args:
-        errors: float64 (N,), or (N, k) for errors of k coordinates that are judged together.
-        jacobian: Their derivatives, (N, p) or (N, k, p).
+        errors: float64 (K, N, k): k coordinates are judged together.
+        jacobian: Their derivatives, (K, N, k, p).
         scale: Where the cost bends.
     """
-    errors, jacobian = errors.reshape(len(errors), -1), jacobian.reshape(len(errors), -1, jacobian.shape[-1])
-    squares = (errors**2).sum(axis=1) / scale**2
+    count, parameters = len(errors), jacobian.shape[-1]
+    squares = (errors**2).sum(axis=2) / scale**2
     weights = 1 / (scale**2 * (1 + squares))
-    weighed = (weights[:, None, None] * jacobian).reshape(-1, jacobian.shape[-1])
-    flat = jacobian.reshape(-1, jacobian.shape[-1])
+    weighed = (weights[:, :, None, None] * jacobian).reshape(count, -1, parameters).swapaxes(1, 2)
+    gradient = weighed @ errors.reshape(count, -1, 1)
     return Quadratic(
-        float(np.log1p(squares).sum()), np.asarray(weighed.T @ errors.ravel(), dtype=np.float64), weighed.T @ flat
+        np.log1p(squares).sum(axis=1), gradient[:, :, 0], weighed @ jacobian.reshape(count, -1, parameters)
     )
 
 
 def minimised(
-    start: T,
-    quadratic: Callable[[T], Quadratic],
+    starts: Sequence[T],
+    quadratic: Callable[[Sequence[T]], Quadratic],
     moved: Callable[[T, Array], T],
     *,
     iterations: int,
     converged: Callable[[float, float], bool],
-) -> tuple[T, float]:
-    """Goes to the minimum next to a start.
+) -> list[tuple[T, float]]:
+    """Goes to the minimum next to each of some starts; all of them together, since numpy takes as long for one.
 
     Args:
-        start: Where to begin.
-        quadratic: The cost about a motion.
+        starts: Where to begin.
+        quadratic: The cost about some motions.
         moved: A motion after a step, (p,).
-        iterations: Most steps, those included that led nowhere.
+        iterations: Most steps from each start, those included that led nowhere.
         converged: Told the cost after a good step and what the step gained, says whether it was the last.
 
     Returns:
-        The motion and its cost.
+        The motions and their costs.
     """
-    here, at, damping = start, quadratic(start), DAMPING
+    here, at = list(starts), quadratic(starts)
+    cost, gradient, normal = at.cost, at.gradient, at.normal
+    damping = np.full(len(here), DAMPING)
+    going = list(range(len(here)))
     for _ in range(iterations):
-        damped = at.normal + np.diag(damping * np.diag(at.normal) + 1e-12)
-        step: Array = -np.linalg.solve(damped, at.gradient).astype(np.float64, copy=False)
-        there = moved(here, step)
+        if not going:
+            break
+        damped, diagonal = normal[going], np.arange(normal.shape[-1])
+        damped[:, diagonal, diagonal] += damping[going, None] * damped[:, diagonal, diagonal] + 1e-12
+        steps = -np.linalg.solve(damped, gradient[going][:, :, None])[:, :, 0]
+        there = [moved(here[start], step) for start, step in zip(going, steps, strict=True)]
         at_there = quadratic(there)
-        if at_there.cost < at.cost:
-            gained = at.cost - at_there.cost
-            here, at, damping = there, at_there, damping / 5
-            if converged(at.cost, gained):
-                break
-        else:
-            damping *= 8
-            if damping > MOST_DAMPING:
-                break
-    return here, at.cost
+        still = []
+        for number, start in enumerate(going):
+            gained = float(cost[start] - at_there.cost[number])
+            if gained > 0:
+                here[start], damping[start] = there[number], damping[start] / 5
+                cost[start], gradient[start], normal[start] = (
+                    part[number] for part in (at_there.cost, at_there.gradient, at_there.normal)
+                )
+                over = converged(float(cost[start]), gained)
+            else:
+                damping[start] *= 8
+                over = damping[start] > MOST_DAMPING
+            if not over:
+                still.append(start)
+        going = still
+    return list(zip(here, cost.tolist(), strict=True))

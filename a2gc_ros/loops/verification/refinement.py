@@ -6,13 +6,14 @@ x86-64 Linux; elsewhere, as on an aarch64 robot without a compiler, by numpy: th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.loops.verification.least_squares import cauchy, minimised
+from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimised
 from a2gc_ros.loops.verification.sampson import Matches, skew
 
 try:
@@ -73,13 +74,17 @@ def _by_poselib(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoVie
 
 
 def _by_numpy(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoViews, float]:
+    def quadratic(motions: Sequence[TwoViews]) -> Quadratic:
+        errors, jacobians = zip(*(linearised(motion, matches) for motion in motions), strict=True)
+        return cauchy(np.stack(errors)[:, :, None], np.stack(jacobians)[:, :, None], scale)
+
     return minimised(
-        start,
-        lambda motion: cauchy(*linearised(motion, matches), scale),
+        [start],
+        quadratic,
         _moved,
         iterations=ITERATIONS,
         converged=lambda cost, gained: gained < CONVERGED * cost,
-    )
+    )[0]
 
 
 def linearised(motion: TwoViews, matches: Matches) -> tuple[Array, Array]:
