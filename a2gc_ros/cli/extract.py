@@ -48,8 +48,7 @@ def extract(
     console = Console(stderr=True)
     console.print(f"{extractor!r}: {extractor.reason}", highlight=False)
     descriptors = np.empty((len(paths), extractor.spec.descriptor_dim), np.float32)
-    size = extractor.spec.preprocessing.useful_size
-    found = extractor.stream(read_image(path, max_size=size) for path in paths)
+    found = extractor.stream(read_image(path) for path in paths)
     for i, descriptor in enumerate(progress_over(found, "extracting", total=len(paths), unit="images")):
         descriptors[i] = descriptor
     with out.open("wb") as file:

@@ -20,7 +20,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 USEFUL = 8
-"""Pixels for each of the input's, in either direction, beyond which more of them no longer show in a descriptor."""
+"""Pixels for each of the input's, in either direction, that are enough where many images are looked at together."""
 
 _PLAIN_INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
@@ -69,11 +69,13 @@ class Preprocessing:
 
     @property
     def useful_size(self) -> tuple[int, int] | None:
-        """(height, width) above which an image's own pixels no longer matter, as ``max_size`` of a decoder takes it.
+        """(height, width) above which pixels no longer matter to statistics of images, as ``max_size`` of a decoder.
 
         A JPEG decoded at a fraction of its size consists of the means of its pixels. A resize of it averages them with
-        a kernel in steps, which shows the less the more steps there are. Without antialiasing every pixel that is left
-        out would have been a pixel looked at: None.
+        a kernel in steps, which shows the less the more steps there are: one pixel in 17 is then another by one grey
+        level, and the shipped model's descriptor turns to a cosine of 0.996 at least (0.9986 with twice the pixels,
+        0.9988 with 2.5 times). That is nothing to the mean of many images, and too much for a descriptor that is kept.
+        Without antialiasing every pixel that is left out would have been a pixel looked at: None.
         """
         return (USEFUL * self.height, USEFUL * self.width) if self.antialias else None
 

@@ -194,9 +194,12 @@ def test_a_calibration_that_fits_gives_true_metres(name: str, views: Any) -> Non
 
 
 def test_the_wrong_lens_is_seen_in_the_metres(views: Any) -> None:
-    """What the bound above is worth: a fisheye read as a pinhole camera lies beyond it, or gets no metres."""
+    """What the bound above is worth: a fisheye read as a pinhole camera lies beyond it.
+
+    Not at each query: query and keyframe are bent alike, and at one of them the two errors happen to cancel.
+    """
     _, errors, _ = located(Case(FITTING["fisheye"].sends), views)
-    assert len(errors) < len(QUERIES) or max(errors) > WITHIN_M
+    assert np.median(errors) > WITHIN_M
 
 
 @pytest.mark.parametrize("name", FOREIGN)
