@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from a2gc_ros.extract import Extractor
     from a2gc_ros.placemap import BuildProgress, PlaceMap, Spacing
 
-FEATURES = ("sift", "orb", "none")
+WITHOUT_FEATURES = "none"
 
 DECODE_SIZE = (720, 1280)
 """(height, width) beyond which pixels are of use neither to a model nor to the image that is kept."""
@@ -89,12 +89,13 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
     from a2gc_ros.bags import open_recording
     from a2gc_ros.extract import open_extractor
     from a2gc_ros.loops.calibration import measure
+    from a2gc_ros.loops.local_features import FEATURES
     from a2gc_ros.placemap import Spacing
     from a2gc_ros.placemap.impostors import write_impostors
 
-    if options.features not in FEATURES:
-        raise MapError(f"features is {options.features!r}, it must be one of {', '.join(FEATURES)}")
-    if options.features == "none" and options.picture_side == 0:
+    if options.features not in (known := (*FEATURES, WITHOUT_FEATURES)):
+        raise MapError(f"features is {options.features!r}, it must be one of {', '.join(known)}")
+    if options.features == WITHOUT_FEATURES and options.picture_side == 0:
         raise MapError("with neither features nor pictures no keyframe can be compared: keep one of them")
     spacing = Spacing(
         distance_m=options.distance_m,
@@ -177,7 +178,7 @@ def _add(
         camera=None if options.camera == CameraOptions() else str(dataclasses.asdict(options.camera)),
     )
     find_features = None
-    if options.features != "none":
+    if options.features != WITHOUT_FEATURES:
         find_features = FeatureFinder(options.features, LoopConfig().max_features).find_encoded
 
     def encode(image: npt.NDArray[np.uint8]) -> bytes | None:

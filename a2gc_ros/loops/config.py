@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.loops.local_features import FEATURES
 from a2gc_ros.placemap.selection import Spacing
-
-FEATURES = ("sift", "orb")
 
 
 def _setting(default: Any, help_text: str, low: float = -math.inf, high: float = math.inf) -> Any:

@@ -14,7 +14,8 @@ from a2gc_ros.extract.choose import PrecisionChoice
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
 from a2gc_ros.images.camera_options import CameraOptions
-from a2gc_ros.loops.config import FEATURES, LoopConfig
+from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.loops.local_features import FEATURES
 from a2gc_ros.nodes.base.parameter import Parameter
 
 StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
@@ -170,7 +171,7 @@ def _loop_parameters() -> tuple[Parameter, ...]:
                 setting.metadata["help"],
                 setting.metadata["low"] if numeric else None,
                 setting.metadata["high"] if numeric else None,
-                FEATURES if setting.name == "features" else (),
+                tuple(FEATURES) if setting.name == "features" else (),
             )
         )
     return tuple(parameters)

@@ -2,11 +2,8 @@
 
 A blob is a header (count, width, height: three uint16, little-endian), then for all features together the points
 (uint16 (N, 2), in 1/64 pixel), the spreads (uint8 (N,), in 1/8), the inverse depths (float16 (N,), 1/metres, NaN where
-unknown) and the descriptors: for ORB the 256 bits themselves, uint8 (N, 32); for SIFT half a byte for each value of
-RootSIFT, a fiftieth the step, the first of two in the lower half, byte by byte of all features together, uint8 (64, N).
-For SIFT all that follows the header is deflated: 60 bytes a feature, of which 2 % match otherwise than before.
-
-The older form "rootsift/1" has a whole byte for each value, 512 times as large, feature by feature, not deflated.
+unknown) and the descriptors in the form that their kind gives them. Some forms are deflated: then all that follows the
+header is.
 """
 
 from __future__ import annotations
@@ -16,24 +13,15 @@ import zlib
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.loops.local_features import FEATURES
 from a2gc_ros.loops.verification.features import LocalFeatures
 from a2gc_ros.placemap import FeatureBlob
 
-KINDS: Final = {"sift": "rootsift/2", "orb": "orb/1"}
-"""Name of each kind of features together with how they are written."""
-
-OLD_SIFT: Final = "rootsift/1"
-
 _HEADER: Final = struct.Struct("<3H")
-_LENGTHS: Final = {"sift": 128, "orb": 32}
 _SUBPIXEL: Final = 64
 _SPREAD_STEPS: Final = 8
-_STEPS: Final = 50
-_LARGEST: Final = 15
-"""0.3 of RootSIFT: one value of a thousand is larger."""
 
 
 def encode(features: LocalFeatures, kind: str) -> FeatureBlob:
@@ -41,7 +29,7 @@ def encode(features: LocalFeatures, kind: str) -> FeatureBlob:
 
     Args:
         features: What was found; at most 65,535.
-        kind: "sift" or "orb".
+        kind: Key of `FEATURES`.
     """
     count = len(features.points)
     points = np.clip(np.round(features.points * _SUBPIXEL), 0, 65535).astype("<u2")
@@ -49,13 +37,11 @@ def encode(features: LocalFeatures, kind: str) -> FeatureBlob:
     coarse = np.clip(np.round(spreads * _SPREAD_STEPS), 0, 255).astype(np.uint8)
     depths = features.inverse_depths
     inverse = np.full(count, np.nan, dtype="<f2") if depths is None else depths.astype("<f2")
+    form = FEATURES[kind].forms[0]
+    packed = form.pack(features.descriptors) if count else np.empty(0, dtype=np.uint8)
+    body = b"".join(part.tobytes() for part in (points, coarse, inverse, packed))
     header = _HEADER.pack(count, features.width, features.height)
-    if kind == "orb":
-        bits = np.packbits(features.descriptors > 0, axis=1) if count else np.empty((0, 32), dtype=np.uint8)
-        body = b"".join(part.tobytes() for part in (points, coarse, inverse, bits))
-    else:
-        body = zlib.compress(b"".join(part.tobytes() for part in (points, coarse, inverse, _halved(features))))
-    return FeatureBlob(KINDS[kind], header + body)
+    return FeatureBlob(form.name, header + (zlib.compress(body) if form.deflated else body))
 
 
 def decode(blob: FeatureBlob, kind: str) -> LocalFeatures | None:
@@ -64,14 +50,13 @@ def decode(blob: FeatureBlob, kind: str) -> LocalFeatures | None:
     Raises:
         MapError: If the bytes are damaged.
     """
-    if blob.kind not in (KINDS[kind], OLD_SIFT if kind == "sift" else ""):
+    form = next((form for form in FEATURES[kind].forms if form.name == blob.kind), None)
+    if form is None:
         return None
-    packed = blob.kind == KINDS["sift"]
-    length = 64 if packed else _LENGTHS[kind]
     try:
         count, width, height = _HEADER.unpack_from(blob.data)
-        size = count * (4 + 1 + 2 + length)
-        body = _inflated(blob.data[_HEADER.size :], size) if packed else blob.data[_HEADER.size :]
+        size = count * (4 + 1 + 2 + form.length)
+        body = _inflated(blob.data[_HEADER.size :], size) if form.deflated else blob.data[_HEADER.size :]
         if len(body) != size:
             raise ValueError(f"{len(body)} bytes for {count} features")
         if min(width, height) < 1:
@@ -81,25 +66,9 @@ def decode(blob: FeatureBlob, kind: str) -> LocalFeatures | None:
     points = np.frombuffer(body, "<u2", 2 * count).reshape(count, 2) / float(_SUBPIXEL)
     spreads = np.frombuffer(body, np.uint8, count, 4 * count) / np.float32(_SPREAD_STEPS)
     inverse = np.frombuffer(body, "<f2", count, 5 * count).astype(np.float32)
-    raw = np.frombuffer(body, np.uint8, length * count, 7 * count)
-    raw = _doubled(raw.reshape(length, count)) if packed else raw.reshape(count, length)
+    descriptors = form.unpack(np.frombuffer(body, np.uint8, form.length * count, 7 * count), count)
     known = np.isfinite(inverse).any()
-    return LocalFeatures(points, _unit(raw, kind), width, height, spreads, inverse if known else None)
-
-
-def _halved(features: LocalFeatures) -> npt.NDArray[np.uint8]:
-    """Returns SIFT descriptors as half bytes, (64, N)."""
-    if len(features.points) == 0:
-        return np.empty((64, 0), dtype=np.uint8)
-    coarse = np.clip(np.round(features.descriptors * _STEPS), 0, _LARGEST).astype(np.uint8)
-    return np.ascontiguousarray((coarse[:, ::2] | (coarse[:, 1::2] << 4)).T)
-
-
-def _doubled(halves: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Returns the values of half bytes, (64, N) to (N, 128)."""
-    out = np.empty((halves.shape[1], 2 * halves.shape[0]), dtype=np.uint8)
-    out[:, ::2], out[:, 1::2] = halves.T & 15, halves.T >> 4
-    return out
+    return LocalFeatures(points, descriptors, width, height, spreads, inverse if known else None)
 
 
 def _inflated(data: bytes, size: int) -> bytes:
@@ -109,11 +78,3 @@ def _inflated(data: bytes, size: int) -> bytes:
     if not inflater.eof:
         raise ValueError("their end is missing")
     return body
-
-
-def _unit(raw: npt.NDArray[np.uint8], kind: str) -> npt.NDArray[np.float32]:
-    if kind == "orb":
-        signs = np.unpackbits(raw, axis=1).astype(np.float32) * 2 - 1
-        return signs / np.float32(np.sqrt(max(1, signs.shape[1])))
-    values = raw.astype(np.float32)
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.float32(1e-6))

@@ -6,20 +6,14 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-RATIO: Final = {"sift": 0.85, "orb": 0.9}
-"""Largest ratio of the distances (Euclidean, of unit descriptors) to the nearest and second nearest feature that is
-trusted."""
-
-FINEST: Final = {"sift": 6.0, "orb": 31.0}
-"""Size of a keypoint, pixels, up to which it is placed as exactly as any; from there its error grows with the size. For
-SIFT measured on 7,497 matches of the demo recording: 0.17 pixels below, 0.03 times the size above."""
+from a2gc_ros.loops.local_features import FEATURES, LocalFeatureDetector
 
 NEIGHBOUR_RATIO: Final = 0.8
-"""The same between neighbouring keyframes, whose views differ less, in one direction only."""
+"""Largest ratio of distances, as a detector's own, between neighbouring keyframes, whose views differ less; in one
+direction only."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +52,27 @@ def chosen(features: LocalFeatures, which: npt.NDArray[np.bool_]) -> LocalFeatur
 
 
 class FeatureExtractor:
-    """Finds local features with OpenCV; several threads may ask at once.
+    """Finds local features; several threads may ask at once.
 
     Args:
-        kind: "sift" or "orb".
+        kind: Key of `FEATURES`.
         count: At most so many per image, the strongest.
+
+    Raises:
+        ConfigError: The kind is one of an installed package that cannot be loaded.
     """
 
     def __init__(self, kind: str, count: int) -> None:
         self.kind = kind
-        self._count = count
+        self._make, self._count = FEATURES[kind], count
         self._of_thread = threading.local()
 
-    def _detector(self) -> cv2.Feature2D:
+    def _detector(self) -> LocalFeatureDetector:
         """Returns this thread's own detector: OpenCV promises nothing about two threads in one."""
         if not hasattr(self._of_thread, "detector"):
-            create = cv2.SIFT.create if self.kind == "sift" else cv2.ORB.create
-            self._of_thread.detector = create(self._count)
-        return self._of_thread.detector
+            self._of_thread.detector = self._make(self._count)
+        detector: LocalFeatureDetector = self._of_thread.detector
+        return detector
 
     def extract(self, image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32] | None = None) -> LocalFeatures:
         """Finds the features of an image.
@@ -85,26 +82,10 @@ class FeatureExtractor:
             depth: Metres along the optical axis, float32 (H', W'), of the same view at any size; zero or NaN where
                 unknown.
         """
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        keypoints, raw = self._detector().detectAndCompute(grey, None)
-        height, width = grey.shape
-        if raw is None or len(keypoints) == 0:
-            nothing = np.empty(0, dtype=np.float32)
-            return LocalFeatures(np.empty((0, 2)), np.empty((0, 1), dtype=np.float32), width, height, nothing)
-        points = np.asarray(cv2.KeyPoint.convert(keypoints), dtype=np.float64)
-        inverse = None if depth is None else inverse_depths(depth, points, width, height)
-        sizes = np.array([keypoint.size for keypoint in keypoints], dtype=np.float32)
-        spreads = np.maximum(sizes / np.float32(FINEST[self.kind]), 1)
-        return LocalFeatures(points, self._unit(np.asarray(raw)), width, height, spreads, inverse)
-
-    def _unit(self, raw: npt.NDArray) -> npt.NDArray[np.float32]:
-        if self.kind == "orb":
-            # Bits as +-1: the scalar product of two is (bits - 2 Hamming distance).
-            signs = np.unpackbits(raw, axis=1).astype(np.float32) * 2 - 1
-            return signs / np.float32(np.sqrt(signs.shape[1]))
-        # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): compares histograms by the Hellinger kernel.
-        sums = np.maximum(raw.sum(axis=1, keepdims=True), 1e-12)
-        return np.sqrt(raw / sums).astype(np.float32)
+        height, width = image.shape[:2]
+        points, spreads, descriptors = self._detector().detect(image)
+        inverse = None if depth is None or not len(points) else inverse_depths(depth, points, width, height)
+        return LocalFeatures(points, descriptors, width, height, spreads, inverse)
 
 
 def inverse_depths(

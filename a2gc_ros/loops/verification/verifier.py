@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.loops.local_features import FEATURES
 from a2gc_ros.loops.results import Verification
 from a2gc_ros.loops.verification import estimators
 from a2gc_ros.loops.verification.comparison import Comparison
 from a2gc_ros.loops.verification.estimators import PIXEL_TOLERANCE, Fit
 from a2gc_ros.loops.verification.feature_coding import encode
-from a2gc_ros.loops.verification.features import RATIO, coverage, match
+from a2gc_ros.loops.verification.features import coverage, match
 from a2gc_ros.loops.verification.landmarks import LandmarkCache
 from a2gc_ros.loops.verification.metric_pose import locate_query
 from a2gc_ros.loops.verification.two_view import MIN_POINTS, refine
@@ -47,6 +48,7 @@ class GeometricVerifier:
 
     def __init__(self, config: LoopConfig) -> None:
         self._config = config
+        self._ratio = FEATURES[config.features].ratio
         self._finder = FeatureFinder(config.features, config.max_features)
         self._keyframes = KeyframeViews(self._finder)
         self._landmarks = LandmarkCache()
@@ -68,7 +70,7 @@ class GeometricVerifier:
         """Looks for what two views have in common: matches, and a robust fit of one two-view geometry. No pose."""
         if keyframe is None:
             return Comparison(reason="the keyframe has no readable image")
-        pairs = match(query.features, keyframe.features, RATIO[self._config.features])
+        pairs = match(query.features, keyframe.features, self._ratio)
         if len(pairs) < MIN_POINTS:
             return Comparison(pairs, reason=TOO_FEW_MATCHES)
         # MAGSAC draws samples: the same two images must always get the same answer.

@@ -123,7 +123,7 @@ class FeatureFinder:
     """Finds the local features of frames and of kept images.
 
     Args:
-        kind: "sift" or "orb".
+        kind: Key of `FEATURES`.
         count: At most so many per image.
     """
 

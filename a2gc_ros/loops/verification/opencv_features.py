@@ -1,0 +1,118 @@
+"""SIFT and ORB by OpenCV."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.loops.local_features import DescriptorForm, Detected, LocalFeatureDetector, normalised
+
+_STEPS: Final = 50
+_LARGEST: Final = 15
+"""0.3 of RootSIFT: one value of a thousand is larger."""
+
+_OLD_STEPS: Final = 512
+
+
+class _OpenCv(LocalFeatureDetector):
+    """A detector of OpenCV.
+
+    Attributes:
+        finest: Size of a keypoint, pixels, up to which it is placed as exactly as any; from there its error grows with
+            the size.
+    """
+
+    finest: ClassVar[float]
+    _detector: cv2.Feature2D
+
+    def detect(self, image: npt.NDArray[np.uint8]) -> Detected:
+        """Finds the features of an image, RGB, uint8 (H, W, 3)."""
+        keypoints, raw = self._detector.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
+        if raw is None or len(keypoints) == 0:
+            nothing = np.empty(0, dtype=np.float32)
+            return Detected(np.empty((0, 2)), nothing, np.empty((0, 1), dtype=np.float32))
+        points = np.asarray(cv2.KeyPoint.convert(keypoints), dtype=np.float64)
+        sizes = np.array([keypoint.size for keypoint in keypoints], dtype=np.float32)
+        return Detected(points, np.maximum(sizes / np.float32(self.finest), 1), self.unit(np.asarray(raw)))
+
+    @staticmethod
+    @abstractmethod
+    def unit(raw: npt.NDArray) -> npt.NDArray[np.float32]:
+        """Returns OpenCV's descriptors at length 1."""
+
+
+def _halved(descriptors: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Returns SIFT descriptors (N, 128) as half bytes, (64, N)."""
+    coarse = np.clip(np.round(descriptors * _STEPS), 0, _LARGEST).astype(np.uint8)
+    return np.ascontiguousarray((coarse[:, ::2] | (coarse[:, 1::2] << 4)).T)
+
+
+def _doubled(raw: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.float32]:
+    """Returns the descriptors (N, 128) of half bytes."""
+    halves = raw.reshape(64, count)
+    out = np.empty((count, 128), dtype=np.float32)
+    out[:, ::2], out[:, 1::2] = halves.T & 15, halves.T >> 4
+    return normalised(out)
+
+
+def _signs(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Returns bits (N, 32) as +-1 at length 1, (N, 256): the scalar product of two is (bits - 2 Hamming distance)."""
+    signs = np.unpackbits(bits, axis=1).astype(np.float32) * 2 - 1
+    return signs / np.float32(np.sqrt(max(1, signs.shape[1])))
+
+
+class Sift(_OpenCv):
+    """RootSIFT (Arandjelovic and Zisserman, CVPR 2012): compares histograms by the Hellinger kernel.
+
+    Kept as half a byte for each value, a fiftieth the step, the first of two in the lower half, byte by byte of all
+    features together, deflated: 60 bytes a feature, of which 2 % match otherwise than before. The older form has a
+    whole byte for each value, 512 times as large, feature by feature.
+    """
+
+    forms = (
+        DescriptorForm("rootsift/2", 64, _halved, _doubled, deflated=True),
+        DescriptorForm(
+            "rootsift/1",
+            128,
+            lambda descriptors: np.clip(np.round(descriptors * _OLD_STEPS), 0, 255).astype(np.uint8),
+            lambda raw, count: normalised(raw.reshape(count, 128).astype(np.float32)),
+        ),
+    )
+    ratio = 0.85
+    # Measured on 7,497 matches of the demo recording: 0.17 pixels below, 0.03 times the size above.
+    finest = 6.0
+
+    def __init__(self, count: int) -> None:
+        self._detector = cv2.SIFT.create(count)
+
+    @staticmethod
+    def unit(raw: npt.NDArray) -> npt.NDArray[np.float32]:
+        """Returns the roots of the histograms' shares."""
+        return np.sqrt(raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+class Orb(_OpenCv):
+    """ORB (Rublee et al., ICCV 2011), for small computers; kept as its 256 bits."""
+
+    forms = (
+        DescriptorForm(
+            "orb/1",
+            32,
+            lambda descriptors: np.packbits(descriptors > 0, axis=1),
+            lambda raw, count: _signs(raw.reshape(count, 32)),
+        ),
+    )
+    ratio = 0.9
+    finest = 31.0
+
+    def __init__(self, count: int) -> None:
+        self._detector = cv2.ORB.create(count)
+
+    @staticmethod
+    def unit(raw: npt.NDArray) -> npt.NDArray[np.float32]:
+        """Returns the bits as +-1, at length 1."""
+        return _signs(raw)
