@@ -95,12 +95,13 @@ def _registered() -> list[dict[str, str]]:
     if not _has_torch():
         return []
     from a2gc_ros.extract.shipped import shipped_models
-    from a2gc_ros.models import MODELS
+    from a2gc_ros.models import model_names, named
 
     rows = []
-    for name, entry in MODELS.items():
+    for name in model_names():
         if name in shipped_models():
             continue
+        entry = named(name)
         weights = "whole model" if entry.weights else "backbone" if entry.backbone_weights else "none"
         rows.append(_row(name, entry.preprocessing, weights, entry.licence))
     return rows

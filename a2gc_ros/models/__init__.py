@@ -3,6 +3,16 @@
 from a2gc_ros.models.architecture import Architecture
 from a2gc_ros.models.backbone import Backbone, Features
 from a2gc_ros.models.place_model import PlaceModel
-from a2gc_ros.models.registry import MODELS, NamedModel, build, named
+from a2gc_ros.models.registry import MODELS, NamedModel, build, model_names, named
 
-__all__ = ["MODELS", "Architecture", "Backbone", "Features", "NamedModel", "PlaceModel", "build", "named"]
+__all__ = [
+    "MODELS",
+    "Architecture",
+    "Backbone",
+    "Features",
+    "NamedModel",
+    "PlaceModel",
+    "build",
+    "model_names",
+    "named",
+]

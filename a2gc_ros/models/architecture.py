@@ -25,8 +25,9 @@ from a2gc_ros.models.resnet import ResNet
 from a2gc_ros.models.salad import Salad
 from a2gc_ros.models.vgg import Vgg16
 from a2gc_ros.models.vlad import VLAD
+from a2gc_ros.plugins import Registry, is_class_of
 
-BACKBONES: dict[str, type[Backbone]] = {
+_OUR_BACKBONES: dict[str, type[Backbone] | str] = {
     "dinov2": DinoV2,
     "resnet": ResNet,
     "vgg16": Vgg16,
@@ -34,7 +35,17 @@ BACKBONES: dict[str, type[Backbone]] = {
     "efficientnet_lite": EfficientNetLite,
 }
 
-AGGREGATORS: dict[str, type[Aggregator]] = {
+BACKBONES: Registry[type[Backbone]] = Registry(
+    "backbones",
+    "backbone",
+    ModelError,
+    _OUR_BACKBONES,
+    fits=is_class_of(Backbone),
+    kind="a class derived from a2gc_ros.models.Backbone",
+)
+"""Ours, and those of installed packages."""
+
+_OUR_AGGREGATORS: dict[str, type[Aggregator] | str] = {
     "A2GC": A2GC,
     "ASYOT": ASYOT,
     "SALAD": Salad,
@@ -45,6 +56,16 @@ AGGREGATORS: dict[str, type[Aggregator]] = {
     "MixVPR": MixVPR,
     "CosPlace": CosPlace,
 }
+
+AGGREGATORS: Registry[type[Aggregator]] = Registry(
+    "aggregators",
+    "aggregator",
+    ModelError,
+    _OUR_AGGREGATORS,
+    fits=is_class_of(Aggregator),
+    kind="a class derived from a2gc_ros.models.aggregator.Aggregator",
+)
+"""Ours, and those of installed packages."""
 
 _CHANNELS = {"in_channels", "token_channels"}
 

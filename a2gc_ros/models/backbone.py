@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
+from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_ros.models.weights import Weights
 
 
 class Features(NamedTuple):
@@ -22,8 +24,12 @@ class Backbone(nn.Module, ABC):
     """Base of the backbones.
 
     A subclass sets `out_channels` (C of the map), `token_channels` (T of the token) and `stride` (pixels per cell
-    of the map), and names its blocks in order of depth.
+    of the map), and names its blocks in order of depth. One that an installed package adds says besides how its images
+    are prepared, and where published weights of it are, if there are any.
     """
+
+    preprocessing: ClassVar[Preprocessing] = Preprocessing(height=320, width=320)
+    backbone_weights: ClassVar[Weights | None] = None
 
     out_channels: int
     token_channels: int

@@ -135,6 +135,7 @@ LAYOUTS = {
         prefixes=_WRAPPED_BACKBONE,
     ),
     "own": Layout("a model file of this project", "model", telltales=("backbone.", "aggregator.")),
+    "backbone": Layout("a backbone by its own names", "backbone"),
     "dinov2": Layout("DINOv2's own weights", "backbone", telltales=("cls_token", "blocks.0."), unused=("norm.*",)),
     "torchvision": Layout(
         "torchvision's ResNet weights",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from a2gc_ros.errors import ModelError
@@ -310,15 +311,58 @@ MODELS = _by_name(
 )
 
 
+OVER_ADDED_BACKBONES = ("A2GC", "SALAD", "GeM", "NetVLAD", "VLAD")
+
+
+def _added() -> dict[str, Callable[[], NamedModel]]:
+    """Models of what installed packages add, which is imported when one of them is made.
+
+    A backbone stands under each aggregator of ours that takes any feature map, and an aggregator over each backbone
+    that has a VLAD: ``gem-mine``, ``mine-resnet50``.
+    """
+    made: dict[str, Callable[[], NamedModel]] = {}
+    for backbone in BACKBONES.added:
+        for aggregator in OVER_ADDED_BACKBONES:
+            name = f"{aggregator.lower()}-{backbone}"
+            made[name] = partial(_over_added_backbone, name, aggregator, backbone)
+    for aggregator in AGGREGATORS.added:
+        for model in [model for model in MODELS.values() if model.name.startswith("vlad-")]:
+            name = f"{aggregator.lower()}-{model.name.removeprefix('vlad-')}"
+            made[name] = partial(_under_added_aggregator, name, aggregator, model)
+    return {name: make for name, make in made.items() if name not in MODELS}
+
+
+def _over_added_backbone(name: str, aggregator: str, backbone: str) -> NamedModel:
+    options = SITE_HEAD if aggregator == "VLAD" else {}
+    kind = BACKBONES[backbone]
+    weights = kind.backbone_weights
+    licence = checkpoints.UNSPECIFIED if weights is None else weights.licence
+    architecture = Architecture(backbone, aggregator, {}, options)
+    return NamedModel(name, architecture, kind.preprocessing, licence, backbone_weights=weights)
+
+
+def _under_added_aggregator(name: str, aggregator: str, like: NamedModel) -> NamedModel:
+    architecture = replace(like.architecture, aggregator=aggregator, aggregator_options={})
+    return replace(like, name=name, architecture=architecture, weights=None)
+
+
+def model_names() -> list[str]:
+    """Every name that `named` knows: ours, then those of what installed packages add."""
+    return [*MODELS, *_added()]
+
+
 def named(name: str) -> NamedModel:
     """The model of a name.
 
     Raises:
-        ModelError: There is none; the message lists all names.
+        ModelError: There is none, and the message lists all names; or what a package adds cannot be loaded.
     """
-    if name not in MODELS:
-        raise ModelError(f"There is no model named {name!r}; choose one of {', '.join(sorted(MODELS))}.")
-    return MODELS[name]
+    if name in MODELS:
+        return MODELS[name]
+    added = _added()
+    if name not in added:
+        raise ModelError(f"There is no model named {name!r}; choose one of {', '.join(sorted([*MODELS, *added]))}.")
+    return added[name]()
 
 
 def build(
@@ -334,7 +378,7 @@ def build(
     """Builds a named model.
 
     Args:
-        name: Key of `MODELS`.
+        name: One of `model_names`.
         image_size: Height and width of the input in pixels, if not the named model's own.
         pretrained: True loads the published weights of the whole model, "backbone" those of its backbone alone,
             downloading them on first use; False leaves everything at its random start.

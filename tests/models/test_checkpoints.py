@@ -397,5 +397,5 @@ class TestUnreadable:
         write({"encoder.weight": torch.zeros(1)}, tmp_path / "w.pth")
         with pytest.raises(CheckpointError, match=r"in no known layout \(its first names are encoder.weight\)"):
             checkpoints.load(dino("GeM"), tmp_path / "w.pth")
-        with pytest.raises(CheckpointError, match="no checkpoint layout 'timm'; choose one of a2gc, boq"):
+        with pytest.raises(CheckpointError, match="no checkpoint layout 'timm'; choose one of a2gc, backbone, boq"):
             checkpoints.load(dino("GeM"), tmp_path / "w.pth", "timm")
