@@ -10,7 +10,14 @@ from typing import Any, Literal
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models import checkpoints, download, efficientnet_lite
-from a2gc_ros.models.architecture import Architecture, aggregator_named, backbone_named, options_of
+from a2gc_ros.models.architecture import (
+    AGGREGATORS,
+    BACKBONES,
+    Architecture,
+    aggregator_named,
+    backbone_named,
+    options_of,
+)
 from a2gc_ros.models.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.models.released import METHODS
