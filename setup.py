@@ -148,7 +148,7 @@ setup(
         PACKAGE: [
             "py.typed",
             "loops/*.json",
-            "shipped/*",
+            "shipped/*.onnx",
             "viz/assets/*",
             "models/*.yaml",
             "evaluation/*.yaml",

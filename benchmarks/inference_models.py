@@ -44,7 +44,7 @@ def prepare(name: str, size: tuple[int, int] | None, kept: Path, photographs: Pa
         photographs: Folder of images to compare and to calibrate on; generated ones if not given.
     """
     from a2gc_ros.extract.onnx_files.metadata import read_spec
-    from a2gc_ros.extract.shipped import shipped_models
+    from a2gc_ros.shipped import shipped_models
 
     shipped = shipped_models()[name] if size is None else None
     label = "shipped" if size is None else f"{size[0]}x{size[1]}"

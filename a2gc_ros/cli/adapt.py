@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError, ModelError
+from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needs
 from a2gc_ros.system.progress import progress_over
 from a2gc_ros.system.sizes import show_size
@@ -29,7 +30,7 @@ def adapt(
         Path, typer.Argument(help="A recording, a folder of images, or a place map of the site.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.", show_default=False)],
-    model: Annotated[str, typer.Option(help="A model that ships, or an ONNX file.")] = "a2gc-efficientnet-lite0",
+    model: Annotated[str, typer.Option(help="A model that ships, or an ONNX file.")] = DEFAULT_MODEL,
     topic: Annotated[str | None, typer.Option(help="Image topic of a recording, where there are several.")] = None,
     pose_topic: Annotated[
         str | None, typer.Option(help="Topic of poses, which only judge the result; an empty name takes none.")

@@ -26,6 +26,7 @@ from a2gc_ros.cli.eval_data import (
 from a2gc_ros.cli.image_size import parse_size
 from a2gc_ros.cli.spaced_lists import command_with, items
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.shipped import DEFAULT_MODEL
 
 _EXAMPLES = """
 Measure how well models recognise places: recall@K, precision and recall, beside what others published.
@@ -128,7 +129,7 @@ def evaluate(
     )
     own = Own.of(database, queries, truth, database_truth, radius, heading, spacing, topic)
     sets = open_all(items(datasets), data_root, own, group_by)
-    chosen = items(models) or ["a2gc-efficientnet-lite0"]
+    chosen = items(models) or [DEFAULT_MODEL]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
         raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
     console = Console(stderr=True)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_over
 
 
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def extract(
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.", show_default=False)],
-    model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = "a2gc-efficientnet-lite0",
+    model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = DEFAULT_MODEL,
     backend: Annotated[
         str, typer.Option(help="auto, or a runtime that docs/export.md lists, such as openvino.")
     ] = "auto",

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def register(app: typer.Typer) -> None:
 def build(
     bags: Annotated[list[Path], typer.Argument(help=".bag, .mcap or .db3 files, or rosbag2 folders.")],
     out: Annotated[Path, typer.Option(help="The map; gone on with if it exists.", show_default=False)],
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-efficientnet-lite0",
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
     backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 leaves it to the runtime.")] = 0,
     topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
@@ -324,7 +325,7 @@ def prune(
 def redescribe(
     place_map: MapArgument,
     out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-efficientnet-lite0",
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
     recording: Annotated[
         list[Path] | None, typer.Option(help="Take images from this recording, before those the map keeps; repeatable.")
     ] = None,

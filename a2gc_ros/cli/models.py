@@ -85,7 +85,7 @@ def _row(name: str, preprocessing: Any, weights: str, licence: str) -> dict[str,
 
 def _shipped() -> list[dict[str, str]]:
     from a2gc_ros.extract.onnx_files.metadata import read_spec
-    from a2gc_ros.extract.shipped import shipped_models
+    from a2gc_ros.shipped import shipped_models
 
     specs = {name: read_spec(path) for name, path in shipped_models().items()}
     return [_row(name, spec.preprocessing, "come with the package", spec.licence) for name, spec in specs.items()]
@@ -94,8 +94,8 @@ def _shipped() -> list[dict[str, str]]:
 def _registered() -> list[dict[str, str]]:
     if not _has_torch():
         return []
-    from a2gc_ros.extract.shipped import shipped_models
     from a2gc_ros.models import model_names, named
+    from a2gc_ros.shipped import shipped_models
 
     rows = []
     for name in model_names():

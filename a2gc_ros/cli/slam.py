@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.replay import loop_settings
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
 
 
@@ -28,7 +29,7 @@ def slam(
     ] = None,
     start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
     stop: Annotated[float | None, typer.Option(min=0, help="First second no longer used.")] = None,
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-efficientnet-lite0",
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
     backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
     topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,

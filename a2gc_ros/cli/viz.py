@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.cli.viz_retrieval import retrieval
+from a2gc_ros.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from a2gc_ros.extract.inspection import Inspection, Inspector
@@ -42,7 +43,7 @@ def match(
     query: Annotated[Path, typer.Option(help="An image.", show_default=False)],
     ref: Annotated[Path, typer.Option(help="The image it is compared with.", show_default=False)],
     out: OutOption,
-    model: ModelOption = "a2gc-efficientnet-lite0",
+    model: ModelOption = DEFAULT_MODEL,
     top_k: Annotated[int, typer.Option(min=1, help="Most matches drawn.")] = 200,
     threshold: Annotated[float, typer.Option(min=-1, max=1, help="Least cosine similarity of two patches.")] = 0.3,
 ) -> None:
@@ -94,7 +95,7 @@ def match(
 def features(
     image: Annotated[Path, typer.Option(help="An image.", show_default=False)],
     out: OutOption,
-    model: ModelOption = "a2gc-efficientnet-lite0",
+    model: ModelOption = DEFAULT_MODEL,
 ) -> None:
     """Show what a model makes of an image, patch by patch.
 

@@ -22,6 +22,7 @@ from a2gc_ros.cli.eval_data import (
 )
 from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.shipped import DEFAULT_MODEL
 
 ROWS = 6
 """Queries in one picture."""
@@ -34,7 +35,7 @@ def retrieval(
     out: Annotated[Path, typer.Option(help="Folder for the pictures; made if absent.", show_default=False)],
     model: Annotated[
         str, typer.Option(help="A shipped or registered name, an ONNX file, a checkpoint.")
-    ] = "a2gc-efficientnet-lite0",
+    ] = DEFAULT_MODEL,
     dataset: Annotated[str | None, typer.Option(help="Name of a protocol, or a .yaml file.")] = None,
     data_root: DataRootOption = None,
     database: DatabaseOption = None,

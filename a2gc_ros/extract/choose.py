@@ -22,8 +22,8 @@ from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.runtime import QUANTISED, Precision
-from a2gc_ros.extract.shipped import DEFAULT_MODEL, shipped_file, shipped_models
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.shipped import DEFAULT_MODEL, shipped_file, shipped_models
 
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8", "int8-bf16"]
 

@@ -17,6 +17,7 @@ from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.local_features import FEATURES
 from a2gc_ros.nodes.base.parameter import Parameter
+from a2gc_ros.shipped import DEFAULT_MODEL
 
 StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
 
@@ -25,7 +26,7 @@ ImageConversion: TypeAlias = Literal["auto", "cv_bridge", "own"]
 
 _NODE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter("autostart", True, "Configure and activate at the start, without a lifecycle manager.", change="never"),
-    Parameter("model", "a2gc-efficientnet-lite0", "Name of a shipped model, or path of an .onnx file."),
+    Parameter("model", DEFAULT_MODEL, "Name of a shipped model, or path of an .onnx file."),
     Parameter(
         "backend",
         "auto",

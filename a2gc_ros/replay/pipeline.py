@@ -28,6 +28,7 @@ from a2gc_ros.replay.poses import pose_facts, pose_note
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.report import write_report
 from a2gc_ros.replay.truth import PlaceRule, TruePath
+from a2gc_ros.shipped import DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class ReplayOptions:
     bag: Path
     report: Path
     live: bool = False
-    model: str = "a2gc-efficientnet-lite0"
+    model: str = DEFAULT_MODEL
     backend: str = "auto"
     threads: int = 0
     maps: Sequence[Path] = ()

@@ -24,6 +24,7 @@ from a2gc_ros.loops import Detection, LoopClosure, LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.replay.offline import run_offline
+from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.slam.session import Outcome, SlamConfig, SlamSession, StampedClosure
 
 Matrix = npt.NDArray[np.float64]
@@ -52,7 +53,7 @@ class SlamOptions:
     """
 
     bag: Path
-    model: str = "a2gc-efficientnet-lite0"
+    model: str = DEFAULT_MODEL
     backend: str = "auto"
     threads: int = 0
     loop: Mapping[str, Any] = field(default_factory=dict)

@@ -13,8 +13,8 @@ from a2gc_ros.extract import Extractor, open_extractor
 from a2gc_ros.extract.backends.catalogue import FILE_BACKENDS
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.gpu import has_gpu
-from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.models import checkpoints
+from a2gc_ros.shipped import shipped_models
 
 pytestmark = pytest.mark.skipif(not has_gpu(), reason="needs an NVIDIA GPU")
 

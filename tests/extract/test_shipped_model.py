@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from a2gc_ros.extract import open_extractor
-from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.images.decode import read_image
+from a2gc_ros.shipped import shipped_models
 
 NAME = "a2gc-efficientnet-lite0"
 GEM = "gem-mobilenetv2"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from a2gc_ros.extract import open_extractor
-from a2gc_ros.extract.shipped import shipped_models
+from a2gc_ros.shipped import shipped_models
 
 openvino = pytest.importorskip("openvino")
 

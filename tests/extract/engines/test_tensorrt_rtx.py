@@ -21,8 +21,8 @@ from a2gc_ros.extract.gpu import Gpu, has_gpu
 from a2gc_ros.extract.onnx_files.metadata import describe, read_spec
 from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
-from a2gc_ros.extract.shipped import shipped_models
 from a2gc_ros.models import build
+from a2gc_ros.shipped import shipped_models
 
 pytest.importorskip("tensorrt_rtx", reason="opt-in: needs `pip install -c constraints.txt tensorrt-rtx` (100 MB)")
 pytest.importorskip("cuda.bindings.runtime", reason="needs cuda-bindings")

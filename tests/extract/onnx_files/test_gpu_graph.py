@@ -13,7 +13,7 @@ from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.onnx_files.gpu_graph import PRODUCTS, typed_for_gpu
 from a2gc_ros.extract.onnx_files.metadata import describe
 from a2gc_ros.extract.quantize import quantize
-from a2gc_ros.extract.shipped import shipped_models
+from a2gc_ros.shipped import shipped_models
 
 
 def run(model: bytes, batch: np.ndarray) -> np.ndarray:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[1] / "shipped"
+FOLDER = Path(__file__).resolve().parent
 
 DEFAULT_MODEL = "a2gc-efficientnet-lite0"
 """The model that is taken where nobody names one."""
 
-FORMER_NAMES = {"a2gc-mobilenetv2": DEFAULT_MODEL}
+FORMER_NAMES = {"a2gc-mobilenetv2": "a2gc-efficientnet-lite0"}
 """Models that came with earlier versions, and the one that took their place."""
 
 _log = logging.getLogger(__name__)
