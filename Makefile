@@ -50,7 +50,7 @@ STAMPS = $(VENV)/.stamps
 BIN = $(VENV)/bin
 PY = $(BIN)/python
 RUN_EXTRAS := opencv,openvino,onnx,viz$(ROS_EXTRAS)
-TEST_EXTRAS := $(RUN_EXTRAS),sim,slam,train,export,test,lint
+TEST_EXTRAS := $(RUN_EXTRAS),sim,slam,serve,train,export,test,lint
 TORCH := torch==2.13.0
 
 UV := $(shell command -v uv 2>/dev/null)
@@ -103,6 +103,12 @@ screenshots: $(STAMPS)/test ## The documentation's pictures of pages, in docs/as
 	@$(ENVIRONMENT) a2gc map view $(PAGES)/town.a2gc --html $(PAGES)/map.html
 	@if [ -d $(REAL) ]; then $(ENVIRONMENT) a2gc bag from-images $(REAL)/images --poses $(REAL)/poses.csv --rate 0.5 \
 	    --out $(PAGES)/robot_run.mcap && $(ENVIRONMENT) a2gc replay $(PAGES)/robot_run.mcap --report $(PAGES)/real; fi
+	@$(ENVIRONMENT) a2gc map show $(PAGES)/town.a2gc 300 --out $(PAGES)/asked.jpg
+	@$(ENVIRONMENT) a2gc map build $(DEMO_BAG) --stop $(DEMO_LAP) --out $(PAGES)/lap.a2gc
+	@$(ENVIRONMENT) a2gc serve $(PAGES)/lap.a2gc --port 8677 & server=$$!; trap "kill $$server" EXIT; \
+	    until (exec 3<>/dev/tcp/127.0.0.1/8677) 2> /dev/null; do sleep 1; done; \
+	    $(ENVIRONMENT) $(PY) tests/browser/screenshots.py --served http://127.0.0.1:8677/ --ask $(PAGES)/asked.jpg \
+	        --out docs/assets
 	@$(ENVIRONMENT) $(PY) tests/browser/screenshots.py --demo $(PAGES)/demo --map $(PAGES)/map.html \
 	    $(if $(wildcard $(REAL)),--real $(PAGES)/real) --out docs/assets
 

@@ -73,6 +73,8 @@ EXTRAS = {
         "onnxruntime>=1.18",
     ],
     "viz": ["matplotlib>=3.5"],
+    # `a2gc serve`: a map in the browser, with a program behind it.
+    "serve": ["starlette>=0.37", "uvicorn>=0.24"],
     "sim": ["mujoco>=3.3.3"],
     "slam": ["gtsam>=4.3a1"],
     "ros": [

@@ -30,6 +30,7 @@ VERBS: tuple[str, ...] = (
     "models",
     "quantize",
     "replay",
+    "serve",
     "simulate",
     "slam",
     "train",

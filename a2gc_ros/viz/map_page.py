@@ -55,6 +55,22 @@ WORDS: Final = {
 }
 
 
+_ASK: Final = [
+    Section(
+        "Where was it taken?",
+        "The picture goes to the program that serves this page, and nowhere else.",
+        views=[View("ask")],
+        short="Ask",
+    ),
+    Section(
+        "Do two keyframes show one place?",
+        "Their numbers are those of a2gc map list; a click on the similarity matrix below fills them in as well.",
+        views=[View("verify")],
+        short="Compare",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class _Alike:
     """The keyframe most like another one.
@@ -70,12 +86,13 @@ class _Alike:
     similarity: float
 
 
-def map_page(place_map: PlaceMap, *, gap_s: float = 30.0) -> Report:
+def map_page(place_map: PlaceMap, *, gap_s: float = 30.0, served: bool = False) -> Report:
     """Builds the page of a map.
 
     Args:
         place_map: The map.
         gap_s: Seconds that keyframes of one session must lie apart to be compared.
+        served: Whether the page may ask the program that serves it (:mod:`a2gc_ros.serving`).
 
     Raises:
         MapError: If the map is empty.
@@ -92,6 +109,7 @@ def map_page(place_map: PlaceMap, *, gap_s: float = 30.0) -> Report:
     rows, matches = _compared(place_map, shown, alike)
     name = Path(place_map.path).name
     sections = [
+        *(_ASK if served else []),
         *_where(shown, spots, strength),
         _sessions(place_map, every, shown),
         *_look_alikes(rows),
@@ -137,7 +155,8 @@ def map_page(place_map: PlaceMap, *, gap_s: float = 30.0) -> Report:
             ),
         ],
         sections,
-        shared.as_json(),
+        shared.as_json() | {"keyframe_ids": [keyframe.id for keyframe in shown]},
+        served,
     )
 
 

@@ -44,16 +44,17 @@ class FeatureMatcher:
         views = [self._verifier.view_of_keyframe(*entry) for entry in (query, keyframe)]
         if views[0] is None or views[1] is None:
             return None
-        return self.match_views(views[0], views[1])
+        compared = self._verifier.compare(views[0], views[1])
+        return Found(compared, drawn(views[0], views[1], compared))
 
-    def match_views(self, query: View, keyframe: View) -> Found:
-        """Compares two views."""
-        compared = self._verifier.compare(query, keyframe)
-        agreeing = {tuple(entry) for entry in compared.agreeing.tolist()}
-        others = [entry for entry in compared.pairs.tolist() if tuple(entry) not in agreeing][:MOST_OUTLIERS]
-        both = np.concatenate([compared.agreeing, np.array(others, dtype=np.int64).reshape(-1, 2)])
-        ends = [
-            view.features.points[both[:, side]] / (view.features.width, view.features.height)
-            for side, view in enumerate((query, keyframe))
-        ]
-        return Found(compared, MatchedFeatures(np.concatenate(ends, axis=1), compared.inliers))
+
+def drawn(query: View, keyframe: View, compared: Comparison) -> MatchedFeatures:
+    """Returns the matches of two views as a page draws them."""
+    agreeing = {tuple(entry) for entry in compared.agreeing.tolist()}
+    others = [entry for entry in compared.pairs.tolist() if tuple(entry) not in agreeing][:MOST_OUTLIERS]
+    both = np.concatenate([compared.agreeing, np.array(others, dtype=np.int64).reshape(-1, 2)])
+    ends = [
+        view.features.points[both[:, side]] / (view.features.width, view.features.height)
+        for side, view in enumerate((query, keyframe))
+    ]
+    return MatchedFeatures(np.concatenate(ends, axis=1), compared.inliers)

@@ -68,7 +68,8 @@ class Report:
         tiles: (value, label) of the few numbers to see first.
         sections: In reading order.
         shared: What several views look at: keyframes, pairs and their pictures
-            (:mod:`a2gc_ros.viz.page_data`). With pairs the page has a viewer beside it.
+            (:mod:`a2gc_ros.viz.page_data`). With keyframes the page has a viewer beside it.
+        served: Whether a program stands behind the page that it may ask (:mod:`a2gc_ros.serving`).
     """
 
     title: str
@@ -76,6 +77,7 @@ class Report:
     tiles: Sequence[tuple[str, str]] = ()
     sections: Sequence[Section] = field(default_factory=list)
     shared: Mapping[str, Any] = field(default_factory=dict)
+    served: bool = False
 
     def write(self, path: Path) -> None:
         """Writes the page; an interrupted write leaves no half page behind."""
@@ -92,11 +94,11 @@ class Report:
         tiles = "".join(f"<div><dt>{_text(label)}</dt><dd>{_text(v)}</dd></div>" for v, label in self.tiles)
         data = json_for_script({**self.shared, "views": [view.data for view in views]})
         style = _asset("uPlot.min.css") + _asset("page.css")
-        programs = [_asset("uPlot.iife.min.js"), '"use strict";(() => {\n' + _program() + "})();\n"]
+        programs = [_asset("uPlot.iife.min.js"), '"use strict";(() => {\n' + _program(self.served) + "})();\n"]
         viewer = '<aside id="viewer" aria-labelledby="viewer-title"></aside>' if self.shared.get("keyframes") else ""
         return (
             '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, programs)}">'
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, programs, self.served)}">'
             f'<title>{_text(self.title)}</title><meta name="viewport" content="width=device-width,initial-scale=1">'
             f"<style>{style}</style></head><body>"
             '<a class="skip" href="#main">Skip to the content</a>'
@@ -106,12 +108,15 @@ class Report:
             f'<nav class="bar" aria-label="Sections"><ul>{links}</ul></nav>'
             f'<div class="frame{" with-viewer" if viewer else ""}"><main id="main">'
             f'<dl class="tiles">{tiles}</dl>{body}</main>{viewer}</div>{_HELP}'
-            "<footer>Everything on this page is in this one file; it asks no other machine for anything.</footer>"
+            f"<footer>{_SERVED if self.served else _ALONE}</footer>"
             f'<script type="application/json" id="data">{data}</script>'
             + "".join(f"<script>{program}</script>" for program in programs)
             + "</body></html>\n"
         )
 
+
+_ALONE: Final = "Everything on this page is in this one file; it asks no other machine for anything."
+_SERVED: Final = "This page asks the program that served it, and nobody else."
 
 _HELP: Final = (
     '<dialog id="help" aria-labelledby="help-title"><h2 id="help-title">Keys</h2><ul>'
@@ -143,17 +148,19 @@ def _asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-def _program() -> str:
-    return "".join(_asset(f"{name}.js") for name in PROGRAMS)
+def _program(served: bool) -> str:
+    names = (*PROGRAMS[:-1], *(["ask"] if served else []), PROGRAMS[-1])
+    return "".join(_asset(f"{name}.js") for name in names)
 
 
-def _policy(style: str, programs: Sequence[str]) -> str:
+def _policy(style: str, programs: Sequence[str], served: bool) -> str:
     def allowed(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
     scripts = " ".join(map(allowed, programs))
+    connect = "connect-src 'self'; " if served else ""
     return (
-        f"default-src 'none'; img-src data: blob:; style-src {allowed(style)}; script-src {scripts}; "
+        f"default-src 'none'; {connect}img-src data: blob:; style-src {allowed(style)}; script-src {scripts}; "
         "base-uri 'none'; form-action 'none'"
     )
 

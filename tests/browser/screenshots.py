@@ -29,6 +29,8 @@ def main() -> None:
     parser.add_argument("--demo", type=Path)
     parser.add_argument("--map", type=Path)
     parser.add_argument("--real", type=Path)
+    parser.add_argument("--served", help="Address of a2gc serve.")
+    parser.add_argument("--ask", type=Path, help="A picture to ask it about.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -38,6 +40,8 @@ def main() -> None:
             animation(browser, options.demo / "index.html", options.out / "demo.webp")
         if options.map:
             window(browser, options.map, options.out / "page_map.webp")
+        if options.served:
+            of_a_question(browser, options.served, options.ask, options.out / "page_serve.webp")
         if options.real:
             window(browser, options.real / "index.html", options.out / "page_real_dark.webp", dark=True)
 
@@ -70,6 +74,19 @@ def window(browser: Any, path: Path, out: Path, *, dark: bool = False) -> None:
     page = watched.open(path)
     page.wait_for_selector("[data-view][data-ready]")
     page.wait_for_timeout(500)
+    stored(page.screenshot(), out)
+    watched.context.close()
+
+
+def of_a_question(browser: Any, address: str, picture: Path, out: Path) -> None:
+    """A picture that was dropped, and its answers."""
+    watched = Watched(browser, (1280, 860))
+    page = watched.open(address)
+    page.locator("[data-view=ask]").scroll_into_view_if_needed()
+    page.locator("#ask-file").set_input_files(picture)
+    page.wait_for_selector("[data-view=ask] .cards button")
+    page.locator("#s0").evaluate("node => window.scrollTo(0, node.offsetTop - 70)")
+    page.wait_for_timeout(400)
     stored(page.screenshot(), out)
     watched.context.close()
 

@@ -28,6 +28,8 @@ function drawMatches(both, figures, ends, inliers, withOthers) {
 }
 
 let lookAt = () => {};
+let present = () => {};
+let compareTwo = null;
 function setUpViewer() {
   const viewer = document.getElementById("viewer");
   if (!viewer) return;
@@ -42,11 +44,11 @@ function setUpViewer() {
   const position = make("span", {class: "dim"});
   const bar = make("div", {class: "tools"}, previous, next, position, make("span", {class: "push"}), close);
   viewer.append(head, bar, status, both, make("div", {class: "tools"}, others), facts);
-  let figures = [];
+  let figures = [], shown = null;
   const frame = (keyframe, what) => make("figure", {}, picture(keyframe, `${what} at ${nameOf(keyframe)}`),
     make("figcaption", {}, `${what}: ${nameOf(keyframe)}`));
   const redraw = paced(() => {
-    const found = data.matches && data.matches[chosen];
+    const found = shown;
     others.hidden = !found || found.ends.length < 4;
     if (found && figures.length === 2) {
       drawMatches(both, figures.map((f) => f.firstChild), words(found.ends), found.inliers, others.firstChild.checked);
@@ -56,6 +58,7 @@ function setUpViewer() {
   new ResizeObserver(redraw).observe(both);
   onChoice((pair, open) => {
     const q = pairs.q[pair], k = pairs.k[pair], stage = pairs.stage[pair];
+    shown = data.matches && data.matches[pair];
     const list = walked(), at = list.indexOf(pair);
     const kind = classOf(pair);
     head.textContent = stage === GIVEN ? (data.words.closure || "Loop closure") : data.words.pair || "Pair";
@@ -83,6 +86,7 @@ function setUpViewer() {
   });
   lookAt = (keyframe, other) => {
     chosen = -1;
+    shown = null;
     head.textContent = "Keyframe";
     position.textContent = "";
     status.textContent = "";
@@ -95,7 +99,24 @@ function setUpViewer() {
         `${nameOf(pairs.k[i])}: ${stageNames[pairs.stage[i]]}`), " ");
     }
     others.hidden = true;
+    if (compareTwo && other != null && other !== keyframe) {
+      facts.append(make("dt", {}, "these two"), make("dd", {}, make("button", {type: "button",
+        onclick: () => compareTwo(keyframe, other)}, "Do they show one place?")));
+    }
     viewer.classList.add("open");
+  };
+  present = (what) => {
+    chosen = -1;
+    head.textContent = what.title;
+    position.textContent = "";
+    status.replaceChildren(make("span", {class: `badge ${what.kind}`}, what.badge), " ", what.status);
+    figures = what.figures.map(([image, words]) => make("figure", {}, image.cloneNode(true), make("figcaption", {}, words)));
+    both.replaceChildren(...figures);
+    for (const image of both.querySelectorAll("img")) image.addEventListener("load", redraw);
+    facts.replaceChildren(...what.rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+    shown = what.matches;
+    viewer.classList.add("open");
+    redraw();
   };
   const first = data.first ?? closures[0];
   if (first != null && first < pairs.q.length) choose(first, {open: false});

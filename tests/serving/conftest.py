@@ -1,0 +1,19 @@
+"""One map for all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "replay"), str(HERE.parent / "ros")]
+
+
+@pytest.fixture(scope="session")
+def wall(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A map, and the model that made it."""
+    from serving import wall_map
+
+    return wall_map(tmp_path_factory.mktemp("served"))
