@@ -49,6 +49,7 @@ EXTRAS = {
         "opencv-python-headless>=4.5.4",
         # Elsewhere PoseLib has no wheels, and numpy does its work.
         'poselib>=2.0.5; sys_platform == "linux" and platform_machine == "x86_64"',
+        "threadpoolctl>=3.0",
     ],
     "onnx": ["onnxruntime>=1.18"],
     "openvino": ["openvino>=2024.4"],

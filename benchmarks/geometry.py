@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from closure_runs import SharedViews, Walk
 from closure_runs import town as read_town
+from stored_views import store
 
 from a2gc_ros import geometry
 from a2gc_ros.bags import open_recording
@@ -40,7 +41,6 @@ from a2gc_ros.geometry import Pose
 from a2gc_ros.loops import LoopConfig, Verification
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import Manifest, PlaceMap
-from a2gc_ros.placemap.thumbnails import intrinsics_json
 
 OLDER_S, NEAR_M, NEAR_RAD = 30.0, 8.0, np.deg2rad(35)
 CLASSES = ((0.25, 2.0), (0.5, 5.0), (5.0, 10.0))
@@ -108,15 +108,7 @@ def keep(walk: Walk, verifier: GeometricVerifier, place_map: PlaceMap) -> list[K
         if frame.t_base_camera is None:
             continue
         view = verifier.view_of_frame(frame)
-        keyframe_id = place_map.add(
-            session.id,
-            frame.stamp_ns,
-            descriptor,
-            pose=frame.pose,
-            intrinsics_json=intrinsics_json(frame.intrinsics),
-            t_base_camera=frame.t_base_camera,
-            features=verifier.encoded(view),
-        )
+        keyframe_id = store(place_map, session.id, frame, descriptor, view, verifier)
         kept.append(Kept(keyframe_id, frame.stamp_ns, t_world_base @ frame.t_base_camera, descriptor, view))
     return kept
 

@@ -1,20 +1,24 @@
 """Can my computer do this? What each stage takes, beside an older state of the project and beside plain OpenCV.
 
-    python benchmarks/speed.py --against OTHER_CHECKOUT [--rounds 3] [--json FILE.json]
+    python benchmarks/speed.py --against OTHER_CHECKOUT --out benchmarks/results/speed
+    python benchmarks/speed.py --sizes 640x480 --maps 1000
 
-Every number is processor time, all threads together, so that a machine that others use as well gives nearly the numbers
-of an idle one; both checkouts run in turn in processes of their own, and what is quoted is the median of the rounds and
-the ratio of the two. Images are those of the demo recording, resized; a stretch of its second lap is asked for against
-the first.
+Both checkouts run in turn in processes of their own, each with the model that it ships, over images of the demo
+recording, resized; a stretch of its second lap is asked for against the first. Stages are processor time, all threads
+together, so that a machine that others use as well gives nearly the numbers of an idle one; what is quoted is the
+median of the rounds and the ratio of the two. A checkout that measures nothing of a name has no ratio.
 
 - describe: resize and model; every image pays it.
 - features: local features; every keyframe pays it.
 - compare: matches and the robust fit of two views; up to five nearest keyframes of every keyframe.
 - verify: compare, and the pose with its covariance, the first time a keyframe of the map is asked for, and again.
-- search: the ten nearest of a map of so many keyframes; every image.
-- chain: the whole of it over the recording's first 160 keyframes and the stretch, per keyframe.
-- SIFT + FLANN + E: OpenCV's SIFT, FLANN with the ratio test, findEssentialMat (RANSAC) and recoverPose: the usual way.
-- ORB + E: 1,000 ORB features in 8 levels, matched by brute force: what ORB-SLAM extracts for an image.
+- chain: the whole of it, per keyframe, one after the other.
+- the usual way: OpenCV's SIFT, FLANN with the ratio test, findEssentialMat (RANSAC) and recoverPose for five keyframes.
+- as ORB-SLAM: 1,000 ORB features in 8 levels, matched by brute force, the same five times.
+
+Then the whole replay of the recording's first seconds as `a2gc replay` runs it, frames overlapping: wall time from one
+answer to the next, of images that revisit a place, in total, and the memory. Then the search in a map of so many
+keyframes, the ten nearest of every image; and what share of one core the node takes at a camera's rate.
 """
 
 from __future__ import annotations
@@ -22,10 +26,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +40,30 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "maps/demo/town.mcap"
-SIZES = ((320, 240), (640, 480), (1280, 720))
-MAPS = (1_000, 10_000, 100_000)
+CELLS = ((1, True), (1, False), (2, True))
+"""Threads, and whether the camera is calibrated."""
+
 REVISITS = 10
 AROUND = 14
 RATES_HZ = (5, 10, 20, 30)
 COMPARED = 5
+DIM = 2048
+SEARCHES = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one job says in both checkouts.
+
+    Attributes:
+        job: What was measured: stages, replay or search, with its settings.
+        ours: Median of each number.
+        other: The same of the other checkout; empty without one.
+    """
+
+    job: dict[str, Any]
+    ours: dict[str, float]
+    other: dict[str, float]
 
 
 class Stopwatch:
@@ -60,6 +84,22 @@ class Stopwatch:
         return {stage: float(np.median(values)) for stage, values in self.ms.items()}
 
 
+def shipped_extractor(threads: int) -> Any:
+    """Opens the model that ships with the package on the path."""
+    import a2gc_ros
+    from a2gc_ros.extract import open_extractor
+
+    model = next((Path(a2gc_ros.__file__).parent / "shipped").glob("*.onnx"))
+    return open_extractor(model.stem, threads=threads)
+
+
+def steps_ahead(threads: int) -> dict[str, int]:
+    """Divides the cores as the package on the path does, and returns how `run_offline` is told."""
+    from a2gc_ros.images import ahead
+
+    return {"ahead": ahead.share_cores(threads)} if hasattr(ahead, "share_cores") else {}
+
+
 def stretch() -> tuple[list[Any], list[Any]]:
     """Returns keyframes of the first lap, and frames of the second that come by them."""
     from a2gc_ros.bags import open_recording
@@ -75,44 +115,33 @@ def stretch() -> tuple[list[Any], list[Any]]:
     return kept[first : nearest + REVISITS + AROUND], kept[second : second + REVISITS]
 
 
-def resized(frame: Any, size: tuple[int, int], *, calibrated: bool) -> Any:
-    """Returns a frame at another size."""
-    from dataclasses import replace
-
-    image = cv2.resize(frame.image, size, interpolation=cv2.INTER_CUBIC)
-    intrinsics = frame.intrinsics.scaled_to(*size) if calibrated else None
-    return replace(frame, image=image, intrinsics=intrinsics)
+def resized(frame: Any, size: Sequence[int], *, calibrated: bool) -> Any:
+    """Returns a frame at another size (width, height)."""
+    width, height = size
+    image = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_CUBIC)
+    return replace(frame, image=image, intrinsics=frame.intrinsics.scaled_to(width, height) if calibrated else None)
 
 
-def measure(size: tuple[int, int], *, calibrated: bool) -> dict[str, float]:
-    """Measures the stages in this process, with the package that is on the path."""
-    from a2gc_ros.extract import open_extractor
+def stages(size: Sequence[int], threads: int, calibrated: bool) -> dict[str, float]:
+    """Measures the stages, milliseconds of processor time."""
+    from stored_views import store
+
     from a2gc_ros.loops import LoopConfig, LoopDetector
     from a2gc_ros.loops.verification import GeometricVerifier
     from a2gc_ros.placemap import Manifest, PlaceMap
-    from a2gc_ros.placemap.thumbnails import intrinsics_json
 
+    steps_ahead(threads)
+    cv2.setNumThreads(threads)
     keyframes, queries = ([resized(f, size, calibrated=calibrated) for f in frames] for frames in stretch())
-    extractor, verifier, watch = (
-        open_extractor("a2gc-mobilenetv2", threads=1),
-        GeometricVerifier(LoopConfig()),
-        Stopwatch(),
-    )
+    extractor, verifier, watch = shipped_extractor(threads), GeometricVerifier(LoopConfig()), Stopwatch()
     extractor.extract_one(queries[0].image)
-    with PlaceMap.create(":memory:", Manifest(extractor.spec.fingerprint, extractor.spec.descriptor_dim)) as place_map:
+    manifest = Manifest(extractor.spec.fingerprint, extractor.spec.descriptor_dim)
+    with PlaceMap.create(":memory:", manifest) as place_map:
         session = place_map.add_session("first lap")
         for frame in keyframes:
             descriptor = watch("describe", extractor.extract_one, frame.image)
             view = watch("features", verifier.view_of_frame, frame)
-            place_map.add(
-                session.id,
-                frame.stamp_ns,
-                descriptor,
-                pose=frame.pose,
-                intrinsics_json=intrinsics_json(frame.intrinsics),
-                t_base_camera=frame.t_base_camera,
-                features=verifier.encoded(view),
-            )
+            store(place_map, session.id, frame, descriptor, view, verifier)
         places = np.array([frame.pose[:2, 3] for frame in keyframes])
         for frame in queries:
             view = verifier.view_of_frame(frame)
@@ -123,36 +152,39 @@ def measure(size: tuple[int, int], *, calibrated: bool) -> dict[str, float]:
             watch("verify, first", verifier.verify, view, keyframe)
             watch("verify, again", verifier.verify, view, keyframe)
             baseline(watch, frame, keyframes[nearest - 1])
-    whole = Stopwatch()
-    with PlaceMap.create(":memory:", Manifest(extractor.spec.fingerprint, extractor.spec.descriptor_dim)) as place_map:
-        detector = LoopDetector(LoopConfig(min_agreeing=1), place_map)
-        for number, frame in enumerate((*keyframes, *queries)):
-            stage = "chain, new place" if number < len(keyframes) else "chain, revisit"
-            whole(stage, recognised, extractor, detector, frame)
-    return watch.medians() | whole.medians()
+    found = watch.medians()
+    if "compare" in found:
+        with PlaceMap.create(":memory:", manifest) as place_map:
+            found |= chain(LoopDetector(LoopConfig(min_agreeing=1), place_map), extractor, keyframes, queries)
+    for name, way in (("SIFT", "the usual way"), ("ORB", "as ORB-SLAM")):
+        found[way] = found.pop(f"{name}, features") + COMPARED * found.pop(f"{name}, pair")
+    return found
 
 
-def recognised(extractor: Any, detector: Any, frame: Any) -> Any:
-    """Describes a frame and looks for its place."""
-    return detector.process(frame, extractor.extract_one(frame.image))
+def chain(detector: Any, extractor: Any, keyframes: Sequence[Any], queries: Sequence[Any]) -> dict[str, float]:
+    """Measures the whole, where every query is compared; older states did only after several had looked alike."""
+    watch = Stopwatch()
+    for number, frame in enumerate((*keyframes, *queries)):
+        stage = "chain, new place" if number < len(keyframes) else "chain, revisit"
+        watch(stage, lambda seen: detector.process(seen, extractor.extract_one(seen.image)), frame)
+    return watch.medians()
 
 
 def baseline(watch: Stopwatch, query: Any, keyframe: Any) -> None:
     """Times what OpenCV's own parts take for the query, and for one pair."""
     grey = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in (query, keyframe)]
     matrix = np.array([[0.65 * grey[0].shape[1], 0, 0], [0, 0.65 * grey[0].shape[1], 0], [0, 0, 1.0]])
-    for name, detector, matcher, ratio in (
-        ("SIFT", cv2.SIFT.create(1000), cv2.FlannBasedMatcher({"algorithm": 1, "trees": 5}, {"checks": 50}), 0.75),
-        ("ORB", cv2.ORB.create(1000, 1.2, 8), cv2.BFMatcher(cv2.NORM_HAMMING), 0.75),
+    for name, detector, matcher in (
+        ("SIFT", cv2.SIFT.create(1000), cv2.FlannBasedMatcher({"algorithm": 1, "trees": 5}, {"checks": 50})),
+        ("ORB", cv2.ORB.create(1000, 1.2, 8), cv2.BFMatcher(cv2.NORM_HAMMING)),
     ):
-        points, descriptors = watch(f"OpenCV {name}, features", detector.detectAndCompute, grey[0], None)
-        others = detector.detectAndCompute(grey[1], None)
-        watch(f"OpenCV {name}, pair", pair, matcher, (points, descriptors), others, ratio, matrix)
+        found = watch(f"{name}, features", detector.detectAndCompute, grey[0], None)
+        watch(f"{name}, pair", pair, matcher, found, detector.detectAndCompute(grey[1], None), matrix)
 
 
-def pair(matcher: Any, a: Any, b: Any, ratio: float, matrix: Any) -> None:
+def pair(matcher: Any, a: Any, b: Any, matrix: Any) -> None:
     """Matches the keypoints and descriptors of two images and finds their motion."""
-    found = [m for m, n in matcher.knnMatch(a[1], b[1], k=2) if m.distance < ratio * n.distance]
+    found = [m for m, n in matcher.knnMatch(a[1], b[1], k=2) if m.distance < 0.75 * n.distance]
     if len(found) < 8:
         return
     one, two = np.array([a[0][m.queryIdx].pt for m in found]), np.array([b[0][m.trainIdx].pt for m in found])
@@ -161,98 +193,178 @@ def pair(matcher: Any, a: Any, b: Any, ratio: float, matrix: Any) -> None:
         cv2.recoverPose(essential, one, two, matrix, mask=mask)
 
 
-def search(count: int) -> float:
-    """Measures the search of one descriptor in a map of so many keyframes, milliseconds."""
+def replay(seconds: float, threads: int) -> dict[str, float]:
+    """Measures the chain over the recording's first seconds, as `a2gc replay` runs it."""
+    from a2gc_ros.bags import open_recording
+    from a2gc_ros.loops import LoopConfig, LoopDetector
+    from a2gc_ros.placemap import Manifest, PlaceMap
+    from a2gc_ros.replay.offline import run_offline
+
+    extractor = shipped_extractor(threads)
+    steps = steps_ahead(threads)
+    wall, spent = [time.perf_counter()], [time.process_time()]
+    revisits = []
+
+    def note(_frame: Any, detection: Any) -> None:
+        wall.append(time.perf_counter())
+        spent.append(time.process_time())
+        revisits.append(bool(detection.verifications))
+
+    manifest = Manifest(extractor.spec.fingerprint, extractor.spec.descriptor_dim)
+    with open_recording(RECORDING) as recording, PlaceMap.create(":memory:", manifest) as place_map:
+        detector = LoopDetector(LoopConfig(), place_map)
+        run = run_offline(recording.frames(stop=seconds), extractor, detector, note, **steps)
+    between = {"wall": np.diff(wall) * 1e3, "processor": np.diff(spent) * 1e3}
+    facts = {
+        f"{clock}, {name}": float(np.percentile(values[revisits], share))
+        for clock, values in between.items()
+        for name, share in (("median", 50), ("95 %", 95))
+        if any(revisits)
+    }
+    facts |= {f"{clock}, whole": float(values.sum()) for clock, values in between.items()}
+    facts["memory, MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    facts["closures"] = len(run.accepted_pairs())
+    return facts
+
+
+def search(keyframes: int) -> dict[str, float]:
+    """Measures the search of one descriptor in a map of so many keyframes, milliseconds of processor time."""
     from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap
 
     rng, watch = np.random.default_rng(0), Stopwatch()
-    with PlaceMap.create(":memory:", Manifest("f" * 64, 1024)) as place_map:
+    with PlaceMap.create(":memory:", Manifest("f" * 64, DIM)) as place_map:
         session = place_map.add_session("a")
-        for first in range(0, count, 1000):
-            drawn = rng.standard_normal((1000, 1024), dtype=np.float32)
+        for first in range(0, keyframes, 1000):
+            drawn = rng.standard_normal((1000, DIM), dtype=np.float32)
             drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
             place_map.add_many(session.id, [NewKeyframe(first + i, row) for i, row in enumerate(drawn)])
         place_map.prepare()
-        for row in drawn[:50]:
+        for row in drawn[:SEARCHES]:
             watch("search", place_map.search, row, 10)
-    return watch.medians()["search"]
+    return watch.medians()
 
 
-def run(checkout: Path, size: tuple[int, int], threads: int, *, calibrated: bool) -> dict[str, float]:
-    """Measures in a process of its own, with a checkout's package."""
+WORK: dict[str, Callable[..., dict[str, float]]] = {"stages": stages, "replay": replay, "search": search}
+
+
+def in_checkout(checkout: Path, job: dict[str, Any]) -> dict[str, float]:
+    """Does a job in a process of its own, with a checkout's package."""
     path = os.pathsep.join([str(checkout), str(checkout / "training")])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, __file__, "--worker", *map(str, size), str(threads), str(int(calibrated))]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(job.get("threads", 1))}
+    if job["kind"] == "replay":
+        # As a user runs it.
+        del environment["OMP_NUM_THREADS"]
+    command = [sys.executable, __file__, "--worker", json.dumps(job)]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Returns the stages as Markdown: milliseconds of processor time, and the ratio to the other checkout."""
-    lines = []
-    for row in rows:
-        width, height = row["size"]
-        camera = "calibrated" if row["calibrated"] else "not calibrated"
-        lines += [
-            f"\n{width}x{height}, {camera}, {row['threads']} thread(s)\n",
-            "| stage | ms | ratio |",
-            "|---|---|---|",
-        ]
-        for stage, spent in row["ours"].items():
-            other = row["other"].get(stage)
-            ratio = "" if other is None or stage.startswith("OpenCV") else f"{spent / other:.2f}"
-            lines.append(f"| {stage} | {spent:.1f} | {ratio} |")
-    return "\n".join(lines)
+def measured(job: dict[str, Any], against: Path | None, rounds: int) -> Row:
+    """Does a job in both checkouts in turn, and takes the median of each number over the rounds."""
+    found: dict[str, list[dict[str, float]]] = {"ours": [], "other": []}
+    for _ in range(rounds):
+        found["ours"].append(in_checkout(ROOT, job))
+        if against:
+            found["other"].append(in_checkout(against, job))
+    sides = {
+        side: {name: float(np.median([each[name] for each in every])) for name in every[0]} if every else {}
+        for side, every in found.items()
+    }
+    return Row(job, **sides)
 
 
-def shares(row: dict[str, Any], searched_ms: float) -> dict[str, float]:
-    """Returns the share of one core at each rate: every image described and searched, a revisited keyframe a second."""
-    ours = row["ours"]
-    image = ours["describe"] + searched_ms
-    keyframe = ours["chain, revisit"] - ours["describe"]
-    return {f"{rate} Hz": (rate * image + keyframe) / 1e3 for rate in RATES_HZ}
+def cell(row: Row | None, name: str) -> str:
+    """Returns a number and its ratio to the other checkout's as one cell of a table."""
+    if row is None or name not in row.ours:
+        return ""
+    ours, other = row.ours[name], row.other.get(name)
+    if name in ("the usual way", "as ORB-SLAM"):
+        return f"{ours:.1f} (a revisit takes {row.ours['chain, revisit'] / ours:.2f} of it)"
+    return f"{ours:.2f}" if other is None else f"{ours:.2f} ({ours / other:.2f})"
+
+
+def tables(rows: Sequence[Row], settings: str, load: str) -> str:
+    """Returns everything as Markdown."""
+    lines = ["# What recognition costs", "", f"`python benchmarks/speed.py {settings}`; {load}.", ""]
+    lines += ["Milliseconds; in brackets the ratio to the other checkout, measured in turn with it."]
+    by = {kind: [row for row in rows if row.job["kind"] == kind] for kind in WORK}
+    for size in dict.fromkeys(tuple(row.job["size"]) for row in by["stages"]):
+        here = {(r.job["threads"], r.job["calibrated"]): r for r in by["stages"] if tuple(r.job["size"]) == size}
+        titles = [f"{t} thread{'s' * (t > 1)}{'' if c else ', not calibrated'}" for t, c in here]
+        lines += ["", f"## {size[0]}x{size[1]}, processor time", ""]
+        lines += [f"| stage | {' | '.join(titles)} |", "|---|" + "---|" * len(titles)]
+        names = list(dict.fromkeys(name for row in here.values() for name in row.ours))
+        lines += [f"| {name} | {' | '.join(cell(row, name) for row in here.values())} |" for name in names]
+    if by["replay"]:
+        lines += ["", "## Replay of the demo recording, frames overlapping", ""]
+        titles = [f"first {r.job['seconds']:g} s, {r.job['threads']} threads" for r in by["replay"]]
+        lines += [f"| | {' | '.join(titles)} |", "|---|" + "---|" * len(titles)]
+        for name in by["replay"][0].ours:
+            lines += [f"| {name} | {' | '.join(cell(row, name) for row in by['replay'])} |"]
+    if by["search"]:
+        lines += ["", f"## Search, {DIM} dimensions, processor time", "", "| keyframes | ms |", "|---|---|"]
+        lines += [f"| {row.job['keyframes']:,} | {cell(row, 'search')} |" for row in by["search"]]
+    lines += shares(by["stages"], by["search"])
+    return "\n".join(lines) + "\n"
+
+
+def shares(cells: Sequence[Row], searches: Sequence[Row]) -> list[str]:
+    """Returns what share of one core each rate takes: every image described and searched, one revisit a second."""
+    calibrated = [row for row in cells if row.job["threads"] == 1 and row.job["calibrated"]]
+    if not calibrated or not searches:
+        return []
+    largest = searches[min(1, len(searches) - 1)]
+    lines = ["", f"## Share of one core, a map of {largest.job['keyframes']:,}, one revisited keyframe a second", ""]
+    lines += ["| image | " + " | ".join(f"{rate} Hz" for rate in RATES_HZ) + " |", "|---|" + "---|" * len(RATES_HZ)]
+    for row in calibrated:
+        image = row.ours["describe"] + largest.ours["search"]
+        keyframe = row.ours["chain, revisit"] - row.ours["describe"]
+        taken = [f"{(rate * image + keyframe) / 1e3:.2f}" for rate in RATES_HZ]
+        lines += [f"| {row.job['size'][0]}x{row.job['size'][1]} | {' | '.join(taken)} |"]
+    return lines
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Measures, and writes the tables after each job."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path, help="another checkout, such as one of an older commit")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--worker", nargs=4, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", nargs="*", default=["320x240", "640x480", "1280x720"])
+    parser.add_argument("--maps", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="keyframes")
+    parser.add_argument("--replay", type=float, nargs="*", default=[180.0], metavar="SECONDS")
+    parser.add_argument("--out", type=Path, help="writes OUT.json and OUT.md")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        width, height, threads, calibrated = arguments.worker
-        cv2.setNumThreads(threads)
-        print(json.dumps(measure((width, height), calibrated=bool(calibrated))))
+        job = json.loads(arguments.worker)
+        print(json.dumps(WORK[job.pop("kind")](**job)))
         return
-    rows = []
-    for size in SIZES:
-        for threads in arguments.threads:
-            for calibrated in (True, False) if threads == 1 else (True,):
-                rounds: dict[str, list[dict[str, float]]] = {"ours": [], "other": []}
-                for _ in range(arguments.rounds):
-                    rounds["ours"].append(run(ROOT, size, threads, calibrated=calibrated))
-                    if arguments.against:
-                        rounds["other"].append(run(arguments.against, size, threads, calibrated=calibrated))
-                both = {
-                    side: {stage: float(np.median([r[stage] for r in found])) for stage in found[0]} if found else {}
-                    for side, found in rounds.items()
-                }
-                rows.append({"size": size, "threads": threads, "calibrated": calibrated, **both})
-                print(table(rows[-1:]), flush=True)
-    searches = {str(count): search(count) for count in MAPS}
-    cpu = {
-        f"{r['size'][0]}x{r['size'][1]}": shares(r, searches["10000"])
-        for r in rows
-        if r["threads"] == 1 and r["calibrated"]
-    }
-    print("\nsearch, ms:", searches, "\nshare of one core, map of 10,000:", json.dumps(cpu))
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"rows": rows, "search_ms": searches, "share_of_a_core": cpu}, indent=1) + "\n"
-        )
+    from kept_results import keep
+
+    jobs: list[dict[str, Any]] = [
+        {
+            "kind": "stages",
+            "size": [int(side) for side in size.split("x")],
+            "threads": threads,
+            "calibrated": calibrated,
+        }
+        for size in arguments.sizes
+        for threads, calibrated in CELLS
+    ]
+    jobs += [{"kind": "replay", "seconds": seconds, "threads": 2} for seconds in arguments.replay]
+    jobs += [{"kind": "search", "keyframes": keyframes} for keyframes in arguments.maps]
+    rows: list[Row] = []
+    before = os.getloadavg()[0]
+    for number, job in enumerate(jobs, 1):
+        rows.append(measured(job, arguments.against, arguments.rounds))
+        beside = f"load of the machine {before:.1f} at its begin and {os.getloadavg()[0]:.1f} at its end"
+        described = f"{os.cpu_count()} cores, {beside}, median of {arguments.rounds} round(s)"
+        shown = "--against OTHER_CHECKOUT" if arguments.against else ""
+        text = tables(rows, shown, described)
+        if arguments.out:
+            keep(arguments.out, described, rows, text)
+        print(f"{number} of {len(jobs)}: {rows[-1]}", file=sys.stderr, flush=True)
+    print(text)
 
 
 if __name__ == "__main__":

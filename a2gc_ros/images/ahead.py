@@ -10,6 +10,11 @@ from typing import TypeVar
 
 import cv2
 
+try:
+    import threadpoolctl
+except ImportError:
+    threadpoolctl = None
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -57,8 +62,9 @@ def done_ahead(items: Iterable[T], work: Callable[[T], R], *, steps: int = 1) ->
 def share_cores(threads: int) -> int:
     """Divides the cores between the two stages of the chain that overlap.
 
-    OpenCV takes half of them for itself from now on; FAISS is kept to one thread where a single image is searched. The
-    inference runtime has its own number of threads.
+    OpenCV takes half of them for itself from now on, and numpy's BLAS one: shared among threads its small products take
+    twice the processor time. FAISS is kept to one thread where a single image is searched. The inference
+    runtime has its own number of threads.
 
     Args:
         threads: CPU threads of the whole chain; 0 takes all cores.
@@ -68,4 +74,6 @@ def share_cores(threads: int) -> int:
     """
     wanted = threads or len(os.sched_getaffinity(0))
     cv2.setNumThreads(max(1, wanted // 2))
+    if threadpoolctl is not None:
+        threadpoolctl.threadpool_limits(1, user_api="blas")
     return int(wanted > 1)

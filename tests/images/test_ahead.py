@@ -5,6 +5,7 @@ import threading
 
 import cv2
 import pytest
+import threadpoolctl
 
 from a2gc_ros.images.ahead import done_ahead, one_ahead, share_cores
 
@@ -80,12 +81,19 @@ def test_an_error_of_the_work_comes_where_its_result_would_have() -> None:
         next(results)
 
 
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+
+
 def test_cores_are_divided() -> None:
     before = cv2.getNumThreads()
     try:
-        assert (share_cores(1), cv2.getNumThreads()) == (0, 1)
-        assert (share_cores(4), cv2.getNumThreads()) == (1, 2)
-        share_cores(0)
-        assert 1 <= cv2.getNumThreads() <= max(1, len(os.sched_getaffinity(0)) // 2)
+        with threadpoolctl.threadpool_limits(2, user_api="blas"):
+            assert (share_cores(1), cv2.getNumThreads()) == (0, 1)
+            assert blas_threads() == {1}
+            assert (share_cores(4), cv2.getNumThreads()) == (1, 2)
+            share_cores(0)
+            assert 1 <= cv2.getNumThreads() <= max(1, len(os.sched_getaffinity(0)) // 2)
+            assert blas_threads() == {1}
     finally:
         cv2.setNumThreads(before)
