@@ -49,7 +49,11 @@ views.ask = (host) => {
       status.textContent = `That did not work: ${error.message}`;
     }
   };
-  input.addEventListener("change", () => ask(input.files[0]));
+  input.addEventListener("change", () => {
+    ask(input.files[0]);
+    // So that the same file can be asked about again.
+    input.value = "";
+  });
   for (const kind of ["dragover", "dragleave", "drop"]) {
     zone.addEventListener(kind, (event) => {
       event.preventDefault();
