@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from a2gc_ros.models.cluster_transport import ClusterTransport
-from a2gc_ros.models.optimal_transport import asymmetric_transport, sinkhorn_transport
+from a2gc_ros.models.optimal_transport import SWEEPS, asymmetric_transport, sinkhorn_transport
 
 GEOMETRY_DIM = 16
 GEOMETRY_SPREAD = 0.02
@@ -47,6 +47,7 @@ class A2GC(ClusterTransport):
         hidden: int | None = 512,
         dropout: float = 0.3,
         geometry: bool = True,
+        sweeps: int = SWEEPS,
         asymmetric: bool = True,
         scale: float | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class A2GC(ClusterTransport):
             token_dim=token_dim,
             hidden=hidden,
             dropout=dropout,
+            sweeps=sweeps,
         )
         self.geometry = geometry
         self.geo_scale: Tensor | float
@@ -74,7 +76,7 @@ class A2GC(ClusterTransport):
     def log_plan(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         """Log transport plan by the chosen solver."""
         solve = asymmetric_transport if self.asymmetric else sinkhorn_transport
-        return solve(scores, mask=mask)
+        return solve(scores, mask=mask, sweeps=self.sweeps)
 
     def scores(self, features: Tensor) -> Tensor:
         """Affinity (B, m, n): what the features say, plus where the tokens lie."""

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from a2gc_ros.errors import ModelError
 from a2gc_ros.models import from_data
 from a2gc_ros.models.aggregator import Aggregator, flat_mask
-from a2gc_ros.models.optimal_transport import with_dustbin
+from a2gc_ros.models.optimal_transport import SWEEPS, with_dustbin
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
 
@@ -25,6 +26,7 @@ class ClusterTransport(Aggregator):
         token_dim: Dimension g of the projected token; 0 leaves the token out.
         hidden: Width of the one hidden layer of each head, or None for linear heads.
         dropout: Dropout in the two convolutional heads while training.
+        sweeps: Sweeps of the solver. Published weights belong to three; more are not better.
 
     The descriptor has clusters * cluster_dim + token_dim dimensions: the token first, then the clusters with the
     local dimension outermost.
@@ -40,8 +42,12 @@ class ClusterTransport(Aggregator):
         token_dim: int = 256,
         hidden: int | None = 512,
         dropout: float = 0.3,
+        sweeps: int = SWEEPS,
     ) -> None:
         super().__init__(in_channels=in_channels, token_channels=token_channels)
+        if sweeps < 0:
+            raise ModelError(f"The transport cannot take {sweeps} sweeps; use 3, as published, or another count.")
+        self.sweeps = sweeps
         self.clusters = clusters
         self.cluster_dim = cluster_dim
         self.token_dim = token_dim

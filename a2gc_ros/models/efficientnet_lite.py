@@ -25,24 +25,8 @@ STRIDE_32_EXPANDED = 48
 
 
 class EfficientNetLite(InvertedResiduals):
-    """EfficientNet-Lite0 up to the convolution a tap names.
-
-    Args:
-        tap: Number of the convolution whose output is the map, such as `STRIDE_16`.
-        token_tap: Number of the convolution whose output, pooled over the image, is the token; `tap` if not given.
-        token_power: Power of the generalised mean that pools the token; 1 is the average.
-        classifier: Keep the whole network and its ImageNet classifier, for `classify`.
-    """
+    """EfficientNet-Lite0 up to the convolution a tap names."""
 
     LAYERS = layers_of(STAGES)
+    TAP = STRIDE_16
     CLASSES = 1000
-
-    def __init__(
-        self,
-        *,
-        tap: int = STRIDE_16,
-        token_tap: int | None = None,
-        token_power: float = 1.0,
-        classifier: bool = False,
-    ) -> None:
-        super().__init__(tap=tap, token_tap=token_tap, token_power=token_power, classifier=classifier)

@@ -90,22 +90,30 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
 class InvertedResiduals(Backbone):
     """A network up to the convolution a tap names; later convolutions do not exist.
 
-    A subclass gives the table `LAYERS` and the number of `CLASSES` that its classifier tells apart.
+    A subclass gives the table `LAYERS`, the `TAP` that it has by default, and the number of `CLASSES` that its
+    classifier tells apart.
 
     Args:
-        tap: Number of the convolution whose (activated, residual-added) output is the map.
+        tap: Number of the convolution whose (activated, residual-added) output is the map; `TAP` if not given.
         token_tap: Number of the convolution whose output, pooled over the image, is the token; `tap` if not given.
         token_power: Power of the generalised mean that pools the token; 1 is the average.
         classifier: Keep the whole network and its ImageNet classifier, for `classify`.
     """
 
     LAYERS: ClassVar[Sequence[Layer]]
+    TAP: ClassVar[int]
     CLASSES: ClassVar[int]
 
     def __init__(
-        self, *, tap: int, token_tap: int | None = None, token_power: float = 1.0, classifier: bool = False
+        self,
+        *,
+        tap: int | None = None,
+        token_tap: int | None = None,
+        token_power: float = 1.0,
+        classifier: bool = False,
     ) -> None:
         super().__init__()
+        tap = self.TAP if tap is None else tap
         name, last = type(self).__name__, len(self.LAYERS) - 1
         token_tap = tap if token_tap is None else token_tap
         for option, value in (("tap", tap), ("token_tap", token_tap)):

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from a2gc_ros.models import from_data
 from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.pooling import normalised_residuals
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
 
@@ -34,9 +35,7 @@ class NetVLAD(Aggregator):
             assignment = self.conv(local).flatten(2).softmax(dim=1)
             if mask is not None:
                 assignment = assignment * mask.flatten(1).to(assignment.dtype)[:, None]
-            sums = assignment @ local.flatten(2).transpose(1, 2)
-            residuals = sums - assignment.sum(dim=2, keepdim=True) * self.centroids
-            return functional.normalize(functional.normalize(residuals, dim=2).flatten(1), dim=1)
+            return normalised_residuals(assignment, local, self.centroids)
 
     @torch.no_grad()
     def initialise_from(

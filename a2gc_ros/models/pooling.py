@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional
 
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
 FLOOR = 1e-6
 """Features below this count as this, so that every power is defined."""
+
+
+def normalised_residuals(assigned: Tensor, local: Tensor, centres: Tensor) -> Tensor:
+    """Sums of the residuals of local features to cluster centres, each L2-normalised, then all together.
+
+    Args:
+        assigned: What each cluster gets of each feature, (B, m, n).
+        local: Local features (B, l, H, W) with n = H*W.
+        centres: (m, l).
+
+    Returns:
+        (B, m*l), a cluster's l values side by side.
+    """
+    sums = assigned @ local.flatten(2).transpose(1, 2)
+    residuals = sums - assigned.sum(dim=2, keepdim=True) * centres
+    return functional.normalize(functional.normalize(residuals, dim=2).flatten(1), dim=1)
 
 
 def generalised_mean(

@@ -12,5 +12,5 @@ class Salad(ClusterTransport):
     """SALAD; its arguments are those of `ClusterTransport`. It needs more tokens than clusters."""
 
     def log_plan(self, scores: Tensor, mask: Tensor | None) -> Tensor:
-        """Log transport plan after three Sinkhorn sweeps."""
-        return sinkhorn_transport(scores, mask=mask)
+        """Log transport plan after Sinkhorn sweeps."""
+        return sinkhorn_transport(scores, mask=mask, sweeps=self.sweeps)

@@ -16,6 +16,7 @@ from a2gc_ros.errors import ModelError
 from a2gc_ros.models import from_data
 from a2gc_ros.models.aggregator import Aggregator, flat_mask
 from a2gc_ros.models.optimal_transport import balanced_asymmetric_transport
+from a2gc_ros.models.pooling import normalised_residuals
 from a2gc_ros.models.precision import at_least_float32, full_precision
 from a2gc_ros.models.whitening import Whitening
 
@@ -77,10 +78,7 @@ class VLAD(Aggregator):
         """The normalised residuals of all clusters before whitening, (B, m*l), a cluster's l values side by side."""
         local = at_least_float32(self.local(features))
         with full_precision(local):
-            assigned = self._assigned(local, mask)
-            sums = assigned @ local.flatten(2).transpose(1, 2)
-            residuals = sums - assigned.sum(dim=2, keepdim=True) * self.centres
-            return functional.normalize(functional.normalize(residuals, dim=2).flatten(1), dim=1)
+            return normalised_residuals(self._assigned(local, mask), local, self.centres)
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, D)."""
