@@ -52,14 +52,31 @@ def list_models(
 
 @models_app.command()
 def info(
-    file: Annotated[Path, typer.Argument(help="An ONNX file made by `a2gc export`.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="An ONNX file made by `a2gc export`, or a checkpoint: of a training, or as published.",
+            show_default=False,
+        ),
+    ],
 ) -> None:
     """Check a model file and print its description as JSON, and what it was adapted from and on.
 
-    Example:
+    Examples:
     `a2gc models info salad.onnx`
+
+    `a2gc models info dino_salad.ckpt`
     """
+    from a2gc_ros.extract.choose import CHECKPOINTS
     from a2gc_ros.extract.onnx_files.metadata import ADAPTED, read_entry, read_spec
+
+    if file.suffix in CHECKPOINTS:
+        from a2gc_ros.extract.pytorch.backend import spec_of
+        from a2gc_ros.models.released import read_model
+
+        model, licence = read_model(file)
+        typer.echo(json.dumps({**asdict(spec_of(model, licence)), **model.architecture.to_dict()}, indent=2))
+        return
 
     described = asdict(read_spec(file))
     adapted = read_entry(file, ADAPTED)
@@ -103,5 +120,7 @@ def _registered() -> list[dict[str, str]]:
             continue
         entry = named(name)
         weights = "whole model" if entry.weights else "backbone" if entry.backbone_weights else "none"
+        if entry.weights is not None and entry.weights.page is not None:
+            weights = f"whole model, from {entry.weights.page}"
         rows.append(_row(name, entry.preprocessing, weights, entry.licence))
     return rows

@@ -50,6 +50,13 @@ def test_data_and_datasets_may_stand_side_by_side(root: str, tmp_path: Path) -> 
     assert root == "program" or benchmark("st_lucia").found(tmp_path / root)
 
 
+def test_msls_may_be_unpacked_into_the_folder_of_data_sets_itself(tmp_path: Path) -> None:
+    msls_tree(tmp_path)
+    (tmp_path / "msls" / "train_val").rename(tmp_path / "train_val")
+    (tmp_path / "msls").rmdir()
+    assert len(benchmark("msls_val").open(tmp_path).database) == 5
+
+
 def test_an_ordinary_folder_does_not_look_around(tmp_path: Path) -> None:
     msls_tree(tmp_path)
     (tmp_path / "elsewhere").mkdir()

@@ -43,7 +43,7 @@ class MslsTree:
     """Mapillary's tree of cities.
 
     Attributes:
-        folders: Folders that may hold it, relative to the root.
+        folders: Folders that may hold it, relative to the root; ``.`` is the root, where the archives were unpacked.
         split: ``train_val`` or ``test``.
         cities: The cities.
         long: Every image that is no panorama is a query, with or without a right one; else the official choice.
@@ -61,13 +61,13 @@ class MslsTree:
 
     def expects(self) -> list[str]:
         """Tables of every city."""
-        return [f"{' or '.join(self.folders)}: {path}" for path in self._tables()]
+        return [f"{self._places()}: {path}" for path in self._tables()]
 
     def missing(self, root: Path) -> list[str]:
         """Tables that are not there."""
         folder = self._folder(root)
         if folder is None:
-            return [f"{' or '.join(self.folders)} with {self.split}/"]
+            return [f"{self._places()} with {self.split}/"]
         return [f"{folder.name}/{path}" for path in self._tables() if not (folder / path).is_file()]
 
     def open(self, root: Path, name: str) -> Dataset:
@@ -95,6 +95,9 @@ class MslsTree:
         if self.long:
             return f"within {METRES:g} m; every query counts, those without a right image as misses"
         return f"within {METRES:g} m; the official choice of queries, those without a right image left out"
+
+    def _places(self) -> str:
+        return " or ".join("the folder itself" if folder == "." else folder for folder in self.folders)
 
     def _folder(self, root: Path) -> Path | None:
         return first_folder(root, self.folders, self.split)
