@@ -73,6 +73,8 @@ EXTRAS = {
         "onnxscript>=0.3",
         "onnxruntime>=1.18",
     ],
+    # The PostgreSQL database of a fleet.
+    "fleet": ["psycopg[binary]>=3.1.18", "yoyo-migrations>=9.0"],
     "viz": ["matplotlib>=3.5"],
     # `a2gc serve`: a map in the browser, with a program behind it.
     "serve": ["starlette>=0.37", "uvicorn>=0.24"],
@@ -150,6 +152,7 @@ setup(
     package_data={
         PACKAGE: [
             "py.typed",
+            "fleet/migrations/*.sql",
             "loops/*.json",
             "shipped/*.onnx",
             "viz/assets/*",

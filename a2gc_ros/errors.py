@@ -36,6 +36,10 @@ class MapError(A2gcError):
     """A place map that is damaged, foreign to the extractor, or used in a way it does not allow."""
 
 
+class FleetError(A2gcError):
+    """A fleet's database that cannot be reached, refuses, or does not hold what was asked of it."""
+
+
 class BagError(A2gcError):
     """A recording that cannot be read, or that lacks what was asked of it."""
 

@@ -26,6 +26,7 @@ VERBS: tuple[str, ...] = (
     "eval",
     "export",
     "extract",
+    "fleet",
     "map",
     "models",
     "quantize",

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import map_fleet
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.sizes import show_size
 
@@ -29,6 +30,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
+    map_fleet.register(map_app)
     app.add_typer(map_app, name="map")
 
 

@@ -1,0 +1,179 @@
+"""The connection to a fleet's database, its tables, and descriptors on their way in and out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from a2gc_ros.errors import FleetError
+
+if TYPE_CHECKING:
+    import psycopg
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+SCHEMES: Final = ("postgresql://", "postgres://")
+MOST_INDEXED: Final = 4000
+"""Dimensions up to which pgvector indexes halfvec."""
+
+_HEAD: Final = struct.Struct(">HH")
+
+
+class Half:
+    """A descriptor, as pgvector's ``halfvec`` carries it: the very fp16 values that a map stores.
+
+    Args:
+        values: float16 (D,).
+    """
+
+    def __init__(self, values: npt.NDArray[np.float16]) -> None:
+        self.values = values
+
+    def to_binary(self) -> bytes:
+        """Returns pgvector's binary form: length and zero, two bytes each, then the values, all big-endian."""
+        return _HEAD.pack(len(self.values), 0) + self.values.astype(">f2").tobytes()
+
+    @classmethod
+    def from_binary(cls, data: bytes | memoryview) -> Half:
+        """Reads pgvector's binary form."""
+        return cls(np.frombuffer(data, dtype=">f2", offset=_HEAD.size).astype(np.float16))
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Lends a connection on which every statement is a transaction of its own, unless one is begun.
+
+    Args:
+        url: ``postgresql://...``; what it leaves open libpq takes from its environment variables and ``~/.pgpass``.
+
+    Raises:
+        FleetError: If the database cannot be reached, is not prepared, or refuses something.
+    """
+    psycopg = _psycopg()
+    _require_url(url)
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="a2gc") as connection:
+            _prepare(connection, url)
+            yield connection
+    except psycopg.Error as error:
+        raise FleetError(sentence(url, error)) from error
+
+
+def initialise(url: str) -> int:
+    """Makes the tables of a fleet's database, or brings them to the present form; the owner does this.
+
+    Returns:
+        How many steps were taken.
+
+    Raises:
+        FleetError: If the database cannot be reached, or refuses.
+    """
+    psycopg = _psycopg()
+    _require_url(url)
+    try:
+        from yoyo import get_backend, read_migrations
+    except ImportError as error:
+        raise FleetError("yoyo-migrations is not installed: pip install 'a2gc_ros[fleet]'") from error
+    logging.getLogger("yoyo").setLevel(logging.WARNING)
+    try:
+        backend = get_backend(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
+        migrations = read_migrations(str(MIGRATIONS))
+        with backend.lock():
+            missing = backend.to_apply(migrations)
+            backend.apply_migrations(missing)
+        return len(missing)
+    except psycopg.Error as error:
+        raise FleetError(sentence(url, error)) from error
+
+
+def index_model(url: str, fingerprint: str) -> None:
+    """Builds an HNSW index over one model's descriptors, for :func:`a2gc_ros.fleet.locate`; the owner does this.
+
+    Raises:
+        FleetError: If the database does not know the model, or its descriptors are too long for an index.
+    """
+    with connected(url) as connection:
+        row = connection.execute("SELECT dim FROM a2gc.models WHERE fingerprint = %s", (fingerprint,)).fetchone()
+        if row is None:
+            raise FleetError(f"{shown(url)} has no model {fingerprint[:12]}: push a map of it first")
+        if row[0] > MOST_INDEXED:
+            raise FleetError(
+                f"descriptors of {row[0]} dimensions are too long for an index, which takes {MOST_INDEXED}: search "
+                "without one, or use a model with shorter ones"
+            )
+        psycopg = _psycopg()
+        name = psycopg.sql.Identifier(f"nearest_{fingerprint[:16]}")
+        connection.execute(
+            psycopg.sql.SQL(
+                "CREATE INDEX IF NOT EXISTS {} ON a2gc.keyframes USING hnsw "
+                "((descriptor::halfvec({})) halfvec_ip_ops) WHERE fingerprint = {}"
+            ).format(name, psycopg.sql.Literal(row[0]), psycopg.sql.Literal(fingerprint))
+        )
+
+
+def shown(url: str) -> str:
+    """Returns a URL without its password."""
+    return re.sub(r"(//[^:/@]*):[^@/]*@", r"\1@", url)
+
+
+def sentence(url: str, error: Exception) -> str:
+    """Says of an error of the database whether it is out of reach, refuses, or something else, and what to do."""
+    psycopg = _psycopg()
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidAuthorizationSpecification)):
+        return f"{shown(url)} refuses this ({text}): ask its owner for the role of the site"
+    if isinstance(error, psycopg.errors.IntegrityError):
+        return f"{shown(url)} does not take this ({text}): it contradicts what is stored there"
+    if isinstance(error, psycopg.OperationalError):
+        return f"{shown(url)} cannot be reached ({text}): check address, network and server; the same command goes on"
+    return f"{shown(url)} failed ({text})"
+
+
+def _psycopg() -> Any:
+    try:
+        import psycopg
+        import psycopg.sql
+        import psycopg.types
+    except ImportError as error:
+        raise FleetError("psycopg is not installed: pip install 'a2gc_ros[fleet]'") from error
+    return psycopg
+
+
+def _require_url(url: str) -> None:
+    if not url.startswith(SCHEMES):
+        raise FleetError(f"{shown(url)!r} is no database: name one as postgresql://user@host/database")
+
+
+def _prepare(connection: Any, url: str) -> None:
+    """Teaches a connection descriptors, and refuses a database without our tables."""
+    psycopg = _psycopg()
+    if connection.execute("SELECT to_regclass('a2gc.keyframes')").fetchone()[0] is None:
+        raise FleetError(
+            f"{shown(url)} is no fleet's database yet: its owner runs `a2gc fleet init {shown(url)}` first"
+        )
+    found = psycopg.types.TypeInfo.fetch(connection, "halfvec")
+    if found is None:
+        raise FleetError(f"{shown(url)} lacks the extension vector: its owner installs pgvector 0.7 or newer")
+
+    class HalfDumper(psycopg.adapt.Dumper):  # type: ignore[name-defined]
+        format = psycopg.pq.Format.BINARY
+        oid = found.oid
+
+        def dump(self, obj: Half) -> bytes:
+            return obj.to_binary()
+
+    class HalfLoader(psycopg.adapt.Loader):  # type: ignore[name-defined]
+        format = psycopg.pq.Format.BINARY
+
+        def load(self, data: bytes | memoryview) -> Half:
+            return Half.from_binary(data)
+
+    connection.adapters.register_dumper(Half, HalfDumper)
+    connection.adapters.register_loader(found.oid, HalfLoader)
