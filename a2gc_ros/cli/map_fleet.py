@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.shipped import DEFAULT_MODEL
+from a2gc_ros.system.progress import progress_bar
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 FromOption = Annotated[
@@ -53,7 +51,7 @@ def push(
     from a2gc_ros.fleet import push as run
     from a2gc_ros.placemap import PlaceMap
 
-    with PlaceMap.open(place_map, read_only=True) as opened, _progress("pushing keyframes") as moved:
+    with PlaceMap.open(place_map, read_only=True) as opened, progress_bar("pushing keyframes") as moved:
         done = run(opened, to, site, pictures=pictures, features=features, on_progress=moved)
     if as_json:
         typer.echo(json.dumps(asdict(done), indent=2))
@@ -92,7 +90,7 @@ def pull(
     from a2gc_ros.fleet import pull as run
 
     wanted = Wanted(model, site or (), session or (), _nanoseconds(since), _rectangle(area))
-    with _progress("pulling keyframes") as moved:
+    with progress_bar("pulling keyframes") as moved:
         came = run(database, out, wanted, pictures=pictures, features=features, on_progress=moved)
     if as_json:
         typer.echo(json.dumps({"map": str(out), "keyframes": came}, indent=2))
@@ -103,7 +101,7 @@ def pull(
 def locate(
     picture: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
     database: FromOption,
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = "a2gc-efficientnet-lite0",
+    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many keyframes to print.")] = 5,
     backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
     as_json: JsonOption = False,
@@ -132,15 +130,6 @@ def locate(
         where = "" if place.position is None else ", ".join(f"{value:.2f}" for value in place.position)
         table.add_row(f"{place.similarity:.3f}", place.site, place.session_name, f"{seen:%Y-%m-%d %H:%M:%S}", where)
     Console().print(table)
-
-
-@contextmanager
-def _progress(text: str) -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn(text), BarColumn(), CountColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _nanoseconds(since: str | None) -> int | None:

@@ -6,10 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-from a2gc_ros.progress import CountColumn, Progress
+from a2gc_ros.system.progress import progress_bar
 
 DAY_S = 86_400.0
 
@@ -37,18 +34,6 @@ def prune(
     from a2gc_ros.placemap.pruning import prune as run
 
     spacing = Spacing(distance_m=distance_m, angle_rad=math.radians(angle_deg), similarity=similarity)
-    console = Console(stderr=True)
-    columns = (TextColumn("looking at keyframes"), BarColumn(), CountColumn(), TimeRemainingColumn())
-    with (
-        PlaceMap.open(path, read_only=True) as source,
-        Progress(*columns, console=console, disable=not console.is_terminal) as bar,
-    ):
-        task = bar.add_task("", total=None)
-        behind = run(
-            source,
-            out,
-            spacing,
-            older_than_days * DAY_S,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with PlaceMap.open(path, read_only=True) as source, progress_bar("looking at keyframes") as show:
+        behind = run(source, out, spacing, older_than_days * DAY_S, show)
         return {"map": str(out), "keyframes": len(source) - behind, "left_behind": behind}

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import FleetError
+from a2gc_ros.system.installation import needs
 
 if TYPE_CHECKING:
     import psycopg
@@ -80,7 +81,7 @@ def initialise(url: str) -> int:
     try:
         from yoyo import get_backend, read_migrations
     except ImportError as error:
-        raise FleetError("yoyo-migrations is not installed: pip install 'a2gc_ros[fleet]'") from error
+        raise FleetError(needs("preparing a fleet's database", "yoyo-migrations", "fleet")) from error
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
         backend = get_backend(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
@@ -142,7 +143,7 @@ def _psycopg() -> Any:
         import psycopg.sql
         import psycopg.types
     except ImportError as error:
-        raise FleetError("psycopg is not installed: pip install 'a2gc_ros[fleet]'") from error
+        raise FleetError(needs("a fleet's database", "psycopg", "fleet")) from error
     return psycopg
 
 
