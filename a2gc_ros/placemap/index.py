@@ -2,7 +2,7 @@
 
 An exact scan is bound by memory bandwidth. Above ten thousand keyframes the descriptors are projected and quantised to
 about one bit for each dimension; the best of those are compared again as the map stores them. Above three hundred
-thousand they lie in lists, of which the nearest quarter is looked at. `benchmarks/scale.py` measures what that finds.
+thousand they lie in lists, of which the nearest eighth is looked at. `benchmarks/scale.py` measures what that finds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REFINE = 64
 LISTS_FROM = 300_000
 ROWS_A_LIST = 1000
 MOST_LISTS = 1024
-LOOKED_AT = 4
+LOOKED_AT = 8
 LEAST_LOOKED_AT = 16
 """From so many rows on they lie in lists of about so many; one list of so many is looked at, and so many at least."""
 
