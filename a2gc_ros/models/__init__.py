@@ -2,8 +2,9 @@
 
 from a2gc_ros.models.architecture import Architecture
 from a2gc_ros.models.backbone import Backbone, Features
+from a2gc_ros.models.named_models import MODELS, NamedModel
 from a2gc_ros.models.place_model import PlaceModel
-from a2gc_ros.models.registry import MODELS, NamedModel, build, model_names, named
+from a2gc_ros.models.registry import build, model_names, named
 
 __all__ = [
     "MODELS",

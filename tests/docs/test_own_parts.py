@@ -67,7 +67,7 @@ def test_the_guide_trains_and_its_file_opens_where_its_module_is_named(
         read_model(trained)
     monkeypatch.setenv("A2GC_MODULES", "my_parts")
     model, _ = read_model(trained)
-    assert model.descriptor_dim == 16
+    assert (model.name, model.descriptor_dim) == ("meanpool-smallnet", 16)
     assert type(model.backbone).__name__ == "SmallNet"
     images = np.zeros((1, 48, 64, 3), np.uint8)
     import torch

@@ -14,7 +14,7 @@ from torch import Tensor
 from a2gc_ros.errors import CheckpointError
 from a2gc_ros.models import Architecture, PlaceModel, build, checkpoints
 from a2gc_ros.models.fingerprint import fingerprint
-from a2gc_ros.models.registry import DINOV2_INPUT, MODELS
+from a2gc_ros.models.named_models import DINOV2_INPUT, MODELS
 
 HEAD = {"clusters": 4, "cluster_dim": 8, "token_dim": 16, "hidden": 32}
 Tensors = dict[str, Tensor]

@@ -14,7 +14,7 @@ from torch import Tensor
 from a2gc_ros.errors import CheckpointError
 from a2gc_ros.models import MODELS, Architecture, PlaceModel, checkpoints
 from a2gc_ros.models.layouts import LAYOUTS, detect_layout
-from a2gc_ros.models.registry import DINOV2_INPUT
+from a2gc_ros.models.named_models import DINOV2_INPUT
 from a2gc_ros.models.released import METHODS, architecture_of, read_model
 
 Shapes = dict[str, tuple[int, ...]]

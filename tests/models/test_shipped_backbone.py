@@ -11,7 +11,7 @@ import torch
 from a2gc_ros.errors import DownloadError
 from a2gc_ros.models import build
 from a2gc_ros.models.download import fetch
-from a2gc_ros.models.registry import EFFICIENTNET_LITE_WEIGHTS
+from a2gc_ros.models.published_weights import EFFICIENTNET_LITE_WEIGHTS
 from a2gc_ros.models.shipped_backbone import take_out
 from a2gc_ros.system.folders import cache_folder
 

@@ -10,8 +10,8 @@ import torch
 
 from a2gc_ros.models import build, named
 from a2gc_ros.models.architecture import Architecture
+from a2gc_ros.models.named_models import DINOV2_INPUT
 from a2gc_ros.models.place_model import PlaceModel
-from a2gc_ros.models.registry import DINOV2_INPUT
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from paper_ablation import Variant, row, trained, variants
