@@ -2,12 +2,14 @@
 
     python benchmarks/end_to_end.py
     python benchmarks/end_to_end.py --sizes 1920x1080 --compressed --seconds 20 --json
+    python benchmarks/end_to_end.py --sizes 640x480 --rate 20 --keyframes 10000 --seconds 120
 
 For each size a real place recognition process gets images from this process. Twice: at a camera's rate, for the
 latency from `publish` to the answer's arrival; and faster than it can work, for the rate it sustains. The peer in the
 same run is an echo node that answers every image with an empty message and looks at no pixel: what is above it is ours.
-Where the time goes is what the node says in its diagnostics. Where cv_bridge is installed, image conversion is compared
-with it.
+With `--keyframes` the node also searches a loaded map of so many made-up places. "oldest" is how old the newest answer
+ever was, and "memory" what the node held at the begin and at the end of the first run. Where the time goes is what the
+node says in its diagnostics. Where cv_bridge is installed, image conversion is compared with it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -40,10 +43,13 @@ from rich.table import Table
 from sensor_msgs.msg import CompressedImage, Image
 
 from a2gc_msgs.msg import LoopClosureCandidates
+from a2gc_ros.extract.choose import find_file
+from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.images.convert import to_rgb
 from a2gc_ros.nodes.base.conversions import header_message
 from a2gc_ros.nodes.base.qos import newest_only, results
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
+from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap
 
 PROFILE = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
 PLACES = 40
@@ -54,10 +60,10 @@ STAGES = (
     "decode",
     "extract",
     "search",
-    "calibration",
-    "filter",
     "features",
-    "verification",
+    "comparison",
+    "evidence",
+    "location",
     "store",
     "agreement",
     "publish",
@@ -79,8 +85,8 @@ class Camera(Node):
             for view in views
         ]
         self._sent_s: dict[int, float] = {}
-        self.latencies_ms: list[float] = []
-        self.answered_s: list[float] = []
+        self.answers: list[tuple[float, float]] = []
+        """When an image was sent and when its answer came, seconds, in the order of the answers."""
         self.stages: dict[str, float] = {}
         self.create_subscription(LoopClosureCandidates, "loop_closures", self._on_answer, results(1000))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, results())
@@ -103,7 +109,7 @@ class Camera(Node):
     def wait_until_answered(self, timeout_s: float) -> None:
         """Sends single images until one is answered."""
         end = time.monotonic() + timeout_s
-        while not self.latencies_ms:
+        while not self.answers:
             if time.monotonic() > end:
                 raise TimeoutError(f"no answer on {self.get_namespace()}/loop_closures in {timeout_s:g} s")
             self.send(0)
@@ -111,20 +117,18 @@ class Camera(Node):
 
     def clear(self) -> None:
         """Forgets what was measured."""
-        self.latencies_ms.clear()
-        self.answered_s.clear()
+        self.answers.clear()
 
     def _on_answer(self, message: LoopClosureCandidates) -> None:
         now = time.perf_counter()
         stamp = message.header.stamp
         sent = self._sent_s.pop(stamp.sec * 1_000_000_000 + stamp.nanosec, None)
         if sent is not None:
-            self.latencies_ms.append((now - sent) * 1e3)
-            self.answered_s.append(now)
+            self.answers.append((sent, now))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.endswith("recogniser") and status.name.startswith(self.get_namespace().strip("/")):
+            if status.name.endswith("recognition") and status.name.startswith(self.get_namespace().strip("/")):
                 values = {pair.key: pair.value for pair in status.values}
                 found = {stage: values.get(f"stage {stage} [ms]") for stage in STAGES}
                 self.stages = {stage: float(text) for stage, text in found.items() if text}
@@ -168,11 +172,11 @@ def _compressed(view: Pixels) -> CompressedImage:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str]) -> Iterator[None]:
+def running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a process for the time of a block."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
@@ -193,15 +197,39 @@ def spinning(node: Node) -> Iterator[None]:
         node.destroy_node()
 
 
-def node_command(model: str, *, compressed: bool) -> list[str]:
+def memory_mib(process: subprocess.Popen[bytes]) -> float:
+    """Returns what a process holds in memory."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def made_up_map(path: Path, model: str, keyframes: int) -> Path:
+    """Writes a map of places that look like nothing the node is going to see."""
+    file = find_file(model)
+    if file is None:
+        raise SystemExit(f"--keyframes wants a model whose file is here, not {model}")
+    spec = read_spec(file)
+    rng = np.random.default_rng(0)
+    with PlaceMap.create(path, Manifest(spec.fingerprint, spec.descriptor_dim, spec.name)) as place_map:
+        session = place_map.add_session("made up")
+        for first in range(0, keyframes, 1000):
+            drawn = rng.standard_normal((min(1000, keyframes - first), spec.descriptor_dim), dtype=np.float32)
+            drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+            place_map.add_many(session.id, [NewKeyframe(first + at, row) for at, row in enumerate(drawn)])
+    return path
+
+
+def node_command(model: str, loaded: Path | None, *, compressed: bool) -> list[str]:
     """The command of the node under test: every gate as by default, but short enough for loops to close here."""
-    parameters = {
+    parameters: dict[str, object] = {
         "model": model,
         "image_transport": "compressed" if compressed else "raw",
         "diagnostics_period": 0.5,
         "loop.min_time_gap_s": 1.0,
         "loop.keyframe_min_interval_s": 0.05,
     }
+    if loaded is not None:
+        parameters["maps"] = [str(loaded)]
     command = [sys.executable, "-m", "a2gc_ros.nodes.place_recognition", "--ros-args", "-r", "__ns:=/ours"]
     return command + [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
 
@@ -211,22 +239,26 @@ def measure(
 ) -> dict[str, Any]:
     """Measures one node at one size."""
     camera = Camera(namespace, drawn, compressed=arguments.compressed)
-    with running(command), spinning(camera):
-        camera.wait_until_answered(60.0)
+    with running(command) as process, spinning(camera):
+        camera.wait_until_answered(120.0)
         camera.clear()
+        before = memory_mib(process)
         camera.stream(arguments.rate, arguments.seconds)
         time.sleep(1.0)
-        latencies, stages = np.array(camera.latencies_ms), dict(camera.stages)
+        sent, arrived = np.array(camera.answers).T * 1e3
+        latencies, stages, after = arrived - sent, dict(camera.stages), memory_mib(process)
         camera.clear()
         camera.stream(SATURATION * arguments.rate, arguments.seconds / 2)
         time.sleep(0.5)
-        answered = camera.answered_s
+        answered = [arrival for _, arrival in camera.answers]
         p50, p95, p99 = np.percentile(latencies, (50, 95, 99))
         return {
             "answered": len(latencies),
             "p50_ms": float(p50),
             "p95_ms": float(p95),
             "p99_ms": float(p99),
+            "oldest_ms": float((arrived[1:] - sent[:-1]).max()),
+            "memory_mib": [before, after],
             "sustained_hz": (len(answered) - 1) / (answered[-1] - answered[0]),
             "stages_ms": stages,
         }
@@ -253,18 +285,29 @@ def conversion(view: Pixels, repeats: int = 50) -> dict[str, float] | None:
 
 def show(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """Prints the table."""
-    table = Table("image", "node", "p50", "p95", "p99 [ms]", "sustained [Hz]", "where the time goes [ms]")
+    table = Table(
+        "image",
+        "node",
+        "p50",
+        "p95",
+        "p99",
+        "oldest [ms]",
+        "memory [MiB]",
+        "sustained [Hz]",
+        "where the time goes [ms]",
+    )
     for row in rows:
         for name in ("ours", "echo"):
             cell = row[name]
             stages = ", ".join(f"{stage} {value:.1f}" for stage, value in cell["stages_ms"].items() if value >= 0.05)
-            numbers = (f"{cell[p]:.1f}" for p in ("p50_ms", "p95_ms", "p99_ms", "sustained_hz"))
-            table.add_row(row["size"], name, *numbers, stages or "transport only")
+            times = (f"{cell[p]:.1f}" for p in ("p50_ms", "p95_ms", "p99_ms", "oldest_ms"))
+            held = " to ".join(f"{mib:.0f}" for mib in cell["memory_mib"])
+            table.add_row(row["size"], name, *times, held, f"{cell['sustained_hz']:.1f}", stages or "transport only")
         ratio = row["ours"]["p50_ms"] / row["echo"]["p50_ms"]
         table.add_row("", "ours : echo", f"{ratio:.1f}x")
         if row["conversion_ms"]:
             ours, theirs = row["conversion_ms"]["ours"], row["conversion_ms"]["cv_bridge"]
-            table.add_row("", "cv_bridge : ours", f"{theirs / ours:.2f}x", "", "", "", "conversion of bgr8")
+            table.add_row("", "cv_bridge : ours", f"{theirs / ours:.2f}x", *[""] * 5, "conversion of bgr8")
     console.print(table)
 
 
@@ -274,6 +317,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["320x240", "640x480", "1280x720", "1920x1080"])
     parser.add_argument("--rate", type=float, default=5.0, help="camera rate for the latency, images per second")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the latency run")
+    parser.add_argument("--keyframes", type=int, default=0, help="of a loaded map")
     parser.add_argument("--model", default="a2gc-efficientnet-lite0")
     parser.add_argument("--compressed", action="store_true", help="JPEG images")
     parser.add_argument("--json", action="store_true")
@@ -288,11 +332,16 @@ def main() -> None:
     rclpy.init()
     console = Console(stderr=True)
     peer = [sys.executable, __file__, "--echo", *(["--compressed"] if arguments.compressed else [])]
+    folder = tempfile.TemporaryDirectory()
+    loaded = None
+    if arguments.keyframes:
+        loaded = made_up_map(Path(folder.name) / "made_up.a2gc", arguments.model, arguments.keyframes)
+    command = node_command(arguments.model, loaded, compressed=arguments.compressed)
     rows = []
     for size in track(arguments.sizes, "measuring", console=console, disable=not console.is_terminal):
         width, height = map(int, size.split("x"))
         drawn = views(width, height)
-        ours = measure(node_command(arguments.model, compressed=arguments.compressed), "/ours", drawn, arguments)
+        ours = measure(command, "/ours", drawn, arguments)
         rows.append(
             {
                 "size": size,
@@ -306,6 +355,7 @@ def main() -> None:
     else:
         show(rows, Console(width=140))
     rclpy.shutdown()
+    folder.cleanup()
 
 
 if __name__ == "__main__":

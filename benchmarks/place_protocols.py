@@ -73,17 +73,15 @@ def average(runs: Sequence[Scores]) -> Scores:
     return Scores(runs[0].protocol, runs[0].measure, np.mean([run.values for run in runs], axis=0), runs[0].groups)
 
 
-class Tower:
-    """The photographs of the tower; held-out floors ask, all floors are searched: corridors repeat between floors."""
+class Photographs:
+    """Files in the order in which they were taken.
 
-    def __init__(self, folder: Path) -> None:
-        with (folder / "images.csv").open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        self._paths = [folder / row["path"] for row in rows]
-        self._floor = np.array([row["floor"] for row in rows])
-        self._clip = np.unique([row["clip"] for row in rows], return_inverse=True)[1].astype(np.int64)
-        self._area = np.array([f"{row['floor']} {row['area']}" for row in rows])
-        self._second = np.array([float(row["second"]) for row in rows])
+    Args:
+        paths: Of the images.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -91,6 +89,28 @@ class Tower:
     def images(self) -> Images:
         """The photographs, RGB uint8 (H, W, 3) each."""
         return map(read_image, self._paths)
+
+    def _in_stretches(
+        self, protocol: str, descriptors: Descriptors, right: npt.NDArray[np.bool_], ignored: int, stretch: int
+    ) -> Iterator[Scores]:
+        """Asks every frame for the right ones, without the last so many before it; stretches stand in for clips."""
+        order = np.arange(len(self._paths))
+        later = order[:, None] - order < ignored
+        everyone = np.ones(len(order), bool)
+        yield from _ranked(protocol, descriptors @ descriptors.T, right & ~later, later, everyone, order // stretch)
+
+
+class Tower(Photographs):
+    """The photographs of the tower; held-out floors ask, all floors are searched: corridors repeat between floors."""
+
+    def __init__(self, folder: Path) -> None:
+        with (folder / "images.csv").open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        super().__init__([folder / row["path"] for row in rows])
+        self._floor = np.array([row["floor"] for row in rows])
+        self._clip = np.unique([row["clip"] for row in rows], return_inverse=True)[1].astype(np.int64)
+        self._area = np.array([f"{row['floor']} {row['area']}" for row in rows])
+        self._second = np.array([float(row["second"]) for row in rows])
 
     def scores(self, descriptors: Descriptors) -> Iterator[Scores]:
         """Judges descriptors, float32 (N, D), of all images."""
@@ -106,21 +126,14 @@ class Tower:
         yield from _ranked("other clips, same floor", similarity, floor, same, asked, self._clip)
 
 
-class RobotRun:
+class RobotRun(Photographs):
     """An outdoor run: right are frames within 10 m; the direct neighbours in time are left out."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / "poses.csv").open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
-        self._paths = [folder / "images" / row["image"] for row in rows]
+        super().__init__([folder / "images" / row["image"] for row in rows])
         self._xy = np.array([[float(row["x_m"]), float(row["y_m"])] for row in rows])
-
-    def __len__(self) -> int:
-        return len(self._xy)
-
-    def images(self) -> Images:
-        """The frames, RGB uint8 (H, W, 3) each."""
-        return map(read_image, self._paths)
 
     def scores(self, descriptors: Descriptors) -> Iterator[Scores]:
         """Judges descriptors, float32 (N, D), of all frames. Stretches of eight frames stand in for clips."""
@@ -131,7 +144,7 @@ class RobotRun:
         yield from _ranked("robot_run", descriptors @ descriptors.T, near & ~beside, beside, everyone, order // 8)
 
 
-class OfficeLoop:
+class OfficeLoop(Photographs):
     """A walk round an office that ends where it began: right by structure from motion, the last 10 s left out.
 
     The eleven frames after the return ask; stretches of five frames stand in for clips.
@@ -140,27 +153,15 @@ class OfficeLoop:
     RECENT = 20
 
     def __init__(self, folder: Path) -> None:
-        self._paths = sorted((folder / "images").iterdir())
+        super().__init__(sorted((folder / "images").iterdir()))
         self._right = np.load(folder / "truth.npz")["view"]
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def images(self) -> Images:
-        """The frames, RGB uint8 (H, W, 3) each."""
-        return map(read_image, self._paths)
 
     def scores(self, descriptors: Descriptors) -> Iterator[Scores]:
         """Judges descriptors, float32 (N, D), of all frames."""
-        order = np.arange(len(self._paths))
-        later = order[:, None] - order < self.RECENT
-        everyone = np.ones(len(order), bool)
-        yield from _ranked(
-            "office_loop", descriptors @ descriptors.T, self._right & ~later, later, everyone, order // 5
-        )
+        yield from self._in_stretches("office_loop", descriptors, self._right, self.RECENT, 5)
 
 
-class LotCircle:
+class LotCircle(Photographs):
     """Laps on a parking lot, every third frame: right within a twentieth of a lap, the last 4 s left out.
 
     Stretches of ten frames, 2 s, stand in for clips.
@@ -171,26 +172,14 @@ class LotCircle:
     def __init__(self, folder: Path) -> None:
         with (folder / "truth_phase.csv").open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))[::3]
-        self._paths = [folder / "images" / row["image"] for row in rows]
+        super().__init__([folder / "images" / row["image"] for row in rows])
         along, lap = np.array([float(row["phase"]) for row in rows]), float(rows[0]["lap_length"])
         apart = np.abs(along[:, None] - along)
         self._right = np.minimum(apart, lap - apart) <= 0.05 * lap
 
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def images(self) -> Images:
-        """The frames, RGB uint8 (H, W, 3) each."""
-        return map(read_image, self._paths)
-
     def scores(self, descriptors: Descriptors) -> Iterator[Scores]:
         """Judges descriptors, float32 (N, D), of the frames."""
-        order = np.arange(len(self._paths))
-        later = order[:, None] - order < self.RECENT
-        everyone = np.ones(len(order), bool)
-        yield from _ranked(
-            "lot_circle", descriptors @ descriptors.T, self._right & ~later, later, everyone, order // 10
-        )
+        yield from self._in_stretches("lot_circle", descriptors, self._right, self.RECENT, 10)
 
 
 class Town:
