@@ -81,3 +81,10 @@ def test_no_file_is_too_long_to_read(repository: Path) -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
     }
     assert long == {}
+
+
+def test_the_drawing_of_the_rooms_is_what_the_imports_say(repository: Path) -> None:
+    pytest.importorskip("grimp", reason="needs import-linter")
+    check = [sys.executable, "scripts/draw_rooms.py", "--check"]
+    done = subprocess.run(check, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
