@@ -47,10 +47,3 @@ def test_commands_of_a_page(page: Path, clone: Path) -> None:
         ["bash", "-c", script], cwd=clone, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert result.returncode == 0, f"{page.name}:\n{script}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if page.is_file()], ids=lambda p: p.stem)
-def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
-    assert missing == []
