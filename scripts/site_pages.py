@@ -1,0 +1,87 @@
+"""Hook of MkDocs: what lies outside docs/ comes into the site, and links to it lead there.
+
+README.md becomes the first page and the other pages at the root keep their names; files that pages link to are copied
+as they are; a link to a folder becomes its name. The reference of the Python interface is a page of docstrings.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "CONTRIBUTING.md",
+    "SECURITY.md": "SECURITY.md",
+    "CODE_OF_CONDUCT.md": "CODE_OF_CONDUCT.md",
+}
+"""Pages at the root, by what they are in the site."""
+
+REFERENCE = "# Reference\n\nWhat `import a2gc_ros` offers; [how to use it](python.md).\n\n::: a2gc_ros\n"
+
+_LINK = re.compile(r"\[((?:[^][]|\[[^]]*\](?:\([^)]*\))?)*)\]\(([^)\s]+)\)")
+
+
+def in_site(path: str) -> str:
+    """Where a file of the repository is in the site, from its root."""
+    if path in PAGES:
+        return PAGES[path]
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    # A suffix that no server takes for something to run or to render.
+    return f"files/{path.lstrip('.')}" if path.endswith((".png", ".svg", ".jpg")) else f"files/{path.lstrip('.')}.txt"
+
+
+def rewritten(text: str, source: str, *, root: Path = ROOT) -> tuple[str, set[str]]:
+    """Returns a page with links as they are in the site, and the files that it needs there.
+
+    Args:
+        text: Markdown.
+        source: The page's path in the repository.
+        root: Of the repository.
+    """
+    needed: set[str] = set()
+    here = posixpath.dirname(in_site(source))
+
+    def link(match: re.Match[str]) -> str:
+        path, mark, anchor = match[2].partition("#")
+        if "://" in match[2] or not path:
+            return match[0]
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        if (root / target).is_dir():
+            return f"{match[1]} (`{target}`)" if match[1] != target else f"`{target}`"
+        if not target.startswith("docs/") and target not in PAGES:
+            needed.add(target)
+        return f"[{_LINK.sub(link, match[1])}]({posixpath.relpath(in_site(target), here or '.')}{mark}{anchor})"
+
+    return _LINK.sub(link, text), needed
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds what lies outside docs/."""
+    from mkdocs.structure.files import File
+
+    def add(place: str, content: str | bytes) -> None:
+        files.append(File.generated(config, place, content=content))
+
+    needed: set[str] = set()
+    for source, place in PAGES.items():
+        text, more = rewritten((ROOT / source).read_text(encoding="utf-8"), source)
+        needed |= more
+        add(place, text)
+    for page in files.documentation_pages():
+        if page.src_uri not in PAGES.values():
+            needed |= rewritten(page.content_string, f"docs/{page.src_uri}")[1]
+    for source in sorted(needed):
+        add(in_site(source), (ROOT / source).read_bytes())
+    add("reference.md", REFERENCE)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Rewrites the links of a page of docs/."""
+    generated = page.file.generated_by is not None
+    return markdown if generated else rewritten(markdown, f"docs/{page.file.src_uri}")[0]

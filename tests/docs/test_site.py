@@ -1,0 +1,66 @@
+"""What the site of the documentation is made of; building it is `make docs`, which refuses any warning."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def site_pages() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("site_pages", REPOSITORY / "scripts" / "site_pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Loader(yaml.SafeLoader):
+    """Reads past the names of Python functions, which only MkDocs looks up."""
+
+
+Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: suffix)
+
+
+def pages_in(nav: Any) -> list[str]:
+    if isinstance(nav, str):
+        return [nav]
+    entries = nav.values() if isinstance(nav, dict) else nav
+    return [page for entry in entries for page in pages_in(entry)]
+
+
+def test_every_page_is_in_the_navigation_once(site_pages: ModuleType) -> None:
+    configuration = yaml.load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe one
+    written = [path.relative_to(REPOSITORY / "docs").as_posix() for path in (REPOSITORY / "docs").rglob("*.md")]
+    assert sorted(pages_in(configuration["nav"])) == sorted([*written, *site_pages.PAGES.values(), "reference.md"])
+
+
+@pytest.mark.parametrize(
+    ("source", "link", "there", "needed"),
+    [
+        ("README.md", "[maps](docs/maps.md)", "[maps](maps.md)", set()),
+        ("README.md", "![demo](docs/assets/demo.png)", "![demo](assets/demo.png)", set()),
+        ("docs/python.md", "[script](../README.md)", "[script](index.md)", set()),
+        ("docs/maps.md", "[how](loops.md#settings)", "[how](loops.md#settings)", set()),
+        (
+            "docs/maps.md",
+            "[below](#below) [web](https://example.org)",
+            "[below](#below) [web](https://example.org)",
+            set(),
+        ),
+        ("docs/extend.md", "[mac](../examples/mac.py)", "[mac](files/examples/mac.py.txt)", {"examples/mac.py"}),
+        ("docs/extend.md", "[examples](../examples)", "`examples`", set()),
+    ],
+)
+def test_links_that_leave_the_folder_lead_into_the_site(
+    site_pages: ModuleType, source: str, link: str, there: str, needed: set[str]
+) -> None:
+    assert site_pages.rewritten(link, source) == (there, needed)
