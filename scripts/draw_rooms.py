@@ -11,6 +11,8 @@ is a leaf that every room may import, and is left out too.
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
 from collections.abc import Iterable
 from itertools import pairwise
@@ -30,10 +32,12 @@ Edges = dict[str, set[str]]
 
 
 def rooms() -> Edges:
-    """Each room with those that it imports."""
-    graph = grimp.build_graph("a2gc_ros", "a2gc_training", cache_dir=None)
-    found = {"a2gc_training": "a2gc_training"}
-    for module in graph.find_children("a2gc_ros"):
+    """Each room with those that it imports: the folders of the library, and the packages beside it."""
+    packages = re.findall(r"^root_packages = (.+)$", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    library, *beside = json.loads(packages[0])
+    graph = grimp.build_graph(library, *beside, cache_dir=None)
+    found = {name: name for name in beside}
+    for module in graph.find_children(library):
         name = module.rpartition(".")[2]
         if graph.find_children(module) and name not in LEAVES:
             found[module] = name
