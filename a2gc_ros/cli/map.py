@@ -74,6 +74,10 @@ def build(
     sensor_bits: Annotated[
         int, typer.Option(min=0, max=16, help="Bits in use of mono16 and 16-bit mosaics; 0 takes what images show.")
     ] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Build one part of several, as 2/8; auto/8 asks SLURM or Kubernetes. Merge them all."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build a place map from recordings, or go on with one that was interrupted.
@@ -90,6 +94,7 @@ def build(
     from a2gc_ros.cli.map_build import BuildOptions
     from a2gc_ros.cli.map_build import build as run
     from a2gc_ros.images.camera_options import CameraOptions
+    from a2gc_ros.placemap import shards
 
     options = BuildOptions(
         bags=bags,
@@ -111,6 +116,7 @@ def build(
         picture_side=picture_side,
         picture_quality=picture_quality,
         depth=depth,
+        shard=None if shard is None else shards.parse(shard),
         camera=CameraOptions(rectification, sensor_bits),  # type: ignore[arg-type]
     )
     summaries = run(options)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from a2gc_ros.bags import Recording
     from a2gc_ros.extract import Extractor
     from a2gc_ros.placemap import BuildProgress, PlaceMap, Spacing
+    from a2gc_ros.placemap.shards import Shard
 
 WITHOUT_FEATURES = "none"
 
@@ -55,6 +56,7 @@ class BuildOptions:
         picture_side: Longest side of the pictures that are kept, pixels; 0 keeps none.
         picture_quality: JPEG quality of these pictures.
         depth: Topic of depth images registered to the camera; None takes none.
+        shard: The part to build; None builds all.
         camera: What the user says of the camera.
     """
 
@@ -77,6 +79,7 @@ class BuildOptions:
     picture_side: int
     picture_quality: int
     depth: str | None
+    shard: Shard | None
     camera: CameraOptions = field(default_factory=CameraOptions)
 
 
@@ -112,8 +115,9 @@ def build(options: BuildOptions) -> list[dict[str, Any]]:
         fresh = not options.out.exists()
         with _open_map(options, extractor, spacing) as place_map, _nothing_left(place_map, fresh):
             summaries = [_add(recording, place_map, extractor, spacing, options) for recording in recordings]
-            # So that the map is ready to be searched wherever it is loaded.
-            write_impostors(place_map, measure(place_map))
+            if options.shard is None:
+                # So that the map is ready to be searched wherever it is loaded.
+                write_impostors(place_map, measure(place_map))
             return summaries
     finally:
         for recording in recordings:
@@ -184,7 +188,15 @@ def _add(
     def encode(image: npt.NDArray[np.uint8]) -> bytes | None:
         return encode_jpeg(image, options.picture_side, options.picture_quality) if options.picture_side else None
 
-    builder = MapBuilder(place_map, extractor, spacing, batch=options.batch, find_features=find_features, encode=encode)
+    builder = MapBuilder(
+        place_map,
+        extractor,
+        spacing,
+        batch=options.batch,
+        find_features=find_features,
+        encode=encode,
+        shard=options.shard,
+    )
     begin = time.monotonic()
     first: list[BuildProgress] = []
     with progress_bars("", CountColumn(), TextColumn("{task.fields[speed]}")) as bar:

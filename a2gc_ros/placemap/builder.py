@@ -20,6 +20,7 @@ from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.reading import Batch, BatchReader, Encode, ReadFrame
 from a2gc_ros.placemap.records import FeatureBlob, FrameLike, NewKeyframe, Session
 from a2gc_ros.placemap.selection import ChangeGate, Spacing
+from a2gc_ros.placemap.shards import Shard, session_uuid
 from a2gc_ros.placemap.storing import insert_keyframes, insert_session
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
 
@@ -99,6 +100,7 @@ class MapBuilder:
         find_features: Finds the local features that are kept with a keyframe; None keeps none, and whoever needs them
             computes them from the kept image.
         encode: Gives the image to keep of a frame's, or None where none is kept.
+        shard: Builds this part of each recording alone.
 
     Raises:
         MapError: If the map belongs to another extractor.
@@ -114,6 +116,7 @@ class MapBuilder:
         read_ahead: int = 2,
         find_features: Callable[[FrameLike], FeatureBlob] | None = None,
         encode: Encode = encode_jpeg,
+        shard: Shard | None = None,
     ) -> None:
         place_map.require(extractor.spec.fingerprint)
         self._map = place_map
@@ -123,7 +126,9 @@ class MapBuilder:
         self._read_ahead = read_ahead
         self._find_features = find_features
         self._encode = encode
-        self._settings = {"spacing": asdict(spacing), "batch": self._batch}
+        self._shard = shard
+        self._whole = {"spacing": asdict(spacing), "batch": self._batch}
+        self._settings = self._whole if shard is None else {**self._whole, "shard": [shard.number, shard.count]}
 
     def build(
         self,
@@ -159,6 +164,7 @@ class MapBuilder:
             position.reader_state,
             self._find_features,
             self._encode,
+            self._shard,
         ) as batches:
             for batch in batches:
                 kept += self._store(batch, change, source, position.session.id)
@@ -194,7 +200,8 @@ class MapBuilder:
                 "SELECT session_id, frames, finished, state FROM progress WHERE source = ?", (source,)
             ).fetchone()
             if row is None:
-                session = insert_session(connection, session_name, source)
+                identity = "" if self._shard is None else session_uuid(source, self._whole)
+                session = insert_session(connection, session_name, source, identity)
                 state = json.dumps({"settings": self._settings, "reader": None}, sort_keys=True)
                 connection.execute("INSERT INTO progress VALUES (?, ?, 0, 0, ?)", (source, session.id, state))
                 return _Position(session, 0, False, None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.placemap import shards
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.placemap.storing import insert_session
@@ -42,8 +44,7 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
         if not any(len(source) for source in maps):
             raise MapError(f"{', '.join(map(str, sources))} hold no keyframes, so there is nothing to merge")
         with written_whole(target, replace(first, uuid="", created_ns=0)) as merged:
-            for source in maps:
-                copy_keyframes(source, merged)
+            copy_keyframes(maps, merged)
 
 
 @contextlib.contextmanager
@@ -69,58 +70,96 @@ def written_whole(target: Path, manifest: Manifest) -> Iterator[PlaceMap]:
         raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
 
 
-def copy_keyframes(source: PlaceMap, merged: PlaceMap, without: Container[int] = ()) -> None:
-    """Copies all sessions of a map into another, and the keyframes that are not there yet.
+def copy_keyframes(sources: Sequence[PlaceMap], merged: PlaceMap, without: Container[int] = ()) -> None:
+    """Copies all sessions of some maps into an empty one; what several have of a session once, in the order of stamps.
 
     Args:
-        source: Is only read.
+        sources: Are only read.
         merged: Of the same extractor.
-        without: Ids of keyframes that stay behind.
+        without: Ids of keyframes that stay behind, of one source.
 
     Raises:
-        MapError: If one is damaged, or the other cannot be written.
+        MapError: If one is damaged, parts of a recording are missing, or the other cannot be written.
     """
-    with source.reading() as rows, merged.transaction() as out:
-        sessions, held = {}, {}
-        for session in source.sessions():
+    with contextlib.ExitStack() as stack:
+        rows = [stack.enter_context(source.reading()) for source in sources]
+        copies = [_Copy(connection, source) for connection, source in zip(rows, sources, strict=True)]
+        shards.require_all(row for copy in copies for row in copy.progress)
+        ranks: dict[str, int] = {}
+        held = Counter(session.uuid for copy in copies for session in copy.sessions.values())
+        order = []
+        for number, copy in enumerate(copies):
+            for old, session, stamp_ns in copy.rows.execute(
+                "SELECT id, session_id, stamp_ns FROM keyframes ORDER BY id"
+            ):
+                identity = copy.sessions[session].uuid
+                rank = ranks.setdefault(identity, len(ranks))
+                # Where one map has a session, its own order holds, whatever the clock did.
+                order.append((rank, stamp_ns, number, old) if held[identity] > 1 else (rank, 0, number, old))
+        if any(count > 1 for count in held.values()):
+            order.sort()
+        with merged.transaction() as out:
+            for copy in copies:
+                copy.begin(out)
+            seen: set[tuple[int, int, int | None]] = set()
+            for _, _, number, old in order:
+                if old not in without:
+                    copies[number].keyframe(out, old, seen)
+            for copy in copies:
+                copy.finish(out)
+
+
+class _Copy:
+    """Copies one map's rows.
+
+    Args:
+        rows: The map's connection.
+        source: The map.
+    """
+
+    def __init__(self, rows: sqlite3.Connection, source: PlaceMap) -> None:
+        self.rows = rows
+        self.sessions = {session.id: session for session in source.sessions()}
+        self.progress = rows.execute("SELECT * FROM progress").fetchall()
+        self._new_sessions: dict[int, int] = {}
+        self._cameras: dict[int | None, int | None] = {None: None}
+
+    def begin(self, out: sqlite3.Connection) -> None:
+        """Copies what keyframes refer to."""
+        for old, session in self.sessions.items():
             row = out.execute("SELECT id FROM sessions WHERE uuid = ?", (session.uuid,)).fetchone()
-            if row is None:
-                sessions[session.id] = insert_session(out, session.name, session.source, session.uuid).id
-            else:
-                sessions[session.id], held[session.id] = row[0], _held(out, row[0])
-        cameras: dict[int | None, int | None] = {None: None}
-        for old, text in rows.execute("SELECT id, json FROM intrinsics"):
+            new = row[0] if row else insert_session(out, session.name, session.source, session.uuid).id
+            self._new_sessions[old] = new
+        for old, text in self.rows.execute("SELECT id, json FROM intrinsics"):
             out.execute("INSERT OR IGNORE INTO intrinsics (json) VALUES (?)", (text,))
-            cameras[old] = out.execute("SELECT id FROM intrinsics WHERE json = ?", (text,)).fetchone()[0]
+            self._cameras[old] = out.execute("SELECT id FROM intrinsics WHERE json = ?", (text,)).fetchone()[0]
+
+    def keyframe(self, out: sqlite3.Connection, old: int, seen: set[tuple[int, int, int | None]]) -> None:
+        """Copies a keyframe, unless one of its session with this stamp and descriptor came from another map."""
         query = (
-            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, k.t_base_camera, "
-            "k.intrinsics_id FROM keyframes k ORDER BY k.id"
+            "SELECT session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id FROM keyframes "
+            "WHERE id = ?"
         )
-        for old, session, *middle, camera in rows.execute(query):
-            if old in without or (session in held and (middle[0], _checksum(rows, old)) in held[session]):
-                continue
-            new = out.execute(
-                "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (sessions[session], *middle, cameras[camera]),
-            ).lastrowid
-            _copy_data(rows, out, old, new)
-        for name, session, *rest in rows.execute("SELECT * FROM progress"):
-            out.execute("INSERT OR IGNORE INTO progress VALUES (?, ?, ?, ?, ?)", (name, sessions[session], *rest))
+        session, *middle, camera = self.rows.execute(query, (old,)).fetchone()
+        row = self.rows.execute("SELECT crc32 FROM descriptors WHERE keyframe_id = ?", (old,)).fetchone()
+        key = (self._new_sessions[session], middle[0], None if row is None else row[0])
+        if key in seen:
+            return
+        seen.add(key)
+        new = out.execute(
+            "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self._new_sessions[session], *middle, self._cameras[camera]),
+        ).lastrowid
+        _copy_data(self.rows, out, old, new)
 
-
-def _held(out: sqlite3.Connection, session_id: int) -> set[tuple[int, int | None]]:
-    """Returns stamps and descriptors' checksums of a session that another map brought."""
-    query = (
-        "SELECT k.stamp_ns, d.crc32 FROM keyframes k LEFT JOIN descriptors d ON d.keyframe_id = k.id "
-        "WHERE k.session_id = ?"
-    )
-    return set(out.execute(query, (session_id,)))
-
-
-def _checksum(rows: sqlite3.Connection, keyframe_id: int) -> int | None:
-    row = rows.execute("SELECT crc32 FROM descriptors WHERE keyframe_id = ?", (keyframe_id,)).fetchone()
-    return None if row is None else int(row[0])
+    def finish(self, out: sqlite3.Connection) -> None:
+        """Copies how far recordings were read."""
+        for name, session, frames, finished, state in self.progress:
+            out.execute(
+                "INSERT OR IGNORE INTO progress VALUES (?, ?, ?, ?, ?)",
+                (name, self._new_sessions[session], frames, finished, shards.without_shard(state)),
+            )
 
 
 def _copy_data(rows: sqlite3.Connection, out: sqlite3.Connection, old: int, new: int | None) -> None:

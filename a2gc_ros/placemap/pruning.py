@@ -56,5 +56,5 @@ def prune(
             done += 1
             on_progress(done, total)
     with written_whole(Path(out), replace(source.manifest, uuid="", created_ns=0)) as thinned:
-        copy_keyframes(source, thinned, behind)
+        copy_keyframes([source], thinned, behind)
     return len(behind)

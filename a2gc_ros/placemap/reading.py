@@ -13,8 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.errors import MapError
 from a2gc_ros.placemap.records import FeatureBlob, FrameLike
 from a2gc_ros.placemap.selection import MotionGate, Odometer, Proposal, Spacing
+from a2gc_ros.placemap.shards import Shard
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 
 Encode: TypeAlias = "Callable[[npt.NDArray[np.uint8]], bytes | None]"
@@ -71,6 +73,7 @@ class BatchReader:
         state: ``Batch.state`` of the last batch of that run, or None.
         find_features: Finds the local features that are kept with a keyframe, or None.
         encode: Gives the image to keep of a frame's, or None where none is kept.
+        shard: Hands out the batches of this part alone; those of others come without frames.
     """
 
     def __init__(
@@ -83,17 +86,21 @@ class BatchReader:
         state: dict[str, Any] | None,
         find_features: Callable[[FrameLike], FeatureBlob] | None = None,
         encode: Encode = encode_jpeg,
+        shard: Shard | None = None,
     ) -> None:
         self._frames = frames
         self._size = size
         self._done = done
         self._find_features = find_features
         self._encode = encode
+        self._shard = shard
+        self._number = 0
         self._motion = MotionGate(spacing)
         self._odometer = Odometer()
         if state is not None:
             self._motion.restore(state["motion"])
             self._odometer.restore(state["odometer"])
+            self._number = state.get("batch", 0)
         self._queue: queue.Queue[Batch | BaseException] = queue.Queue(max(1, ahead))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="map-reader", daemon=True)
@@ -144,6 +151,7 @@ class BatchReader:
 
     def _batches(self) -> Generator[Batch, None, None]:
         items: list[ReadFrame] = []
+        gathered = 0
         count = 0
         stamp_ns = 0
         for frame in self._frames:
@@ -157,15 +165,26 @@ class BatchReader:
             proposal = self._motion.propose(frame.stamp_ns, frame.pose)
             if proposal is Proposal.SKIP:
                 continue
-            jpeg, features = None, None
-            if proposal is Proposal.KEEP:
-                jpeg = self._encode(frame.image)
-                features = self._find_features(frame) if self._find_features else None
-            items.append(ReadFrame(frame, proposal, travelled, jpeg, features))
-            if len(items) == self._size:
+            gathered += 1
+            if self._shard is None or self._shard.has(self._number):
+                items.append(self._read(frame, proposal, travelled))
+            if gathered == self._size:
+                self._number += 1
                 yield Batch(items, count, stamp_ns, self._state(), is_last=False)
-                items = []
+                items, gathered = [], 0
         yield Batch(items, count, stamp_ns, self._state(), is_last=True)
 
+    def _read(self, frame: FrameLike, proposal: Proposal, travelled: float | None) -> ReadFrame:
+        if self._shard is not None and proposal is Proposal.COMPARE:
+            raise MapError(
+                "without poses each keyframe depends on the one before, so a recording cannot be built in parts: give "
+                "poses, or a time between keyframes"
+            )
+        jpeg, features = None, None
+        if proposal is Proposal.KEEP:
+            jpeg = self._encode(frame.image)
+            features = self._find_features(frame) if self._find_features else None
+        return ReadFrame(frame, proposal, travelled, jpeg, features)
+
     def _state(self) -> dict[str, Any]:
-        return {"motion": self._motion.state(), "odometer": self._odometer.state()}
+        return {"motion": self._motion.state(), "odometer": self._odometer.state(), "batch": self._number}

@@ -1,0 +1,110 @@
+"""Parts of a recording that are built apart, each by a process of its own, and merged to what one run would give.
+
+Batches are dealt out in turn. Every part reads all frames, which is quick, and describes its own batches alone, of the
+same frames that one run would describe together.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from a2gc_ros.errors import ConfigError, MapError
+
+INDEX_VARIABLES = (("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN"), ("JOB_COMPLETION_INDEX", ""))
+"""Where SLURM's job arrays and Kubernetes' indexed jobs say which part a process is, and from what they count."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One part of several.
+
+    Attributes:
+        number: Which, from 1.
+        count: Of how many.
+    """
+
+    number: int
+    count: int
+
+    def has(self, batch: int) -> bool:
+        """Says whether a batch of the recording, counted from 0, belongs to this part."""
+        return batch % self.count == self.number - 1
+
+
+def parse(text: str) -> Shard:
+    """Reads ``2/8``, or ``auto/8``: then the part is the one that SLURM or Kubernetes names in the environment.
+
+    Raises:
+        ConfigError: If this is no part, or the environment names none.
+    """
+    which, _, of = text.partition("/")
+    if not of.isdecimal() or not (which.isdecimal() or which == "auto"):
+        raise ConfigError(f"{text!r} is no part: write it as 2/8, or auto/8 under SLURM or Kubernetes")
+    number, count = _from_environment() if which == "auto" else int(which), int(of)
+    if not 1 <= number <= count:
+        raise ConfigError(f"there is no part {number} of {count}: parts are counted from 1")
+    return Shard(number, count)
+
+
+def session_uuid(source: str, settings: dict[str, Any]) -> str:
+    """Returns the identity of the session that all parts of one recording share."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{source}/{json.dumps(settings, sort_keys=True)}"))
+
+
+def require_all(progress: Iterable[tuple[Any, ...]]) -> None:
+    """Refuses to merge some parts of a recording without the others.
+
+    Args:
+        progress: Rows of the tables ``progress`` of all maps.
+
+    Raises:
+        MapError: If a part is missing or not finished.
+    """
+    parts: dict[tuple[str, int], set[int]] = {}
+    for source, _, _, finished, state in progress:
+        shard = _settings(state).get("shard")
+        if shard is not None:
+            found = parts.setdefault((str(source), int(shard[1])), set())
+            found |= {int(shard[0])} if finished else set()
+    for (source, count), found in parts.items():
+        if missing := set(range(1, count + 1)) - found:
+            raise MapError(
+                f"part {min(missing)} of {count} of {source.split(' ')[0]} is missing or not finished: build it, and "
+                "merge all parts at once"
+            )
+
+
+def without_shard(state: str) -> str:
+    """Returns how far a recording was read as one run would have written it."""
+    settings = _settings(state)
+    if "shard" not in settings:
+        return state
+    del settings["shard"]
+    return json.dumps({**json.loads(state), "settings": settings}, sort_keys=True)
+
+
+def _settings(state: str) -> dict[str, Any]:
+    """Returns the settings that a recording was read with.
+
+    Raises:
+        ValueError: If this is not what a map notes.
+    """
+    read = json.loads(state)
+    settings = read.get("settings") if isinstance(read, dict) else None
+    if not isinstance(settings, dict):
+        raise ValueError("how far it was built makes no sense")
+    return settings
+
+
+def _from_environment() -> int:
+    for variable, base in INDEX_VARIABLES:
+        text = os.environ.get(variable, "")
+        if text.isdecimal():
+            return int(text) - int(os.environ.get(base) or 0) + 1
+    names = " nor ".join(variable for variable, _ in INDEX_VARIABLES)
+    raise ConfigError(f"neither {names} is set: name the part, as 2/8")
