@@ -29,7 +29,7 @@ from place_protocols import HELD_OUT, spread
 
 from a2gc_ros.adaptation.judging import PARTS, compare, hits
 from a2gc_ros.adaptation.onnx_head import AdaptableModel
-from a2gc_ros.adaptation.statistics import distinct, fit, normalised
+from a2gc_ros.adaptation.statistics import distinct, fit, normalized
 from a2gc_ros.bags import open_recording
 from a2gc_ros.evaluation.recall import Interval
 from a2gc_ros.extract.choose import find_file
@@ -153,7 +153,7 @@ def judge(model: Path, site: Site) -> Row:
         chosen = distinct(own)
         before, after = (
             hits(descriptors, queries, site.right, asked)
-            for descriptors in (normalised(values), fit(own[chosen]).describe(values))
+            for descriptors in (normalized(values), fit(own[chosen]).describe(values))
         )
     groups = site.spans[queries]
     old, new = before.astype(np.float64), after.astype(np.float64)

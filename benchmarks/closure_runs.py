@@ -18,12 +18,12 @@ from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
-from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit, near, same_view
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit, near, same_view
 
 Array = npt.NDArray[np.float64]
 Table = npt.NDArray[np.bool_]
 
-RULE = PlaceRule(min_time_gap_s=30.0, min_travel_m=10.0)
+RULE = RevisitRule(min_time_gap_s=30.0, min_travel_m=10.0)
 ELSEWHERE_M = 30.0
 
 
@@ -85,7 +85,7 @@ def walk_of(
     fingerprint: str,
 ) -> Walk:
     """Judges a walk by true poses."""
-    path = TruePath.from_poses([frame.stamp_ns for frame in frames], list(poses))
+    path = GroundTruthPath.from_poses([frame.stamp_ns for frame in frames], list(poses))
     same = near(path, path, RULE)
     revisit = np.asarray((same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1))
     apart = np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M

@@ -160,8 +160,8 @@ def views(width: int, height: int) -> list[Pixels]:
         for _ in range(300):
             x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
             size = int(rng.integers(width // 60 + 2, width // 20 + 3))
-            colour = tuple(int(c) for c in rng.integers(0, 256, 3))
-            cv2.rectangle(image, (x, y), (x + size, y + size), colour, -1)
+            color = tuple(int(c) for c in rng.integers(0, 256, 3))
+            cv2.rectangle(image, (x, y), (x + size, y + size), color, -1)
         drawn.append(np.asarray(image, dtype=np.uint8))
     return drawn
 

@@ -107,7 +107,7 @@ def keep(folders: Mapping[Path, FrozenBackbone], batches: Iterator[Tensor], coun
 def as_they_are(model: PlaceModel, images: Images) -> Iterator[Tensor]:
     """Images as the backbone takes them."""
     for some in _batched(images):
-        yield model.normalise(torch.from_numpy(np.stack([model.preprocessing.apply(image) for image in some])))
+        yield model.normalize(torch.from_numpy(np.stack([model.preprocessing.apply(image) for image in some])))
 
 
 def with_views(model: PlaceModel, data: PlacesDataset, augmentation: Augmentation) -> Iterator[Tensor]:
@@ -117,7 +117,7 @@ def with_views(model: PlaceModel, data: PlacesDataset, augmentation: Augmentatio
         for rows in _batched(range(len(data))):
             images = torch.from_numpy(np.stack([data.image(row) for row in rows]))
             if view == 0:
-                yield model.normalise(images)
+                yield model.normalize(images)
             else:
                 changed = augmentation(images.permute(0, 3, 1, 2).float() / 255)
                 yield standardise(changed, model.preprocessing.mean, model.preprocessing.std)
@@ -136,7 +136,7 @@ def start_from_data(recipe: Recipe, model: PlaceModel, features: FrozenFeatures,
     section = recipe.initialise
     head, rows = model.aggregator.eval(), images * (1 + section.views)
     seen = features[:rows]
-    head.initialise_from(*seen, contrast=section.contrast, whitening=section.whitening, seed=recipe.seed)
+    head.initialize_from(*seen, contrast=section.contrast, whitening=section.whitening, seed=recipe.seed)
     if isinstance(head, Projected):
         head.whiten(torch.cat([head.agg(item.map, item.token) for item in features.batches(rows)]))
 

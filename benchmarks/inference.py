@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from a2gc_ros.extract.runtime import QUANTISED
+from a2gc_ros.extract.runtime import QUANTIZED
 
 MODELS = (
     "a2gc-efficientnet-lite0:shipped",
@@ -55,7 +55,7 @@ def measure_rows(
     eager_ms = 0.0
     reference: np.ndarray | None = None
     for backend, precision in track(WAYS, description=name, console=console, transient=True):
-        file = "model.safetensors" if backend == "torch" else f"model{'-int8' * (precision in QUANTISED)}.onnx"
+        file = "model.safetensors" if backend == "torch" else f"model{'-int8' * (precision in QUANTIZED)}.onnx"
         descriptors_file = model.folder / f"{backend}-{precision}.npy"
         job = {
             "kind": "extractor",
@@ -82,7 +82,7 @@ def measure_rows(
         comparable = not (model.shipped and backend == "torch")
         if reference is None and comparable:
             reference = descriptors
-        peak = peaks.get("int8" if precision in QUANTISED else precision)
+        peak = peaks.get("int8" if precision in QUANTIZED else precision)
         rows.append(
             Row(
                 backend=backend,

@@ -116,5 +116,5 @@ def _make(
     quantize(folder / "model.onnx", folder / "model-int8.onnx", calibrated, allow_drop=True)
     # The counter knows the plain attention, not every fused one.
     with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        model(model.normalise(torch.from_numpy(images[:1])))
+        model(model.normalize(torch.from_numpy(images[:1])))
     return float(counter.get_total_flops() / 1e9)

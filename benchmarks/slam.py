@@ -45,10 +45,10 @@ def scale_free(run: SlamRun) -> float:
     assert run.truth is not None
     after, truth = at_stamps_of(run.after, run.truth)
     placed = aligned(after, truth).positions
-    centre, goal = placed - placed.mean(axis=0), truth.positions - truth.positions.mean(axis=0)
+    center, goal = placed - placed.mean(axis=0), truth.positions - truth.positions.mean(axis=0)
     # The rotation of the best similarity is that of the best rigid motion.
-    scale = float((centre * goal).sum() / (centre**2).sum())
-    return float(np.sqrt(((goal - scale * centre) ** 2).sum(axis=1).mean()))
+    scale = float((center * goal).sum() / (center**2).sum())
+    return float(np.sqrt(((goal - scale * center) ** 2).sum(axis=1).mean()))
 
 
 def judged(run: SlamRun) -> dict[str, Any]:

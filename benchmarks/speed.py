@@ -172,14 +172,14 @@ def chain(detector: Any, extractor: Any, keyframes: Sequence[Any], queries: Sequ
 
 def baseline(watch: Stopwatch, query: Any, keyframe: Any) -> None:
     """Times what OpenCV's own parts take for the query, and for one pair."""
-    grey = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in (query, keyframe)]
-    matrix = np.array([[0.65 * grey[0].shape[1], 0, 0], [0, 0.65 * grey[0].shape[1], 0], [0, 0, 1.0]])
+    gray = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in (query, keyframe)]
+    matrix = np.array([[0.65 * gray[0].shape[1], 0, 0], [0, 0.65 * gray[0].shape[1], 0], [0, 0, 1.0]])
     for name, detector, matcher in (
         ("SIFT", cv2.SIFT.create(1000), cv2.FlannBasedMatcher({"algorithm": 1, "trees": 5}, {"checks": 50})),
         ("ORB", cv2.ORB.create(1000, 1.2, 8), cv2.BFMatcher(cv2.NORM_HAMMING)),
     ):
-        found = watch(f"{name}, features", detector.detectAndCompute, grey[0], None)
-        watch(f"{name}, pair", pair, matcher, found, detector.detectAndCompute(grey[1], None), matrix)
+        found = watch(f"{name}, features", detector.detectAndCompute, gray[0], None)
+        watch(f"{name}, pair", pair, matcher, found, detector.detectAndCompute(gray[1], None), matrix)
 
 
 def pair(matcher: Any, a: Any, b: Any, matrix: Any) -> None:

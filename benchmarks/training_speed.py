@@ -67,7 +67,7 @@ class Steps:
         self._augmentation = Augmentation(recipe.augmentation).cuda()
         self._loss = MetricLoss(recipe.loss)
         trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
-        self._optimiser = torch.optim.AdamW(trained, lr=recipe.optimiser.lr)
+        self._optimizer = torch.optim.AdamW(trained, lr=recipe.optimiser.lr)
         self._dtype = AUTOCAST.get(recipe.trainer.precision)
         self._scaler = torch.amp.GradScaler("cuda", enabled=self._dtype == torch.float16)
         sampling, size = recipe.sampling, self._model.preprocessing
@@ -88,9 +88,9 @@ class Steps:
         with torch.autocast("cuda", self._dtype, enabled=self._dtype is not None):
             loss = self._loss(self._model(images), self._places)
         self._scaler.scale(loss).backward()
-        self._scaler.step(self._optimiser)
+        self._scaler.step(self._optimizer)
         self._scaler.update()
-        self._optimiser.zero_grad()
+        self._optimizer.zero_grad()
         events[2].record()
         torch.cuda.synchronize()
         return events[0].elapsed_time(events[1]), events[1].elapsed_time(events[2]), bool(torch.isfinite(loss))

@@ -24,7 +24,7 @@ CHECKED = 4
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AdaptationResult:
     """What an adaptation did.
 
     Attributes:
@@ -48,7 +48,7 @@ def adapt(
     provenance: dict[str, object],
     threads: int = 0,
     allow_drop: bool = False,
-) -> Outcome:
+) -> AdaptationResult:
     """Fits a model's last statistics to images of a site and writes the result.
 
     Args:
@@ -78,7 +78,7 @@ def adapt(
     statistics = fit(all_values[chosen])
     judgement = judge(all_values, shots)
     if judgement is not None and judgement.difference.high < 0 and not allow_drop:
-        return Outcome(len(shots), statistics, judgement, None)
+        return AdaptationResult(len(shots), statistics, judgement, None)
     whole = {
         **provenance,
         "images": len(shots),
@@ -87,7 +87,7 @@ def adapt(
         "covariance_weight": round(statistics.covariance_weight, 4),
     }
     written = model.write(statistics, out, whole, kept, all_values[: len(kept)])
-    return Outcome(len(shots), statistics, judgement, written)
+    return AdaptationResult(len(shots), statistics, judgement, written)
 
 
 def _batches(model: AdaptableModel, images: Iterable[SiteImage]) -> Iterator[tuple[NDArray[np.uint8], list[Shot]]]:

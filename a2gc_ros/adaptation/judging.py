@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from a2gc_ros.adaptation.statistics import FEWEST, distinct, fit, normalised
+from a2gc_ros.adaptation.statistics import FEWEST, distinct, fit, normalized
 from a2gc_ros.evaluation.recall import Interval, Recall
 from a2gc_ros.geometry import Pose
 
@@ -125,7 +125,7 @@ def compare(
     Returns:
         bool (Q,) before and after, or None where a part leaves too few distinct images.
     """
-    before = hits(normalised(values), queries, right, asked)
+    before = hits(normalized(values), queries, right, asked)
     after = np.zeros(len(queries), dtype=bool)
     for part in range(PARTS):
         held = spans % PARTS == part

@@ -56,10 +56,10 @@ class SiteStatistics:
 
     def describe(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
         """Descriptors float32 (N, D), L2-normalised, of values (N, D)."""
-        return normalised((values - self.mean) @ self.matrix)
+        return normalized((values - self.mean) @ self.matrix)
 
 
-def normalised(values: NDArray[np.floating]) -> NDArray[np.float32]:
+def normalized(values: NDArray[np.floating]) -> NDArray[np.float32]:
     """Values (N, D) at unit length, float32."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     return np.asarray(values / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -119,8 +119,8 @@ def write_image_folder(
             finally:
                 on_image()
             if raw or jpeg_quality is not None:
-                is_grey = bool((pixels == pixels[..., :1]).all())
-                shown = pixels[..., 0] if is_grey else pixels
+                is_gray = bool((pixels == pixels[..., :1]).all())
+                shown = pixels[..., 0] if is_gray else pixels
                 writer.add_image(stamp_ns, shown, topic=topic, frame_id=frame_id, jpeg_quality=jpeg_quality)
             else:
                 encoding = IMAGE_FORMATS[item.suffix.lower()]

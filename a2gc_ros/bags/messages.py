@@ -14,7 +14,7 @@ from a2gc_ros.geometry import Pose, pose_from_quaternion
 from a2gc_ros.images.calibration import CameraCalibration
 from a2gc_ros.images.convert import sensor_bits, to_rgb
 from a2gc_ros.images.decode import compressed_size, decode_compressed
-from a2gc_ros.images.depth import to_metres
+from a2gc_ros.images.depth import to_meters
 
 Message = Any
 """Message classes are generated at run time."""
@@ -68,7 +68,7 @@ def decode_depth(message: Message) -> npt.NDArray[np.float32]:
     Raises:
         ImageError: If it is no depth image, or damaged.
     """
-    return to_metres(message.data, **_layout(message))
+    return to_meters(message.data, **_layout(message))
 
 
 def _layout(message: Message) -> dict[str, Any]:

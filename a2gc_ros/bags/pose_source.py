@@ -58,7 +58,7 @@ def body_frame_of(storage: Storage, topic: Topic, skips: Skips) -> str:
     return ""
 
 
-def mounting(tree: TransformTree, base: str, camera: str) -> Pose | None:
+def extrinsics(tree: TransformTree, base: str, camera: str) -> Pose | None:
     """Returns ``t_base_camera`` where fixed transforms tell it.
 
     Args:

@@ -20,7 +20,7 @@ from a2gc_ros.bags.pose_source import (
     PoseSource,
     TransformSource,
     body_frame_of,
-    mounting,
+    extrinsics,
     trajectory_of,
     transform_source,
     transforms_of,
@@ -164,7 +164,7 @@ class Recording:
             poses=poses,
             info=None if info is None else info.name,
             calibration=None if info is None else self._calibration(info, image, camera.rectification),
-            t_base_camera=self._mounting(poses, topic_of_body, image, base_frame),
+            t_base_camera=self._extrinsics(poses, topic_of_body, image, base_frame),
             depth=None if depth_topic is None else find_depth_topic(self.topics, depth_topic).name,
             start_ns=self._at(start),
             stop_ns=self._at(stop),
@@ -240,7 +240,7 @@ class Recording:
             )
         return source
 
-    def _mounting(self, poses: PoseSource | None, wanted: str | None, image: Topic, base: str | None) -> Pose | None:
+    def _extrinsics(self, poses: PoseSource | None, wanted: str | None, image: Topic, base: str | None) -> Pose | None:
         """Returns the camera's pose on the body that the poses move, as /tf_static tells it."""
         if not any(topic.type == TRANSFORMS for topic in self.topics):
             return None
@@ -251,7 +251,7 @@ class Recording:
             topic = pose_topic(self.topics, wanted)
             body = "" if topic is None else body_frame_of(self._storage, topic, self.skips)
         tree = transforms_of(self._storage, self.skips, static_only=True)
-        return mounting(tree, body, self._frame_id(image))
+        return extrinsics(tree, body, self._frame_id(image))
 
     def _frame_id(self, image: Topic) -> str:
         for raw in self._raw({image.name}, None, None):

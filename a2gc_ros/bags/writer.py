@@ -264,9 +264,9 @@ class RecordingWriter:
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._store)
         message = self._new(msgtype, **fields)
-        serialise = self._store.serialize_ros1 if self._ros_version == 1 else self._store.serialize_cdr
+        serialize = self._store.serialize_ros1 if self._ros_version == 1 else self._store.serialize_cdr
         with self._told():
-            self._writer.write(self._connections[topic], stamp_ns, serialise(message, msgtype))
+            self._writer.write(self._connections[topic], stamp_ns, serialize(message, msgtype))
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from a2gc_ros.loops.results import Detection
 
 
 @dataclass(frozen=True)
-class Recognised:
+class Recognized:
     """All that came of one image.
 
     Attributes:
@@ -43,7 +43,7 @@ class Recognised:
 class Bridge(Protocol):
     """Speaks to one back end."""
 
-    def publish(self, recognised: Recognised) -> None:
+    def publish(self, recognized: Recognized) -> None:
         """Passes on what concerns the back end."""
 
     def close(self) -> None:

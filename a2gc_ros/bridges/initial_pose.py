@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from std_srvs.srv import Trigger
 
 from a2gc_ros import geometry
-from a2gc_ros.bridges.bridge import Recognised
+from a2gc_ros.bridges.bridge import Recognized
 from a2gc_ros.geometry import Pose
 
 TOPIC: Final = "initialpose"
@@ -139,20 +139,20 @@ class InitialPoseBridge:
         self._publisher = node.create_lifecycle_publisher(PoseWithCovarianceStamped, TOPIC, quality)
         self._service = node.create_service(Trigger, SERVICE, self._on_asked)
 
-    def publish(self, recognised: Recognised) -> None:
+    def publish(self, recognized: Recognized) -> None:
         """Publishes the pose, if there is one and the gate lets it through."""
-        now_ns = recognised.stamp_ns
-        if recognised.t_odom_base is not None:
-            self._way.note(now_ns, recognised.t_odom_base)
-        if recognised.pose is None:
+        now_ns = recognized.stamp_ns
+        if recognized.t_odom_base is not None:
+            self._way.note(now_ns, recognized.t_odom_base)
+        if recognized.pose is None:
             return
-        stamp = recognised.pose.header.stamp
+        stamp = recognized.pose.header.stamp
         then_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
         way = self._way.between(then_ns, now_ns)
         if way is None and now_ns - then_ns > MOST_AGE_NS:
             return
-        if self._gate.passes(now_ns, recognised.pose_probability):
-            self._publisher.publish(recognised.pose if way is None else moved_on(recognised.pose, way, now_ns))
+        if self._gate.passes(now_ns, recognized.pose_probability):
+            self._publisher.publish(recognized.pose if way is None else moved_on(recognized.pose, way, now_ns))
 
     def close(self) -> None:
         """Destroys publisher and service."""

@@ -8,7 +8,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from std_msgs.msg import Float64MultiArray
 
-from a2gc_ros.bridges.bridge import Recognised
+from a2gc_ros.bridges.bridge import Recognized
 from a2gc_ros.loops.results import LoopClosure
 
 TOPIC: Final = "lio_loop/loop_closure_detection"
@@ -30,9 +30,9 @@ class LioSamBridge:
         quality = QoSProfile(reliability=QoSReliabilityPolicy.BEST_EFFORT, history=QoSHistoryPolicy.KEEP_LAST, depth=1)
         self._publisher = node.create_lifecycle_publisher(Float64MultiArray, TOPIC, quality)
 
-    def publish(self, recognised: Recognised) -> None:
+    def publish(self, recognized: Recognized) -> None:
         """Publishes the newest closure of the live session that they would not drop."""
-        for closure in recognised.detection.closures:
+        for closure in recognized.detection.closures:
             message = closure_message(closure)
             if message is not None:
                 self._publisher.publish(message)

@@ -9,7 +9,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 from a2gc_ros import geometry
 from a2gc_ros.bridges.base_closure import BaseClosure, base_closure
-from a2gc_ros.bridges.bridge import Recognised, message_package
+from a2gc_ros.bridges.bridge import Recognized, message_package
 from a2gc_ros.geometry import Pose
 
 Convention: TypeAlias = Literal["hydra", "kimera_pgmo"]
@@ -37,9 +37,9 @@ class PoseGraphToolsBridge:
         quality = QoSProfile(reliability=QoSReliabilityPolicy.RELIABLE, depth=100)
         self._publisher = node.create_lifecycle_publisher(self._types.PoseGraph, TOPICS[convention], quality)
 
-    def publish(self, recognised: Recognised) -> None:
+    def publish(self, recognized: Recognized) -> None:
         """Publishes the closures of an image, if there are any."""
-        found = [base_closure(closure, recognised.t_base_camera) for closure in recognised.detection.closures]
+        found = [base_closure(closure, recognized.t_base_camera) for closure in recognized.detection.closures]
         message = graph_message(self._types, self._convention, [closure for closure in found if closure is not None])
         if message.edges:
             self._publisher.publish(message)

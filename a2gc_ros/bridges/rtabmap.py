@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 from a2gc_ros import geometry
 from a2gc_ros.bridges.base_closure import BaseClosure, base_closure
-from a2gc_ros.bridges.bridge import Recognised, message_package
+from a2gc_ros.bridges.bridge import Recognized, message_package
 
 DESCRIPTOR_TYPE: Final = 1
 """The only type RTAB-Map compares."""
@@ -151,17 +151,17 @@ class RtabmapBridge:
         self._client: Any = None
         self._told_of_silence = self._told_of_choice = False
 
-    def publish(self, recognised: Recognised) -> None:
+    def publish(self, recognized: Recognized) -> None:
         """Sends the image on with its descriptor, and keeps its closures until their nodes are known."""
         with self._lock:
-            image = self._images.pop(recognised.stamp_ns, None)
+            image = self._images.pop(recognized.stamp_ns, None)
         if image is not None:
             image.global_descriptor = descriptor_message(
-                self._types, recognised.stamp_ns, recognised.frame_id, recognised.descriptor
+                self._types, recognized.stamp_ns, recognized.frame_id, recognized.descriptor
             )
             self._described.publish(image)
-        for closure in recognised.detection.closures:
-            found = base_closure(closure, recognised.t_base_camera)
+        for closure in recognized.detection.closures:
+            found = base_closure(closure, recognized.t_base_camera)
             if found is not None:
                 with self._lock:
                     self._pending.append(_Pending(found))

@@ -16,7 +16,7 @@ from a2gc_ros.system.progress import progress_over
 from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
-    from a2gc_ros.adaptation.adapt import Outcome
+    from a2gc_ros.adaptation.adapt import AdaptationResult
     from a2gc_ros.adaptation.judging import Judgement
 
 
@@ -86,7 +86,7 @@ def adapt(
     typer.echo(json.dumps(_summary(outcome), indent=2) if as_json else _words(outcome))
 
 
-def _summary(outcome: Outcome) -> dict[str, Any]:
+def _summary(outcome: AdaptationResult) -> dict[str, Any]:
     assert outcome.written is not None
     statistics = outcome.statistics
     return {
@@ -101,7 +101,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _words(outcome: Outcome) -> str:
+def _words(outcome: AdaptationResult) -> str:
     written, statistics = outcome.written, outcome.statistics
     assert written is not None
     return (

@@ -28,7 +28,7 @@ from a2gc_ros.cli.whole_table import print_whole
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from a2gc_ros.evaluation.evaluate import Outcome
+    from a2gc_ros.evaluation.evaluate import EvaluationResult
 
 KS = (1, 5, 10)
 
@@ -81,7 +81,7 @@ def compare(
     """Compares; the help text is ``_EXAMPLES``."""
     from a2gc_ros.bags.formats import is_recording
     from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
-    from a2gc_ros.evaluation.evaluate import Settings
+    from a2gc_ros.evaluation.evaluate import EvaluationSettings
     from a2gc_ros.evaluation.footprint import footprint
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.extract import open_extractor
@@ -96,7 +96,7 @@ def compare(
         raise ConfigError(f"{database} is a folder of photographs; name a second one with those that ask.")
     own = Own.of(database, queries or database, truth, None, radius, heading, spacing, topic)
     (dataset,) = open_all([], None, own, None)
-    settings = Settings(store=store or default_folder(), ks=KS)
+    settings = EvaluationSettings(store=store or default_folder(), ks=KS)
     console = Console(stderr=True)
     options: dict[str, Any] = {"backend": backend, "precision": precision, "threads": threads}
     extractors = [open_extractor(model, **options) for model in chosen]
@@ -119,7 +119,7 @@ def compare(
         typer.echo(f"pictures: {', '.join(pictures) or 'none, they agree on every query'}")
 
 
-def _numbers(model: str, outcome: Outcome, cost: Any, first: Outcome) -> dict[str, Any]:
+def _numbers(model: str, outcome: EvaluationResult, cost: Any, first: EvaluationResult) -> dict[str, Any]:
     from a2gc_ros.evaluation.comparison import margin, revisits
     from a2gc_ros.evaluation.results import row_name
 
@@ -176,7 +176,7 @@ def _show(name: str, protocol: str, asked: int, found: list[dict[str, Any]]) -> 
     print_whole(console, table)
 
 
-def _draw(models: list[str], outcomes: list[Outcome], out: Path, count: int) -> list[str]:
+def _draw(models: list[str], outcomes: list[EvaluationResult], out: Path, count: int) -> list[str]:
     """Writes pictures of queries on which the models differ, and returns their paths."""
     from a2gc_ros.cli.retrieval_pages import first_answers
     from a2gc_ros.evaluation.comparison import differing

@@ -109,7 +109,7 @@ def evaluate(
 ) -> None:
     """Measures; the help text is ``_EXAMPLES``."""
     from a2gc_ros.cli.eval_tables import show
-    from a2gc_ros.evaluation.evaluate import Settings
+    from a2gc_ros.evaluation.evaluate import EvaluationSettings
     from a2gc_ros.evaluation.results import numbers, row_name, write_per_query, write_predictions
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.evaluation.tables import FORMATS
@@ -120,7 +120,7 @@ def evaluate(
     if table is not None and table not in FORMATS:
         raise ConfigError(f"--table is {table!r}; choose {', '.join(FORMATS)}.")
     pixels = parse_size(size)
-    settings = Settings(
+    settings = EvaluationSettings(
         store=store or default_folder(),
         ram=parse_memory(ram),
         gpu=faiss_gpu,

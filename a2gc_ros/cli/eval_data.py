@@ -11,7 +11,7 @@ from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from a2gc_ros.evaluation.dataset import Dataset
-    from a2gc_ros.evaluation.evaluate import Outcome, Settings, Watch
+    from a2gc_ros.evaluation.evaluate import EvaluationResult, EvaluationSettings, Watch
     from a2gc_ros.extract.extractor import Extractor
 
 ALL = "all"
@@ -149,7 +149,7 @@ def _open_own(own: Own) -> Dataset:
     return open_folders(own.database, own.queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
 
 
-def run_with_bars(dataset: Dataset, extractor: Extractor, settings: Settings) -> Outcome:
+def run_with_bars(dataset: Dataset, extractor: Extractor, settings: EvaluationSettings) -> EvaluationResult:
     """Evaluates one model on one data set, with a progress bar for each thing that is done."""
     from a2gc_ros.evaluation.evaluate import evaluate as run
     from a2gc_ros.system.progress import progress_bars

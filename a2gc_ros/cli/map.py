@@ -195,7 +195,9 @@ def show(
     place_map: MapArgument,
     keyframe_id: Annotated[int, typer.Argument(help="Number of the keyframe, as `a2gc map list` prints it.")],
     out: Annotated[Path | None, typer.Option(help="Write the keyframe's image to this .jpg file.")] = None,
-    neighbours: Annotated[int, typer.Option(min=0, help="How many of the most similar keyframes to print.")] = 5,
+    neighbors: Annotated[
+        int, typer.Option("--neighbors", "--neighbours", min=0, help="How many of the most similar keyframes to print.")
+    ] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Show a keyframe, its image and the keyframes that look most like it.
@@ -209,7 +211,7 @@ def show(
 
     with _open(place_map) as opened:
         entry = _described(opened.keyframe(keyframe_id))
-        entry["neighbours"] = _neighbours(opened, keyframe_id, neighbours) if neighbours else []
+        entry["neighbours"] = _neighbors(opened, keyframe_id, neighbors) if neighbors else []
         jpeg = opened.image(keyframe_id)
     if out is not None:
         if jpeg is None:
@@ -224,8 +226,8 @@ def show(
     place = "" if entry["position_m"] is None else " at " + ", ".join(f"{v:.2f}" for v in entry["position_m"]) + " m"
     typer.echo(f"keyframe {keyframe_id}, session {entry['session_id']}, stamp {entry['stamp_ns']} ns{place}")
     table = Table("keyframe", "session", "similarity")
-    for neighbour in entry["neighbours"]:
-        table.add_row(str(neighbour["keyframe_id"]), str(neighbour["session_id"]), f"{neighbour['similarity']:.3f}")
+    for neighbor in entry["neighbours"]:
+        table.add_row(str(neighbor["keyframe_id"]), str(neighbor["session_id"]), f"{neighbor['similarity']:.3f}")
     if entry["neighbours"]:
         Console().print(table)
     if out is not None:
@@ -454,7 +456,7 @@ def _described(keyframe: Keyframe) -> dict[str, Any]:
     }
 
 
-def _neighbours(place_map: PlaceMap, keyframe_id: int, count: int) -> list[dict[str, Any]]:
+def _neighbors(place_map: PlaceMap, keyframe_id: int, count: int) -> list[dict[str, Any]]:
     import numpy as np
 
     descriptor = place_map.descriptors([keyframe_id])

@@ -69,9 +69,9 @@ def replay(
     `a2gc replay evening.bag --map morning.a2gc --truth evening.tum --set threshold=0.8 --report report`
     """
     from a2gc_ros.images.camera_options import CameraOptions
+    from a2gc_ros.replay.ground_truth import RevisitRule
     from a2gc_ros.replay.pipeline import ReplayOptions
     from a2gc_ros.replay.pipeline import replay as run
-    from a2gc_ros.replay.truth import PlaceRule
 
     options = ReplayOptions(
         bag=bag,
@@ -85,7 +85,7 @@ def replay(
         image_topic=topic,
         odometry_topic=odometry,
         truth=truth,
-        rule=PlaceRule(radius_m=radius),
+        rule=RevisitRule(radius_m=radius),
         start=start,
         stop=stop,
         rate=rate,

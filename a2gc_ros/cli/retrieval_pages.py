@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.evaluation.dataset import Subset
-from a2gc_ros.evaluation.evaluate import Outcome
+from a2gc_ros.evaluation.evaluate import EvaluationResult
 from a2gc_ros.viz.retrieval import Picture, Retrieval
 
 
-def choose(outcome: Outcome, count: int, wrong_only: bool) -> NDArray[np.int64]:
+def choose(outcome: EvaluationResult, count: int, wrong_only: bool) -> NDArray[np.int64]:
     """Chooses queries to show.
 
     Args:
@@ -23,7 +23,7 @@ def choose(outcome: Outcome, count: int, wrong_only: bool) -> NDArray[np.int64]:
     Returns:
         int64 (n,), places in ``outcome.scored``.
     """
-    first = outcome.neighbours.rows[outcome.scored, 0]
+    first = outcome.neighbors.rows[outcome.scored, 0]
     if not wrong_only:
         return np.unique(np.linspace(0, len(first) - 1, min(count, len(first))).astype(np.int64))
     answerable = [
@@ -31,11 +31,11 @@ def choose(outcome: Outcome, count: int, wrong_only: bool) -> NDArray[np.int64]:
         for place, (row, right) in enumerate(zip(first, outcome.positives, strict=True))
         if len(right) and row >= 0 and row not in right
     ]
-    similarities = outcome.neighbours.similarities[outcome.scored, 0]
+    similarities = outcome.neighbors.similarities[outcome.scored, 0]
     return np.array(sorted(answerable, key=lambda place: -similarities[place])[:count], dtype=np.int64)
 
 
-def gather(outcome: Outcome, chosen: NDArray[np.int64], top_k: int, positives: int) -> list[Retrieval]:
+def gather(outcome: EvaluationResult, chosen: NDArray[np.int64], top_k: int, positives: int) -> list[Retrieval]:
     """Reads the images of chosen queries, of their answers and of what is right.
 
     Args:
@@ -47,11 +47,11 @@ def gather(outcome: Outcome, chosen: NDArray[np.int64], top_k: int, positives: i
     Raises:
         DatasetError: An image cannot be read.
     """
-    dataset, neighbours = outcome.dataset, outcome.neighbours
+    dataset, neighbors = outcome.dataset, outcome.neighbors
     asked = outcome.scored[chosen]
-    answers = [[int(row) for row in neighbours.rows[query, :top_k] if row >= 0] for query in asked]
+    answers = [[int(row) for row in neighbors.rows[query, :top_k] if row >= 0] for query in asked]
     rights = [
-        what_would_be_right(neighbours.rows[query], outcome.positives[place], most=positives)
+        what_would_be_right(neighbors.rows[query], outcome.positives[place], most=positives)
         for query, place in zip(asked, chosen, strict=True)
     ]
     seen = _read(dataset.queries, [int(query) for query in asked])
@@ -65,7 +65,7 @@ def gather(outcome: Outcome, chosen: NDArray[np.int64], top_k: int, positives: i
             [
                 Picture(
                     found[row],
-                    f"{neighbours.similarities[query, rank]:.3f}",
+                    f"{neighbors.similarities[query, rank]:.3f}",
                     bool(np.isin(row, outcome.positives[place])),
                 )
                 for rank, row in enumerate(rows)
@@ -76,7 +76,7 @@ def gather(outcome: Outcome, chosen: NDArray[np.int64], top_k: int, positives: i
     ]
 
 
-def first_answers(outcomes: Sequence[Outcome], chosen: NDArray[np.int64]) -> list[Retrieval]:
+def first_answers(outcomes: Sequence[EvaluationResult], chosen: NDArray[np.int64]) -> list[Retrieval]:
     """Chosen queries with the first answer of each of several models, and one right image.
 
     Args:

@@ -12,7 +12,7 @@ from a2gc_ros.system.installation import needs, what_is_missing
 
 if TYPE_CHECKING:
     from a2gc_training.recipe import Recipe
-    from a2gc_training.run import Outcome
+    from a2gc_training.run import TrainingResult
 
 _EXAMPLES = """
 Train a model as a recipe says, and watch its recall on held-out images.
@@ -143,7 +143,7 @@ def _own_words(message: str) -> str:
     return message.strip().splitlines()[-1].partition("Error: ")[2]
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: TrainingResult) -> None:
     from rich.console import Console
     from rich.table import Table
 

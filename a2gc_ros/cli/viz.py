@@ -128,7 +128,7 @@ def features(
             seen.bias,
             title=f"{name}: what the place in the image adds, for each cluster",
             label="added to the score",
-            centred=True,
+            centered=True,
         )
         style.save(figure, out / "geometry.png")
         written.append("geometry.png")

@@ -67,7 +67,7 @@ def retrieval(
     """
     need_matplotlib()
     from a2gc_ros.cli.retrieval_pages import choose, gather
-    from a2gc_ros.evaluation.evaluate import Settings
+    from a2gc_ros.evaluation.evaluate import EvaluationSettings
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.extract import open_extractor
     from a2gc_ros.viz import style
@@ -77,7 +77,7 @@ def retrieval(
     opened = open_all([] if dataset is None else [dataset], data_root, own, None)
     if len(opened) > 1:
         raise ConfigError("Both --dataset and --database are given; pictures are of one.")
-    settings = Settings(store=store or default_folder(), ks=(1, DEPTH))
+    settings = EvaluationSettings(store=store or default_folder(), ks=(1, DEPTH))
     outcome = run_with_bars(opened[0], open_extractor(model), settings)
     chosen = choose(outcome, count, wrong_only)
     make_folder(out)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import DatasetError
-from a2gc_ros.evaluation.evaluate import Outcome
+from a2gc_ros.evaluation.evaluate import EvaluationResult
 from a2gc_ros.evaluation.recall import Interval, Recall
 
 
-def revisits(outcome: Outcome) -> tuple[Recall, NDArray[np.int64] | None]:
+def revisits(outcome: EvaluationResult) -> tuple[Recall, NDArray[np.int64] | None]:
     """Recall over the queries that have something to recognise, and their groups for intervals.
 
     Raises:
@@ -28,13 +28,13 @@ def revisits(outcome: Outcome) -> tuple[Recall, NDArray[np.int64] | None]:
     return Recall(outcome.recall.ks, outcome.recall.hits[kept], np.ones(int(kept.sum()), bool)), groups
 
 
-def margin(one: Outcome, other: Outcome, k: int) -> Interval:
+def margin(one: EvaluationResult, other: EvaluationResult, k: int) -> Interval:
     """Recall@k of one model minus that of the other on the revisits, by a bootstrap over the same queries."""
     own, groups = revisits(one)
     return own.margin_over(revisits(other)[0], k, groups=groups)
 
 
-def differing(outcomes: Sequence[Outcome], most: int) -> NDArray[np.int64]:
+def differing(outcomes: Sequence[EvaluationResult], most: int) -> NDArray[np.int64]:
     """Queries whose first answer is right by some models and wrong by others, spread over the data set.
 
     Args:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.rows import Rows, SubsetRows
-from a2gc_ros.evaluation.search import Neighbours, Progress, keep_best, search
+from a2gc_ros.evaluation.search import Neighbors, Progress, keep_best, search
 from a2gc_ros.placemap.projection import Projection, fit
 
 SAMPLE_ROWS = 8192
@@ -108,7 +108,7 @@ def search_compressed(
     *,
     ram: int | None = None,
     on_progress: Progress = lambda _done, _total: None,
-) -> tuple[Neighbours, int]:
+) -> tuple[Neighbors, int]:
     """Finds nearest neighbours among compressed descriptors; queries are projected, but not coded.
 
     Args:
@@ -138,11 +138,11 @@ def search_compressed(
         return search(queries, database, k, ignored, ram=ram, on_progress=on_progress), 2 * database.dim
     index = _coded(compression, database, on_progress)
     extra = max((len(rows) for rows in ignored), default=0) if ignored is not None else 0
-    found = Neighbours(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    found = Neighbors(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
     for start in range(0, len(queries), BLOCK_ROWS):
         asked = queries.read(start, min(start + BLOCK_ROWS, len(queries)))
         similarities, rows = index.search(asked, min(k + extra, len(database)))
-        keep_best(Neighbours(rows, similarities), found, start, ignored)
+        keep_best(Neighbors(rows, similarities), found, start, ignored)
     return found, int(index.sa_code_size())
 
 
@@ -174,7 +174,7 @@ def _coded(compression: Compression, database: Rows, on_progress: Progress) -> A
         raise ConfigError(f"{compression.name} learns {PQ_CODES} codes, more than {len(database)} images can teach.")
     makers: dict[str, Any] = {
         "sq8": lambda: faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT),
-        "pq": lambda: _product_quantiser(dim, compression.pq_bytes),
+        "pq": lambda: _product_quantizer(dim, compression.pq_bytes),
         "rabitq": lambda: faiss.IndexRaBitQ(dim, faiss.METRIC_INNER_PRODUCT),
     }
     index = makers[compression.coder or ""]()
@@ -186,7 +186,7 @@ def _coded(compression: Compression, database: Rows, on_progress: Progress) -> A
     return index
 
 
-def _product_quantiser(dim: int, size: int) -> Any:
+def _product_quantizer(dim: int, size: int) -> Any:
     index = faiss.IndexPQ(dim, size, 8, faiss.METRIC_INNER_PRODUCT)
     # The sample is smaller than faiss wishes for, and it would say so once for each byte.
     index.pq.cp.min_points_per_centroid = 1

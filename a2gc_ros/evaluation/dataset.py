@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import DatasetError
+from a2gc_ros.evaluation.ground_truth import Truth
 from a2gc_ros.evaluation.images import ImageSet
-from a2gc_ros.evaluation.truth import Truth
 
 
 @dataclass(frozen=True)

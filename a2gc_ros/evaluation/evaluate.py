@@ -19,7 +19,7 @@ from a2gc_ros.evaluation.describe import describe
 from a2gc_ros.evaluation.images import ImageSet
 from a2gc_ros.evaluation.recall import BENCHMARK_KS, Recall, recall
 from a2gc_ros.evaluation.rows import Rows, SubsetRows
-from a2gc_ros.evaluation.search import Neighbours, search
+from a2gc_ros.evaluation.search import Neighbors, search
 from a2gc_ros.evaluation.store import DescriptorStore
 from a2gc_ros.extract.extractor import Extractor
 
@@ -28,7 +28,7 @@ Watch = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """How an evaluation runs.
 
     Attributes:
@@ -64,13 +64,13 @@ class Compressed:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EvaluationResult:
     """What an evaluation found.
 
     Attributes:
         dataset: What was asked.
         extractor: The model.
-        neighbours: The nearest of each query, of those too that do not count.
+        neighbors: The nearest of each query, of those too that do not count.
         scored: int64 (n,), queries that count.
         positives: For each of those, the right rows.
         recall: Over those.
@@ -82,7 +82,7 @@ class Outcome:
 
     dataset: Dataset
     extractor: Extractor
-    neighbours: Neighbours
+    neighbors: Neighbors
     scored: NDArray[np.int64]
     positives: Sequence[NDArray[np.int64]]
     recall: Recall
@@ -97,7 +97,9 @@ class Outcome:
         return None if self.dataset.groups is None else self.dataset.groups[self.scored]
 
 
-def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: Watch = lambda *_: None) -> Outcome:
+def evaluate(
+    dataset: Dataset, extractor: Extractor, settings: EvaluationSettings, watch: Watch = lambda *_: None
+) -> EvaluationResult:
     """Evaluates a model.
 
     Args:
@@ -119,7 +121,7 @@ def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: 
         queries = _rows(dataset.queries, extractor, settings, watch, stores, stack)
         described = time.monotonic()
         k = max(settings.ks)
-        neighbours = search(
+        neighbors = search(
             queries,
             database,
             k,
@@ -131,7 +133,7 @@ def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: 
         searched = time.monotonic()
         counts = np.ones(len(dataset.queries), bool) if dataset.scored is None else dataset.scored
         scored = np.flatnonzero(counts).astype(np.int64)
-        if not (neighbours.rows[scored, 0] >= 0).any():
+        if not (neighbors.rows[scored, 0] >= 0).any():
             raise DatasetError(
                 f"No query of {dataset.name} has anything to be searched in ({dataset.protocol}); give a longer run, "
                 "or one run to search and another to ask."
@@ -147,14 +149,14 @@ def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: 
                 compression, queries, database, k, dataset.ignored, ram=settings.ram, on_progress=advance
             )
             smaller.append(Compressed(compression.name, size, recall(found.rows[scored], positives, settings.ks)))
-    return Outcome(
+    return EvaluationResult(
         dataset=dataset,
         extractor=extractor,
-        neighbours=neighbours,
+        neighbors=neighbors,
         scored=scored,
         positives=positives,
-        recall=recall(neighbours.rows[scored], positives, settings.ks),
-        curve=_curve(neighbours, scored, positives),
+        recall=recall(neighbors.rows[scored], positives, settings.ks),
+        curve=_curve(neighbors, scored, positives),
         compressed=tuple(smaller),
         describe_s=described - begin,
         search_s=searched - described,
@@ -164,7 +166,7 @@ def evaluate(dataset: Dataset, extractor: Extractor, settings: Settings, watch: 
 def _rows(
     subset: Subset,
     extractor: Extractor,
-    settings: Settings,
+    settings: EvaluationSettings,
     watch: Watch,
     stores: dict[int, DescriptorStore],
     stack: ExitStack,
@@ -182,10 +184,10 @@ def _rows(
     return store if subset.rows is None else SubsetRows(store, subset.rows)
 
 
-def _curve(neighbours: Neighbours, scored: NDArray[np.int64], positives: Sequence[NDArray[np.int64]]) -> Curve:
+def _curve(neighbors: Neighbors, scored: NDArray[np.int64], positives: Sequence[NDArray[np.int64]]) -> Curve:
     ranked = [
-        (float(neighbours.similarities[query, 0]), bool(np.isin(neighbours.rows[query, 0], right)), len(right) > 0)
+        (float(neighbors.similarities[query, 0]), bool(np.isin(neighbors.rows[query, 0], right)), len(right) > 0)
         for query, right in zip(scored, positives, strict=True)
-        if neighbours.rows[query, 0] >= 0
+        if neighbors.rows[query, 0] >= 0
     ]
     return precision_recall(ranked, sum(len(right) > 0 for right in positives))

@@ -14,7 +14,7 @@ LARGEST_BLOCK = 16384
 RESERVE = 96 << 20
 """Bytes for the similarities of a slice of queries and what the matrix product keeps for itself."""
 
-NEIGHBOUR_BYTES = 3 * 12
+NEIGHBOR_BYTES = 3 * 12
 """A neighbour is four bytes of similarity and eight of row; the running best, the block's, and a sorted copy."""
 
 
@@ -48,7 +48,7 @@ def divide(queries: int, database: int, *, query_bytes: int, database_bytes: int
         ConfigError: So little is left that a search would take forever.
     """
     taken = resident() + RESERVE
-    query_bytes += k * NEIGHBOUR_BYTES
+    query_bytes += k * NEIGHBOR_BYTES
     wanted_database = min(database, LARGEST_BLOCK)
     least = min(queries, 64) * query_bytes + min(database, 256) * database_bytes
     free = ram - taken

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.evaluation.evaluate import Outcome
+from a2gc_ros.evaluation.evaluate import EvaluationResult
 from a2gc_ros.evaluation.published import published
 from a2gc_ros.extract.extractor import Extractor
 
@@ -26,7 +26,7 @@ def row_name(model: str, extractor: Extractor) -> str:
     return f"{Path(model).name} {size.height}x{size.width} {extractor.precision}"
 
 
-def numbers(outcome: Outcome, row: str, ms: float, *, intervals: bool = False) -> dict[str, Any]:
+def numbers(outcome: EvaluationResult, row: str, ms: float, *, intervals: bool = False) -> dict[str, Any]:
     """All numbers of an evaluation, ready for JSON; recall and precision from 0 to 1.
 
     Args:
@@ -77,7 +77,7 @@ def numbers(outcome: Outcome, row: str, ms: float, *, intervals: bool = False) -
     return found
 
 
-def write_per_query(outcome: Outcome, path: Path) -> None:
+def write_per_query(outcome: EvaluationResult, path: Path) -> None:
     """Writes a CSV with a row for each query that counts.
 
     Columns: ``query``, ``positives`` (how many are right), ``first_right`` (rank of the first right one from 1, empty
@@ -88,15 +88,15 @@ def write_per_query(outcome: Outcome, path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(("query", "positives", "first_right", "best", "similarity", "right"))
         for query, right in zip(outcome.scored, outcome.positives, strict=True):
-            rows = outcome.neighbours.rows[query]
+            rows = outcome.neighbors.rows[query]
             ranks = np.flatnonzero(np.isin(rows, right))
             first = int(ranks[0]) + 1 if len(ranks) else ""
             best = names[rows[0]] if rows[0] >= 0 else ""
-            similarity = f"{outcome.neighbours.similarities[query, 0]:.6f}" if rows[0] >= 0 else ""
+            similarity = f"{outcome.neighbors.similarities[query, 0]:.6f}" if rows[0] >= 0 else ""
             writer.writerow((queries[query], len(right), first, best, similarity, int(first == 1)))
 
 
-def write_predictions(outcome: Outcome, path: Path) -> None:
+def write_predictions(outcome: EvaluationResult, path: Path) -> None:
     """Writes what the MSLS server took: for each query its key and the keys of the nearest images, best first.
 
     Raises:
@@ -111,10 +111,10 @@ def write_predictions(outcome: Outcome, path: Path) -> None:
         file.writelines(f"{line}\n" for line in _lines(outcome))
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def _lines(outcome: EvaluationResult) -> Iterator[str]:
     assert outcome.dataset.keys is not None
     database, queries = outcome.dataset.keys
-    for key, rows in zip(queries, outcome.neighbours.rows, strict=True):
+    for key, rows in zip(queries, outcome.neighbors.rows, strict=True):
         yield " ".join([key, *(database[row] for row in rows[:PREDICTED] if row >= 0)])
 
 

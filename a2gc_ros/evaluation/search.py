@@ -29,7 +29,7 @@ Compare = Callable[[NDArray[np.float32], NDArray[np.float32], int], tuple[NDArra
 Progress = Callable[[int, int], None]
 
 
-class Neighbours(NamedTuple):
+class Neighbors(NamedTuple):
     """The nearest of each query.
 
     Attributes:
@@ -50,7 +50,7 @@ def search(
     ram: int | None = None,
     gpu: bool = False,
     on_progress: Progress = lambda _done, _total: None,
-) -> Neighbours:
+) -> Neighbors:
     """Finds the exact nearest neighbours.
 
     Args:
@@ -70,7 +70,7 @@ def search(
     extra = max((len(rows) for rows in ignored), default=0) if ignored is not None else 0
     wanted = min(k + extra, len(database))
     blocks = _blocks(queries, database, wanted, ram)
-    found = Neighbours(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    found = Neighbors(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
     passes = -(-len(queries) // blocks.queries)
     for number, start in enumerate(range(0, len(queries), blocks.queries)):
         asked = queries.read(start, min(start + blocks.queries, len(queries)))
@@ -107,7 +107,7 @@ def _best(
     block: int,
     compare: Compare,
     advance: Callable[[int], None],
-) -> Neighbours:
+) -> Neighbors:
     """The k best of the whole database for a block of queries."""
     heap: Any = faiss.ResultHeap(len(asked), k, keep_max=True)
     for start in range(0, len(database), block):
@@ -116,11 +116,11 @@ def _best(
         heap.add_result(similarities, rows + start)
         advance(stop)
     heap.finalize()
-    return Neighbours(heap.I, heap.D)
+    return Neighbors(heap.I, heap.D)
 
 
 def keep_best(
-    best: Neighbours, found: Neighbours, start: int, ignored: Sequence[NDArray[np.int64]] | None = None
+    best: Neighbors, found: Neighbors, start: int, ignored: Sequence[NDArray[np.int64]] | None = None
 ) -> None:
     """Copies neighbours of a block of queries into those of all, leaving out what is ignored.
 

@@ -54,11 +54,11 @@ def align(estimate: Points, truth: Points) -> Pose:
         estimate: Float64 (N, 3).
         truth: Float64 (N, 3), the same places.
     """
-    centre_estimate, centre_truth = estimate.mean(axis=0), truth.mean(axis=0)
-    u, _, vt = np.linalg.svd((truth - centre_truth).T @ (estimate - centre_estimate))
+    center_estimate, center_truth = estimate.mean(axis=0), truth.mean(axis=0)
+    u, _, vt = np.linalg.svd((truth - center_truth).T @ (estimate - center_estimate))
     rotation = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
     pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = rotation, centre_truth - rotation @ centre_estimate
+    pose[:3, :3], pose[:3, 3] = rotation, center_truth - rotation @ center_estimate
     return pose
 
 

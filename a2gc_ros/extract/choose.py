@@ -21,7 +21,7 @@ from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.extract.gpu import has_gpu
 from a2gc_ros.extract.onnx_files.metadata import read_spec
-from a2gc_ros.extract.runtime import QUANTISED, Precision
+from a2gc_ros.extract.runtime import QUANTIZED, Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.shipped import DEFAULT_MODEL, shipped_file, shipped_models
 
@@ -158,11 +158,11 @@ def precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
     Raises:
         BackendError: The file is quantised and another was asked for, or the other way round.
     """
-    quantised = spec.precision == "int8"
+    quantized = spec.precision == "int8"
     if asked == "auto":
-        return "int8" if quantised else "fp32"
-    if quantised != (asked in QUANTISED):
-        stored = "is quantised to int8" if quantised else "is not quantised"
+        return "int8" if quantized else "fp32"
+    if quantized != (asked in QUANTIZED):
+        stored = "is quantised to int8" if quantized else "is not quantised"
         raise BackendError(f"{spec.name} {stored}, so it cannot run in {asked}; use precision auto.")
     return asked
 
@@ -180,7 +180,7 @@ def _open_in_torch(
             f"{model} is neither an ONNX file nor a model that comes with the package, so {backend} cannot run "
             f"it; export it first with `a2gc export {model}`."
         )
-    if precision in QUANTISED:
+    if precision in QUANTIZED:
         raise BackendError(f"{model} is not quantised, so it cannot run in {precision}; use precision auto.")
     try:
         importlib.import_module("torch")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Precision = Literal["fp32", "bf16", "fp16", "int8", "int8-bf16"]
 """What a model is computed in."""
 
-QUANTISED = ("int8", "int8-bf16")
+QUANTIZED = ("int8", "int8-bf16")
 """Those that run a quantised file, and no other; they differ in what its float parts are computed in."""
 
 

@@ -12,7 +12,7 @@ _TYPES = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
 """Sample type and metres per unit of each encoding; some drivers call millimetres ``mono16``."""
 
 
-def to_metres(
+def to_meters(
     data: Buffer, *, height: int, width: int, encoding: str, step: int, is_bigendian: bool | int
 ) -> npt.NDArray[np.float32]:
     """Turns the pixels of a depth image into metres along the optical axis.

@@ -53,7 +53,7 @@ def one_byte_each(name: str, dim: int) -> DescriptorForm:
         name,
         dim,
         lambda descriptors: np.clip(np.round(descriptors * 127) + 128, 1, 255).astype(np.uint8),
-        lambda raw, count: normalised(raw.reshape(count, dim).astype(np.float32) - 128),
+        lambda raw, count: normalized(raw.reshape(count, dim).astype(np.float32) - 128),
     )
 
 
@@ -81,7 +81,7 @@ class LocalFeatureDetector(ABC):
         """Finds the features of an image, RGB, uint8 (H, W, 3); the same image always gives the same."""
 
 
-def normalised(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def normalized(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Returns vectors (N, d) at length 1; those of no length stay."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-6))
 

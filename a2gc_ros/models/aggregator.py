@@ -42,7 +42,7 @@ class Aggregator(nn.Module, ABC):
     def bake(self, rows: int, columns: int) -> None:
         """Precomputes whatever depends on the grid alone; most aggregators have nothing of the kind."""
 
-    def initialise_from(
+    def initialize_from(
         self,
         features: Tensor,  # noqa: ARG002
         tokens: Tensor,  # noqa: ARG002

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from a2gc_ros.errors import CheckpointError, ConfigError, ModelError
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.architecture import Architecture
-from a2gc_ros.models.layouts import LAYOUTS, Layout, detect_layout
+from a2gc_ros.models.layouts import LAYOUTS, CheckpointLayout, detect_layout
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.system.files import draft_of
 
@@ -108,7 +108,7 @@ def load_tensors(
     )
 
 
-def in_our_words(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+def in_our_words(tensors: Mapping[str, Tensor], layout: CheckpointLayout) -> dict[str, Tensor]:
     """A publisher's tensors by our names and in our shapes."""
     ours = {layout.renamed(name): tensor for name, tensor in tensors.items()}
     for name in layout.pointwise:

@@ -84,7 +84,7 @@ class ClusterTransport(Aggregator):
         return functional.normalize(torch.cat(parts, dim=1), dim=1)
 
     @torch.no_grad()
-    def initialise_from(
+    def initialize_from(
         self,
         features: Tensor,
         tokens: Tensor,

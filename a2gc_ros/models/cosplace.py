@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.models.aggregator import Aggregator
-from a2gc_ros.models.pooling import generalised_mean
+from a2gc_ros.models.pooling import generalized_mean
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
 
@@ -31,6 +31,6 @@ class CosPlace(Aggregator):
         """L2-normalised descriptors (B, D)."""
         with full_precision(features):
             local = functional.normalize(at_least_float32(features), dim=1)
-        mapped = self.linear(generalised_mean(local, self.p, mask=mask))
+        mapped = self.linear(generalized_mean(local, self.p, mask=mask))
         with full_precision(mapped):
             return functional.normalize(at_least_float32(mapped), dim=1)

@@ -165,7 +165,7 @@ class DinoV2(Backbone):
         self.register_buffer("_baked", None, persistent=False)
         self._baked: Tensor | None
         self._baked_grid: tuple[int, int] | None = None
-        self._initialise()
+        self._initialize()
 
     def forward(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W): map (B, d, H/14, W/14) and class token (B, d)."""
@@ -257,7 +257,7 @@ class DinoV2(Backbone):
         self._unbake()
         super()._load_from_state_dict(*args, **kwargs)
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.normal_(self.cls_token, std=1e-6)
         if self.registers:

@@ -6,16 +6,16 @@ divided by 128.
 
 from __future__ import annotations
 
-from a2gc_ros.models.inverted_residuals import InvertedResiduals, Stage, layers_of
+from a2gc_ros.models.inverted_residuals import InvertedResiduals, StageSpec, layers_of
 
 STAGES = (
-    Stage(expansion=1, channels=16, blocks=1, stride=1),
-    Stage(expansion=6, channels=24, blocks=2, stride=2),
-    Stage(expansion=6, channels=40, blocks=2, stride=2, kernel=5),
-    Stage(expansion=6, channels=80, blocks=3, stride=2),
-    Stage(expansion=6, channels=112, blocks=3, stride=1, kernel=5),
-    Stage(expansion=6, channels=192, blocks=4, stride=2, kernel=5),
-    Stage(expansion=6, channels=320, blocks=1, stride=1),
+    StageSpec(expansion=1, channels=16, blocks=1, stride=1),
+    StageSpec(expansion=6, channels=24, blocks=2, stride=2),
+    StageSpec(expansion=6, channels=40, blocks=2, stride=2, kernel=5),
+    StageSpec(expansion=6, channels=80, blocks=3, stride=2),
+    StageSpec(expansion=6, channels=112, blocks=3, stride=1, kernel=5),
+    StageSpec(expansion=6, channels=192, blocks=4, stride=2, kernel=5),
+    StageSpec(expansion=6, channels=320, blocks=1, stride=1),
 )
 
 STRIDE_16 = 32

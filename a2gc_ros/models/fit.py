@@ -42,8 +42,8 @@ def fit_head(model: PlaceModel, images: Iterable[NDArray[np.uint8]], *, views: i
     def batches() -> Iterator[Tensor]:
         stream = iter(images)
         while chunk := [model.preprocessing.apply(image) for image in islice(stream, BATCH)]:
-            yield model.normalise(torch.from_numpy(np.stack(chunk)))
+            yield model.normalize(torch.from_numpy(np.stack(chunk)))
             for _ in range(views):
-                yield model.normalise(torch.from_numpy(np.stack([random_view(image, rng) for image in chunk])))
+                yield model.normalize(torch.from_numpy(np.stack([random_view(image, rng) for image in chunk])))
 
-    model.initialise_from(batches(), contrast=CONTRAST, whitening=HALF_WHITENED, seed=seed)
+    model.initialize_from(batches(), contrast=CONTRAST, whitening=HALF_WHITENED, seed=seed)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.models.aggregator import Aggregator
-from a2gc_ros.models.pooling import FLOOR, generalised_mean
+from a2gc_ros.models.pooling import FLOOR, generalized_mean
 from a2gc_ros.models.precision import full_precision
 
 
@@ -29,11 +29,11 @@ class GeM(Aggregator):
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, C)."""
-        pooled = generalised_mean(features, self.p, floor=self.floor, mask=mask)
+        pooled = generalized_mean(features, self.p, floor=self.floor, mask=mask)
         with full_precision(pooled):
             return functional.normalize(pooled, dim=1)
 
-    def initialise_from(
+    def initialize_from(
         self,
         features: Tensor,
         tokens: Tensor,

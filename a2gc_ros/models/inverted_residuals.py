@@ -16,14 +16,14 @@ from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models.backbone import Backbone, Features
-from a2gc_ros.models.pooling import generalised_mean
+from a2gc_ros.models.pooling import generalized_mean
 
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageSpec:
     """Blocks in a row that give the same number of channels.
 
     Attributes:
@@ -62,7 +62,7 @@ class Layer:
         )
 
 
-def layers_of(stages: Sequence[Stage]) -> list[Layer]:
+def layers_of(stages: Sequence[StageSpec]) -> list[Layer]:
     """The convolutions before the classifier, in network order."""
     layers = [Layer(3, STEM_CHANNELS, 3, 2, depthwise=False, activated=True, block=0)]
     inputs, block = STEM_CHANNELS, 0
@@ -172,7 +172,7 @@ class InvertedResiduals(Backbone):
     def _token(self, features: Tensor) -> Tensor:
         if self.token_power == 1:
             return features.mean(dim=(2, 3))
-        return generalised_mean(features, self.token_power)
+        return generalized_mean(features, self.token_power)
 
     def _run(self, x: Tensor, wanted: set[int]) -> dict[int, Tensor]:
         maps: dict[int, Tensor] = {}

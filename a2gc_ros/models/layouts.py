@@ -36,7 +36,7 @@ _WRAPPED_BACKBONE = (("backbone.model.", "backbone."),)
 
 
 @dataclass(frozen=True)
-class Layout:
+class CheckpointLayout:
     """How a publisher names the tensors of a file.
 
     Attributes:
@@ -70,14 +70,14 @@ class Layout:
 
 
 LAYOUTS = {
-    "lightning": Layout(
+    "lightning": CheckpointLayout(
         "a Lightning checkpoint of this project",
         "model",
         telltales=("model.backbone.", "model.aggregator."),
         prefixes=(("model.", ""),),
         unused=("loss.*",),
     ),
-    "a2gc": Layout(
+    "a2gc": CheckpointLayout(
         "a checkpoint of A2GC's public code",
         "model",
         telltales=("backbone.model.", "aggregator.geo_proj."),
@@ -85,7 +85,7 @@ LAYOUTS = {
         fixed={"aggregator.geo_scale": GEOMETRY_SCALE},
         pointwise=("aggregator.geo_proj.weight",),
     ),
-    "megaloc": Layout(
+    "megaloc": CheckpointLayout(
         "MegaLoc's weights",
         "model",
         # Our own models with a projection have these names, and are read alike.
@@ -93,7 +93,7 @@ LAYOUTS = {
         prefixes=_WRAPPED_BACKBONE,
         may_lack=("backbone.mask_token",),
     ),
-    "boq": Layout(
+    "boq": CheckpointLayout(
         "BoQ's weights",
         "model",
         telltales=("backbone.", "aggregator.boqs."),
@@ -101,56 +101,58 @@ LAYOUTS = {
         may_lack=(COUNTERS, "backbone.mask_token"),
         unused=("backbone.norm.*",),
     ),
-    "mixvpr": Layout(
+    "mixvpr": CheckpointLayout(
         "MixVPR's weights",
         "model",
         telltales=("backbone.", "aggregator.mix."),
         prefixes=_WRAPPED_BACKBONE,
         may_lack=(COUNTERS,),
     ),
-    "cosplace": Layout(
+    "cosplace": CheckpointLayout(
         "CosPlace's or EigenPlaces' weights over a ResNet",
         "model",
         telltales=("backbone.4.0.", "aggregation.1.p", "aggregation.3."),
         prefixes=(*_numbered_resnet("backbone."), *_COSPLACE_HEAD),
         may_lack=(COUNTERS,),
     ),
-    "cosplace_vgg16": Layout(
+    "cosplace_vgg16": CheckpointLayout(
         "CosPlace's or EigenPlaces' weights over VGG-16",
         "model",
         telltales=("backbone.28.", "aggregation.1.p", "aggregation.3."),
         prefixes=(("backbone.", "backbone.features."), *_COSPLACE_HEAD),
     ),
-    "netvlad": Layout(
+    "netvlad": CheckpointLayout(
         "weights of NetVLAD in PyTorch over VGG-16",
         "model",
         telltales=("encoder.28.", "pool.conv.", "pool.centroids"),
         prefixes=(("encoder.", "backbone.features."), ("pool.", "aggregator.")),
         fixed={"aggregator.conv.bias": 0.0},
     ),
-    "salad": Layout(
+    "salad": CheckpointLayout(
         "SALAD's or CliqueMining's checkpoint",
         "model",
         telltales=("backbone.model.", "aggregator.score."),
         prefixes=_WRAPPED_BACKBONE,
     ),
-    "own": Layout("a model file of this project", "model", telltales=("backbone.", "aggregator.")),
-    "backbone": Layout("a backbone by its own names", "backbone"),
-    "dinov2": Layout("DINOv2's own weights", "backbone", telltales=("cls_token", "blocks.0."), unused=("norm.*",)),
-    "torchvision": Layout(
+    "own": CheckpointLayout("a model file of this project", "model", telltales=("backbone.", "aggregator.")),
+    "backbone": CheckpointLayout("a backbone by its own names", "backbone"),
+    "dinov2": CheckpointLayout(
+        "DINOv2's own weights", "backbone", telltales=("cls_token", "blocks.0."), unused=("norm.*",)
+    ),
+    "torchvision": CheckpointLayout(
         "torchvision's ResNet weights",
         "backbone",
         telltales=("conv1.weight", "layer1.0."),
         may_lack=(COUNTERS,),
         unused=("layer2.*", "layer3.*", "layer4.*", "fc.*"),
     ),
-    "torchvision_vgg16": Layout(
+    "torchvision_vgg16": CheckpointLayout(
         "torchvision's VGG-16 weights", "backbone", telltales=("features.28.",), unused=("classifier.*",)
     ),
-    "mobilenetv2": Layout(
+    "mobilenetv2": CheckpointLayout(
         "folded MobileNetV2 weights", "backbone", telltales=("convs.0.",), unused=UNUSED_CONVOLUTIONS
     ),
-    "efficientnet_lite": Layout("folded EfficientNet-Lite0 weights", "backbone", unused=UNUSED_CONVOLUTIONS),
+    "efficientnet_lite": CheckpointLayout("folded EfficientNet-Lite0 weights", "backbone", unused=UNUSED_CONVOLUTIONS),
 }
 """By name, the more particular telltales first."""
 

@@ -6,16 +6,16 @@ Images are RGB scaled to [-1, 1].
 
 from __future__ import annotations
 
-from a2gc_ros.models.inverted_residuals import InvertedResiduals, Stage, layers_of
+from a2gc_ros.models.inverted_residuals import InvertedResiduals, StageSpec, layers_of
 
 STAGES = (
-    Stage(expansion=1, channels=16, blocks=1, stride=1),
-    Stage(expansion=6, channels=24, blocks=2, stride=2),
-    Stage(expansion=6, channels=32, blocks=3, stride=2),
-    Stage(expansion=6, channels=64, blocks=4, stride=2),
-    Stage(expansion=6, channels=96, blocks=3, stride=1),
-    Stage(expansion=6, channels=160, blocks=3, stride=2),
-    Stage(expansion=6, channels=320, blocks=1, stride=1),
+    StageSpec(expansion=1, channels=16, blocks=1, stride=1),
+    StageSpec(expansion=6, channels=24, blocks=2, stride=2),
+    StageSpec(expansion=6, channels=32, blocks=3, stride=2),
+    StageSpec(expansion=6, channels=64, blocks=4, stride=2),
+    StageSpec(expansion=6, channels=96, blocks=3, stride=1),
+    StageSpec(expansion=6, channels=160, blocks=3, stride=2),
+    StageSpec(expansion=6, channels=320, blocks=1, stride=1),
 )
 
 STRIDE_8 = 17

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from a2gc_ros.models import from_data
 from a2gc_ros.models.aggregator import Aggregator
-from a2gc_ros.models.pooling import normalised_residuals
+from a2gc_ros.models.pooling import normalized_residuals
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
 
@@ -35,10 +35,10 @@ class NetVLAD(Aggregator):
             assignment = self.conv(local).flatten(2).softmax(dim=1)
             if mask is not None:
                 assignment = assignment * mask.flatten(1).to(assignment.dtype)[:, None]
-            return normalised_residuals(assignment, local, self.centroids)
+            return normalized_residuals(assignment, local, self.centroids)
 
     @torch.no_grad()
-    def initialise_from(
+    def initialize_from(
         self,
         features: Tensor,
         tokens: Tensor,  # noqa: ARG002

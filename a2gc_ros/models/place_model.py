@@ -50,7 +50,7 @@ class PlaceModel(nn.Module):
         features = self.backbone(images)
         return self.aggregator(features.map, features.token, mask)
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         """RGB images uint8 (B, H, W, 3) as the network's float (B, 3, H, W)."""
         scaled = images.permute(0, 3, 1, 2).to(self._mean.dtype) / 255
         return (scaled - self._mean) / self._std
@@ -64,7 +64,7 @@ class PlaceModel(nn.Module):
         return self
 
     @torch.no_grad()
-    def initialise_from(
+    def initialize_from(
         self, batches: Iterable[Tensor], *, contrast: float = 100.0, whitening: float = 0.0, seed: int = 0
     ) -> None:
         """Sets the aggregator from the backbone's features of normalised images, batches of (B, 3, H, W).
@@ -85,7 +85,7 @@ class PlaceModel(nn.Module):
         features = [self.backbone(images) for images in batches]
         if not features:
             raise ModelError(f"{self.name} cannot be initialised from no image: give a few hundred.")
-        self.aggregator.initialise_from(
+        self.aggregator.initialize_from(
             torch.cat([item.map for item in features]),
             torch.cat([item.token for item in features]),
             contrast=contrast,

@@ -11,7 +11,7 @@ FLOOR = 1e-6
 """Features below this count as this, so that every power is defined."""
 
 
-def normalised_residuals(assigned: Tensor, local: Tensor, centres: Tensor) -> Tensor:
+def normalized_residuals(assigned: Tensor, local: Tensor, centres: Tensor) -> Tensor:
     """Sums of the residuals of local features to cluster centres, each L2-normalised, then all together.
 
     Args:
@@ -27,7 +27,7 @@ def normalised_residuals(assigned: Tensor, local: Tensor, centres: Tensor) -> Te
     return functional.normalize(functional.normalize(residuals, dim=2).flatten(1), dim=1)
 
 
-def generalised_mean(
+def generalized_mean(
     features: Tensor, power: float | Tensor, *, floor: float = FLOOR, mask: Tensor | None = None
 ) -> Tensor:
     """The p-th root of the mean p-th power of each channel (Radenović et al., arXiv 1711.02512).

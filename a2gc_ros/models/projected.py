@@ -39,7 +39,7 @@ class Projected(Aggregator):
         """Bakes the aggregator inside."""
         self.agg.bake(rows, columns)
 
-    def initialise_from(
+    def initialize_from(
         self,
         features: Tensor,
         tokens: Tensor,
@@ -49,7 +49,7 @@ class Projected(Aggregator):
         seed: int = 0,
     ) -> None:
         """Starts the aggregator inside from the data; the projection is set apart, by `whiten`."""
-        self.agg.initialise_from(features, tokens, contrast=contrast, whitening=whitening, seed=seed)
+        self.agg.initialize_from(features, tokens, contrast=contrast, whitening=whitening, seed=seed)
 
     @torch.no_grad()
     def whiten(self, descriptors: Tensor, *, whitening: float = 1.0) -> None:

@@ -16,7 +16,7 @@ from a2gc_ros.errors import ModelError
 from a2gc_ros.models import from_data
 from a2gc_ros.models.aggregator import Aggregator, flat_mask
 from a2gc_ros.models.optimal_transport import balanced_asymmetric_transport
-from a2gc_ros.models.pooling import normalised_residuals
+from a2gc_ros.models.pooling import normalized_residuals
 from a2gc_ros.models.precision import at_least_float32, full_precision
 from a2gc_ros.models.whitening import Whitening
 
@@ -78,7 +78,7 @@ class VLAD(Aggregator):
         """The normalised residuals of all clusters before whitening, (B, m*l), a cluster's l values side by side."""
         local = at_least_float32(self.local(features))
         with full_precision(local):
-            return normalised_residuals(self._assigned(local, mask), local, self.centres)
+            return normalized_residuals(self._assigned(local, mask), local, self.centres)
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, D)."""
@@ -87,7 +87,7 @@ class VLAD(Aggregator):
             return functional.normalize(self.whitening(pooled), dim=1)
 
     @torch.no_grad()
-    def initialise_from(
+    def initialize_from(
         self,
         features: Tensor,
         tokens: Tensor,  # noqa: ARG002

@@ -183,7 +183,7 @@ PARAMETERS: tuple[Parameter, ...] = (*_NODE_PARAMETERS, *_loop_parameters())
 
 
 @dataclass(frozen=True)
-class Settings:
+class NodeSettings:
     """The values of :data:`PARAMETERS`, checked; the fields carry the parameters' names, `loop` those of detection."""
 
     autostart: bool
@@ -223,7 +223,7 @@ class Settings:
     loop: LoopConfig
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+    def from_values(cls, values: Mapping[str, Any]) -> NodeSettings:
         """Builds settings from parameter values of the right types.
 
         Raises:

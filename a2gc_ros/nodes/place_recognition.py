@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
-from a2gc_ros.bridges.bridge import Bridge, Recognised
+from a2gc_ros.bridges.bridge import Bridge, Recognized
 from a2gc_ros.bridges.choose import open_bridges
 from a2gc_ros.errors import ImageError, MapError
 from a2gc_ros.geometry import pose_from_xyz_rpy
@@ -22,8 +22,8 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.preparation import Prepared
 from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes.base.guards import sentence
+from a2gc_ros.nodes.base.latest_mailbox import LatestMailbox
 from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode, run
-from a2gc_ros.nodes.base.newest_slot import NewestSlot
 from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 from a2gc_ros.nodes.base.run_statistics import Snapshot, Statistics
 from a2gc_ros.nodes.health import watchdog
@@ -40,13 +40,13 @@ from a2gc_ros.nodes.health.diagnostics import (
 )
 from a2gc_ros.nodes.health.input_status import LOOKS_AHEAD, InputReport
 from a2gc_ros.nodes.inputs.camera_input import Arrival, CameraInput
+from a2gc_ros.nodes.inputs.extrinsics import PATIENCE_S, CameraExtrinsics
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
-from a2gc_ros.nodes.inputs.mounting import PATIENCE_S, CameraMounting
 from a2gc_ros.nodes.inputs.odometry_input import OdometryInput
 from a2gc_ros.nodes.outputs.outputs import Outputs, Relocalized
-from a2gc_ros.nodes.parameters import PARAMETERS, Settings
+from a2gc_ros.nodes.parameters import PARAMETERS, NodeSettings
 from a2gc_ros.nodes.recognition.map_services import MapServices
-from a2gc_ros.nodes.recognition.recogniser import Recogniser
+from a2gc_ros.nodes.recognition.recognizer import Recognizer
 from a2gc_ros.nodes.recognition.worker import Worker
 
 THREADS = 3
@@ -57,8 +57,8 @@ THREADS = 3
 class _Configured:
     """What exists from configuring to cleaning up."""
 
-    settings: Settings
-    recogniser: Recogniser
+    settings: NodeSettings
+    recognizer: Recognizer
     outputs: Outputs
     bridges: list[Bridge]
     services: MapServices
@@ -80,7 +80,7 @@ class _Arrived:
 class _Active:
     """What exists from activating to deactivating."""
 
-    slot: NewestSlot[Arrival]
+    slot: LatestMailbox[Arrival]
     odometry: OdometryInput
     camera: CameraInput
     worker: Worker[Arrival, _Arrived | None]
@@ -104,26 +104,26 @@ class PlaceRecognition(SelfStartingNode):
 
     def configure(self) -> None:
         """Opens the model and the maps."""
-        settings = Settings.from_values(self.declared.values())
+        settings = NodeSettings.from_values(self.declared.values())
         converter = ImageConverter(settings.image_conversion)
-        recogniser = Recogniser(settings)
+        recognizer = Recognizer(settings)
         try:
             bridges = open_bridges(self, settings.bridges)
         except BaseException:
-            recogniser.close()
+            recognizer.close()
             raise
         statistics = Statistics()
         self._configured = _Configured(
             settings,
-            recogniser,
-            Outputs(self, settings, recogniser, statistics, converter),
+            recognizer,
+            Outputs(self, settings, recognizer, statistics, converter),
             bridges,
-            MapServices(self, recogniser, lambda: self._newest_frame),
+            MapServices(self, recognizer, lambda: self._newest_frame),
             converter,
             statistics,
             statistics.snapshot(),
         )
-        engine = recogniser.engine()
+        engine = recognizer.engine()
         self.get_logger().info(f"configured: {engine.model} on {engine.backend}; live map {engine.live_map}")
         self.get_logger().info(f"image conversion: {converter.used}")
         for number, text in engine.maps.items():
@@ -134,22 +134,22 @@ class PlaceRecognition(SelfStartingNode):
         configured = self._configured
         assert configured is not None
         settings = configured.settings
-        slot = NewestSlot[Arrival](settings.rate)
+        slot = LatestMailbox[Arrival](settings.rate)
         # Images, calibration and odometry come in their order.
         group = MutuallyExclusiveCallbackGroup()
         patience_s = PATIENCE_S if settings.camera_pose == LOOKS_AHEAD else 0.0
-        mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose), patience_s, self._on_moved)
+        extrinsics = CameraExtrinsics(pose_from_xyz_rpy(settings.camera_pose), patience_s, self._on_moved)
         odometry = OdometryInput(self, settings, group, configured.statistics)
         try:
             camera = CameraInput(
-                self, settings, slot, odometry, mounting, configured.statistics, group, configured.converter
+                self, settings, slot, odometry, extrinsics, configured.statistics, group, configured.converter
             )
         except BaseException:
             odometry.close()
             raise
         overlap = share_cores(configured.settings.threads) > 0
         worker = Worker(slot, self._prepare, self._work, self._on_error, overlap=overlap)
-        report = InputReport(self, settings, camera, odometry, mounting)
+        report = InputReport(self, settings, camera, odometry, extrinsics)
         self._active = _Active(slot, odometry, camera, worker, report)
         worker.start()
         self.get_logger().info(f"active: listening to {', '.join((*camera.topics, *odometry.topics))}")
@@ -162,7 +162,7 @@ class PlaceRecognition(SelfStartingNode):
             active.odometry.close()
             active.worker.stop()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Closes the maps and the model."""
         configured, self._configured = self._configured, None
         self._newest_frame = None
@@ -171,7 +171,7 @@ class PlaceRecognition(SelfStartingNode):
             for bridge in configured.bridges:
                 bridge.close()
             configured.outputs.close()
-            configured.recogniser.close()
+            configured.recognizer.close()
 
     def _prepare(self, arrival: Arrival) -> _Arrived | None:
         """Decodes one image and describes it, in the first of the worker's threads."""
@@ -181,7 +181,7 @@ class PlaceRecognition(SelfStartingNode):
         begin = time.perf_counter()
         frame = active.camera.frame_of(arrival, configured.settings.odometry_timeout)
         decode_ms = (time.perf_counter() - begin) * 1e3
-        return _Arrived(arrival, configured.recogniser.prepare(frame), decode_ms)
+        return _Arrived(arrival, configured.recognizer.prepare(frame), decode_ms)
 
     def _work(self, arrived: _Arrived | None) -> None:
         """Looks for the place of one image, in the second of the worker's threads."""
@@ -189,9 +189,9 @@ class PlaceRecognition(SelfStartingNode):
         if configured is None or active is None or arrived is None:
             return
         arrival, frame = arrived.arrival, arrived.prepared.frame
-        with configured.recogniser.unchanged_maps():
-            detection = configured.recogniser.process(arrived.prepared)
-            recognised = time.perf_counter()
+        with configured.recognizer.unchanged_maps():
+            detection = configured.recognizer.process(arrived.prepared)
+            recognized = time.perf_counter()
             self._newest_frame = frame
             relocalized = configured.outputs.publish(frame, detection, active.odometry.frame)
             if configured.bridges:
@@ -201,7 +201,7 @@ class PlaceRecognition(SelfStartingNode):
             configured.statistics.count("relocalizations" if closure.is_relocalization else "closures")
         configured.statistics.count("postponed", detection.postponed)
         stages = {name: value for name, value in detection.timings_ms.items() if name != "total"}
-        stages |= {"decode": arrived.decode_ms, "publish": (end - recognised) * 1e3}
+        stages |= {"decode": arrived.decode_ms, "publish": (end - recognized) * 1e3}
         finished_s = time.monotonic()
         configured.statistics.finish(
             finished_s, (finished_s - arrival.at_s) * 1e3, self._age_ms(frame.stamp_ns), stages
@@ -210,18 +210,18 @@ class PlaceRecognition(SelfStartingNode):
     def _tell_bridges(
         self, configured: _Configured, frame: Frame, detection: Detection, relocalized: Relocalized | None
     ) -> None:
-        recognised = Recognised(
+        recognized = Recognized(
             frame.stamp_ns,
             frame.frame_id,
             detection,
-            configured.recogniser.newest_descriptor,
-            configured.outputs.mounting(frame),
+            configured.recognizer.newest_descriptor,
+            configured.outputs.extrinsics(frame),
             relocalized.message if relocalized else None,
             relocalized.probability if relocalized else None,
             frame.pose,
         )
         for bridge in configured.bridges:
-            bridge.publish(recognised)
+            bridge.publish(recognized)
 
     def _age_ms(self, stamp_ns: int) -> float | None:
         now_ns = self.get_clock().now().nanoseconds
@@ -249,7 +249,7 @@ class PlaceRecognition(SelfStartingNode):
         if configured is not None:
             now, before = configured.statistics.snapshot(), configured.reported
             configured.reported = now
-            engine = configured.recogniser.engine()
+            engine = configured.recognizer.engine()
         callbacks, earlier = Callbacks(self.guard.failed, self.guard.last), self._callbacks_reported
         self._callbacks_reported = callbacks
         findings = {
@@ -300,7 +300,7 @@ class PlaceRecognition(SelfStartingNode):
             self.get_logger().warning(
                 "the camera's place on the robot is told differently from before: a new session begins"
             )
-            configured.recogniser.start_session()
+            configured.recognizer.start_session()
 
     def _cause_of_silence(self, camera: CameraInput) -> str:
         return watchdog.cause_of_silence(

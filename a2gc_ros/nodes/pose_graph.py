@@ -23,10 +23,10 @@ from a2gc_ros.bags.messages import pose_of, stamp_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xyz_rpy
 from a2gc_ros.nodes.base import qos
+from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
 from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode, run
-from a2gc_ros.nodes.base.newest_slot import JUMP_BACK_NS
 from a2gc_ros.nodes.health.diagnostics import status_message
-from a2gc_ros.nodes.inputs.mounting import CameraMounting
+from a2gc_ros.nodes.inputs.extrinsics import CameraExtrinsics
 from a2gc_ros.nodes.outputs.graph_outputs import GraphOutputs
 from a2gc_ros.nodes.pose_graph_parameters import PARAMETERS, GraphSettings
 from a2gc_ros.slam.session import SlamSession, StampedClosure
@@ -43,7 +43,7 @@ class _Configured:
 
     settings: GraphSettings
     outputs: GraphOutputs
-    mounting: CameraMounting
+    extrinsics: CameraExtrinsics
     transforms: list[Subscription[Any]]
 
 
@@ -78,10 +78,10 @@ class PoseGraphNode(SelfStartingNode):
     def configure(self) -> None:
         """Checks the parameters and offers the outputs."""
         settings = GraphSettings.from_values(self.declared.values())
-        mounting = CameraMounting(pose_from_xyz_rpy(settings.camera_pose))
-        transforms = mounting.subscribe(self, self._group, self._warn)
+        extrinsics = CameraExtrinsics(pose_from_xyz_rpy(settings.camera_pose))
+        transforms = extrinsics.subscribe(self, self._group, self._warn)
         outputs = GraphOutputs(self, settings.map_frame, publish_tf=settings.publish_tf)
-        self._configured = _Configured(settings, outputs, mounting, transforms)
+        self._configured = _Configured(settings, outputs, extrinsics, transforms)
         if settings.publish_tf and not outputs.has_tf:
             self.get_logger().info("this ROS has no tf2_ros: map to odom goes to the topic map_to_odom only")
 
@@ -106,7 +106,7 @@ class PoseGraphNode(SelfStartingNode):
         for subscription in active.subscriptions if active is not None else ():
             self.destroy_subscription(subscription)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Lets go of the outputs and of /tf_static."""
         configured, self._configured = self._configured, None
         if configured is not None:
@@ -174,7 +174,7 @@ class PoseGraphNode(SelfStartingNode):
             if newest is None or 0 < ahead_ns < configured.settings.max_lag * 1e9:
                 active.waiting.append((closure, camera_frame))
                 continue
-            t_base_camera = configured.mounting.pose(active.base_frame, camera_frame)
+            t_base_camera = configured.extrinsics.pose(active.base_frame, camera_frame)
             if t_base_camera is None:
                 active.waiting.append((closure, camera_frame))
                 continue

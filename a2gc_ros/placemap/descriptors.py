@@ -91,7 +91,7 @@ class StoredDescriptors:
         return out
 
 
-class DescriptorStore:
+class DescriptorBlocks:
     """Rows of fp16 descriptors in blocks, so that growing never copies what is there."""
 
     def __init__(self, dim: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import BackendError, ConfigError
-from a2gc_ros.placemap.descriptors import DescriptorStore, Fetch, Half
+from a2gc_ros.placemap.descriptors import DescriptorBlocks, Fetch, Half
 from a2gc_ros.placemap.projection import SAMPLE_ROWS, Projection
 
 if not hasattr(faiss, "IndexRaBitQFastScan"):
@@ -214,7 +214,7 @@ class GpuIndex:
         configuration = library.GpuIndexFlatConfig()
         configuration.useFloat16 = True
         self._faiss: Any = library.GpuIndexFlatIP(self._resources, dim, configuration)
-        self._store = DescriptorStore(dim)
+        self._store = DescriptorBlocks(dim)
 
     def __len__(self) -> int:
         return len(self._store)

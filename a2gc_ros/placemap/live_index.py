@@ -84,11 +84,11 @@ class LiveIndex:
     def index(self) -> Index:
         """The index, in step with the file at the last :meth:`synchronise`."""
         if self._index is None:
-            self.synchronise()
+            self.synchronize()
         assert self._index is not None
         return self._index
 
-    def synchronise(self) -> None:
+    def synchronize(self) -> None:
         """Takes in every keyframe that was stored since the last call.
 
         Raises:

@@ -304,7 +304,7 @@ class PlaceMap:
             MapError: If a descriptor is damaged.
         """
         with self.reading():
-            self._live.synchronise()
+            self._live.synchronize()
 
     def search(
         self,
@@ -331,7 +331,7 @@ class PlaceMap:
             raise MapError(f"a search for the {k} nearest keyframes finds nothing: ask for at least 1")
         queries = coding.checked(descriptors, self._manifest.descriptor_dim)
         with self.reading():
-            self._live.synchronise()
+            self._live.synchronize()
             columns = self._live.columns
             if len(columns) == 0:
                 shape = (len(queries), k)
@@ -348,7 +348,7 @@ class PlaceMap:
         """
         query = coding.checked(descriptor, self._manifest.descriptor_dim)[0]
         with self.reading():
-            self._live.synchronise()
+            self._live.synchronize()
             return np.clip(self._live.index.compare(query, self._live.columns.rows_of(ids)), -1, 1)
 
     def is_file(self, path: str | Path) -> bool:

@@ -64,13 +64,13 @@ def fit(sample: npt.NDArray[np.float32], reduced_dim: int, seed: int = 0) -> Pro
     """
     rng = np.random.default_rng(seed)
     mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-    centred = sample - mean
+    centered = sample - mean
     reduced_dim = min(reduced_dim, *sample.shape)
     width = min(reduced_dim + OVERSAMPLING, *sample.shape)
-    basis = np.linalg.qr(centred.T @ rng.standard_normal((len(sample), width), dtype=np.float32))[0]
+    basis = np.linalg.qr(centered.T @ rng.standard_normal((len(sample), width), dtype=np.float32))[0]
     for _ in range(POWER_ITERATIONS):
-        basis = np.linalg.qr(centred.T @ (centred @ basis))[0]
-    covariance = np.cov(centred @ basis, rowvar=False, dtype=np.float64).reshape(width, width)
+        basis = np.linalg.qr(centered.T @ (centered @ basis))[0]
+    covariance = np.cov(centered @ basis, rowvar=False, dtype=np.float64).reshape(width, width)
     directions = np.linalg.eigh(covariance)[1][:, ::-1][:, :reduced_dim]
     rotation = np.linalg.qr(rng.standard_normal((reduced_dim, reduced_dim)))[0]
     matrix = rotation @ (basis @ directions).T

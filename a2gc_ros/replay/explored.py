@@ -15,8 +15,8 @@ from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Stage
 from a2gc_ros.placemap import Keyframe, PlaceMap
+from a2gc_ros.replay.ground_truth import GroundTruthPath
 from a2gc_ros.replay.records import ClosureRecord, PairRecord, RunRecord
-from a2gc_ros.replay.truth import TruePath
 from a2gc_ros.viz.album import Album, album
 from a2gc_ros.viz.matched_features import FeatureMatcher
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PairRow, Spot
@@ -72,7 +72,7 @@ def explore(
     maps: Sequence[PlaceMap],
     run: RunRecord,
     followed: RunRecord,
-    paths: Mapping[int, TruePath],
+    paths: Mapping[int, GroundTruthPath],
     right: Mapping[Key, bool],
 ) -> Explored:
     """Counts keyframes and pairs.
@@ -217,7 +217,7 @@ def _shown(place_map: PlaceMap, wanted: set[int]) -> list[Keyframe]:
     return [k for at, k in enumerate(keyframes) if at % every == 0 or k.stamp_ns in wanted]
 
 
-def _position(keyframe: Keyframe, map_index: int, paths: Mapping[int, TruePath]) -> tuple[float, float] | None:
+def _position(keyframe: Keyframe, map_index: int, paths: Mapping[int, GroundTruthPath]) -> tuple[float, float] | None:
     """Where a keyframe lies: truly, else by the run's own odometry; maps have frames of their own."""
     path = paths.get(map_index)
     if path is not None:
@@ -228,7 +228,7 @@ def _position(keyframe: Keyframe, map_index: int, paths: Mapping[int, TruePath])
     return float(keyframe.pose[0, 3]), float(keyframe.pose[1, 3])
 
 
-def _apart(query: Spot, keyframe: Spot, map_index: int, paths: Mapping[int, TruePath]) -> float | None:
+def _apart(query: Spot, keyframe: Spot, map_index: int, paths: Mapping[int, GroundTruthPath]) -> float | None:
     if 0 not in paths or map_index not in paths or query.position is None or keyframe.position is None:
         return None
     return math.dist(query.position, keyframe.position)

@@ -38,7 +38,7 @@ Truth = Callable[[int, OfKeyframe], "bool | None"]
 
 
 @dataclass(frozen=True)
-class Step:
+class FunnelStep:
     """A step on the way to a closure.
 
     Attributes:
@@ -79,7 +79,7 @@ class Funnel:
         reasons: How often each reason was given, by stage, the most frequent first.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[FunnelStep, ...]
     fallen: dict[Stage, tuple[Fallen, ...]]
     reasons: dict[Stage, tuple[tuple[str, int], ...]]
 
@@ -113,17 +113,19 @@ def funnel(
         return sum(stage >= level for stage in reached.values())
 
     steps = [
-        Step("keyframes", "keyframes of the run", keyframes, None if revisits is None else len(revisits)),
-        Step("compared", "were compared with the keyframes most like them", at(0), revisits_at(0)),
-        Step("agree", "agree with one of them in geometry", at(1), revisits_at(1)),
-        Step("sure", "are sure, with what the keyframes around them say", at(2), revisits_at(2)),
-        Step("given_out", "were given out as a closure", at(3), revisits_at(3)),
+        FunnelStep("keyframes", "keyframes of the run", keyframes, None if revisits is None else len(revisits)),
+        FunnelStep("compared", "were compared with the keyframes most like them", at(0), revisits_at(0)),
+        FunnelStep("agree", "agree with one of them in geometry", at(1), revisits_at(1)),
+        FunnelStep("sure", "are sure, with what the keyframes around them say", at(2), revisits_at(2)),
+        FunnelStep("given_out", "were given out as a closure", at(3), revisits_at(3)),
     ]
     if revisits is not None:
         most = max((len(found) for found in among.values()), default=0)
         steps[1:1] = [
-            Step("top_k", f"have a right one among the {most} most like them", None, sum(map(any, among.values()))),
-            Step(
+            FunnelStep(
+                "top_k", f"have a right one among the {most} most like them", None, sum(map(any, among.values()))
+            ),
+            FunnelStep(
                 "top_1",
                 "have a right one as the most like them",
                 None,

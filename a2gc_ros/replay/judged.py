@@ -11,8 +11,8 @@ import numpy as np
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.replay.funnel import OfKeyframe
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule
 from a2gc_ros.replay.records import RunRecord
-from a2gc_ros.replay.truth import PlaceRule, TruePath
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Judged:
     live: PlaceMap
     maps: Sequence[PlaceMap]
     config: LoopConfig
-    path: TruePath | None
-    map_paths: dict[int, TruePath]
-    rule: PlaceRule
+    path: GroundTruthPath | None
+    map_paths: dict[int, GroundTruthPath]
+    rule: RevisitRule
     truth: str
     facts: dict[str, Any] = field(default_factory=dict)
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from a2gc_ros.replay import why
 from a2gc_ros.replay.explored import Explored, Key, explore, matched, pictures_of
 from a2gc_ros.replay.funnel import Funnel, OfKeyframe, features_per_keyframe
+from a2gc_ros.replay.ground_truth import earlier_visit, same_view
 from a2gc_ros.replay.judged import Judged
 from a2gc_ros.replay.ranking import admissible
 from a2gc_ros.replay.score import Score
-from a2gc_ros.replay.truth import earlier_visit, same_view
 from a2gc_ros.replay.visits import Visit, visits
 from a2gc_ros.viz.page_data import PageData
 from a2gc_ros.viz.report import Report, Section, View

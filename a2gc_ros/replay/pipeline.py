@@ -21,13 +21,13 @@ from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule
 from a2gc_ros.replay.judged import Judged
 from a2gc_ros.replay.live import LiveOptions, run_live
 from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.replay.poses import pose_facts, pose_note
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.report import write_report
-from a2gc_ros.replay.truth import PlaceRule, TruePath
 from a2gc_ros.shipped import DEFAULT_MODEL
 
 
@@ -67,7 +67,7 @@ class ReplayOptions:
     image_topic: str | None = None
     odometry_topic: str | None = None
     truth: str | None = None
-    rule: PlaceRule = field(default_factory=PlaceRule)
+    rule: RevisitRule = field(default_factory=RevisitRule)
     start: float | None = None
     stop: float | None = None
     rate: float = 1.0
@@ -225,10 +225,10 @@ def _truth(recording: Recording, options: ReplayOptions) -> tuple[Trajectory | N
         return None, ""
 
 
-def _true_path(place_map: PlaceMap, truth: Trajectory | None) -> TruePath | None:
+def _true_path(place_map: PlaceMap, truth: Trajectory | None) -> GroundTruthPath | None:
     """Returns the true poses of a map's keyframes, or None where none is known."""
     if truth is None:
         return None
     stamps = sorted(keyframe.stamp_ns for keyframe in place_map.keyframes())
     posed = [(stamp, pose) for stamp in stamps if (pose := truth.interpolate(stamp)) is not None]
-    return TruePath.from_poses([stamp for stamp, _ in posed], [pose for _, pose in posed]) if posed else None
+    return GroundTruthPath.from_poses([stamp for stamp, _ in posed], [pose for _, pose in posed]) if posed else None

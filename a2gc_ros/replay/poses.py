@@ -23,16 +23,16 @@ def pose_facts(queries: Sequence[QueryRecord]) -> dict[str, Any]:
     """Counts closures by what is known of their pose.
 
     Returns:
-        ``in_metres``, ``direction_only`` and ``none``: closures with a pose in metres, with its direction alone, and
+        ``in_meters``, ``direction_only`` and ``none``: closures with a pose in metres, with its direction alone, and
         without one; ``why``: how often each reason was given for the latter two.
     """
     closures = [closure for query in queries for closure in query.closures]
     posed = [closure for closure in closures if closure.relative_pose is not None]
-    in_metres = sum(closure.scale_known for closure in posed)
+    in_meters = sum(closure.scale_known for closure in posed)
     why = Counter(closure.reason for closure in closures if closure.reason)
     return {
-        "in_metres": in_metres,
-        "direction_only": len(posed) - in_metres,
+        "in_metres": in_meters,
+        "direction_only": len(posed) - in_meters,
         "none": len(closures) - len(posed),
         "why": dict(why.most_common()),
     }

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.evaluation.curves import Curve, precision_recall
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit, near, same_view
 from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import RunRecord
-from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit, near, same_view
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Score:
         rule: When two images count as the same place.
         queries: Keyframes that were worked on and whose true pose is known.
         revisits: Of those, how many show a place that was there to be recognised, seen the same way.
-        recognised: Of the revisits, how many have a right closure.
+        recognized: Of the revisits, how many have a right closure.
         closures: Accepted candidates that could be judged.
         right: Of those, how many are right.
         unjudged: Accepted candidates without a true pose for both images.
@@ -34,10 +34,10 @@ class Score:
         curve: Of the best matches before any threshold; None when there were none to judge.
     """
 
-    rule: PlaceRule
+    rule: RevisitRule
     queries: int
     revisits: int
-    recognised: int
+    recognized: int
     closures: int
     right: int
     unjudged: int
@@ -55,14 +55,14 @@ class Score:
     @property
     def recall(self) -> float:
         """Recognised revisits among all; NaN without any."""
-        return self.recognised / self.revisits if self.revisits else math.nan
+        return self.recognized / self.revisits if self.revisits else math.nan
 
 
 def score(
     run: RunRecord,
-    path: TruePath,
-    maps: dict[int, TruePath],
-    rule: PlaceRule,
+    path: GroundTruthPath,
+    maps: dict[int, GroundTruthPath],
+    rule: RevisitRule,
     best_matches: Sequence[BestMatch] = (),
 ) -> Score:
     """Judges a run.
@@ -86,7 +86,7 @@ def score(
         return None if keyframes is None else keyframes.index_of(stamp_ns)
 
     judged, distances, missed = [], [], []
-    unjudged = recognised = 0
+    unjudged = recognized = 0
     for query in run.queries:
         i = indices.get(query.stamp_ns)
         found = False
@@ -103,7 +103,7 @@ def score(
         if i is None:
             continue
         if revisit[i]:
-            recognised += found
+            recognized += found
             if not found:
                 missed.append(query.stamp_ns)
     ranked = []
@@ -116,7 +116,7 @@ def score(
         rule=rule,
         queries=len(indices),
         revisits=len(revisited),
-        recognised=recognised,
+        recognized=recognized,
         closures=len(judged),
         right=sum(entry[3] for entry in judged),
         unjudged=unjudged,

@@ -89,7 +89,7 @@ class TownConfig:
 
 
 @dataclass(frozen=True)
-class OdometryNoise:
+class WheelNoise:
     """How wheel odometry errs.
 
     Args:
@@ -143,7 +143,7 @@ class DriveConfig:
     height: int = 480
     field_of_view: float = 75.0
     camera_height: float = 1.0
-    noise: OdometryNoise = OdometryNoise()
+    noise: WheelNoise = WheelNoise()
 
     def __post_init__(self) -> None:
         if self.laps < 1:

@@ -13,7 +13,7 @@ from a2gc_ros.simulation.config import DriveConfig
 from a2gc_ros.simulation.light import light_of
 from a2gc_ros.simulation.odometry import Odometry, measure_odometry
 from a2gc_ros.simulation.render import Renderer, intrinsics_of
-from a2gc_ros.simulation.route import Motion, plan_motion, plan_path
+from a2gc_ros.simulation.route import TimedPath, plan_motion, plan_path
 from a2gc_ros.simulation.town import Town
 from a2gc_ros.simulation.traffic import Traffic, plan_traffic
 
@@ -36,7 +36,7 @@ class Drive:
 
     town: Town
     config: DriveConfig
-    motion: Motion
+    motion: TimedPath
     odometry: Odometry
     traffic: Traffic
 

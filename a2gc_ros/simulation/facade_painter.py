@@ -8,20 +8,20 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from a2gc_ros.simulation.colours import Colour, adjusted, random_colour
+from a2gc_ros.simulation.colors import Color, adjusted, random_color
 from a2gc_ros.simulation.facades import Facade
-from a2gc_ros.simulation.lettering import FONTS, SIGN_COLOURS, write_centred
+from a2gc_ros.simulation.lettering import FONTS, SIGN_COLORS, write_centerd
 from a2gc_ros.simulation.noise import Image, shade, smooth_noise
 from a2gc_ros.simulation.walls import paint_wall
 
-FRAME_COLOURS: tuple[Colour, ...] = (
+FRAME_COLORS: tuple[Color, ...] = (
     (238, 236, 230),
     (60, 52, 46),
     (110, 74, 46),
     (44, 76, 64),
     (70, 74, 80),
 )
-DOOR_COLOURS: tuple[Colour, ...] = (
+DOOR_COLORS: tuple[Color, ...] = (
     (110, 30, 34),
     (30, 64, 96),
     (34, 80, 54),
@@ -43,15 +43,15 @@ class _Painter:
         self.facade, self.scale = facade, scale
         self.style = rng = np.random.default_rng([facade.seed, 101])
         self.wear = np.random.default_rng([facade.wear, 102])
-        self.image = paint_wall(facade.wall, facade.colour, facade.width, facade.height, scale, self.wear)
-        self.frame = FRAME_COLOURS[int(rng.integers(len(FRAME_COLOURS)))]
-        self.trim = adjusted(facade.colour, 0.5, 118)
+        self.image = paint_wall(facade.wall, facade.color, facade.width, facade.height, scale, self.wear)
+        self.frame = FRAME_COLORS[int(rng.integers(len(FRAME_COLORS)))]
+        self.trim = adjusted(facade.color, 0.5, 118)
         self.panes = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
         self.font = int(rng.integers(len(FONTS)))
         self.shutters = bool(rng.random() < 0.3)
         self.arched = bool(rng.random() < 0.22)
         self.window = (rng.uniform(0.95, 1.35), rng.uniform(1.35, 1.85))
-        self.shutter_colour = DOOR_COLOURS[int(rng.integers(len(DOOR_COLOURS)))]
+        self.shutter_color = DOOR_COLORS[int(rng.integers(len(DOOR_COLORS)))]
 
     def paint(self) -> Image:
         facade = self.facade
@@ -67,10 +67,10 @@ class _Painter:
             self._graffiti()
         return self._weathered()
 
-    def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+    def rectangle(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
         s, h = self.scale, self.image.shape[0]
         cv2.rectangle(
-            self.image, (round(x0 * s), round(h - y1 * s)), (round(x1 * s) - 1, round(h - y0 * s) - 1), colour, -1
+            self.image, (round(x0 * s), round(h - y1 * s)), (round(x1 * s) - 1, round(h - y0 * s) - 1), color, -1
         )
 
     def shadow(self, x0: float, y0: float, x1: float, y1: float, gain: float) -> None:
@@ -136,29 +136,29 @@ class _Painter:
             self.shadow(x0, (y0 + y1) / 2, x1, y1, 1.9)
 
     def _shutter(self, x0: float, y0: float, x1: float, y1: float) -> None:
-        self.rectangle(x0, y0, x1, y1, self.shutter_colour)
+        self.rectangle(x0, y0, x1, y1, self.shutter_color)
         for at in np.arange(y0 + 0.06, y1 - 0.06, 0.11):
             self.shadow(x0 + 0.05, float(at), x1 - 0.05, float(at) + 0.04, 0.62)
 
     def _arch(self, x: float, y: float, radius: float) -> None:
         s, h = self.scale, self.image.shape[0]
-        centre, axes = (round(x * s), round(h - y * s)), (round(radius * s), round(radius * 0.55 * s))
-        cv2.ellipse(self.image, centre, axes, 0, 180, 360, self.trim, -1, cv2.LINE_AA)
+        center, axes = (round(x * s), round(h - y * s)), (round(radius * s), round(radius * 0.55 * s))
+        cv2.ellipse(self.image, center, axes, 0, 180, 360, self.trim, -1, cv2.LINE_AA)
         inner = (round(radius * 0.75 * s), round(radius * 0.36 * s))
-        cv2.ellipse(self.image, centre, inner, 0, 180, 360, adjusted(self.trim, 0.5), -1, cv2.LINE_AA)
+        cv2.ellipse(self.image, center, inner, 0, 180, 360, adjusted(self.trim, 0.5), -1, cv2.LINE_AA)
 
     def _flowers(self, x0: float, y: float, x1: float) -> None:
         self.rectangle(x0, y - 0.1, x1, y + 0.12, (96, 62, 40))
         s, h = self.scale, self.image.shape[0]
         for _ in range(int((x1 - x0) * 40)):
             at = (round(self.wear.uniform(x0, x1) * s), round(h - self.wear.uniform(y + 0.04, y + 0.34) * s))
-            colour = (56, 110, 44) if self.wear.random() < 0.6 else random_colour(self.wear, 90, 250)
-            cv2.circle(self.image, at, max(s // 24, 1), colour, -1)
+            color = (56, 110, 44) if self.wear.random() < 0.6 else random_color(self.wear, 90, 250)
+            cv2.circle(self.image, at, max(s // 24, 1), color, -1)
 
     def _shop(self) -> None:
         facade, rng = self.facade, self.style
         ground, width = facade.ground_height, facade.width
-        board, ink = SIGN_COLOURS[int(rng.integers(len(SIGN_COLOURS)))]
+        board, ink = SIGN_COLORS[int(rng.integers(len(SIGN_COLORS)))]
         self.rectangle(0.15, 0, width - 0.15, ground - 0.15, adjusted(board, 0.8))
         door_x = rng.uniform(0.25, 0.75) * width
         edges = [0.35, door_x - 0.65, door_x + 0.65, width - 0.35]
@@ -180,8 +180,8 @@ class _Painter:
             at = x0 + 0.05
             while at < x1 - 0.15:
                 width, height = rng.uniform(0.08, 0.4), rng.uniform(0.15, 0.48)
-                colour = random_colour(rng, 40, 250)
-                self.rectangle(at, float(shelf), min(at + width, x1 - 0.04), float(shelf) + height, colour)
+                color = random_color(rng, 40, 250)
+                self.rectangle(at, float(shelf), min(at + width, x1 - 0.04), float(shelf) + height, color)
                 at += width + rng.uniform(0.02, 0.25)
             self.rectangle(x0, float(shelf) - 0.04, x1, float(shelf), (120, 110, 96))
         if rng.random() < 0.5:
@@ -192,10 +192,10 @@ class _Painter:
         self.rectangle(mid - 0.03, y0, mid + 0.03, y1, self.frame)
 
     def _door(self, x: float, width: float, height: float, *, glazed: bool) -> None:
-        colour = DOOR_COLOURS[int(self.style.integers(len(DOOR_COLOURS)))]
+        color = DOOR_COLORS[int(self.style.integers(len(DOOR_COLORS)))]
         x0, x1 = x - width / 2, x + width / 2
         self.rectangle(x0 - 0.14, 0, x1 + 0.14, height + 0.14, self.trim)
-        self.rectangle(x0, 0, x1, height, colour)
+        self.rectangle(x0, 0, x1, height, color)
         if glazed:
             self.rectangle(x0 + 0.14, 0.5, x1 - 0.14, height - 0.15, (52, 60, 70))
             self.shadow(x0 + 0.14, height * 0.6, x1 - 0.14, height - 0.15, 1.6)
@@ -210,7 +210,7 @@ class _Painter:
     def _dwelling(self) -> None:
         facade = self.facade
         bay = facade.width / facade.bays
-        plinth = adjusted(facade.colour, 0.6)
+        plinth = adjusted(facade.color, 0.6)
         self.rectangle(0, 0, facade.width, 0.5, plinth)
         door = int(self.style.integers(facade.bays))
         width, height = min(self.window[0], bay * 0.6), min(1.5, facade.ground_height - 1.5)
@@ -224,14 +224,14 @@ class _Painter:
                 self._window(x, 0.95, width, height)
 
     def _letters(
-        self, text: str, x0: float, y0: float, x1: float, y1: float, ink: Colour, plate: Colour | None = None
+        self, text: str, x0: float, y0: float, x1: float, y1: float, ink: Color, plate: Color | None = None
     ) -> None:
         """Writes text as large as fits into a box."""
         if plate is not None:
             self.rectangle(x0, y0, x1, y1, plate)
         s, h = self.scale, self.image.shape[0]
         box = self.image[max(round(h - y1 * s), 0) : round(h - y0 * s), max(round(x0 * s), 0) : round(x1 * s)]
-        box[:] = write_centred(box, text, ink, self.font)
+        box[:] = write_centerd(box, text, ink, self.font)
 
     def _cornice(self) -> None:
         facade = self.facade
@@ -249,13 +249,13 @@ class _Painter:
     def _graffiti(self) -> None:
         s, h = self.scale, self.image.shape[0]
         rng = self.wear
-        colour = random_colour(rng, 20, 240)
+        color = random_color(rng, 20, 240)
         start = np.array([rng.uniform(0.3, max(self.facade.width - 1.6, 0.4)), rng.uniform(0.6, 1.3)])
         steps = np.column_stack([rng.uniform(0.0, 0.22, 12), rng.uniform(-0.35, 0.35, 12)])
         points = start + np.cumsum(steps, axis=0)
         points[:, 1] = np.clip(points[:, 1], 0.3, 1.8)
         pixels = np.column_stack([points[:, 0] * s, h - points[:, 1] * s]).astype(np.int32)
-        cv2.polylines(self.image, [pixels], False, colour, max(s // 14, 1), cv2.LINE_AA)
+        cv2.polylines(self.image, [pixels], False, color, max(s // 14, 1), cv2.LINE_AA)
 
     def _weathered(self) -> Image:
         h, w = self.image.shape[:2]

@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from a2gc_ros.simulation.colours import Colour, adjusted
+from a2gc_ros.simulation.colors import Color, adjusted
 
 Wall = Literal["brick", "plaster", "stone", "boards", "panels"]
 
 WALLS: tuple[Wall, ...] = ("brick", "plaster", "stone", "boards", "panels")
-WALL_COLOURS: dict[Wall, tuple[Colour, ...]] = {
+WALL_COLORS: dict[Wall, tuple[Color, ...]] = {
     "brick": ((150, 74, 56), (170, 110, 78), (122, 66, 58), (186, 152, 116), (134, 96, 84)),
     "plaster": ((222, 200, 150), (206, 160, 120), (188, 198, 186), (226, 220, 206), (170, 186, 204), (214, 172, 160)),
     "stone": ((178, 170, 152), (150, 146, 140), (196, 180, 148)),
@@ -37,7 +37,7 @@ class Facade:
         height: Metres, ground to eaves.
         floors: Storeys, the ground floor counted.
         wall: Material.
-        colour: Of the wall, RGB.
+        color: Of the wall, RGB.
         shop: Name on the sign over a shop window; empty for a dwelling.
     """
 
@@ -47,7 +47,7 @@ class Facade:
     height: float
     floors: int
     wall: Wall
-    colour: Colour
+    color: Color
     shop: str = ""
 
     @property
@@ -69,9 +69,9 @@ class Facade:
 def random_facade(rng: np.random.Generator, width: float, height: float, floors: int) -> Facade:
     """Draws a front of the given size (metres)."""
     wall = WALLS[int(rng.integers(len(WALLS)))]
-    colours = WALL_COLOURS[wall]
+    colors = WALL_COLORS[wall]
     jitter = int(rng.integers(-14, 15))
-    colour = adjusted(colours[int(rng.integers(len(colours)))], 1.0, jitter)
+    color = adjusted(colors[int(rng.integers(len(colors)))], 1.0, jitter)
     shop = SHOPS[int(rng.integers(len(SHOPS)))] if rng.random() < 0.55 else ""
     seed, wear = (int(n) for n in rng.integers(2**31, size=2))
-    return Facade(seed, wear, width, height, floors, wall, colour, shop)
+    return Facade(seed, wear, width, height, floors, wall, color, shop)

@@ -15,7 +15,7 @@ from a2gc_ros.simulation.traffic import Car
 from a2gc_ros.simulation.walls import paint_wall
 
 _WALL_TILE = 4.0
-_GREY = (0.36, 0.38, 0.40)
+_GRAY = (0.36, 0.38, 0.40)
 _KERB = 0.12
 
 
@@ -63,8 +63,8 @@ def _common_surfaces(scene: Scene, town: Town) -> None:
     scene.surface("paving", grounds.paint_paving(4.0, 64, rng))
     scene.surface("grass", grounds.paint_grass(512, rng))
     scene.surface("bark", grounds.paint_bark(128, rng))
-    for number, colour in enumerate(((88, 124, 50), (112, 134, 58), (66, 104, 58), (140, 128, 52))):
-        scene.surface(f"leaves{number}", grounds.paint_leaves(384, rng, colour))
+    for number, color in enumerate(((88, 124, 50), (112, 134, 58), (66, 104, 58), (140, 128, 52))):
+        scene.surface(f"leaves{number}", grounds.paint_leaves(384, rng, color))
     stripes = np.full((32, 64, 3), 240, np.uint8)
     stripes[:, :32] = 150
     scene.surface("stripes", stripes)
@@ -92,11 +92,11 @@ def _add_building(scene: Scene, building: Building, number: int, painted: dict[F
         roof = shapes.hip_roof(depth, width, building.roof_height, height, 3.0)
     else:
         roof = shapes.box((depth + 0.24, width + 0.06, 0.35), 3.0, base=height)
-    red, green, blue = (c / 215 for c in building.front.colour)
+    red, green, blue = (c / 215 for c in building.front.color)
     scene.mesh(f"{name}-walls", shapes.join(*walls))
     scene.place(f"{name}-walls", f"wall-{building.front.wall}", pose, (min(red, 1), min(green, 1), min(blue, 1)))
     scene.mesh(f"{name}-roof", roof)
-    scene.place(f"{name}-roof", "tiles" if building.roof != "flat" else "plain", pose, building.roof_colour)
+    scene.place(f"{name}-roof", "tiles" if building.roof != "flat" else "plain", pose, building.roof_color)
     _add_fittings(scene, building, name, pose)
 
 
@@ -106,8 +106,8 @@ def _add_fittings(scene: Scene, building: Building, name: str, pose: Pose) -> No
     rng = np.random.default_rng([facade.seed, 62])
     if building.awning:
         scene.mesh(f"{name}-awning", shapes.awning(facade.width * 0.84, 1.1, facade.ground_height - 1.0))
-        colour = tuple(float(c) for c in rng.uniform(0.25, 0.95, 3))
-        scene.place(f"{name}-awning", "stripes", pose @ _at(x + 0.02, 0), (colour[0], colour[1], colour[2]))
+        color = tuple(float(c) for c in rng.uniform(0.25, 0.95, 3))
+        scene.place(f"{name}-awning", "stripes", pose @ _at(x + 0.02, 0), (color[0], color[1], color[2]))
     if building.balcony:
         bay = facade.width / facade.bays
         middle = (int(rng.integers(facade.bays)) + 0.5) * bay - facade.width / 2
@@ -153,10 +153,10 @@ def _add_ground(scene: Scene, town: Town) -> None:
     for column in range(config.columns - 1):
         for row in range(config.rows - 1):
             x, y = config.position((column, row))
-            centre = _at(x + config.spacing / 2, y + config.spacing / 2)
-            scene.place("block", "paving", centre)
+            center = _at(x + config.spacing / 2, y + config.spacing / 2)
+            scene.place("block", "paving", center)
             if (column, row) == town.park:
-                scene.place("lawn", "grass", centre)
+                scene.place("lawn", "grass", center)
     width, depth = east - west, north - south
     edge = config.pavement
     scene.mesh("kerb-x", shapes.box((width, edge, _KERB), 4.0))
@@ -181,7 +181,7 @@ def _add_prop(scene: Scene, prop: Prop, number: int) -> None:
     elif prop.kind == "billboard":
         poster = scene.surface(name, grounds.paint_poster(288, 432, rng))
         frame = shapes.join(shapes.box((0.14, 1.36, 0.3), 1.0), shapes.moved(shapes.box((0.1, 1.36, 2.0), 1.0), z=0.3))
-        parts = [(frame, "plain", _GREY)]
+        parts = [(frame, "plain", _GRAY)]
         front = shapes.upright([0.06, -0.62, 0.38], [0.06, 0.62, 0.38], 1.86)
         back = shapes.upright([-0.06, 0.62, 0.38], [-0.06, -0.62, 0.38], 1.86)
         parts.append((shapes.join(front, back), poster, (1.0, 1.0, 1.0)))
@@ -190,13 +190,13 @@ def _add_prop(scene: Scene, prop: Prop, number: int) -> None:
         rest = shapes.moved(shapes.box((0.06, 1.7, 0.4), 1.0), -0.2, 0, 0.5)
         parts = [(shapes.join(seat, rest), "bark", (1.0, 0.9, 0.8))]
         legs = [shapes.moved(shapes.box((0.4, 0.07, 0.42), 1.0), 0, y, 0) for y in (-0.7, 0.7)]
-        parts.append((shapes.join(*legs), "plain", _GREY))
+        parts.append((shapes.join(*legs), "plain", _GRAY))
     elif prop.kind == "bin":
         parts = [(shapes.tube(0.26, 0.85, 1.0), "plain", (0.16, 0.36, 0.24))]
     else:
         parts = [(shapes.box((0.7, prop.size, 1.0), 1.4), "leaves2", (1.0, 1.0, 1.0))]
-    for index, (mesh, surface, colour) in enumerate(parts):
-        scene.place(scene.mesh(f"{name}-{index}", mesh), surface, pose, colour)
+    for index, (mesh, surface, color) in enumerate(parts):
+        scene.place(scene.mesh(f"{name}-{index}", mesh), surface, pose, color)
 
 
 def _tree(size: float, rng: np.random.Generator) -> list[tuple[shapes.Mesh, str, tuple[float, float, float]]]:

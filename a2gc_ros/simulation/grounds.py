@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from a2gc_ros.simulation.colours import Colour, adjusted, random_colour
-from a2gc_ros.simulation.lettering import SIGN_COLOURS, write_centred
+from a2gc_ros.simulation.colors import Color, adjusted, random_color
+from a2gc_ros.simulation.lettering import SIGN_COLORS, write_centerd
 from a2gc_ros.simulation.noise import Image, shade, smooth_noise, tileable
 
 PAINT = (214, 212, 204)
@@ -111,13 +111,13 @@ def paint_tiles(size: int, rng: np.random.Generator) -> Image:
     return shade(np.full((size, size, 3), (196, 194, 190), np.uint8), gain.astype(np.float32))
 
 
-def paint_leaves(size: int, rng: np.random.Generator, colour: Colour) -> Image:
+def paint_leaves(size: int, rng: np.random.Generator, color: Color) -> Image:
     """Paints foliage, uint8 RGB (size, size): thousands of leaves, the later ones lighter."""
-    image = np.full((size, size, 3), adjusted(colour, 0.25), np.uint8)
+    image = np.full((size, size, 3), adjusted(color, 0.25), np.uint8)
     count = size * size // 14
     for k, (x, y) in enumerate(rng.integers(0, size, (count, 2))):
         light = 0.45 + 0.75 * k / count + rng.normal(0, 0.12)
-        tone = adjusted(colour, light, rng.normal(0, 8))
+        tone = adjusted(color, light, rng.normal(0, 8))
         axes = (int(rng.integers(3, 7)), int(rng.integers(2, 4)))
         cv2.ellipse(image, (int(x), int(y)), axes, float(rng.uniform(0, 180)), 0, 360, tone, -1)
     return image
@@ -132,24 +132,24 @@ def paint_bark(size: int, rng: np.random.Generator) -> Image:
 
 def paint_poster(width: int, height: int, rng: np.random.Generator) -> Image:
     """Paints an advertisement of coloured shapes and a word, uint8 RGB (height, width)."""
-    ground, ink = SIGN_COLOURS[int(rng.integers(len(SIGN_COLOURS)))]
+    ground, ink = SIGN_COLORS[int(rng.integers(len(SIGN_COLORS)))]
     image = np.full((height, width, 3), ground, np.uint8)
     for _ in range(int(rng.integers(4, 9))):
-        colour = random_colour(rng, 30, 250)
-        centre = (int(rng.integers(width)), int(rng.integers(height * 3 // 4)))
+        color = random_color(rng, 30, 250)
+        center = (int(rng.integers(width)), int(rng.integers(height * 3 // 4)))
         radius = int(rng.integers(height // 12, height // 3))
         kind = rng.random()
         if kind < 0.4:
-            cv2.circle(image, centre, radius, colour, -1, cv2.LINE_AA)
+            cv2.circle(image, center, radius, color, -1, cv2.LINE_AA)
         elif kind < 0.7:
-            corner = (centre[0] + radius, centre[1] + int(rng.integers(radius // 2, 2 * radius)))
-            cv2.rectangle(image, centre, corner, colour, -1)
+            corner = (center[0] + radius, center[1] + int(rng.integers(radius // 2, 2 * radius)))
+            cv2.rectangle(image, center, corner, color, -1)
         else:
             offsets = rng.integers(-radius, radius + 1, (3, 2))
-            cv2.fillPoly(image, [np.asarray(centre + offsets, np.int32)], colour, cv2.LINE_AA)
+            cv2.fillPoly(image, [np.asarray(center + offsets, np.int32)], color, cv2.LINE_AA)
     words = ("CIRCUS", "MUSEUM", "VOTE 7", "JAZZ", "OPERA", "SUMMER", "COFFEE", "EXPO", "MARATHON", "TRAMS", "ZOO")
     band = slice(height * 3 // 4, height)
     image[band] = ground
-    image[band] = write_centred(image[band], words[int(rng.integers(len(words)))], ink, int(rng.integers(3)))
+    image[band] = write_centerd(image[band], words[int(rng.integers(len(words)))], ink, int(rng.integers(3)))
     cv2.rectangle(image, (0, 0), (width - 1, height - 1), (60, 60, 62), max(height // 40, 2))
     return image

@@ -17,7 +17,7 @@ from a2gc_ros.simulation.facades import SHOPS, Facade, random_facade
 from a2gc_ros.simulation.street_furniture import park_props, parking_slots, street_props
 from a2gc_ros.simulation.town import Building, Roof, Street, Town
 
-ROOF_COLOURS: tuple[tuple[float, float, float], ...] = (
+ROOF_COLORS: tuple[tuple[float, float, float], ...] = (
     (0.66, 0.30, 0.22),
     (0.52, 0.26, 0.20),
     (0.38, 0.38, 0.42),
@@ -74,13 +74,13 @@ def _house(
     if corner:
         shop = front.shop if rng.random() < 0.5 else ""
         seed, wear = (int(n) for n in rng.integers(2**31, size=2))
-        side = Facade(seed, wear, depth, front.height, front.floors, front.wall, front.colour, shop)
+        side = Facade(seed, wear, depth, front.height, front.floors, front.wall, front.color, shop)
     roof: Roof = "flat" if rng.random() < 0.3 else ("hip" if corner else "gable")
-    colour = ROOF_COLOURS[int(rng.integers(len(ROOF_COLOURS)))]
+    color = ROOF_COLORS[int(rng.integers(len(ROOF_COLORS)))]
     balcony = not front.shop and front.floors > 2 and bool(rng.random() < 0.5)
     awning = bool(front.shop) and bool(rng.random() < 0.5)
     rise = float(rng.uniform(1.6, 2.8))
-    return Building(x, y, yaw, depth, width, front, side, roof, rise, colour, balcony, awning)
+    return Building(x, y, yaw, depth, width, front, side, roof, rise, color, balcony, awning)
 
 
 def _lived_in(building: Building, rng: np.random.Generator) -> Building:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from a2gc_ros.simulation.colours import Colour
+from a2gc_ros.simulation.colors import Color
 from a2gc_ros.simulation.noise import Image
 
-SIGN_COLOURS: tuple[tuple[Colour, Colour], ...] = (
+SIGN_COLORS: tuple[tuple[Color, Color], ...] = (
     ((24, 60, 110), (250, 244, 220)),
     ((130, 24, 30), (255, 236, 170)),
     ((20, 84, 56), (244, 240, 226)),
@@ -21,7 +21,7 @@ SIGN_COLOURS: tuple[tuple[Colour, Colour], ...] = (
 FONTS = (cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SIMPLEX)
 
 
-def write_centred(image: Image, text: str, ink: Colour, font: int = 0) -> Image:
+def write_centerd(image: Image, text: str, ink: Color, font: int = 0) -> Image:
     """Returns a copy of an image with one line of text written as large as fits, in the middle."""
     h, w = image.shape[:2]
     face = FONTS[font % len(FONTS)]

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw, yaw_of
-from a2gc_ros.simulation.config import OdometryNoise
-from a2gc_ros.simulation.route import Motion
+from a2gc_ros.simulation.config import WheelNoise
+from a2gc_ros.simulation.route import TimedPath
 
 Array = npt.NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class Odometry:
         return pose_from_xy_yaw(x, y, yaw)
 
 
-def measure_odometry(motion: Motion, noise: OdometryNoise, rate: float, seed: int) -> Odometry:
+def measure_odometry(motion: TimedPath, noise: WheelNoise, rate: float, seed: int) -> Odometry:
     """Measures a motion with imperfect wheels.
 
     Speed and yaw rate get the errors of ``noise``; the pose is their sum along arcs of constant turn. The covariance

@@ -210,7 +210,7 @@ def _path(points: Array, leg: npt.NDArray[np.int64]) -> Path:
 
 
 @dataclass(frozen=True)
-class Motion:
+class TimedPath:
     """A path with a time for every point.
 
     Args:
@@ -242,7 +242,7 @@ class Motion:
         return int(self.path.leg[index])
 
 
-def plan_motion(path: Path, *, speed: float, corner_speed: float, acceleration: float) -> Motion:
+def plan_motion(path: Path, *, speed: float, corner_speed: float, acceleration: float) -> TimedPath:
     """Gives a path its speeds: slow in corners, bounded acceleration, standing at neither end.
 
     The limit on a curve of curvature k is the one that takes a corner of 5 m radius at ``corner_speed`` for the same
@@ -258,4 +258,4 @@ def plan_motion(path: Path, *, speed: float, corner_speed: float, acceleration: 
     for k in range(len(speeds) - 2, -1, -1):
         speeds[k] = min(speeds[k], np.sqrt(speeds[k + 1] ** 2 + 2 * acceleration * gaps[k]))
     times = np.concatenate([[0], np.cumsum(gaps / ((speeds[:-1] + speeds[1:]) / 2))])
-    return Motion(path, times, speeds)
+    return TimedPath(path, times, speeds)

@@ -69,7 +69,7 @@ class Scene:
         mesh: str,
         surface: str,
         pose: Pose,
-        colour: tuple[float, float, float] = WHITE,
+        color: tuple[float, float, float] = WHITE,
         body: Any = None,
     ) -> None:
         """Puts a mesh into the world, or into a body's frame.
@@ -78,7 +78,7 @@ class Scene:
             mesh: Name of a mesh.
             surface: Name of a surface.
             pose: Of the mesh in the world or the body.
-            colour: RGB, 0 to 1; multiplies the picture.
+            color: RGB, 0 to 1; multiplies the picture.
             body: Where to put it; the world if None.
         """
         x, y, z, w = quaternion_of(pose)
@@ -88,7 +88,7 @@ class Scene:
             material=surface,
             pos=pose[:3, 3],
             quat=[w, x, y, z],
-            rgba=[*colour, 1.0],
+            rgba=[*color, 1.0],
             contype=0,
             conaffinity=0,
         )

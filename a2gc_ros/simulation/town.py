@@ -29,7 +29,7 @@ class Building:
         side: The second front of a corner house.
         roof: Its shape.
         roof_height: Metres above the eaves.
-        roof_colour: RGB, 0 to 1.
+        roof_color: RGB, 0 to 1.
         balcony: Whether balconies hang from the front.
         awning: Whether an awning hangs over the shop.
     """
@@ -43,7 +43,7 @@ class Building:
     side: Facade | None
     roof: Roof
     roof_height: float
-    roof_colour: tuple[float, float, float]
+    roof_color: tuple[float, float, float]
     balcony: bool
     awning: bool
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.simulation.colours import Colour
+from a2gc_ros.simulation.colors import Color
 from a2gc_ros.simulation.facades import Wall
 from a2gc_ros.simulation.noise import Image, shade, smooth_noise
 
 
-def paint_wall(wall: Wall, colour: Colour, width: float, height: float, scale: int, rng: np.random.Generator) -> Image:
+def paint_wall(wall: Wall, color: Color, width: float, height: float, scale: int, rng: np.random.Generator) -> Image:
     """Paints bare wall, uint8 RGB of (height, width) metres x ``scale`` texels per metre."""
     h, w = max(round(height * scale), 8), max(round(width * scale), 8)
     gain = 1 + 0.05 * smooth_noise((h, w), rng, coarsest=1.5 * scale, octaves=6)
@@ -26,7 +26,7 @@ def paint_wall(wall: Wall, colour: Colour, width: float, height: float, scale: i
     else:
         gain *= 1 + 0.05 * smooth_noise((h, w), rng, coarsest=0.12 * scale, octaves=2)
         gain *= 1 - 0.12 * (smooth_noise((h, w), rng, coarsest=1.2 * scale, octaves=4) > 1.5)
-    return shade(np.full((h, w, 3), colour, np.uint8), gain.astype(np.float32))
+    return shade(np.full((h, w, 3), color, np.uint8), gain.astype(np.float32))
 
 
 def _courses(

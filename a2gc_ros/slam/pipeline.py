@@ -25,7 +25,7 @@ from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.shipped import DEFAULT_MODEL
-from a2gc_ros.slam.session import Outcome, SlamConfig, SlamSession, StampedClosure
+from a2gc_ros.slam.session import ClosureOutcome, SlamConfig, SlamSession, StampedClosure
 
 Matrix = npt.NDArray[np.float64]
 
@@ -88,7 +88,7 @@ class SlamRun:
     truth: Trajectory | None
     closures: npt.NDArray[np.int64]
     agreeing: npt.NDArray[np.bool_]
-    outcomes: dict[Outcome, int]
+    outcomes: dict[ClosureOutcome, int]
     keyframes: int
     graph_poses: int
     camera_assumed: bool

@@ -18,7 +18,7 @@ from a2gc_ros.slam.pose_graph import Closure, PoseGraph
 
 Matrix = npt.NDArray[np.float64]
 
-Outcome: TypeAlias = Literal["agrees", "contradicts", "no pose", "outside"]
+ClosureOutcome: TypeAlias = Literal["agrees", "contradicts", "no pose", "outside"]
 """What became of a closure: it agrees with the rest, or contradicts it and has no weight for now; it had no relative
 pose, and was not used; one of its stamps lies outside this run's odometry."""
 
@@ -88,7 +88,7 @@ class SlamSession:
     def __init__(self, config: SlamConfig | None = None) -> None:
         self.config = config or SlamConfig()
         self.graph: PoseGraph | None = None
-        self.outcomes: dict[Outcome, int] = {"agrees": 0, "contradicts": 0, "no pose": 0, "outside": 0}
+        self.outcomes: dict[ClosureOutcome, int] = {"agrees": 0, "contradicts": 0, "no pose": 0, "outside": 0}
         self._stamps_ns: list[int] = []
         self._odometry: list[Pose] = []
         self._nodes: list[int] = []
@@ -143,7 +143,7 @@ class SlamSession:
             return False
         return stamp_ns - self._stamps_ns[-2] < KEPT_EVERY_NS
 
-    def add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> Outcome:
+    def add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> ClosureOutcome:
         """Takes in a closure; its odometry must have come before.
 
         Args:
@@ -154,7 +154,7 @@ class SlamSession:
         self.outcomes[outcome] += 1
         return outcome
 
-    def _add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> Outcome:
+    def _add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> ClosureOutcome:
         if closure.relative_pose is None:
             return "no pose"
         ends = [self._tied(stamp) for stamp in (closure.keyframe_stamp_ns, closure.query_stamp_ns)]

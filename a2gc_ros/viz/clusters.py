@@ -23,7 +23,7 @@ MOST_WORDS = 5
 """Where more maps than these lie side by side, a number has to do."""
 
 
-def principal_colours(features: Array) -> Array:
+def principal_colors(features: Array) -> Array:
     """The three strongest directions of patch features as red, green and blue, float32 (H', W', 3) in [0, 1].
 
     Args:
@@ -55,20 +55,20 @@ def draw_features(image: npt.NDArray[np.uint8], features: Array, plan: Array | N
     with style.styled():
         figure = style.new_figure(12.0, 8.6)
         figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
-        (seen, coloured), (taken, dustbin) = figure.subplots(2, 2)
+        (seen, colored), (taken, dustbin) = figure.subplots(2, 2)
         seen.imshow(image)
         seen.set_title("As the model sees it")
         height, width = image.shape[:2]
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        coloured.imshow(principal_colours(features), extent=extent, interpolation="nearest")
-        coloured.set_title("Patch features: like colours, like features")
+        colored.imshow(principal_colors(features), extent=extent, interpolation="nearest")
+        colored.set_title("Patch features: like colours, like features")
         if plan is not None:
             clusters = len(plan) - 1
             taken.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
             winners = taken.imshow(
                 plan.argmax(axis=0),
                 extent=extent,
-                cmap=cluster_colours(clusters),
+                cmap=cluster_colors(clusters),
                 vmin=-0.5,
                 vmax=clusters + 0.5,
                 alpha=0.7,
@@ -82,30 +82,30 @@ def draw_features(image: npt.NDArray[np.uint8], features: Array, plan: Array | N
             shade = show_with_overlay(dustbin, image, plan[-1], limits=(0.0, 1.0))
             dustbin.set_title("Left to the dustbin")
             figure.colorbar(shade, ax=dustbin, label="share of the patch", shrink=0.8)
-        for axes in (seen, coloured, taken, dustbin):
+        for axes in (seen, colored, taken, dustbin):
             axes.set_axis_off()
     return figure
 
 
-def cluster_colours(clusters: int) -> ListedColormap:
+def cluster_colors(clusters: int) -> ListedColormap:
     """A colour for each cluster, and a dark one for the dustbin."""
     shades = style.CATEGORIES if clusters <= len(style.CATEGORIES) else _spread(clusters)
     return ListedColormap([*shades[:clusters], DUSTBIN])
 
 
-def draw_clusters(maps: Array, *, title: str, label: str, centred: bool = False) -> Figure:
+def draw_clusters(maps: Array, *, title: str, label: str, centered: bool = False) -> Figure:
     """Draws one small map for each cluster, all with the same shades.
 
     Args:
         maps: float32 (m, H', W').
         title: Stands above the picture.
         label: What a shade means.
-        centred: Whether zero is the middle of the shades.
+        centered: Whether zero is the middle of the shades.
     """
     shown = maps[:MOST_CLUSTERS]
     side = math.ceil(math.sqrt(len(shown)))
     high = float(np.abs(shown).max()) or 1.0
-    low = -high if centred else 0.0
+    low = -high if centered else 0.0
     with style.styled():
         figure = style.new_figure(10.0, 6.8)
         note = f", the first {len(shown)} of {len(maps)}" if len(shown) < len(maps) else ""
@@ -115,7 +115,7 @@ def draw_clusters(maps: Array, *, title: str, label: str, centred: bool = False)
             axes.set_axis_off()
         for number, (axes, values) in enumerate(zip(panels[: len(shown)], shown, strict=True)):
             shade = axes.imshow(
-                values, cmap="PuOr" if centred else "cividis", vmin=low, vmax=high, interpolation="nearest"
+                values, cmap="PuOr" if centered else "cividis", vmin=low, vmax=high, interpolation="nearest"
             )
             axes.set_title(f"cluster {number}" if side <= MOST_WORDS else str(number), fontsize=9, pad=2)
         figure.colorbar(shade, ax=list(panels), label=label, shrink=0.7)

@@ -30,14 +30,14 @@ def draw_correction(
     margin = 0.05 * float((high - low).max()) + 0.5
     with style.styled():
         figure = style.new_figure(13.0, 5.6)
-        for axes, path, title, colour in zip(
+        for axes, path, title, color in zip(
             figure.subplots(1, 2), (before, after), titles, (style.SECOND, style.ACCENT), strict=True
         ):
             if truth is not None:
                 axes.plot(truth[:, 0], truth[:, 1], color=style.PATH, linewidth=6)
             segments = list(path[links]) if len(links) else []
             axes.add_collection(LineCollection(segments, colors=style.RIGHT, linewidths=0.9))
-            axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=1.6)
+            axes.plot(path[:, 0], path[:, 1], color=color, linewidth=1.6)
             axes.plot(*path[0], marker="o", markersize=9, color="white", markeredgecolor=style.INK)
             axes.set(title=title, xlabel="x [m]", ylabel="y [m]", aspect="equal")
             axes.set_xlim(low[0] - margin, high[0] + margin)

@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 OPACITY = 0.6
 
 
-def patch_centres(grid: tuple[int, int], size: tuple[float, float]) -> npt.NDArray[np.float64]:
+def patch_centers(grid: tuple[int, int], size: tuple[float, float]) -> npt.NDArray[np.float64]:
     """Centres (x, y) of the patches of an image, float64 (rows * columns, 2), row by row.
 
     Args:

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from a2gc_ros.viz import style
-from a2gc_ros.viz.patch_grid import patch_centres, show_with_overlay
+from a2gc_ros.viz.patch_grid import patch_centers, show_with_overlay
 from a2gc_ros.viz.words import shorten
 
 Array = npt.NDArray[np.float32]
@@ -93,8 +93,8 @@ def draw_lines(query: ComparedImage, reference: ComparedImage, matches: PatchMat
         width = 1.0 + GAP
         _place(axes, query, 0.0)
         _place(axes, reference, width)
-        starts = patch_centres(query.grid, _extent(query))[matches.query]
-        ends = patch_centres(reference.grid, _extent(reference))[matches.reference] + (width, 0.0)
+        starts = patch_centers(query.grid, _extent(query))[matches.query]
+        ends = patch_centers(reference.grid, _extent(reference))[matches.reference] + (width, 0.0)
         # The best lie on top.
         lines = LineCollection(
             list(np.stack([starts, ends], axis=1)[::-1]), cmap=LINES, linewidths=1.2, alpha=0.9, zorder=3

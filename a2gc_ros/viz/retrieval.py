@@ -87,8 +87,8 @@ def draw_retrievals(
         for axes, head in zip(panels[0], ["query", *named, *["right"] * positives], strict=True):
             axes.set_title(head, fontsize=12)
         frames = [
-            Patch(facecolor="none", edgecolor=colour, linewidth=3, label=label)
-            for colour, label in ((style.RIGHT, "right answer"), (style.WRONG, "wrong answer"))
+            Patch(facecolor="none", edgecolor=color, linewidth=3, label=label)
+            for color, label in ((style.RIGHT, "right answer"), (style.WRONG, "wrong answer"))
         ]
         style.legend_below(figure, frames, columns=2)
     return figure
@@ -101,6 +101,6 @@ def _draw(axes: Axes, picture: Picture) -> None:
     axes.grid(False)
     lines = [shorten(line, MOST_OF_A_CAPTION) for line in picture.caption.splitlines()]
     axes.set_xlabel("\n".join(lines), fontsize=9)
-    colour = {True: style.RIGHT, False: style.WRONG, None: style.PATH}[picture.right]
+    color = {True: style.RIGHT, False: style.WRONG, None: style.PATH}[picture.right]
     for spine in axes.spines.values():
-        spine.set(visible=True, color=colour, linewidth=3)
+        spine.set(visible=True, color=color, linewidth=3)

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import TILE, walk, weights
 
 from a2gc_ros.adaptation.onnx_head import AdaptableModel
-from a2gc_ros.adaptation.statistics import fit, normalised
+from a2gc_ros.adaptation.statistics import fit, normalized
 from a2gc_ros.errors import ModelError
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.backends.catalogue import installed_file_backends
@@ -42,8 +42,8 @@ def test_the_file_computes_what_the_statistics_say(
     statistics = fit(values)
     out = tmp_path / "site.onnx"
     written = adaptable.write(statistics, out, {"source": "walk"}, images[:3], values[:3])
-    expected = normalised((by_hand(images) - statistics.mean) @ statistics.matrix)
-    unadapted = normalised(by_hand(images))
+    expected = normalized((by_hand(images) - statistics.mean) @ statistics.matrix)
+    unadapted = normalized(by_hand(images))
     assert (expected * unadapted).sum(axis=1).max() < 0.99
     for backend in installed_file_backends():
         found = open_extractor(out, backend=backend).run(np.stack(images))

@@ -72,13 +72,13 @@ def test_time_of_receipt_stands_in_for_a_missing_stamp_only(message_writer: Any,
 
 
 def test_padded_and_bigendian_messages_are_read(message_writer: Any) -> None:
-    grey = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) * 80
-    data = np.pad(grey.astype(">u2").view(np.uint8), ((0, 0), (0, 6)), constant_values=255)
+    gray = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) * 80
+    data = np.pad(gray.astype(">u2").view(np.uint8), ((0, 0), (0, 6)), constant_values=255)
     with message_writer as writer:
         writer.image(SECOND, encoding="mono16", is_bigendian=1, step=70, data=data.reshape(-1))
     with open_recording(message_writer.path) as recording:
         image = next(iter(recording.frames())).image
-    np.testing.assert_array_equal(image[..., 0], np.rint(grey * (255 / 65535)))
+    np.testing.assert_array_equal(image[..., 0], np.rint(gray * (255 / 65535)))
 
 
 @pytest.mark.parametrize(

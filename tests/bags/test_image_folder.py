@@ -88,9 +88,9 @@ def test_files_are_stored_as_they_are(photos: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("grey", "encoding"), [(True, b"mono8"), (False, b"rgb8")])
 def test_raw_pixels_are_stored_in_as_few_channels_as_they_have(
-    photos: Path, tmp_path: Path, grey: bool, encoding: bytes
+    photos: Path, tmp_path: Path, gray: bool, encoding: bytes
 ) -> None:
-    if grey:
+    if gray:
         for path in photos.iterdir():
             cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
     write_image_folder(open_image_folder(photos, rate=1), tmp_path / "out.mcap", raw=True)

@@ -72,7 +72,7 @@ def test_the_guide_trains_and_its_file_opens_where_its_module_is_named(
     images = np.zeros((1, 48, 64, 3), np.uint8)
     import torch
 
-    assert model(model.normalise(torch.from_numpy(images))).norm().item() == pytest.approx(1, abs=1e-5)
+    assert model(model.normalize(torch.from_numpy(images))).norm().item() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,15 @@ from a2gc_ros.errors import ConfigError, DatasetError
 from a2gc_ros.evaluation.datasets.catalogue import benchmark, benchmarks, inspect
 from a2gc_ros.evaluation.datasets.object_arrays import read_row_lists
 from a2gc_ros.evaluation.datasets.own_files import open_folders
-from a2gc_ros.evaluation.evaluate import Outcome, Settings, evaluate
+from a2gc_ros.evaluation.evaluate import EvaluationResult, EvaluationSettings, evaluate
+from a2gc_ros.evaluation.ground_truth import FrameTruth, ListedTruth, RadiusTruth
 from a2gc_ros.evaluation.images import FileImages
 from a2gc_ros.evaluation.results import write_per_query, write_predictions
-from a2gc_ros.evaluation.truth import FrameTruth, ListedTruth, RadiusTruth
 from a2gc_ros.extract import Extractor
 
 
-def run(dataset, extractor: Extractor, folder: Path) -> Outcome:
-    return evaluate(dataset, extractor, Settings(store=folder / "store"))
+def run(dataset, extractor: Extractor, folder: Path) -> EvaluationResult:
+    return evaluate(dataset, extractor, EvaluationSettings(store=folder / "store"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.layout}")

@@ -10,7 +10,7 @@ from a2gc_ros.bags import RecordingWriter
 from a2gc_ros.bags.formats import is_recording
 from a2gc_ros.errors import BagError, DatasetError
 from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, open_recordings
-from a2gc_ros.evaluation.evaluate import Settings, evaluate
+from a2gc_ros.evaluation.evaluate import EvaluationSettings, evaluate
 from a2gc_ros.extract import Extractor
 from a2gc_ros.geometry import pose_from_xy_yaw
 
@@ -44,7 +44,7 @@ def test_two_runs_with_recall_by_hand(tmp_path: Path, extractor: Extractor) -> N
     )
     assert [rows.tolist() for rows in dataset.truth] == [[0], [2], [], []]
     assert "the true poses on" in dataset.protocol
-    outcome = evaluate(dataset, extractor, Settings(store=tmp_path / "store"))
+    outcome = evaluate(dataset, extractor, EvaluationSettings(store=tmp_path / "store"))
     assert outcome.recall.at(1) == 0.25
     assert outcome.recall.at(5) == 0.5
     assert outcome.recall.answerable.tolist() == [True, True, False, False]
@@ -53,12 +53,12 @@ def test_two_runs_with_recall_by_hand(tmp_path: Path, extractor: Extractor) -> N
 def test_one_run_is_asked_against_its_past(wall: Path, extractor: Extractor, tmp_path: Path) -> None:
     pairing = Pairing(metres=1.5, min_gap_s=3.0)
     dataset = open_recordings((wall, EVERY), (wall, EVERY), pairing, name="wall")
-    outcome = evaluate(dataset, extractor, Settings(store=tmp_path))
+    outcome = evaluate(dataset, extractor, EvaluationSettings(store=tmp_path))
     # Two rounds: the first has no past to recognise but where it closes, the second all of it, with the same pictures.
     assert outcome.recall.answerable.sum() == STEPS + 1
     assert outcome.recall.hits[STEPS:, 0].all()
     assert outcome.curve.recall_at_precision(1.0) >= STEPS / (STEPS + 1)
-    late = outcome.neighbours.rows[-1]
+    late = outcome.neighbors.rows[-1]
     stamps = dataset.database.images.stamps_ns
     assert (stamps[-1] - stamps[late[late >= 0]] >= 3_000_000_000).all()
     assert dataset.groups is not None

@@ -78,7 +78,7 @@ def test_many_queries_are_divided_before_the_database_becomes_slivers() -> None:
     free = 64 << 20
     blocks = divide(10**6, 10**6, query_bytes=4096, database_bytes=6144, k=100, ram=resident() + memory.RESERVE + free)
     assert blocks.database >= 256
-    assert blocks.queries * (4096 + 100 * memory.NEIGHBOUR_BYTES) + blocks.database * 6144 <= free * 1.05
+    assert blocks.queries * (4096 + 100 * memory.NEIGHBOR_BYTES) + blocks.database * 6144 <= free * 1.05
 
 
 def test_some_rows_of_others() -> None:

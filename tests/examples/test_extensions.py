@@ -133,7 +133,7 @@ def test_a_bridge_publishes_what_the_node_found() -> None:
     from rclpy.lifecycle import LifecycleNode
     from std_msgs.msg import String
 
-    from a2gc_ros.bridges.bridge import Recognised
+    from a2gc_ros.bridges.bridge import Recognized
     from a2gc_ros.bridges.choose import open_bridges
 
     context = rclpy.Context()
@@ -152,7 +152,7 @@ def test_a_bridge_publishes_what_the_node_found() -> None:
         found = Detection(9 * SECOND, closures=[closure])
         stop = time.monotonic() + 20
         while not heard and time.monotonic() < stop:
-            bridge.publish(Recognised(9 * SECOND, "camera", found, np.zeros(8, np.float32), np.eye(4)))
+            bridge.publish(Recognized(9 * SECOND, "camera", found, np.zeros(8, np.float32), np.eye(4)))
             executor.spin_once(timeout_sec=0.2)
         assert json.loads(heard[0].data) == {
             "query_ns": 9 * SECOND,

@@ -33,7 +33,7 @@ class Sample:
     @torch.inference_mode()
     def expected(self, batch: np.ndarray) -> np.ndarray:
         """PyTorch's descriptors of prepared images."""
-        return self.model(self.model.normalise(torch.from_numpy(batch))).numpy()
+        return self.model(self.model.normalize(torch.from_numpy(batch))).numpy()
 
     def batch(self, count: int, seed: int = 0) -> np.ndarray:
         """Random prepared images."""

@@ -71,7 +71,7 @@ def test_every_backend_and_precision_agrees_with_pytorch(name, tmp_path):
     quantize(file, small, images, allow_drop=True)
     batch = np.stack(images)
     with torch.inference_mode():
-        expected = model(model.normalise(torch.from_numpy(batch))).numpy()
+        expected = model(model.normalize(torch.from_numpy(batch))).numpy()
     for backend, precision, least in WAYS:
         if not {part.upper() for part in precision.split("-")} <= {*OFFERED, "FP32"}:
             continue

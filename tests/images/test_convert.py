@@ -53,9 +53,9 @@ def convert(pixels: np.ndarray, encoding: str, **overrides: object) -> np.ndarra
 def mosaic(rgb: np.ndarray, cell: str) -> np.ndarray:
     """Keeps of each pixel the colour that a sensor with this cell (two rows of two) would measure."""
     out = np.empty(rgb.shape[:2], rgb.dtype)
-    for i, colour in enumerate(cell):
+    for i, color in enumerate(cell):
         row, column = divmod(i, 2)
-        out[row::2, column::2] = rgb[row::2, column::2, "rgb".index(colour)]
+        out[row::2, column::2] = rgb[row::2, column::2, "rgb".index(color)]
     return out
 
 
@@ -81,27 +81,27 @@ def test_colours_arrive_in_their_channels(encoding: str, pixels: np.ndarray) -> 
 
 @pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
 def test_grey_fills_all_channels(encoding: str) -> None:
-    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    np.testing.assert_array_equal(convert(grey, encoding), np.dstack([grey] * 3))
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.testing.assert_array_equal(convert(gray, encoding), np.dstack([gray] * 3))
 
 
 def test_mono16_is_scaled_and_rounded() -> None:
-    grey = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    expected = np.rint(grey * (255 / 65535)).astype(np.uint8)
-    np.testing.assert_array_equal(convert(grey, "mono16")[..., 1], expected)
+    gray = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(gray * (255 / 65535)).astype(np.uint8)
+    np.testing.assert_array_equal(convert(gray, "mono16")[..., 1], expected)
 
 
 @pytest.mark.parametrize(("most", "bits"), [(1023, 10), (1024, 12), (4095, 12), (4096, 14), (16384, 16), (0, 10)])
 @pytest.mark.parametrize("encoding", ["mono16", "bayer_rggb16"])
 def test_a_sensors_bits_are_told_by_the_brightest_sample(encoding: str, most: int, bits: int) -> None:
-    grey = np.zeros((4, 4), np.uint16)
-    grey[:] = most
+    gray = np.zeros((4, 4), np.uint16)
+    gray[:] = most
     message = {"height": 4, "width": 4, "encoding": encoding, "step": 8}
-    assert sensor_bits(grey.tobytes(), **message) == bits  # type: ignore[arg-type]
+    assert sensor_bits(gray.tobytes(), **message) == bits  # type: ignore[arg-type]
     for said in (None, bits):
-        out = to_rgb(grey.tobytes(), bits=said, **message)  # type: ignore[arg-type]
+        out = to_rgb(gray.tobytes(), bits=said, **message)  # type: ignore[arg-type]
         assert (out == round(most * 255 / (2**bits - 1))).all()
-    assert to_rgb(grey.tobytes(), bits=16, **message).max() == round(most * 255 / 65535)  # type: ignore[arg-type]
+    assert to_rgb(gray.tobytes(), bits=16, **message).max() == round(most * 255 / 65535)  # type: ignore[arg-type]
 
 
 def test_only_a_sensors_samples_are_scaled_by_what_they_show() -> None:

@@ -40,10 +40,10 @@ def test_jpeg_is_close_and_red_stays_red() -> None:
 
 
 def test_grey_and_sixteen_bit_files_become_rgb() -> None:
-    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    wide = grey.astype(np.uint16) * 256
-    for data in (cv2.imencode(".png", grey)[1], cv2.imencode(".png", wide)[1]):
-        np.testing.assert_array_equal(decode_compressed(data.tobytes()), np.dstack([grey] * 3))
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    wide = gray.astype(np.uint16) * 256
+    for data in (cv2.imencode(".png", gray)[1], cv2.imencode(".png", wide)[1]):
+        np.testing.assert_array_equal(decode_compressed(data.tobytes()), np.dstack([gray] * 3))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import ImageError
-from a2gc_ros.images.depth import to_metres
+from a2gc_ros.images.depth import to_meters
 
 
 @settings(max_examples=40, deadline=None)
@@ -25,7 +25,7 @@ def test_metres_come_out(millimetres: list[int], padding: int, big: bool, floats
     step = samples.shape[1] * samples.itemsize + padding
     data = b"".join(row.tobytes() + bytes(padding) for row in samples)
     encoding = "32FC1" if floats else "16UC1"
-    found = to_metres(data, height=2, width=3, encoding=encoding, step=step, is_bigendian=big)
+    found = to_meters(data, height=2, width=3, encoding=encoding, step=step, is_bigendian=big)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -36,4 +36,4 @@ def test_metres_come_out(millimetres: list[int], padding: int, big: bool, floats
 )
 def test_what_is_no_depth_image_is_refused(encoding: str, step: int, size: int, said: str) -> None:
     with pytest.raises(ImageError, match=said):
-        to_metres(bytes(size), height=2, width=3, encoding=encoding, step=step, is_bigendian=False)
+        to_meters(bytes(size), height=2, width=3, encoding=encoding, step=step, is_bigendian=False)

@@ -33,9 +33,9 @@ def naive_axis(values, target, interpolation):
     support = width * (1 if interpolation == "bilinear" else 2)
     result = np.empty((target, *values.shape[1:]))
     for i in range(target):
-        centre = (i + 0.5) * scale
-        low, high = max(int(centre - support + 0.5), 0), min(int(centre + support + 0.5), len(values))
-        weights = [naive_kernel(interpolation, (j - centre + 0.5) / width) for j in range(low, high)]
+        center = (i + 0.5) * scale
+        low, high = max(int(center - support + 0.5), 0), min(int(center + support + 0.5), len(values))
+        weights = [naive_kernel(interpolation, (j - center + 0.5) / width) for j in range(low, high)]
         total = math.fsum(weights)
         result[i] = sum(w / total * values[j] for w, j in zip(weights, range(low, high), strict=True))
     return np.clip(np.floor(result + 0.5), 0, 255)

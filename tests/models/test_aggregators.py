@@ -61,7 +61,7 @@ def features(batch: int = 3, rows: int = 4, columns: int = 5) -> tuple[Tensor, T
     return torch.randn(batch, 12, rows, columns, generator=generator), torch.randn(batch, 10, generator=generator)
 
 
-def normalised(vector: Array) -> Array:
+def normalized(vector: Array) -> Array:
     return vector / np.linalg.norm(vector)
 
 
@@ -111,9 +111,9 @@ def naive_descriptor(model: Salad | A2GC, feature_map: Tensor, token: Tensor) ->
     local = head(w, "cluster_features", 3, x)
     pooled = np.zeros((local.shape[0], clusters))
     for j in range(clusters):
-        pooled[:, j] = normalised(sum(plan[j, i] * local[:, i] for i in range(tokens)))
-    t = normalised(head(w, "token_features", 2, token.double().numpy()[:, None])[:, 0])
-    return normalised(np.concatenate([t, pooled.reshape(-1)]))
+        pooled[:, j] = normalized(sum(plan[j, i] * local[:, i] for i in range(tokens)))
+    t = normalized(head(w, "token_features", 2, token.double().numpy()[:, None])[:, 0])
+    return normalized(np.concatenate([t, pooled.reshape(-1)]))
 
 
 def naive_vlad(model: VLAD, feature_map: Tensor, *, transport: bool) -> Array:
@@ -129,11 +129,11 @@ def naive_vlad(model: VLAD, feature_map: Tensor, *, transport: bool) -> Array:
     else:
         plan = np.exp(z) / np.exp(z).sum(0)
     sums = [
-        normalised(sum(plan[j, i] * (local[:, i] - w["centres"][j]) for i in range(local.shape[1])))
+        normalized(sum(plan[j, i] * (local[:, i] - w["centres"][j]) for i in range(local.shape[1])))
         for j in range(len(z))
     ]
-    whitened = (normalised(np.concatenate(sums)) - w["whitening.mean"]) @ w["whitening.projection"]
-    return normalised(whitened)
+    whitened = (normalized(np.concatenate(sums)) - w["whitening.mean"]) @ w["whitening.projection"]
+    return normalized(whitened)
 
 
 @pytest.mark.parametrize(("name", "transport"), [("vlad", True), ("vlad softmax", False)])
@@ -150,7 +150,7 @@ def test_vlad_starts_from_data() -> None:
     maps, tokens = features(batch=60)
     model = make("vlad")
     assert isinstance(model, VLAD)
-    model.initialise_from(maps, tokens)
+    model.initialize_from(maps, tokens)
     local = model.local(maps).flatten(2).transpose(1, 2).flatten(0, 1)
     nearest = torch.cdist(local, model.centres).argmin(dim=1)
     assert torch.equal(model.score(model.local(maps)).flatten(2).argmax(dim=1).flatten(), nearest)
@@ -163,7 +163,7 @@ def test_vlad_starts_from_data() -> None:
     spread = ((pooled - whitening.mean) @ (whitening.projection / lengths)).var(dim=0)
     torch.testing.assert_close(lengths**-2 - whitening.added, spread, atol=1e-6, rtol=1e-3)
     with pytest.raises(ModelError, match="needs 32 images and views of them at the least and got 5"):
-        model.initialise_from(maps[:5], tokens[:5])
+        model.initialize_from(maps[:5], tokens[:5])
 
 
 def test_unknown_assignments_and_too_many_components_are_refused() -> None:
@@ -190,7 +190,7 @@ def test_gem_equals_the_formula() -> None:
     model = make("gem")
     maps, tokens = features()
     x = np.maximum(maps.double().numpy(), 1e-6)
-    expected = np.stack([normalised((image**3).mean(axis=(1, 2)) ** (1 / 3)) for image in x])
+    expected = np.stack([normalized((image**3).mean(axis=(1, 2)) ** (1 / 3)) for image in x])
     np.testing.assert_allclose(model(maps, tokens).detach().numpy(), expected, atol=1e-6)
 
 
@@ -204,9 +204,9 @@ def test_netvlad_equals_the_formula() -> None:
     scores = np.exp(w["conv.weight"].reshape(5, 12) @ x + w["conv.bias"][:, None])
     assignment = scores / scores.sum(axis=0)
     blocks = [
-        normalised(sum(assignment[k, i] * (x[:, i] - w["centroids"][k]) for i in range(x.shape[1]))) for k in range(5)
+        normalized(sum(assignment[k, i] * (x[:, i] - w["centroids"][k]) for i in range(x.shape[1]))) for k in range(5)
     ]
-    np.testing.assert_allclose(model(maps, tokens)[0].detach().numpy(), normalised(np.concatenate(blocks)), atol=1e-6)
+    np.testing.assert_allclose(model(maps, tokens)[0].detach().numpy(), normalized(np.concatenate(blocks)), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -398,11 +398,11 @@ class TestStartFromData:
         model = make(name)
         assert isinstance(model, A2GC)
         maps, which, tokens = self.clustered()
-        model.initialise_from(maps, tokens)
+        model.initialize_from(maps, tokens)
         best = model.scores(maps).argmax(dim=1)
         table = torch.zeros(5, 5)
-        for cluster, centre in zip(best.flatten(), which.flatten(), strict=True):
-            table[cluster, centre] += 1
+        for cluster, center in zip(best.flatten(), which.flatten(), strict=True):
+            table[cluster, center] += 1
         assert table.max(dim=0).values.sum() / table.sum() > 0.98
         assert (table.max(dim=0).indices.unique()).numel() == 5
 
@@ -410,7 +410,7 @@ class TestStartFromData:
         model = make(name)
         assert isinstance(model, A2GC)
         maps, _, tokens = self.clustered()
-        model.initialise_from(maps, tokens)
+        model.initialize_from(maps, tokens)
         local = model.cluster_features(maps).flatten(2).transpose(1, 2).flatten(0, 1).double()
         samples = maps.flatten(2).transpose(1, 2).flatten(0, 1).double().numpy()
         singular = np.linalg.svd(samples - samples.mean(axis=0), compute_uv=False)[:4]
@@ -423,7 +423,7 @@ class TestStartFromData:
         descriptors = []
         for _ in range(2):
             model = make(name)
-            model.initialise_from(maps, tokens, seed=3)
+            model.initialize_from(maps, tokens, seed=3)
             descriptors.append(model(maps, tokens))
         assert torch.equal(*descriptors)
 
@@ -431,19 +431,19 @@ class TestStartFromData:
 def test_too_little_data_is_refused() -> None:
     maps, tokens = features(batch=3)
     with pytest.raises(ModelError, match="6 principal components need more than 6 samples"):
-        make("a2gc").initialise_from(maps, tokens)
+        make("a2gc").initialize_from(maps, tokens)
 
 
 def test_a_narrow_hidden_layer_is_refused() -> None:
     model = A2GC(**SMALL, **{**HEADS, "hidden": 7})
     with pytest.raises(ModelError, match="at least 8"):
-        model.initialise_from(*features(batch=20))
+        model.initialize_from(*features(batch=20))
 
 
 def test_gem_has_no_head_to_start_but_its_projection_is_whitened() -> None:
     maps, tokens = features(batch=40)
     model = Projected(make("gem"), 4)
-    model.eval().initialise_from(maps, tokens)
+    model.eval().initialize_from(maps, tokens)
     assert model.agg.p.item() == 3.0
     model.whiten(model.agg(maps, tokens))
     whitened = model.linear(model.agg(maps, tokens)).detach()
@@ -454,7 +454,7 @@ def test_netvlad_starts_at_the_centres() -> None:
     maps, tokens = features(batch=20)
     model = make("netvlad")
     assert isinstance(model, NetVLAD)
-    model.initialise_from(maps, tokens)
+    model.initialize_from(maps, tokens)
     normal = nn.functional.normalize(maps, dim=1).flatten(2).transpose(1, 2).flatten(0, 1)
     nearest = torch.cdist(normal, model.centroids).argmin(dim=1)
     best = model.conv(nn.functional.normalize(maps, dim=1)).flatten(2).transpose(1, 2).flatten(0, 1).argmax(dim=1)

@@ -114,10 +114,10 @@ def interpolation_matrix(outputs: int, scale: float, inputs: int = 37) -> Array:
     """Bicubic weights (outputs, inputs), half-pixel centres, clamped borders."""
     matrix = np.zeros((outputs, inputs))
     for output in range(outputs):
-        centre = (output + 0.5) / scale - 0.5
-        base = math.floor(centre)
+        center = (output + 0.5) / scale - 0.5
+        base = math.floor(center)
         for tap in range(base - 1, base + 3):
-            matrix[output, min(max(tap, 0), inputs - 1)] += cubic(centre - tap)
+            matrix[output, min(max(tap, 0), inputs - 1)] += cubic(center - tap)
     return matrix
 
 

@@ -131,12 +131,12 @@ class TestPlaceModel:
         images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
         mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
         expected = ((images / 255 - mean) / std).transpose(0, 3, 1, 2)
-        np.testing.assert_allclose(model.normalise(torch.from_numpy(images)).numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(model.normalize(torch.from_numpy(images)).numpy(), expected, atol=1e-6)
 
     def test_mobilenets_input_spans_minus_one_to_one(self) -> None:
         model = small()
         ends = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 2, 1).expand(1, 1, 2, 3)
-        assert model.normalise(ends)[0, 0, 0].tolist() == [-1.0, 1.0]
+        assert model.normalize(ends)[0, 0, 0].tolist() == [-1.0, 1.0]
 
     def test_baking_changes_nothing(self) -> None:
         model = small()
@@ -155,18 +155,18 @@ class TestPlaceModel:
     def test_starts_from_images(self) -> None:
         model = build("a2gc-mobilenetv2", image_size=(32, 64), clusters=3, cluster_dim=4, token_dim=4, projection=5)
         before = fingerprint(model)
-        model.initialise_from(torch.rand(8, 3, 32, 64) for _ in range(3))
+        model.initialize_from(torch.rand(8, 3, 32, 64) for _ in range(3))
         assert fingerprint(model) != before
         torch.testing.assert_close(model(torch.rand(2, 3, 32, 64)).norm(dim=1), torch.ones(2))
 
     def test_cannot_start_from_nothing(self) -> None:
         with pytest.raises(ModelError, match="from no image"):
-            small().initialise_from([])
+            small().initialize_from([])
 
     def test_moves_with_all_its_parts(self) -> None:
         model = small().bake().double()
         images = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
-        assert model(model.normalise(images)).dtype == torch.float64
+        assert model(model.normalize(images)).dtype == torch.float64
 
 
 class TestFingerprint:

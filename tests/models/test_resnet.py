@@ -21,14 +21,14 @@ def randomised(model: ResNet) -> ResNet:
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            for tensor, centre, spread in (
+            for tensor, center, spread in (
                 (module.weight.data, 0.5, 0.1),
                 (module.bias.data, 0.0, 0.2),
                 (module.running_mean, 0.0, 0.2),
                 (module.running_var, 1.0, 0.1),
             ):
                 assert tensor is not None
-                tensor.copy_(centre + spread * torch.randn(tensor.shape, generator=generator).clamp(-2, 2))
+                tensor.copy_(center + spread * torch.randn(tensor.shape, generator=generator).clamp(-2, 2))
     return model.eval()
 
 

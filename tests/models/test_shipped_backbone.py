@@ -32,7 +32,7 @@ def test_a_training_starts_from_the_backbone_of_the_shipped_model(capsys: pytest
     model = build("a2gc-efficientnet-lite0", pretrained="backbone").eval()
     assert "half precision" in " ".join(capsys.readouterr().err.split())
     with torch.inference_mode():
-        ours = model.backbone(model.normalise(torch.from_numpy(image)[None])).map[0].permute(1, 2, 0).numpy()
+        ours = model.backbone(model.normalize(torch.from_numpy(image)[None])).map[0].permute(1, 2, 0).numpy()
     theirs = open_inspector("a2gc-efficientnet-lite0").inspect(image).features
     cosines = (ours / np.linalg.norm(ours, axis=2, keepdims=True) * theirs).sum(axis=2)
     assert cosines.min() > 0.9999

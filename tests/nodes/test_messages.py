@@ -137,9 +137,9 @@ def test_closures_are_coloured_by_probability_and_a_map_lies_where_the_last_relo
 
 @pytest.mark.parametrize("keyframe", [None, np.zeros((480, 640, 3), np.uint8)])
 def test_the_debug_image_has_both_and_a_caption(keyframe):
-    text, colour = caption(Detection(0, closures=[LoopClosure(match(map_index=1), Verification(True, 40, 50))]))
+    text, color = caption(Detection(0, closures=[LoopClosure(match(map_index=1), Verification(True, 40, 50))]))
     assert text == "relocalized: keyframe 7, 0.900, 40 inliers"
-    picture = side_by_side(np.full((240, 320, 3), 200, np.uint8), keyframe, text, colour)
+    picture = side_by_side(np.full((240, 320, 3), 200, np.uint8), keyframe, text, color)
     message = ImageConverter("own").message(picture, header_message(5, "camera"))
     assert (message.height, message.width) == picture.shape[:2]
     assert message.step * message.height == len(message.data)

@@ -9,13 +9,13 @@ import yaml
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.extract.engines.key import EngineOptions
 from a2gc_ros.loops import LoopConfig
-from a2gc_ros.nodes.parameters import PARAMETERS, Settings
+from a2gc_ros.nodes.parameters import PARAMETERS, NodeSettings
 
 DEFAULTS = {parameter.name: parameter.default for parameter in PARAMETERS}
 
 
 def test_the_defaults_are_settings():
-    settings = Settings.from_values(DEFAULTS)
+    settings = NodeSettings.from_values(DEFAULTS)
     assert settings.loop == LoopConfig()
     assert settings.maps == ()
 
@@ -46,7 +46,7 @@ def test_every_setting_of_loop_detection_is_a_parameter():
 )
 def test_values_out_of_range_are_refused_with_their_range(name, value, said):
     with pytest.raises(ConfigError, match=said):
-        Settings.from_values({**DEFAULTS, name: value})
+        NodeSettings.from_values({**DEFAULTS, name: value})
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_values_out_of_range_are_refused_with_their_range(name, value, said):
     [("/maps", "a.a2gc", "/maps/a.a2gc"), ("/maps", "/b.a2gc", "/b.a2gc"), ("~/m", "a", str(Path.home() / "m/a"))],
 )
 def test_relative_maps_lie_in_the_map_directory(directory, path, whole):
-    settings = Settings.from_values({**DEFAULTS, "map_directory": directory})
+    settings = NodeSettings.from_values({**DEFAULTS, "map_directory": directory})
     assert str(settings.map_path(path)) == whole
 
 
 def test_the_engine_cache_may_be_named_from_home():
-    assert Settings.from_values(DEFAULTS).engine == EngineOptions()
+    assert NodeSettings.from_values(DEFAULTS).engine == EngineOptions()
     chosen = {"engine_cache": "~/engines", "engine_workspace": 512, "dla_core": 1}
-    assert Settings.from_values({**DEFAULTS, **chosen}).engine == EngineOptions(Path.home() / "engines", 512, 1)
+    assert NodeSettings.from_values({**DEFAULTS, **chosen}).engine == EngineOptions(Path.home() / "engines", 512, 1)
 
 
 def flat(tree: dict, prefix: str = "") -> dict:
@@ -77,7 +77,7 @@ def test_the_shipped_parameter_file_names_only_parameters_of_the_right_type(repo
     assert shipped
     for name, value in shipped.items():
         assert type(value) is (list if isinstance(DEFAULTS[name], tuple) else type(DEFAULTS[name])), name
-    Settings.from_values({**DEFAULTS, **shipped})
+    NodeSettings.from_values({**DEFAULTS, **shipped})
 
 
 def row(parameter) -> str:

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2gc_ros.geometry import pose_from_xy_yaw
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit
 from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import ClosureRecord, QueryRecord, RunRecord, read_queries, write_queries
 from a2gc_ros.replay.score import precision_recall, score
-from a2gc_ros.replay.truth import PlaceRule, TruePath, earlier_visit
 
 SECOND = 1_000_000_000
 
 
-def two_laps(side_m: float = 50.0) -> TruePath:
+def two_laps(side_m: float = 50.0) -> GroundTruthPath:
     """A square driven twice, one image every 10 m and every 5 s: image i and i + 20 are the same place."""
     corners = [(0.0, 0.0, 0.0), (side_m, 0.0, np.pi / 2), (side_m, side_m, np.pi), (0.0, side_m, -np.pi / 2)]
     poses = []
@@ -26,7 +26,7 @@ def two_laps(side_m: float = 50.0) -> TruePath:
         for x, y, yaw in corners:
             for step in range(5):
                 poses.append(pose_from_xy_yaw(x + 10 * step * np.cos(yaw), y + 10 * step * np.sin(yaw), yaw))
-    return TruePath.from_poses([5 * SECOND * i for i in range(len(poses))], poses)
+    return GroundTruthPath.from_poses([5 * SECOND * i for i in range(len(poses))], poses)
 
 
 def closure(stamp: int, map_index: int = 0) -> ClosureRecord:
@@ -46,14 +46,14 @@ def test_a_path_knows_its_length_and_its_images() -> None:
 
 def test_earlier_visits_need_time_and_travel() -> None:
     path = two_laps()
-    admissible = earlier_visit(path, PlaceRule(min_time_gap_s=30, min_travel_m=100))
+    admissible = earlier_visit(path, RevisitRule(min_time_gap_s=30, min_travel_m=100))
     assert admissible[30, 20]
     assert not admissible[29, 20]
     assert not admissible[20, 30]
 
 
 def test_hand_computed_score() -> None:
-    path, rule = two_laps(), PlaceRule(radius_m=3.0, min_time_gap_s=20, min_travel_m=50)
+    path, rule = two_laps(), RevisitRule(radius_m=3.0, min_time_gap_s=20, min_travel_m=50)
     queries = [QueryRecord(int(s)) for s in path.stamps_ns]
     stamps = [int(s) for s in path.stamps_ns]
     queries[20] = QueryRecord(stamps[20], (closure(stamps[0]),), 1.0)
@@ -63,7 +63,7 @@ def test_hand_computed_score() -> None:
     best = [BestMatch(stamps[20], 0, stamps[0], 0.9), BestMatch(stamps[8], 0, stamps[0], 0.85)]
     best += [BestMatch(stamps[25], 0, stamps[5], 0.8), BestMatch(stamps[26], 0, 123, 0.99)]
     result = score(run(*queries), path, {}, rule, best)
-    assert (result.queries, result.revisits, result.recognised) == (40, 20, 2)
+    assert (result.queries, result.revisits, result.recognized) == (40, 20, 2)
     assert (result.closures, result.right, result.unjudged) == (4, 2, 1)
     assert result.precision == 0.5
     assert result.recall == pytest.approx(0.1)
@@ -78,8 +78,8 @@ def test_hand_computed_score() -> None:
 def test_driving_the_other_way_is_no_expected_revisit_but_a_right_closure() -> None:
     there = [pose_from_xy_yaw(10.0 * i, 0.0, 0.0) for i in range(6)]
     back = [pose_from_xy_yaw(10.0 * i, 0.0, np.pi) for i in reversed(range(6))]
-    path = TruePath.from_poses([20 * SECOND * i for i in range(12)], there + back)
-    rule = PlaceRule(radius_m=3.0, min_travel_m=50)
+    path = GroundTruthPath.from_poses([20 * SECOND * i for i in range(12)], there + back)
+    rule = RevisitRule(radius_m=3.0, min_travel_m=50)
     found = QueryRecord(220 * SECOND, (closure(0),))
     result = score(run(found), path, {}, rule)
     assert (result.revisits, result.right, result.closures) == (0, 1, 1)
@@ -88,11 +88,11 @@ def test_driving_the_other_way_is_no_expected_revisit_but_a_right_closure() -> N
 
 def test_relocalization_is_judged_against_the_keyframes_of_its_map() -> None:
     path = two_laps()
-    town = TruePath.from_poses([7], [pose_from_xy_yaw(10.0, 0.0, 0.0)])
+    town = GroundTruthPath.from_poses([7], [pose_from_xy_yaw(10.0, 0.0, 0.0)])
     right = QueryRecord(5 * SECOND, (closure(7, 1),))
     wrong = QueryRecord(50 * SECOND, (closure(7, 1),))
     foreign = QueryRecord(55 * SECOND, (closure(7, 2),))
-    result = score(run(right, wrong, foreign), path, {1: town}, PlaceRule(radius_m=3.0))
+    result = score(run(right, wrong, foreign), path, {1: town}, RevisitRule(radius_m=3.0))
     assert (result.right, result.closures, result.unjudged) == (1, 2, 1)
     assert result.revisits == 1
 

@@ -33,8 +33,8 @@ def view(place: int, *, width: int = 320, height: int = 240, offset: int = 0) ->
     for _ in range(250):
         x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
         size = int(rng.integers(4, 14))
-        colour = [int(c) for c in rng.integers(0, 256, 3)]
-        cv2.rectangle(image, (x, y), (x + size, y + size // 2 + 2), colour, -1)
+        color = [int(c) for c in rng.integers(0, 256, 3)]
+        cv2.rectangle(image, (x, y), (x + size, y + size // 2 + 2), color, -1)
     return np.ascontiguousarray(np.roll(image, offset, axis=1))
 
 

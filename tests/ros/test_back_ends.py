@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode
 from ros_probe import Probe, wait_for
 
 from a2gc_ros import geometry
-from a2gc_ros.bridges.bridge import Bridge, Recognised
+from a2gc_ros.bridges.bridge import Bridge, Recognized
 from a2gc_ros.bridges.choose import open_bridges
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw, pose_from_xyz_rpy
 from a2gc_ros.loops import Detection, LoopClosure, Match, Verification
@@ -44,7 +44,7 @@ def closure(query: float, keyframe: float, *, sigma: float = 0.05) -> LoopClosur
     return LoopClosure(Match(at(query), 0, int(keyframe), 1, at(keyframe), 0.9), verification, 0.999, int(query))
 
 
-def recognised(now: float, *closures: LoopClosure, located: float | None = None, odometry: bool = True) -> Recognised:
+def recognized(now: float, *closures: LoopClosure, located: float | None = None, odometry: bool = True) -> Recognized:
     """What comes of the image of a moment; `located` is the moment of the pose in the map, which may be earlier."""
     pose = None
     if located is not None:
@@ -52,7 +52,7 @@ def recognised(now: float, *closures: LoopClosure, located: float | None = None,
         pose = PoseWithCovarianceStamped(header=header_message(at(located), "map"), pose=message)
     detection = Detection(at(now), closures=list(closures))
     descriptor = np.zeros(8, np.float32)
-    return Recognised(at(now), "camera", detection, descriptor, CAMERA, pose, 0.999, robot(now) if odometry else None)
+    return Recognized(at(now), "camera", detection, descriptor, CAMERA, pose, 0.999, robot(now) if odometry else None)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_lio_sam_takes_one_loop_for_each_keyframe_however_old(probe, bridged):
     hear(probe, topic)
     # Fresh; held back for twelve seconds; one that is as good for the same keyframe; one too near in time.
     for told in ((70, closure(70, 7)), (71, closure(59, 2)), (72, closure(59.5, 2)), (73, closure(73, 50))):
-        bridge.publish(recognised(*told))
+        bridge.publish(recognized(*told))
         time.sleep(0.1)
     wait_for(lambda: len(lio_sam.queue) == 3, "three pairs: what LIO-SAM would drop is not sent")
     for _ in range(3):
@@ -109,7 +109,7 @@ def test_lvi_sam_takes_the_first_of_five_seconds(probe, bridged):
     hear(probe, topic)
     for now in range(68, 76, 2):
         stamps.append(at(now) / 1e9)
-        bridge.publish(recognised(now, closure(now, now - 62)))
+        bridge.publish(recognized(now, closure(now, now - 62)))
         time.sleep(0.1)
     wait_for(lambda: len(lvi_sam.loops) + len(lvi_sam.refused) == 4, "four pairs")
     assert lvi_sam.loops == {34: 2, 37: 5}
@@ -121,7 +121,7 @@ def test_hydra_takes_a_closure_once_its_nodes_are_there(probe, bridged):
     topic = f"{space}/external_loop_closures"
     hydra = Hydra(probe, topic, [at(second) for second in range(70)])
     hear(probe, topic)
-    bridge.publish(recognised(70.4, closure(70.4, 7.6)))
+    bridge.publish(recognized(70.4, closure(70.4, 7.6)))
     wait_for(lambda: len(hydra.waiting) == 1, "an edge")
     hydra.update()
     assert (hydra.factors, len(hydra.waiting)) == ([], 1)
@@ -131,7 +131,7 @@ def test_hydra_takes_a_closure_once_its_nodes_are_there(probe, bridged):
     assert (to, origin) == (8, 70)
     np.testing.assert_allclose(pose, geometry.relative(robot(7.6), robot(70.4)), atol=1e-9)
     # Hydra has no rule for fresh stamps: one that was held back is taken at once.
-    bridge.publish(recognised(71, closure(64, 2)))
+    bridge.publish(recognized(71, closure(64, 2)))
     wait_for(lambda: hydra.waiting, "another edge")
     hydra.update()
     assert hydra.factors[1][:2] == (2, 64)
@@ -144,8 +144,8 @@ def test_kimera_pgmo_takes_ids_that_it_has(probe, bridged):
     topic = f"{space}/pose_graph_incremental"
     kimera = KimeraPgmo(probe, topic, poses=72)
     hear(probe, topic)
-    bridge.publish(recognised(71, closure(71, 8), closure(66, 3)))
-    bridge.publish(recognised(90, closure(90, 27)))
+    bridge.publish(recognized(71, closure(71, 8), closure(66, 3)))
+    bridge.publish(recognized(90, closure(90, 27)))
     wait_for(lambda: len(kimera.factors) == 2 and kimera.refused, "three edges")
     assert [factor[:2] for factor in kimera.factors] == [(71, 8), (66, 3)]
     np.testing.assert_allclose(kimera.factors[0][2], geometry.relative(robot(71), robot(8)), atol=1e-9)
@@ -161,10 +161,10 @@ def test_rtabmap_takes_a_link_between_its_nodes(probe, bridged, service):
     hear(probe, f"{space}/rtabmap/mapData")
     # An image between two nodes stands for the nearer; it was held back; one that is false bends the graph.
     for told in ((70, closure(70.3, 7)), (71, closure(64, 1)), (71, closure(69, 35))):
-        bridge.publish(recognised(*told))
+        bridge.publish(recognized(*told))
     false = geometry.relative(robot(1), robot(60)) @ pose_from_xy_yaw(9.0, 0.0, 0.0)
     wrong = Verification(True, 50, 60, geometry.inverse(CAMERA) @ false @ CAMERA, 0.05**2 * np.eye(6), True)
-    bridge.publish(recognised(71, LoopClosure(Match(at(60), 0, 1, 1, at(1), 0.9), wrong, 0.999, 60)))
+    bridge.publish(recognized(71, LoopClosure(Match(at(60), 0, 1, 1, at(1), 0.9), wrong, 0.999, 60)))
 
     def settled() -> bool:
         rtabmap.publish()
@@ -190,7 +190,7 @@ def test_amcl_and_slam_toolbox_learn_where_the_robot_is_now(probe, bridged, held
     time.sleep(0.5)
     for now in range(20):
         amcl.now_ns = at(now)
-        bridge.publish(recognised(now, located=now - held if now >= held else None))
+        bridge.publish(recognized(now, located=now - held if now >= held else None))
         time.sleep(0.05)
     wait_for(lambda: amcl.poses and toolbox.poses, "a pose")
     time.sleep(0.3)
@@ -209,9 +209,9 @@ def test_an_old_pose_is_not_told_where_no_odometry_moves_it_on(probe, bridged):
     toolbox = SlamToolbox(probe, f"{space}/initialpose")
     hear(probe, f"{space}/initialpose")
     for now in range(10, 20):
-        bridge.publish(recognised(now, located=now - 3, odometry=False))
+        bridge.publish(recognized(now, located=now - 3, odometry=False))
     for now in range(20, 24):
-        bridge.publish(recognised(now, located=now, odometry=False))
+        bridge.publish(recognized(now, located=now, odometry=False))
         time.sleep(0.05)
     wait_for(lambda: toolbox.poses, "a pose")
     np.testing.assert_allclose(toolbox.poses[0], robot(22), atol=1e-9)

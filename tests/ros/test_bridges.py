@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from a2gc_ros.bridges.bridge import Recognised
+from a2gc_ros.bridges.bridge import Recognized
 from a2gc_ros.bridges.choose import open_bridges
 from a2gc_ros.geometry import pose_from_xy_yaw
 from a2gc_ros.loops import Detection, LoopClosure, Match
@@ -27,7 +27,7 @@ SECOND = 10**9
 START = 1_700_000_000 * SECOND
 
 
-def recognised(step: int) -> Recognised:
+def recognized(step: int) -> Recognized:
     stamp_ns = START + step * SECOND + 5
     closure = LoopClosure(Match(stamp_ns, 0, 7, 1, stamp_ns - 40 * SECOND, 0.9))
     pose = PoseWithCovarianceStamped(
@@ -36,7 +36,7 @@ def recognised(step: int) -> Recognised:
     )
     descriptor = np.zeros(8, np.float32)
     detection = Detection(stamp_ns, closures=[closure])
-    return Recognised(stamp_ns, "camera", detection, descriptor, np.eye(4), pose, 0.999)
+    return Recognized(stamp_ns, "camera", detection, descriptor, np.eye(4), pose, 0.999)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_lio_sam_and_initialpose_hear_what_they_should(probe, node):
     def tell(steps) -> None:
         for step in steps:
             for bridge in bridges:
-                bridge.publish(recognised(step))
+                bridge.publish(recognized(step))
             time.sleep(0.05)
 
     tell(range(6))

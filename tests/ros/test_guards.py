@@ -75,7 +75,7 @@ class FaultyNode(SelfStartingNode):
     def stop_working(self) -> None:
         self.fail("stop_working")
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.fail("let_go")
 
     def report(self) -> list[object]:

@@ -46,7 +46,7 @@ def test_nothing_holds_what_was_configured(ros_environment: None, model: Path, m
             configured, active = node._configured, node._active
             assert configured is not None
             assert active is not None
-            parts = (configured.recogniser, configured.recogniser.extractor, configured.outputs, active.camera)
+            parts = (configured.recognizer, configured.recognizer.extractor, configured.outputs, active.camera)
             held += [weakref.ref(part) for part in parts]
             del configured, active, parts
             node.trigger_deactivate()

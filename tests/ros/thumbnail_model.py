@@ -18,10 +18,10 @@ HEIGHT, WIDTH = 24, 32
 
 def write_thumbnail_model(path: Path, *, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> ModelSpec:
     """Writes the model; another seed gives another fingerprint, and nothing else."""
-    grey = helper.make_node("ReduceMean", ["pixels"], ["grey"], axes=[3], keepdims=0)
+    gray = helper.make_node("ReduceMean", ["pixels"], ["grey"], axes=[3], keepdims=0)
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
-        grey,
+        gray,
         helper.make_node("Reshape", ["grey", "shape"], ["flat"]),
         helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1], keepdims=1),
         helper.make_node("Sub", ["flat", "mean"], ["centred"]),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.simulation.config import DriveConfig, OdometryNoise, TownConfig
+from a2gc_ros.simulation.config import DriveConfig, TownConfig, WheelNoise
 from a2gc_ros.simulation.drive import Drive, plan_drive
 from a2gc_ros.simulation.layout import build_town
 from a2gc_ros.simulation.town import Town
@@ -32,7 +32,7 @@ def short_drive(hamlet: Town) -> Drive:
     return plan_drive(
         hamlet,
         DriveConfig(
-            seed=5, lap=((0, 0), (1, 0), (1, 1), (0, 1)), against=(), laps=2, rate=0.1, noise=OdometryNoise(), **SMALL
+            seed=5, lap=((0, 0), (1, 0), (1, 1), (0, 1)), against=(), laps=2, rate=0.1, noise=WheelNoise(), **SMALL
         ),
     )
 

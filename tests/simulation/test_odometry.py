@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from a2gc_ros.geometry import distance, relative, rotation_angle
-from a2gc_ros.simulation.config import DriveConfig, OdometryNoise, TownConfig
+from a2gc_ros.simulation.config import DriveConfig, TownConfig, WheelNoise
 from a2gc_ros.simulation.drive import Drive
 from a2gc_ros.simulation.odometry import measure_odometry
-from a2gc_ros.simulation.route import Motion, plan_motion, plan_path
+from a2gc_ros.simulation.route import TimedPath, plan_motion, plan_path
 
-PERFECT = OdometryNoise(0.0, 0.0, 0.0, 0.0, 0.0)
+PERFECT = WheelNoise(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
-def one_lap() -> Motion:
+def one_lap() -> TimedPath:
     path = plan_path(TownConfig(), DriveConfig(laps=1, against=()))
     return plan_motion(path, speed=3.0, corner_speed=1.8, acceleration=0.8)
 
 
-def end_error(motion: Motion, noise: OdometryNoise, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def end_error(motion: TimedPath, noise: WheelNoise, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The error of the last state in the odometry frame, and its covariance."""
     odometry = measure_odometry(motion, noise, 5.0, seed)
     truth = relative(motion.pose_at(0.0), motion.pose_at(motion.duration))
@@ -28,7 +28,7 @@ def end_error(motion: Motion, noise: OdometryNoise, seed: int) -> tuple[np.ndarr
     return odometry.states[-1] - [truth[0, 3], truth[1, 3], yaw], odometry.covariances[-1]
 
 
-def test_perfect_wheels_measure_the_truth(one_lap: Motion) -> None:
+def test_perfect_wheels_measure_the_truth(one_lap: TimedPath) -> None:
     odometry = measure_odometry(one_lap, PERFECT, 50.0, 1)
     start = one_lap.pose_at(0.0)
     for time in np.linspace(0, one_lap.duration, 25):
@@ -44,20 +44,20 @@ def test_it_starts_at_the_origin_and_is_evenly_spaced(drive: Drive) -> None:
     assert odometry.times[-1] >= drive.motion.duration - 1e-9
 
 
-def test_a_wheel_that_is_too_large_stretches_the_way(one_lap: Motion) -> None:
+def test_a_wheel_that_is_too_large_stretches_the_way(one_lap: TimedPath) -> None:
     noise = replace(PERFECT, speed_scale=0.05)
     odometry = measure_odometry(one_lap, noise, 20.0, 1)
     way = np.linalg.norm(np.diff(odometry.states[:, :2], axis=0), axis=1).sum()
     assert abs(way / one_lap.path.length - 1) == pytest.approx(0.05, abs=0.003)
 
 
-def test_a_bias_turns_the_heading_steadily(one_lap: Motion) -> None:
+def test_a_bias_turns_the_heading_steadily(one_lap: TimedPath) -> None:
     error, _ = end_error(one_lap, replace(PERFECT, turn_bias=0.002), 1)
     assert abs(error[2]) == pytest.approx(0.002 * one_lap.duration, rel=0.05)
 
 
-def test_the_error_is_as_large_as_the_covariance_says(one_lap: Motion) -> None:
-    noise = OdometryNoise()
+def test_the_error_is_as_large_as_the_covariance_says(one_lap: TimedPath) -> None:
+    noise = WheelNoise()
     squares = []
     for seed in range(40):
         error, covariance = end_error(one_lap, noise, seed)
@@ -75,8 +75,8 @@ def test_the_covariance_grows_and_stays_a_covariance(drive: Drive) -> None:
     assert np.all(np.diff(sizes) > 0)
 
 
-def test_the_seed_decides_the_noise(one_lap: Motion) -> None:
-    a, b, c = (measure_odometry(one_lap, OdometryNoise(), 20.0, seed).states for seed in (1, 1, 2))
+def test_the_seed_decides_the_noise(one_lap: TimedPath) -> None:
+    a, b, c = (measure_odometry(one_lap, WheelNoise(), 20.0, seed).states for seed in (1, 1, 2))
     assert np.array_equal(a, b)
     assert not np.allclose(a, c)
 

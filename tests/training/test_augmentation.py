@@ -59,9 +59,9 @@ def test_each_change_alone(section: AugmentationSection) -> None:
 
 
 def test_grey_and_mirror_are_exact() -> None:
-    grey = Augmentation(AugmentationSection(gray=1.0))(pictures())
-    assert torch.allclose(grey[:, 0], grey[:, 1], atol=1e-6)
-    assert torch.allclose(grey[:, 1], grey[:, 2], atol=1e-6)
+    gray = Augmentation(AugmentationSection(gray=1.0))(pictures())
+    assert torch.allclose(gray[:, 0], gray[:, 1], atol=1e-6)
+    assert torch.allclose(gray[:, 1], gray[:, 2], atol=1e-6)
     assert torch.equal(Augmentation(AugmentationSection(flip=1.0))(pictures()), pictures().flip(-1))
 
 

@@ -16,8 +16,8 @@ from a2gc_training.augmentation import Augmentation
 from a2gc_training.config import from_mapping
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import LinearDecay, PlaceTraining
-from a2gc_training.recipe import InitialiseSection, Recipe, load_recipe
-from a2gc_training.run import build_model, initialise_head, train
+from a2gc_training.recipe import InitializeSection, Recipe, load_recipe
+from a2gc_training.run import build_model, initialize_head, train
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -197,7 +197,7 @@ def test_a_head_starts_from_the_data(tiny_recipe: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = build_model(settings.model)
     start = {name: value.clone() for name, value in model.state_dict().items()}
-    initialise_head(model, load_places(settings.train, model.preprocessing), InitialiseSection(images=24))
+    initialize_head(model, load_places(settings.train, model.preprocessing), InitializeSection(images=24))
     moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, start[name])}
     assert moved == {"aggregator"}
     assert model.training
@@ -208,10 +208,10 @@ def test_whitening_and_contrast_reach_the_head(tiny_recipe: dict[str, Any]) -> N
 
     settings = recipe(tiny_recipe)
     heads = []
-    for section in (InitialiseSection(24), InitialiseSection(24, whitening=1.0), InitialiseSection(24, contrast=5.0)):
+    for section in (InitializeSection(24), InitializeSection(24, whitening=1.0), InitializeSection(24, contrast=5.0)):
         torch.manual_seed(0)
         model = build_model(settings.model)
-        initialise_head(model, load_places(settings.train, model.preprocessing), section)
+        initialize_head(model, load_places(settings.train, model.preprocessing), section)
         heads.append(model.aggregator.state_dict())
     plain, whitened, soft = heads
     assert not torch.equal(plain["cluster_features.0.weight"], whitened["cluster_features.0.weight"])
@@ -231,7 +231,7 @@ def test_the_head_starts_from_augmented_views_too(tiny_recipe: dict[str, Any]) -
         model = build_model(settings.model)
         images = load_places(settings.train, model.preprocessing)
         augmentation = Augmentation(AugmentationSection(brightness=brightness))
-        initialise_head(model, images, InitialiseSection(24, views=views), augmentation)
+        initialize_head(model, images, InitializeSection(24, views=views), augmentation)
         heads.append(model.aggregator.state_dict()["cluster_features.0.bias"])
     plain, repeated, brighter = heads
     assert torch.allclose(plain.abs(), repeated.abs(), atol=1e-4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from a2gc_ros.viz import style
-from a2gc_ros.viz.clusters import cluster_colours, draw_clusters, draw_features, principal_colours
+from a2gc_ros.viz.clusters import cluster_colors, draw_clusters, draw_features, principal_colors
 
 
 def plan(clusters: int, rows: int = 3, columns: int = 4) -> np.ndarray:
@@ -39,8 +39,8 @@ def test_a_model_without_clusters_has_the_same_size_of_picture(tmp_path: Path) -
 
 @pytest.mark.parametrize("clusters", [1, 8, 9, 64])
 def test_clusters_and_dustbin_have_colours_of_their_own(clusters: int) -> None:
-    colours = {cluster_colours(clusters)(i) for i in range(clusters + 1)}
-    assert len(colours) == clusters + 1
+    colors = {cluster_colors(clusters)(i) for i in range(clusters + 1)}
+    assert len(colors) == clusters + 1
 
 
 @pytest.mark.parametrize(("clusters", "shown"), [(1, 1), (5, 5), (80, 64)])
@@ -56,17 +56,17 @@ def test_each_cluster_has_its_map(tmp_path: Path, clusters: int, shown: int) -> 
 
 def test_a_bias_has_zero_in_the_middle_of_its_shades() -> None:
     maps = np.array([[[-1.0, 3.0]]], np.float32)
-    figure = draw_clusters(maps, title="bias", label="added", centred=True)
+    figure = draw_clusters(maps, title="bias", label="added", centered=True)
     assert figure.axes[0].get_images()[0].get_clim() == (-3.0, 3.0)
 
 
 def test_like_features_have_like_colours_whatever_their_sign() -> None:
     base = np.random.default_rng(2).standard_normal((2, 5)).astype(np.float32)
     grid = base[np.array([[0, 1], [1, 0]])]
-    colours = principal_colours(grid)
-    assert colours.shape == (2, 2, 3)
-    assert colours.min() >= 0
-    assert colours.max() <= 1
-    np.testing.assert_allclose(colours[0, 0], colours[1, 1], atol=1e-5)
-    assert np.abs(colours[0, 0] - colours[0, 1]).max() > 0.5
-    np.testing.assert_allclose(principal_colours(grid), colours)
+    colors = principal_colors(grid)
+    assert colors.shape == (2, 2, 3)
+    assert colors.min() >= 0
+    assert colors.max() <= 1
+    np.testing.assert_allclose(colors[0, 0], colors[1, 1], atol=1e-5)
+    assert np.abs(colors[0, 0] - colors[0, 1]).max() > 0.5
+    np.testing.assert_allclose(principal_colors(grid), colors)

@@ -12,10 +12,10 @@ from a2gc_ros.viz import style
 from a2gc_ros.viz.correction import draw_correction
 
 
-def count(figure, path: Path, colour: str) -> int:
+def count(figure, path: Path, color: str) -> int:
     style.save(figure, path)
     picture = cv2.imread(str(path)).astype(int)
-    wanted = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
+    wanted = [int(color[i : i + 2], 16) for i in (5, 3, 1)]
     return int((np.abs(picture - wanted).max(axis=2) < 12).sum())
 
 

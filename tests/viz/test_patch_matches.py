@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.collections import LineCollection
 
 from a2gc_ros.viz import style
-from a2gc_ros.viz.patch_grid import patch_centres
+from a2gc_ros.viz.patch_grid import patch_centers
 from a2gc_ros.viz.patch_matches import (
     ComparedImage,
     draw_heatmaps,
@@ -64,7 +64,7 @@ def test_an_image_matches_itself_patch_by_patch() -> None:
 
 
 def test_patch_centres_go_row_by_row() -> None:
-    np.testing.assert_allclose(patch_centres((2, 3), (6.0, 4.0)), [(1, 1), (3, 1), (5, 1), (1, 3), (3, 3), (5, 3)])
+    np.testing.assert_allclose(patch_centers((2, 3), (6.0, 4.0)), [(1, 1), (3, 1), (5, 1), (1, 3), (3, 3), (5, 3)])
 
 
 @pytest.mark.parametrize("grids", [((4, 5), (4, 5)), ((2, 6), (5, 3))])

@@ -51,7 +51,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "features without clusters": lambda: draw_features(IMAGE, FEATURES, None, title="a model"),
     "few clusters": lambda: draw_clusters(PLAN, title="a model", label="share"),
     "many clusters": lambda: draw_clusters(np.tile(PLAN, (13, 1, 1)), title="a model", label="share"),
-    "bias": lambda: draw_clusters(PLAN - 0.5, title="a model", label="added", centred=True),
+    "bias": lambda: draw_clusters(PLAN - 0.5, title="a model", label="added", centered=True),
     "retrieval": lambda: draw_retrievals(
         [Retrieval(SHOWN, [SHOWN] * 4, [SHOWN])] * 3, rows=3, answers=4, positives=1, title="a model"
     ),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
+from a2gc_ros.evaluation.ground_truth import ListedTruth
 from a2gc_ros.evaluation.images import FileImages
-from a2gc_ros.evaluation.truth import ListedTruth
 from a2gc_training.config import from_mapping, read_yaml
 from a2gc_training.data.benchmarks import BenchmarkSource
 from a2gc_training.data.sources import load_table

@@ -39,7 +39,7 @@ def describe(
     model.eval().to(device)
     loader = DataLoader(images, batch_size=batch, collate_fn=collate_images, num_workers=workers)
     found = [
-        model(model.normalise(item["images"].to(device))).float().cpu().numpy()
+        model(model.normalize(item["images"].to(device))).float().cpu().numpy()
         for item in progress_over(loader, "Describing images", unit="batches")
     ]
     return np.concatenate(found)

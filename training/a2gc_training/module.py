@@ -18,7 +18,7 @@ from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.distillation import Distillation, standardise
 from a2gc_training.losses import MetricLoss
-from a2gc_training.recipe import OptimiserSection
+from a2gc_training.recipe import OptimizerSection
 
 
 class PlaceTraining(lightning.LightningModule):
@@ -45,7 +45,7 @@ class PlaceTraining(lightning.LightningModule):
         model: PlaceModel,
         loss: MetricLoss,
         augmentation: Augmentation,
-        optimiser: OptimiserSection,
+        optimiser: OptimizerSection,
         distillation: Distillation | None = None,
         *,
         images_at_once: int | None = None,
@@ -65,7 +65,7 @@ class PlaceTraining(lightning.LightningModule):
         # In a tuple it is no submodule, so what kornia keeps in it stays out of checkpoints.
         self._augmentation = (augmentation,)
         self.distillation = distillation
-        self._optimiser = optimiser
+        self._optimizer = optimiser
 
     @property
     def augmentation(self) -> Augmentation:
@@ -84,7 +84,7 @@ class PlaceTraining(lightning.LightningModule):
         Runs on the device and outside autocast.
         """
         if not self.trainer.training:
-            return {**batch, "images": self.model.normalise(batch["images"])}
+            return {**batch, "images": self.model.normalize(batch["images"])}
         # A step draws what it would in any run, so a resumed one goes on as if it had never stopped.
         drawn = np.random.SeedSequence([self._seed, self.trainer.global_step, self.trainer.global_rank])
         torch.manual_seed(int(drawn.generate_state(1)[0]))
@@ -125,7 +125,7 @@ class PlaceTraining(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with one learning rate for the backbone and one for what follows, both falling linearly."""
-        section = self._optimiser
+        section = self._optimizer
         inside = {id(parameter) for parameter in self.model.backbone.parameters()}
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         backbone = [parameter for parameter in trainable if id(parameter) in inside]
@@ -156,7 +156,7 @@ class PlaceTraining(lightning.LightningModule):
         return features.map, self.model.aggregator(features.map, features.token)
 
     def _schedule(self) -> LinearDecay:
-        section = self._optimiser
+        section = self._optimizer
         total = section.total_iters or max(int(self.trainer.estimated_stepping_batches), 1)
         return LinearDecay(section.end_factor, total, section.warmup_iters)
 

@@ -54,7 +54,7 @@ class ModelSection:
 
 
 @dataclass(frozen=True)
-class InitialiseSection:
+class InitializeSection:
     """Start of the aggregator from the data, before the first step.
 
     Attributes:
@@ -237,7 +237,7 @@ class DistillationSection:
 
 
 @dataclass(frozen=True)
-class OptimiserSection:
+class OptimizerSection:
     """AdamW and its linearly falling learning rate.
 
     Attributes:
@@ -359,12 +359,12 @@ class Recipe:
     train: tuple[Source, ...]
     seed: int = 0
     validation: tuple[ValidationSection, ...] = ()
-    initialise: InitialiseSection = field(default_factory=InitialiseSection)
+    initialise: InitializeSection = field(default_factory=InitializeSection)
     sampling: SamplingSection = field(default_factory=SamplingSection)
     augmentation: AugmentationSection = field(default_factory=AugmentationSection)
     loss: LossSection = field(default_factory=LossSection)
     distillation: DistillationSection = field(default_factory=DistillationSection)
-    optimiser: OptimiserSection = field(default_factory=OptimiserSection)
+    optimiser: OptimizerSection = field(default_factory=OptimizerSection)
     trainer: TrainerSection = field(default_factory=TrainerSection)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from a2gc_ros.models import NamedModel, named
 from a2gc_ros.models.architecture import aggregator_named, options_of
 from a2gc_training.data.generated import GeneratedSource
-from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe, SamplingSection
+from a2gc_training.recipe import DistillationSection, InitializeSection, ModelSection, Recipe, SamplingSection
 
 PLACES = 24
 VALIDATION_PLACES = 4
@@ -50,7 +50,7 @@ def rehearsal(recipe: Recipe) -> Recipe:
             type(section)(section.name, rooms(1000 + number, VALIDATION_PLACES))
             for number, section in enumerate(recipe.validation)
         ),
-        initialise=_initialise(recipe.initialise),
+        initialise=_initialize(recipe.initialise),
         sampling=_sampling(recipe.sampling),
         distillation=_distillation(recipe.distillation),
         trainer=replace(
@@ -90,7 +90,7 @@ def _model(section: ModelSection, model: NamedModel, *, from_data: bool) -> Mode
     )
 
 
-def _initialise(section: InitialiseSection) -> InitialiseSection:
+def _initialize(section: InitializeSection) -> InitializeSection:
     return replace(section, images=min(section.images, HEAD_IMAGES))
 
 

@@ -35,7 +35,7 @@ from a2gc_training.evaluate import describe, judge
 from a2gc_training.look_alikes import LookAlikes
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
-from a2gc_training.recipe import DistillationSection, InitialiseSection, ModelSection, Recipe
+from a2gc_training.recipe import DistillationSection, InitializeSection, ModelSection, Recipe
 from a2gc_training.run_folder import (
     begin,
     checkpoint_keepers,
@@ -48,7 +48,7 @@ from a2gc_training.stored_descriptors import stored_descriptors
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """What a run leaves.
 
     Attributes:
@@ -117,10 +117,10 @@ def _open_teacher(section: DistillationSection) -> Extractor:
     return Extractor(spec_of(model, "unspecified"), TorchRuntime(model, "fp32", 0))
 
 
-def initialise_head(
+def initialize_head(
     model: PlaceModel,
     training: PlacesDataset,
-    section: InitialiseSection,
+    section: InitializeSection,
     augmentation: Augmentation | None = None,
     *,
     seed: int = 0,
@@ -141,21 +141,21 @@ def initialise_head(
     """
     used = np.unique(np.concatenate(training.places.members))
     rows = np.random.default_rng(seed).permutation(used)[: section.images]
-    normalisation = model.preprocessing.mean, model.preprocessing.std
+    normalization = model.preprocessing.mean, model.preprocessing.std
 
     def batches() -> Iterator[Tensor]:
         for first in progress_over(range(0, len(rows), batch), "Starting the head from images"):
             stacked = torch.from_numpy(np.stack([training.image(int(row)) for row in rows[first : first + batch]]))
-            yield model.normalise(stacked)
+            yield model.normalize(stacked)
             if augmentation is not None:
                 for _ in range(section.views):
-                    yield standardise(augmentation(stacked.permute(0, 3, 1, 2).float() / 255), *normalisation)
+                    yield standardise(augmentation(stacked.permute(0, 3, 1, 2).float() / 255), *normalization)
 
-    model.initialise_from(batches(), contrast=section.contrast, whitening=section.whitening, seed=seed)
+    model.initialize_from(batches(), contrast=section.contrast, whitening=section.whitening, seed=seed)
     model.train()
 
 
-def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
+def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
     """Trains a recipe.
 
     Args:
@@ -183,7 +183,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     data.sampler()
     if recipe.initialise.images:
         views = Augmentation(recipe.augmentation)
-        initialise_head(model, training, recipe.initialise, views, seed=recipe.seed)
+        initialize_head(model, training, recipe.initialise, views, seed=recipe.seed)
     module = PlaceTraining(
         model,
         MetricLoss(recipe.loss),
@@ -205,7 +205,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Outcome:
     file = out / f"{recipe.name}.safetensors"
     kept = checkpoints.restore(Path(keepers[0].best_model_path))
     after = {item.name: _recall(kept, item, recipe, trainer.strategy.root_device) for item in sets}
-    outcome = Outcome(file, before, after)
+    outcome = TrainingResult(file, before, after)
     _finish(recipe, outcome, kept)
     return outcome
 
@@ -263,7 +263,7 @@ def is_main_process() -> bool:
 
 
 @rank_zero_only
-def _finish(recipe: Recipe, outcome: Outcome, kept: PlaceModel) -> None:
+def _finish(recipe: Recipe, outcome: TrainingResult, kept: PlaceModel) -> None:
     """Writes the model file and the summary."""
     checkpoints.save(kept, outcome.model, recipe=recipe.name, seed=str(recipe.seed))
     summary = {

@@ -14,7 +14,7 @@ import yaml
 from a2gc_ros.errors import ConfigError, DatasetError
 from a2gc_ros.evaluation.dataset import Dataset
 from a2gc_ros.evaluation.datasets.frame_pairs import FramePairs
-from a2gc_ros.evaluation.datasets.layout import Layout
+from a2gc_ros.evaluation.datasets.layout import DatasetLayout
 from a2gc_ros.evaluation.datasets.msls import MslsTree
 from a2gc_ros.evaluation.datasets.npy_lists import NpyLists
 from a2gc_ros.evaluation.datasets.utm_folders import UtmFolders
@@ -49,9 +49,9 @@ class Benchmark:
     database: int | None
     source: str
     terms: str
-    layouts: tuple[Layout, ...]
+    layouts: tuple[DatasetLayout, ...]
 
-    def found(self, root: Path) -> Layout | None:
+    def found(self, root: Path) -> DatasetLayout | None:
         """The first layout whose files are all there."""
         return next((layout for layout in self.layouts if not layout.missing(root)), None)
 
@@ -119,14 +119,14 @@ def _benchmark(name: str, entry: dict[str, Any]) -> Benchmark:
     )
 
 
-def _layout(entry: dict[str, Any]) -> Layout:
+def _layout(entry: dict[str, Any]) -> DatasetLayout:
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items() if key != "kind"}
-    layout: Layout = _KINDS[entry["kind"]](**options)
+    layout: DatasetLayout = _KINDS[entry["kind"]](**options)
     return layout
 
 
 @dataclasses.dataclass(frozen=True)
-class Inspection:
+class DatasetCheck:
     """What `a2gc datasets check` found.
 
     Attributes:
@@ -154,19 +154,19 @@ def nearest_missing(entry: Benchmark, root: Path) -> list[str]:
     return min(entry.layouts, key=lambda one: len(one.missing(root)) / len(one.expects())).missing(root)
 
 
-def inspect(entry: Benchmark, root: Path) -> Inspection:
+def inspect(entry: Benchmark, root: Path) -> DatasetCheck:
     """Looks at what lies below a root, without opening an image."""
     layout = entry.found(root)
     if layout is None:
-        return Inspection(None, None, None, nearest_missing(entry, root), None)
+        return DatasetCheck(None, None, None, nearest_missing(entry, root), None)
     try:
         dataset = entry.open(root)
     except DatasetError as error:
-        return Inspection(layout.title, None, None, [str(error)], str(error))
+        return DatasetCheck(layout.title, None, None, [str(error)], str(error))
     absent = [
         str(images.root / name)
         for images in (dataset.database.images, dataset.queries.images)
         if isinstance(images, FileImages)
         for name in images.missing()
     ]
-    return Inspection(layout.title, dataset.asked, len(dataset.database), absent, dataset.differs)
+    return DatasetCheck(layout.title, dataset.asked, len(dataset.database), absent, dataset.differs)

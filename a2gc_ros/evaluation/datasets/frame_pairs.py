@@ -9,8 +9,8 @@ from pathlib import Path
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.layout import bases
+from a2gc_ros.evaluation.ground_truth import FrameTruth
 from a2gc_ros.evaluation.images import FileImages, find_images
-from a2gc_ros.evaluation.truth import FrameTruth
 
 
 @dataclass(frozen=True)

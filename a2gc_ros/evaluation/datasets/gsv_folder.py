@@ -16,7 +16,7 @@ TERMS = "as its publisher states there"
 
 
 @dataclass(frozen=True)
-class Inspection:
+class FolderCheck:
     """What is there.
 
     Attributes:
@@ -35,12 +35,12 @@ def find(root: Path) -> Path | None:
     return root if (root / "Dataframes").is_dir() else first_folder(root, FOLDERS, "Dataframes")
 
 
-def inspect(root: Path) -> Inspection:
+def inspect(root: Path) -> FolderCheck:
     """Looks at the folders, not at the images."""
     folder = find(root)
     if folder is None:
-        return Inspection(None, (), (f"Dataframes/ and Images/ in {' or '.join(FOLDERS)}",))
+        return FolderCheck(None, (), (f"Dataframes/ and Images/ in {' or '.join(FOLDERS)}",))
     cities = sorted(path.stem for path in (folder / "Dataframes").glob("*.csv"))
     absent = tuple(f"{folder}/Images/{city}/" for city in cities if not (folder / "Images" / city).is_dir())
     there = tuple(city for city in cities if (folder / "Images" / city).is_dir())
-    return Inspection(folder, there, absent if cities else (f"{folder}/Dataframes/CITY.csv",))
+    return FolderCheck(folder, there, absent if cities else (f"{folder}/Dataframes/CITY.csv",))

@@ -10,7 +10,7 @@ from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset
 
 
-class Layout(Protocol):
+class DatasetLayout(Protocol):
     """One way in which a data set lies on disk, below the folder that ``--data-root`` names."""
 
     @property

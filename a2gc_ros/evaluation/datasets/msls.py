@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.layout import first_folder, read_text
+from a2gc_ros.evaluation.ground_truth import RadiusTruth
 from a2gc_ros.evaluation.images import FileImages
-from a2gc_ros.evaluation.truth import RadiusTruth
 
 FAR_APART = 1e8
 """Metres between two cities: UTM positions of different zones are not comparable."""

@@ -18,8 +18,8 @@ from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.layout import first_folder
 from a2gc_ros.evaluation.datasets.object_arrays import read_row_lists
+from a2gc_ros.evaluation.ground_truth import ListedTruth
 from a2gc_ros.evaluation.images import FileImages
-from a2gc_ros.evaluation.truth import ListedTruth
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.layout import read_text
 from a2gc_ros.evaluation.datasets.object_arrays import read_row_lists
 from a2gc_ros.evaluation.datasets.utm_folders import positions_in
+from a2gc_ros.evaluation.ground_truth import ListedTruth, RadiusTruth, Truth
 from a2gc_ros.evaluation.images import FileImages, find_images
-from a2gc_ros.evaluation.truth import ListedTruth, RadiusTruth, Truth
 from a2gc_ros.geometry import MAX_COORDINATE_M
 
 _X = ("x", "x_m", "easting", "utm_east")

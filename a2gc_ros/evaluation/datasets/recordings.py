@@ -14,7 +14,7 @@ from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.bags.topics import pose_topic
 from a2gc_ros.errors import BagError, DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
-from a2gc_ros.evaluation.truth import PastTruth, RadiusTruth, Truth
+from a2gc_ros.evaluation.ground_truth import PastTruth, RadiusTruth, Truth
 
 _TRUTH_WORDS = ("ground_truth", "groundtruth", "true_pose")
 _SMALLEST = (1, 1)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.layout import first_folder
+from a2gc_ros.evaluation.ground_truth import RadiusTruth
 from a2gc_ros.evaluation.images import find_images
-from a2gc_ros.evaluation.truth import RadiusTruth
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def first_gpu() -> Gpu:
     return Gpu(name, f"{properties.major}.{properties.minor}")
 
 
-class Stream:
+class CudaStream:
     """A stream of its own, beside CUDA's default one."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Stream:
         """Returns when all that was put on the stream is done."""
         call(cudart.cudaStreamSynchronize, self.handle)
 
-    def record(self, work: Callable[[], None]) -> Recording:
+    def record(self, work: Callable[[], None]) -> RecordedGraph:
         """Records what ``work`` puts on the stream; nothing of it runs.
 
         Raises:
@@ -88,10 +88,10 @@ class Stream:
             # Whatever it answers, the stream is usable again.
             cudart.cudaStreamEndCapture(self.handle)
             raise
-        return Recording(call(cudart.cudaStreamEndCapture, self.handle))
+        return RecordedGraph(call(cudart.cudaStreamEndCapture, self.handle))
 
 
-class Recording:
+class RecordedGraph:
     """A CUDA graph: work that was recorded once and is launched as one."""
 
     def __init__(self, graph: Any) -> None:
@@ -101,7 +101,7 @@ class Recording:
             cudart.cudaGraphDestroy(graph)
         weakref.finalize(self, cudart.cudaGraphExecDestroy, self._executable)
 
-    def launch(self, stream: Stream) -> None:
+    def launch(self, stream: CudaStream) -> None:
         """Puts the work on a stream."""
         call(cudart.cudaGraphLaunch, self._executable, stream.handle)
 
@@ -135,17 +135,17 @@ class Mirror:
         raw = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(pinned))
         self.host: NDArray[Any] = raw.view(dtype).reshape(shape)
 
-    def upload(self, rows: int, stream: Stream) -> None:
+    def upload(self, rows: int, stream: CudaStream) -> None:
         """Copies the first rows to the GPU."""
         self._copy(
             self.device.address, self.host.ctypes.data, rows, cudart.cudaMemcpyKind.cudaMemcpyHostToDevice, stream
         )
 
-    def download(self, rows: int, stream: Stream) -> None:
+    def download(self, rows: int, stream: CudaStream) -> None:
         """Copies the first rows from the GPU."""
         self._copy(
             self.host.ctypes.data, self.device.address, rows, cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream
         )
 
-    def _copy(self, target: int, source: int, rows: int, kind: Any, stream: Stream) -> None:
+    def _copy(self, target: int, source: int, rows: int, kind: Any, stream: CudaStream) -> None:
         call(cudart.cudaMemcpyAsync, target, source, self.host[:rows].nbytes, kind, stream.handle)

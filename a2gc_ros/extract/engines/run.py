@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.build import failure
-from a2gc_ros.extract.engines.cuda_calls import Memory, Mirror, Recording, Stream
+from a2gc_ros.extract.engines.cuda_calls import CudaStream, Memory, Mirror, RecordedGraph
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class EngineRun:
     ) -> None:
         self._lock = threading.Lock()
         self._most = most_images
-        self._stream = Stream()
+        self._stream = CudaStream()
 
         strategy = trt.ExecutionContextAllocationStrategy
 
@@ -76,7 +76,7 @@ class EngineRun:
 class _Lane:
     """A context with its buffers."""
 
-    def __init__(self, trt: Any, context: Any, stream: Stream, images: tuple[int, ...], dim: int) -> None:
+    def __init__(self, trt: Any, context: Any, stream: CudaStream, images: tuple[int, ...], dim: int) -> None:
         if context is None:
             raise failure(trt, "cannot run the engine")
         self._trt, self._context, self._stream = trt, context, stream
@@ -85,7 +85,7 @@ class _Lane:
         self._rows = 0
         self._scratch: Memory | None = None
         self._record = False
-        self._recording: Recording | None = None
+        self._recording: RecordedGraph | None = None
         for name, mirror in (("images", self._images), ("descriptor", self._descriptors)):
             if not context.set_tensor_address(name, mirror.device.address):
                 raise failure(trt, f"does not know the tensor {name!r} of its engine")

@@ -24,7 +24,7 @@ LARGEST_MESSAGE = 2**31 - 1
 """Bytes of one protobuf message."""
 
 PRODUCTS = ("Conv", "MatMul", "Gemm")
-_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _HALF: dict[Precision, int] = {
     "fp16": TensorProto.FLOAT16,
     "bf16": TensorProto.BFLOAT16,
@@ -62,8 +62,8 @@ def typed_for_gpu(model: Path, precision: Precision) -> bytes:
     widen_weights(graph)
     _cast_pixels_first(graph)
     if precision == "int8":
-        _centre_on_zero(graph)
-        _dequantise_biases(graph)
+        _center_on_zero(graph)
+        _dequantize_biases(graph)
     if precision != "fp32":
         _compute_backbone_in(loaded, _HALF[precision])
     if loaded.ByteSize() > LARGEST_MESSAGE:
@@ -81,14 +81,14 @@ def _cast_pixels_first(graph: onnx.GraphProto) -> None:
     graph.node.insert(0, helper.make_node("Cast", ["images"], [pixels], "input/pixels", to=TensorProto.FLOAT))
 
 
-def _centre_on_zero(graph: onnx.GraphProto) -> None:
+def _center_on_zero(graph: onnx.GraphProto) -> None:
     """Quantises activations to int8 around zero where the file has uint8 with a zero point, which TensorRT lacks.
 
     The new step covers the same range: the farther end of [-z, 255 - z] steps lies at 127 new ones.
     """
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type not in _QUANTISERS or len(node.input) < 3:
+        if node.op_type not in _QUANTIZERS or len(node.input) < 3:
             continue
         scale, zero = node.input[1], node.input[2]
         if stored[zero].data_type != TensorProto.UINT8:
@@ -105,7 +105,7 @@ def _centre_on_zero(graph: onnx.GraphProto) -> None:
         node.input[1], node.input[2] = renamed
 
 
-def _dequantise_biases(graph: onnx.GraphProto) -> None:
+def _dequantize_biases(graph: onnx.GraphProto) -> None:
     """Stores biases in float32 where the file has int32 with a scale, which TensorRT lacks."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in [n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in stored]:
@@ -162,13 +162,13 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
 
 def _nodes_in_half(graph: onnx.GraphProto, weights: dict[str, onnx.TensorProto]) -> Iterator[int]:
     """Places of the nodes from the backbone's first to its last, and of products with weights elsewhere."""
-    dequantised = {n.output[0] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in weights}
+    dequantized = {n.output[0] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in weights}
     backbone = [i for i, node in enumerate(graph.node) if node.name.startswith("backbone")]
     for i, node in enumerate(graph.node):
         elsewhere = node.name.startswith(("aggregator", "input/pixels"))
         inside = bool(backbone) and backbone[0] <= i <= backbone[-1] and not elsewhere
-        product = node.op_type in PRODUCTS and (node.input[1] in weights or node.input[1] in dequantised)
-        if inside or product or node.op_type in _QUANTISERS:
+        product = node.op_type in PRODUCTS and (node.input[1] in weights or node.input[1] in dequantized)
+        if inside or product or node.op_type in _QUANTIZERS:
             yield i
 
 

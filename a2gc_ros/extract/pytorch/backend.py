@@ -63,7 +63,7 @@ class TorchRuntime:
             return run(images).float().cpu().numpy()
 
     def _describe(self, images: Tensor) -> Tensor:
-        descriptors: Tensor = self._model(self._model.normalise(images))
+        descriptors: Tensor = self._model(self._model.normalize(images))
         return descriptors
 
     def gpu_memory_mb(self) -> tuple[float, float] | None:

@@ -74,10 +74,10 @@ class Deployed(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Descriptor (B, D), and where wanted what it was pooled from, of uint8 images (B, H, W, 3)."""
-        normalised = self.model.normalise(images)
+        normalized = self.model.normalize(images)
         if not self.features:
-            return {"descriptor": self.model(normalised)}
-        inside = look_inside(self.model, normalised)
+            return {"descriptor": self.model(normalized)}
+        inside = look_inside(self.model, normalized)
         return {name: value for name, value in inside._asdict().items() if value is not None}
 
 
@@ -246,7 +246,7 @@ def _compare(model: PlaceModel, file: Path, images: Sequence[NDArray[np.uint8]])
     batch = np.stack([model.preprocessing.apply(image) for image in images])
     with torch.inference_mode():
         expected = np.concatenate(
-            [model(model.normalise(torch.from_numpy(batch[i : i + 1]))).numpy() for i in range(len(batch))]
+            [model(model.normalize(torch.from_numpy(batch[i : i + 1]))).numpy() for i in range(len(batch))]
         )
     cosines: dict[str, float] = {}
     for backend in installed_file_backends():

@@ -37,7 +37,7 @@ def open_in_torch(
 
     @torch.inference_mode()
     def run(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        inside = look_inside(network, network.normalise(torch.from_numpy(batch)))
+        inside = look_inside(network, network.normalize(torch.from_numpy(batch)))
         return {name: value.numpy() for name, value in inside._asdict().items() if value is not None}
 
     return spec_of(network, licence), run

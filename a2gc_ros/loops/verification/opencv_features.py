@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.loops.local_features import DescriptorForm, Detected, LocalFeatureDetector, normalised
+from a2gc_ros.loops.local_features import DescriptorForm, Detected, LocalFeatureDetector, normalized
 
 _STEPS: Final = 50
 _LARGEST: Final = 15
@@ -56,7 +56,7 @@ def _doubled(raw: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.float32]:
     halves = raw.reshape(64, count)
     out = np.empty((count, 128), dtype=np.float32)
     out[:, ::2], out[:, 1::2] = halves.T & 15, halves.T >> 4
-    return normalised(out)
+    return normalized(out)
 
 
 def _signs(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -79,7 +79,7 @@ class Sift(_OpenCv):
             "rootsift/1",
             128,
             lambda descriptors: np.clip(np.round(descriptors * _OLD_STEPS), 0, 255).astype(np.uint8),
-            lambda raw, count: normalised(raw.reshape(count, 128).astype(np.float32)),
+            lambda raw, count: normalized(raw.reshape(count, 128).astype(np.float32)),
         ),
     )
     ratio = 0.85

@@ -51,7 +51,7 @@ LOOK_EVERY_S = 0.5
 class SelfStartingNode(LifecycleNode):
     """A lifecycle node that configures and activates itself where its parameter ``autostart`` says so.
 
-    A subclass says in :meth:`configure` and :meth:`activate` what it does, in :meth:`stop_working` and :meth:`let_go`
+    A subclass says in :meth:`configure` and :meth:`activate` what it does, in :meth:`stop_working` and :meth:`release`
     how each is undone, and in :meth:`report` how it is. Every callback, of its own and of rclpy, is guarded.
 
     Args:
@@ -80,7 +80,7 @@ class SelfStartingNode(LifecycleNode):
         """Makes ready whatever the parameters ask for.
 
         Raises:
-            Exception: What does not fit; nothing may be left of the attempt but what :meth:`let_go` undoes.
+            Exception: What does not fit; nothing may be left of the attempt but what :meth:`release` undoes.
         """
         raise NotImplementedError
 
@@ -96,7 +96,7 @@ class SelfStartingNode(LifecycleNode):
         """Undoes activating; nothing to do is no error."""
         raise NotImplementedError
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Undoes configuring; nothing to do is no error."""
         raise NotImplementedError
 
@@ -140,7 +140,7 @@ class SelfStartingNode(LifecycleNode):
         try:
             self.configure()
         except Exception as error:
-            self._undo(self.let_go)
+            self._undo(self.release)
             return self._refuse(f"not configured: {sentence(error)}")
         self.refusal = ""
         self.declared.configured = True
@@ -196,7 +196,7 @@ class SelfStartingNode(LifecycleNode):
 
     def _unconfigure(self) -> None:
         self.declared.configured = False
-        self._undo(self.let_go)
+        self._undo(self.release)
         _give_memory_back()
 
     def _undo(self, step: Callable[[], None]) -> None:

@@ -15,11 +15,11 @@ from a2gc_ros.bags.message_types import CAMERA_INFO, ODOMETRY
 from a2gc_ros.images.frame import CameraIntrinsics
 from a2gc_ros.nodes.health.diagnostics import Finding
 from a2gc_ros.nodes.inputs.camera_input import CameraInput
+from a2gc_ros.nodes.inputs.extrinsics import CameraExtrinsics
 from a2gc_ros.nodes.inputs.heard import Heard
-from a2gc_ros.nodes.inputs.mounting import CameraMounting
 from a2gc_ros.nodes.inputs.odometry_input import OdometryInput
 from a2gc_ros.nodes.inputs.transforms import TRANSFORMS
-from a2gc_ros.nodes.parameters import PARAMETERS, Settings
+from a2gc_ros.nodes.parameters import PARAMETERS, NodeSettings
 
 LOOKS_AHEAD = next(parameter.default for parameter in PARAMETERS if parameter.name == "camera_pose")
 """Default of ``camera_pose``: a guess, not somebody's word."""
@@ -29,7 +29,7 @@ WITHOUT_ODOMETRY = "closures of this run carry no metres"
 
 
 @dataclass(frozen=True)
-class Stream:
+class InputStream:
     """A topic that is listened to.
 
     Attributes:
@@ -47,17 +47,17 @@ class Stream:
     elsewhere: Sequence[str] = ()
 
 
-def stream_of(node: Node, heard: Heard, message_type: str) -> Stream:
+def stream_of(node: Node, heard: Heard, message_type: str) -> InputStream:
     """Returns what the graph and the subscription tell of a topic."""
     elsewhere = [
         name
         for name, types in node.get_topic_names_and_types()
         if message_type in types and name != heard.topic and node.count_publishers(name)
     ]
-    return Stream(heard.topic, heard.received, heard.silent_s, node.count_publishers(heard.topic), elsewhere)
+    return InputStream(heard.topic, heard.received, heard.silent_s, node.count_publishers(heard.topic), elsewhere)
 
 
-def silence_of(stream: Stream, parameter: str) -> str:
+def silence_of(stream: InputStream, parameter: str) -> str:
     """Returns why a stream is silent, and what to do."""
     if stream.publishers:
         return f"{stream.topic} has {stream.publishers} publisher(s) but nothing arrives"
@@ -66,11 +66,11 @@ def silence_of(stream: Stream, parameter: str) -> str:
 
 
 def judge_calibration(
-    stream: Stream,
+    stream: InputStream,
     intrinsics: CameraIntrinsics | None,
     uncalibrated: str,
     timeout_s: float,
-    mounting: str,
+    extrinsics: str,
     *,
     assumed: bool,
 ) -> Finding:
@@ -81,10 +81,10 @@ def judge_calibration(
         intrinsics: The calibration of the newest image; None where none fits it.
         uncalibrated: Why not; empty before there is an image.
         timeout_s: Seconds after which silence is told.
-        mounting: Where the camera's place on the robot comes from.
+        extrinsics: Where the camera's place on the robot comes from.
         assumed: Whether that is no more than the default of ``camera_pose``.
     """
-    values = {"topic": stream.topic, "received": stream.received, "camera on the robot": mounting}
+    values = {"topic": stream.topic, "received": stream.received, "camera on the robot": extrinsics}
     if not stream.received:
         if stream.silent_s < timeout_s:
             return Finding(DiagnosticStatus.OK, f"waiting for {stream.topic}", values)
@@ -122,7 +122,7 @@ class PoseState:
         unposed: Images that got none.
     """
 
-    stream: Stream
+    stream: InputStream
     frames: tuple[str, str] = ("", "")
     transforms: bool = False
     wanted: str = "auto"
@@ -188,17 +188,22 @@ class InputReport:
         settings: Its parameters.
         camera: Its camera.
         odometry: Its odometry.
-        mounting: Where its camera sits.
+        extrinsics: Where its camera sits.
     """
 
     def __init__(
-        self, node: Node, settings: Settings, camera: CameraInput, odometry: OdometryInput, mounting: CameraMounting
+        self,
+        node: Node,
+        settings: NodeSettings,
+        camera: CameraInput,
+        odometry: OdometryInput,
+        extrinsics: CameraExtrinsics,
     ) -> None:
         self._node = node
         self._settings = settings
         self._camera = camera
         self._odometry = odometry
-        self._mounting = mounting
+        self._extrinsics = extrinsics
         self._counted = (0, 0)
 
     def findings(self, timeout_s: float) -> dict[str, Finding]:
@@ -208,7 +213,7 @@ class InputReport:
             timeout_s: Seconds after which silence is told.
         """
         camera, odometry, settings = self._camera, self._odometry, self._settings
-        assumed = self._mounting.source == "camera_pose" and settings.camera_pose == LOOKS_AHEAD
+        assumed = self._extrinsics.source == "camera_pose" and settings.camera_pose == LOOKS_AHEAD
         counted = (odometry.posed, odometry.unposed)
         state = PoseState(
             stream_of(self._node, odometry.heard, ODOMETRY),
@@ -227,7 +232,7 @@ class InputReport:
                 camera.intrinsics,
                 camera.uncalibrated,
                 timeout_s,
-                self._mounting.source,
+                self._extrinsics.source,
                 assumed=assumed and bool(odometry.posed),
             ),
             "odometry": judge_odometry(state, timeout_s),

@@ -29,17 +29,17 @@ from a2gc_ros.images.calibration import ImageCalibration
 from a2gc_ros.images.camera_options import MOST_BITS, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.nodes.base import qos
+from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS, LatestMailbox, Offer
 from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S
-from a2gc_ros.nodes.base.newest_slot import JUMP_BACK_NS, NewestSlot, Offer
 from a2gc_ros.nodes.base.run_statistics import Statistics
 from a2gc_ros.nodes.inputs.depth_buffer import DepthBuffer
+from a2gc_ros.nodes.inputs.extrinsics import CameraExtrinsics
 from a2gc_ros.nodes.inputs.heard import Heard
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
-from a2gc_ros.nodes.inputs.mounting import CameraMounting
 from a2gc_ros.nodes.inputs.odometry_input import OdometryInput
 from a2gc_ros.nodes.inputs.stamps import stamps_of
 from a2gc_ros.nodes.inputs.topic_names import ImageTopic, camera_info_topic, image_topics, published
-from a2gc_ros.nodes.parameters import Settings
+from a2gc_ros.nodes.parameters import NodeSettings
 
 _CLASSES: dict[str, Any] = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 _LITTLE_ENDIAN = 1
@@ -81,7 +81,7 @@ class CameraInput:
         settings: Its parameters, which name the topics.
         slot: Where images go.
         odometry: Tells where the robot is.
-        mounting: Tells where the camera sits on the robot.
+        extrinsics: Tells where the camera sits on the robot.
         statistics: Where everything is counted.
         group: Callback group of the subscriptions.
         converter: Turns messages into pixels.
@@ -99,10 +99,10 @@ class CameraInput:
     def __init__(
         self,
         node: Node,
-        settings: Settings,
-        slot: NewestSlot[Arrival],
+        settings: NodeSettings,
+        slot: LatestMailbox[Arrival],
         odometry: OdometryInput,
-        mounting: CameraMounting,
+        extrinsics: CameraExtrinsics,
         statistics: Statistics,
         group: CallbackGroup,
         converter: ImageConverter,
@@ -111,7 +111,7 @@ class CameraInput:
         self._settings = settings
         self._slot = slot
         self._odometry = odometry
-        self._mounting = mounting
+        self._extrinsics = extrinsics
         self._statistics = statistics
         self._group = group
         self.converter = converter
@@ -134,7 +134,7 @@ class CameraInput:
                 CameraInfo, info, self._on_camera_info, qos.sensor_stream(5), callback_group=group
             ),
             *self._subscribe_depth(),
-            *mounting.subscribe(node, group, lambda problem: statistics.fail("transforms", problem)),
+            *extrinsics.subscribe(node, group, lambda problem: statistics.fail("transforms", problem)),
         ]
         self._look: Timer | None = None
         if len(self._choices) > 1:
@@ -199,7 +199,7 @@ class CameraInput:
             frame_id=message.header.frame_id,
             intrinsics=intrinsics,
             pose=pose,
-            t_base_camera=self._mounting.pose(self._odometry.base_frame, message.header.frame_id),
+            t_base_camera=self._extrinsics.pose(self._odometry.base_frame, message.header.frame_id),
             depth=self._depth_at(stamp_ns, odometry_timeout_s),
             uncalibrated=uncalibrated,
         )

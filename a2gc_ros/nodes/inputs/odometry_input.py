@@ -20,7 +20,7 @@ from a2gc_ros.nodes.inputs.heard import Heard
 from a2gc_ros.nodes.inputs.odometry_buffer import OdometryBuffer
 from a2gc_ros.nodes.inputs.stamps import stamps_of
 from a2gc_ros.nodes.inputs.transforms import TRANSFORMS, Transforms, open_transforms
-from a2gc_ros.nodes.parameters import Settings
+from a2gc_ros.nodes.parameters import NodeSettings
 
 
 class OdometryInput:
@@ -42,7 +42,7 @@ class OdometryInput:
         unposed: Images that got none.
     """
 
-    def __init__(self, node: Node, settings: Settings, group: CallbackGroup, statistics: Statistics) -> None:
+    def __init__(self, node: Node, settings: NodeSettings, group: CallbackGroup, statistics: Statistics) -> None:
         self._node = node
         self._settings = settings
         self._statistics = statistics

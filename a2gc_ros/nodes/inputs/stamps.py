@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
-from a2gc_ros.nodes.parameters import Settings, StampChoice
+from a2gc_ros.nodes.parameters import NodeSettings, StampChoice
 
 PATIENCE = 3
 """Messages in a row whose stamps are of no use, after which the header is given up; one or two are an accident."""
@@ -86,7 +86,7 @@ class Stamps:
             )
 
 
-def stamps_of(node: Node, topic: str, settings: Settings) -> Stamps:
+def stamps_of(node: Node, topic: str, settings: NodeSettings) -> Stamps:
     """Returns the chooser for a topic of a node, by the parameter ``stamps``."""
 
     def warn(problem: str) -> None:

@@ -21,7 +21,7 @@ from a2gc_ros.bags.messages import stamp_of, values_of
 from a2gc_ros.bags.trajectory import Quaternion, Trajectory, Vector
 from a2gc_ros.bags.transforms import TransformTree
 from a2gc_ros.geometry import Pose, pose_from_quaternion
-from a2gc_ros.nodes.base.newest_slot import JUMP_BACK_NS
+from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
 from a2gc_ros.nodes.inputs.odometry_buffer import NEAREST_NS
 
 TRANSFORMS = "/tf"

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from a2gc_ros.loops.results import Detection
 
 HEIGHT = 360
-GREEN, YELLOW, GREY = (80, 220, 100), (250, 200, 60), (160, 160, 160)
+GREEN, YELLOW, GRAY = (80, 220, 100), (250, 200, 60), (160, 160, 160)
 
 
 def side_by_side(
-    query: npt.NDArray[np.uint8], keyframe: npt.NDArray[np.uint8] | None, text: str, colour: tuple[int, int, int]
+    query: npt.NDArray[np.uint8], keyframe: npt.NDArray[np.uint8] | None, text: str, color: tuple[int, int, int]
 ) -> npt.NDArray[np.uint8]:
     """Draws two images beside each other with a line of text above.
 
@@ -21,7 +21,7 @@ def side_by_side(
         query: uint8 (H, W, 3), RGB.
         keyframe: The same of the keyframe; None leaves its place dark.
         text: Drawn in ASCII; OpenCV's font has no more.
-        colour: RGB of text and frame.
+        color: RGB of text and frame.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -30,8 +30,8 @@ def side_by_side(
     right = np.full_like(left, 32) if keyframe is None else _to_height(keyframe)
     pair = np.hstack([left, right])
     canvas = cv2.copyMakeBorder(pair, 36, 4, 4, 4, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-    cv2.rectangle(canvas, (1, 33), (canvas.shape[1] - 2, canvas.shape[0] - 2), colour, 2)
-    cv2.putText(canvas, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
+    cv2.rectangle(canvas, (1, 33), (canvas.shape[1] - 2, canvas.shape[0] - 2), color, 2)
+    cv2.putText(canvas, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, color, 1, cv2.LINE_AA)
     return np.asarray(canvas, dtype=np.uint8)
 
 
@@ -49,8 +49,8 @@ def caption(detection: Detection) -> tuple[str, tuple[int, int, int]]:
     if detection.candidates:
         return f"candidate refused: {detection.candidates[0].similarity:.3f}", YELLOW
     if detection.matches:
-        return f"no candidate; most similar {detection.matches[0].similarity:.3f}", GREY
-    return "nothing to compare with yet", GREY
+        return f"no candidate; most similar {detection.matches[0].similarity:.3f}", GRAY
+    return "nothing to compare with yet", GRAY
 
 
 def _to_height(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -92,14 +92,14 @@ def graph_markers(session: SlamSession, nodes: Trajectory, header: Header) -> Ma
     markers = [marker(header, 0, "way", Marker.LINE_STRIP, BLUE, way if len(way) > 1 else [])]
     closures = [] if session.graph is None else session.graph.closures
     agreeing = np.zeros(0, bool) if session.graph is None else session.graph.agreeing()
-    for number, (name, colour, agrees) in enumerate((("agrees", GREEN, True), ("contradicts", YELLOW, False)), start=1):
+    for number, (name, color, agrees) in enumerate((("agrees", GREEN, True), ("contradicts", YELLOW, False)), start=1):
         ends = [
             point_message(nodes.positions[end])
             for closure, agreed in zip(closures, agreeing, strict=True)
             if bool(agreed) is agrees
             for end in (closure.earlier, closure.later)
         ]
-        markers.append(marker(header, number, name, Marker.LINE_LIST, colour, ends))
+        markers.append(marker(header, number, name, Marker.LINE_LIST, color, ends))
     return MarkerArray(markers=markers)
 
 

@@ -18,7 +18,7 @@ from a2gc_ros.nodes.base.conversions import header_message, point_message
 BLUE = ColorRGBA(r=0.25, g=0.5, b=0.95, a=1.0)
 GREEN = ColorRGBA(r=0.2, g=0.85, b=0.35, a=1.0)
 YELLOW = ColorRGBA(r=0.95, g=0.8, b=0.1, a=1.0)
-GREY = ColorRGBA(r=0.6, g=0.6, b=0.65, a=0.8)
+GRAY = ColorRGBA(r=0.6, g=0.6, b=0.65, a=0.8)
 
 MOST_LINKS = 2000
 """Relocalizations that are drawn, the newest ones."""
@@ -104,7 +104,7 @@ class MarkerTrack:
                 (position, located.in_odometry(keyframe[None])[0], probability)
                 for position, keyframe, probability in located.links
             ]
-        markers.append(marker(header, 4, "maps", Marker.POINTS, GREY, known))
+        markers.append(marker(header, 4, "maps", Marker.POINTS, GRAY, known))
         markers.append(_lines(header, 5, "relocalizations", links))
         return MarkerArray(markers=markers)
 
@@ -124,7 +124,7 @@ class _LocatedMap:
         return positions @ self.t_odom_map[:3, :3].T + self.t_odom_map[:3, 3]
 
 
-def colour_of(probability: float) -> ColorRGBA:
+def color_of(probability: float) -> ColorRGBA:
     """Returns the colour of a closure: yellow where it is as likely wrong as right, green where it is sure."""
     share = min(max(2 * probability - 1, 0.0), 1.0)
     parts = ((1 - share) * getattr(YELLOW, part) + share * getattr(GREEN, part) for part in "rgba")
@@ -149,13 +149,13 @@ def _lines(
     """Returns lines between two points each, coloured by probability."""
     ends = [point_message(end) for line in lines for end in line[:2]]
     drawn = marker(header, number, name, Marker.LINE_LIST, GREEN, ends)
-    drawn.colors = [colour_of(line[2]) for line in lines for _ in range(2)]
+    drawn.colors = [color_of(line[2]) for line in lines for _ in range(2)]
     return drawn
 
 
-def marker(header: Header, number: int, name: str, kind: int, colour: ColorRGBA, points: Sequence[Point]) -> Marker:
+def marker(header: Header, number: int, name: str, kind: int, color: ColorRGBA, points: Sequence[Point]) -> Marker:
     """Returns one marker of points or lines; one without points takes an earlier one away."""
-    drawn = Marker(header=header, ns=name, id=number, type=kind, color=colour, points=list(points))
+    drawn = Marker(header=header, ns=name, id=number, type=kind, color=color, points=list(points))
     drawn.action = Marker.ADD if points else Marker.DELETE
     drawn.scale.x = 0.08 if kind != Marker.POINTS else 0.15
     drawn.scale.y = drawn.scale.x

@@ -25,8 +25,8 @@ from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
 from a2gc_ros.nodes.outputs.debug_image import caption, side_by_side
 from a2gc_ros.nodes.outputs.markers import MarkerTrack
 from a2gc_ros.nodes.outputs.relocalization import relocalize, spacing_around, why_without_pose
-from a2gc_ros.nodes.parameters import Settings
-from a2gc_ros.nodes.recognition.recogniser import Recogniser
+from a2gc_ros.nodes.parameters import NodeSettings
+from a2gc_ros.nodes.recognition.recognizer import Recognizer
 from a2gc_ros.placemap.records import Keyframe
 from a2gc_ros.placemap.thumbnails import decode_jpeg
 
@@ -53,7 +53,7 @@ class Outputs:
     Args:
         node: The node that owns the publishers.
         settings: Its parameters.
-        recogniser: Where keyframes come from.
+        recognizer: Where keyframes come from.
         statistics: Where relocalizations without a pose are counted.
         converter: Makes a message of the debug image.
     """
@@ -61,17 +61,17 @@ class Outputs:
     def __init__(
         self,
         node: LifecycleNode,
-        settings: Settings,
-        recogniser: Recogniser,
+        settings: NodeSettings,
+        recognizer: Recognizer,
         statistics: Statistics,
         converter: ImageConverter,
     ) -> None:
         self._converter = converter
         self._node = node
         self._statistics = statistics
-        self._recogniser = recogniser
+        self._recognizer = recognizer
         self._map_frame = settings.map_frame
-        self._assumed_mounting = pose_from_xyz_rpy(settings.camera_pose)
+        self._assumed_extrinsics = pose_from_xyz_rpy(settings.camera_pose)
         self._track = MarkerTrack(settings.odom_frame)
         # By stamp: a closure may be about an earlier image.
         self._poses: dict[int, Pose] = {}
@@ -86,9 +86,9 @@ class Outputs:
         for publisher in (self._closures, self._pose, self._markers, self._debug_image):
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def mounting(self, frame: Frame) -> Pose:
+    def extrinsics(self, frame: Frame) -> Pose:
         """Returns where the camera of a frame sits on the robot, assumed where nothing tells."""
-        return self._assumed_mounting if frame.t_base_camera is None else frame.t_base_camera
+        return self._assumed_extrinsics if frame.t_base_camera is None else frame.t_base_camera
 
     def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> Relocalized | None:
         """Publishes everything that follows from one image; returns the pose in a loaded map, where it told one."""
@@ -106,11 +106,11 @@ class Outputs:
         return relocalized
 
     def _publish_pose(self, frame: Frame, detection: Detection) -> Relocalized | None:
-        mounted = self.mounting(frame)
+        mounted = self.extrinsics(frame)
         for closure in detection.closures:
             if not closure.is_relocalization:
                 continue
-            place_map = self._recogniser.place_map(closure.match.map_index)
+            place_map = self._recognizer.place_map(closure.match.map_index)
             keyframe = place_map.keyframe(closure.match.keyframe_id)
             spacing_m = spacing_around(place_map, keyframe)
             found = None
@@ -162,7 +162,7 @@ class Outputs:
         if pose is None or keyframe.pose is None:
             return
         if not self._track.knows(match.map_index, match.session_id):
-            kept = self._recogniser.place_map(match.map_index).keyframes(match.session_id)
+            kept = self._recognizer.place_map(match.map_index).keyframes(match.session_id)
             positions = [k.pose[:3, 3] for k in kept if k.pose is not None]
             self._track.add_map(match.map_index, match.session_id, np.array(positions))
         t_odom_map = pose @ inverse(t_map_base)
@@ -175,7 +175,7 @@ class Outputs:
         shown = now or [match for match, _ in detection.verified] or detection.candidates or detection.matches
         keyframe = None
         if shown:
-            jpeg = self._recogniser.place_map(shown[0].map_index).image(shown[0].keyframe_id)
+            jpeg = self._recognizer.place_map(shown[0].map_index).image(shown[0].keyframe_id)
             keyframe = None if jpeg is None else decode_jpeg(jpeg)
         picture = side_by_side(frame.image, keyframe, *caption(detection))
         self._debug_image.publish(self._converter.message(picture, header_message(frame.stamp_ns, frame.frame_id)))

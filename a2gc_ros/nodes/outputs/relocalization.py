@@ -33,13 +33,13 @@ def spacing_around(place_map: PlaceMap, keyframe: Keyframe) -> float | None:
     if keyframe.pose is None:
         return None
     distances = []
-    for neighbour_id in (keyframe.id - 1, keyframe.id + 1):
+    for neighbor_id in (keyframe.id - 1, keyframe.id + 1):
         try:
-            neighbour = place_map.keyframe(neighbour_id)
+            neighbor = place_map.keyframe(neighbor_id)
         except MapError:
             continue
-        if neighbour.session_id == keyframe.session_id and neighbour.pose is not None:
-            distances.append(geometry.distance(keyframe.pose, neighbour.pose))
+        if neighbor.session_id == keyframe.session_id and neighbor.pose is not None:
+            distances.append(geometry.distance(keyframe.pose, neighbor.pose))
     return max(distances, default=None)
 
 

@@ -14,7 +14,7 @@ from a2gc_ros.bags.messages import decode_image, stamp_of
 from a2gc_ros.errors import A2gcError, ImageError
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.nodes.base.conversions import candidate_message, header_message
-from a2gc_ros.nodes.recognition.recogniser import Recogniser
+from a2gc_ros.nodes.recognition.recognizer import Recognizer
 
 
 class MapServices:
@@ -22,13 +22,13 @@ class MapServices:
 
     Args:
         node: The node that owns the services.
-        recogniser: Does the work.
+        recognizer: Does the work.
         newest_frame: Gives the newest camera image that was worked on, or None.
     """
 
-    def __init__(self, node: Node, recogniser: Recogniser, newest_frame: Callable[[], Frame | None]) -> None:
+    def __init__(self, node: Node, recognizer: Recognizer, newest_frame: Callable[[], Frame | None]) -> None:
         self._node = node
-        self._recogniser = recogniser
+        self._recognizer = recognizer
         self._newest_frame = newest_frame
         # A group of their own: a large map that is being saved must not keep images from arriving.
         group = MutuallyExclusiveCallbackGroup()
@@ -49,7 +49,7 @@ class MapServices:
 
     def _save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
         try:
-            path, keyframes = self._recogniser.save(request.path, overwrite=request.overwrite)
+            path, keyframes = self._recognizer.save(request.path, overwrite=request.overwrite)
         except A2gcError as error:
             return self._refuse(response, "save_map", error)
         response.success = True
@@ -60,7 +60,7 @@ class MapServices:
 
     def _load(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
         try:
-            opened = self._recogniser.load(request.path, instead=request.replace)
+            opened = self._recognizer.load(request.path, instead=request.replace)
         except A2gcError as error:
             return self._refuse(response, "load_map", error)
         response.success = True
@@ -72,7 +72,7 @@ class MapServices:
 
     def _unload(self, request: UnloadMap.Request, response: UnloadMap.Response) -> UnloadMap.Response:
         try:
-            path = self._recogniser.unload(request.map_index, request.path)
+            path = self._recognizer.unload(request.map_index, request.path)
         except A2gcError as error:
             return self._refuse(response, "unload_map", error)
         response.success = True
@@ -96,13 +96,13 @@ class MapServices:
                 keyframes=opened.keyframes,
                 sessions=opened.sessions,
             )
-            for opened in self._recogniser.opened()
+            for opened in self._recognizer.opened()
         ]
 
     def _relocalize(self, request: Relocalize.Request, response: Relocalize.Response) -> Relocalize.Response:
         try:
             frame = self._frame_of(request)
-            closures = self._recogniser.relocalise(frame, request.max_candidates)
+            closures = self._recognizer.relocalize(frame, request.max_candidates)
         except A2gcError as error:
             return self._refuse(response, "relocalize", error)
         response.success = True

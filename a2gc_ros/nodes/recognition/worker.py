@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from a2gc_ros.nodes.base.newest_slot import NewestSlot
+from a2gc_ros.nodes.base.latest_mailbox import LatestMailbox
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -31,7 +31,7 @@ class Worker(Generic[T, P]):
 
     def __init__(
         self,
-        slot: NewestSlot[T],
+        slot: LatestMailbox[T],
         prepare: Callable[[T], P],
         work: Callable[[P], None],
         on_error: Callable[[Exception], None],

@@ -8,7 +8,7 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import String
 
 from a2gc_ros.bridges.base_closure import base_closure
-from a2gc_ros.bridges.bridge import Recognised
+from a2gc_ros.bridges.bridge import Recognized
 
 TOPIC = "closures_json"
 
@@ -24,10 +24,10 @@ class JsonLinesBridge:
         self._node = node
         self._publisher = node.create_lifecycle_publisher(String, TOPIC, 10)
 
-    def publish(self, recognised: Recognised) -> None:
+    def publish(self, recognized: Recognized) -> None:
         """Publishes the closures of an image."""
-        for closure in recognised.detection.closures:
-            base = base_closure(closure, recognised.t_base_camera)
+        for closure in recognized.detection.closures:
+            base = base_closure(closure, recognized.t_base_camera)
             if base is not None:
                 line = {
                     "query_ns": closure.match.query_stamp_ns,

@@ -10,8 +10,8 @@ import numpy as np
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.catalogue import Benchmark
+from a2gc_ros.evaluation.ground_truth import ListedTruth
 from a2gc_ros.evaluation.images import FileImages
-from a2gc_ros.evaluation.truth import ListedTruth
 
 FOLDER = "listed_pairs"
 

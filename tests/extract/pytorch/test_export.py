@@ -125,7 +125,7 @@ def test_features_are_outputs_too(tmp_path):
     assert [o.name for o in session.get_outputs()][:2] == ["descriptor", "features"]
     descriptor, features = session.run(["descriptor", "features"], {"images": batch})
     with torch.inference_mode():
-        expected = model.backbone(model.normalise(torch.from_numpy(batch))).map.numpy()
+        expected = model.backbone(model.normalize(torch.from_numpy(batch))).map.numpy()
     np.testing.assert_allclose(features, expected, atol=1e-4)
     np.testing.assert_allclose(open_extractor(done.path).run(batch), descriptor, atol=1e-5)
 
@@ -271,7 +271,7 @@ def test_other_methods_are_exported_like_ours(aggregator, tmp_path):
     assert min(done.cosines.values()) >= 0.9999
     batch = np.random.default_rng(0).integers(0, 256, (3, 32, 40, 3), np.uint8)
     with torch.inference_mode():
-        expected = model(model.normalise(torch.from_numpy(batch))).numpy()
+        expected = model(model.normalize(torch.from_numpy(batch))).numpy()
     np.testing.assert_allclose(open_extractor(tmp_path / "m.onnx").run(batch), expected, atol=1e-5)
 
 

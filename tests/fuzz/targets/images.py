@@ -16,7 +16,7 @@ from a2gc_ros.errors import CalibrationError, ImageError
 from a2gc_ros.images.calibration import CameraCalibration, fitted
 from a2gc_ros.images.convert import ENCODINGS, sensor_bits, to_rgb
 from a2gc_ros.images.decode import compressed_size, decode_compressed
-from a2gc_ros.images.depth import to_metres
+from a2gc_ros.images.depth import to_meters
 from a2gc_ros.loops.verification.camera import normalised_points, parse_intrinsics
 from a2gc_ros.placemap.thumbnails import intrinsics_json
 
@@ -77,7 +77,7 @@ def raw(rng: random.Random, _: Path) -> None:
     data = rng.randbytes(min(length, 4096))
     message = {"height": height, "width": width, "encoding": encoding, "step": step, "is_bigendian": rng.randrange(2)}
     with contextlib.suppress(ImageError):
-        to_metres(data, **message)  # type: ignore[arg-type]
+        to_meters(data, **message)  # type: ignore[arg-type]
     image = to_rgb(data, **message, bits=rng.choice((None, 8, 12, 16)))  # type: ignore[arg-type]
     assert image.shape == (height, width, 3)
     sensor_bits(data, **message)  # type: ignore[arg-type]

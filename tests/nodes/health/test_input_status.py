@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2, from a distribution or from the wheels")
 
 from a2gc_ros.images.frame import CameraIntrinsics
-from a2gc_ros.nodes.health.input_status import PoseState, Stream, judge_calibration, judge_odometry
+from a2gc_ros.nodes.health.input_status import InputStream, PoseState, judge_calibration, judge_odometry
 
 OK, WARN, STALE = b"\0", b"\1", b"\3"
 CAMERA = CameraIntrinsics(640, 480, np.diag([500.0, 500.0, 1.0]), np.zeros(5))
@@ -18,19 +18,19 @@ INFO = "/cam/camera_info"
 @pytest.mark.parametrize(
     ("stream", "intrinsics", "assumed", "level", "said"),
     [
-        (Stream(INFO, 3), CAMERA, False, OK, "plumb_bob, 640x480, from /cam/camera_info"),
-        (Stream(INFO, 3), CAMERA, True, WARN, "set camera_pose"),
-        (Stream(INFO, 3), None, False, OK, "waiting for an image"),
-        (Stream(INFO, silent_s=1.0), None, False, OK, "waiting for /cam/camera_info"),
-        (Stream(INFO, silent_s=9.0), None, False, WARN, "closures carry no pose"),
+        (InputStream(INFO, 3), CAMERA, False, OK, "plumb_bob, 640x480, from /cam/camera_info"),
+        (InputStream(INFO, 3), CAMERA, True, WARN, "set camera_pose"),
+        (InputStream(INFO, 3), None, False, OK, "waiting for an image"),
+        (InputStream(INFO, silent_s=1.0), None, False, OK, "waiting for /cam/camera_info"),
+        (InputStream(INFO, silent_s=9.0), None, False, WARN, "closures carry no pose"),
         (
-            Stream(INFO, silent_s=9.0, elsewhere=["/left"]),
+            InputStream(INFO, silent_s=9.0, elsewhere=["/left"]),
             None,
             False,
             WARN,
             "nobody publishes /cam/camera_info: set camera_info_topic; topics of its type that exist: /left",
         ),
-        (Stream(INFO, silent_s=9.0, publishers=1), None, False, WARN, "has 1 publisher(s) but nothing arrives"),
+        (InputStream(INFO, silent_s=9.0, publishers=1), None, False, WARN, "has 1 publisher(s) but nothing arrives"),
     ],
 )
 def test_the_calibration(stream, intrinsics, assumed, level, said):
@@ -41,13 +41,13 @@ def test_the_calibration(stream, intrinsics, assumed, level, said):
 
 
 def test_a_calibration_that_does_not_fit_says_why():
-    finding = judge_calibration(Stream(INFO, 3), None, "K is zero; calibrate it", 5.0, "/tf_static", assumed=False)
+    finding = judge_calibration(InputStream(INFO, 3), None, "K is zero; calibrate it", 5.0, "/tf_static", assumed=False)
     assert finding.level == WARN
     assert finding.sentence.endswith("K is zero; calibrate it")
 
 
-HEARD = Stream("/odom", 100, 0.1)
-SILENT = Stream("/odom", silent_s=9.0, elsewhere=["/wheel/odom"])
+HEARD = InputStream("/odom", 100, 0.1)
+SILENT = InputStream("/odom", silent_s=9.0, elsewhere=["/wheel/odom"])
 FRAMES = ("odom", "base_link")
 
 
@@ -57,8 +57,8 @@ FRAMES = ("odom", "base_link")
         (PoseState(HEARD, FRAMES, posed=9), OK, "/odom, from odom to base_link"),
         (PoseState(HEARD, ("odom", ""), posed=9), OK, "a frame without name"),
         (PoseState(HEARD, FRAMES, posed=1, unposed=8), WARN, "does not reach the images' stamps"),
-        (PoseState(Stream("/odom", 100, 9.0), FRAMES), STALE, "/odom has stopped"),
-        (PoseState(Stream("/odom", silent_s=1.0)), OK, "waiting for odometry"),
+        (PoseState(InputStream("/odom", 100, 9.0), FRAMES), STALE, "/odom has stopped"),
+        (PoseState(InputStream("/odom", silent_s=1.0)), OK, "waiting for odometry"),
         (PoseState(SILENT), WARN, "topics of its type that exist: /wheel/odom"),
         (PoseState(SILENT), WARN, "no transforms lead from odom to base_link"),
         (PoseState(SILENT, lacks_transforms=True), WARN, "tf2_msgs is not installed"),

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import threading
 
-from a2gc_ros.nodes.base.newest_slot import NewestSlot
+from a2gc_ros.nodes.base.latest_mailbox import LatestMailbox
 from a2gc_ros.nodes.recognition.worker import Worker
 
 
 def test_it_works_on_the_newest_only_and_outlives_an_exception():
-    slot = NewestSlot[int]()
+    slot = LatestMailbox[int]()
     begun, go_on = threading.Event(), threading.Event()
     done: list[int] = []
     errors: list[Exception] = []
@@ -37,7 +37,7 @@ def test_it_works_on_the_newest_only_and_outlives_an_exception():
 
 
 def test_stopping_waits_for_the_item_in_work():
-    slot = NewestSlot[int]()
+    slot = LatestMailbox[int]()
     begun, finished = threading.Event(), threading.Event()
 
     def work(_: int) -> None:
@@ -54,7 +54,7 @@ def test_stopping_waits_for_the_item_in_work():
 
 
 def test_the_next_item_is_prepared_meanwhile_and_no_more_than_that():
-    slot = NewestSlot[int]()
+    slot = LatestMailbox[int]()
     go_on, prepared_second = threading.Event(), threading.Event()
     prepared: list[int] = []
     done: list[int] = []
@@ -88,7 +88,7 @@ def test_the_next_item_is_prepared_meanwhile_and_no_more_than_that():
 
 
 def test_what_cannot_be_prepared_is_told_and_the_next_one_taken():
-    slot = NewestSlot[int]()
+    slot = LatestMailbox[int]()
     errors: list[Exception] = []
     done: list[int] = []
 

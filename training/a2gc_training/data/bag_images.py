@@ -159,5 +159,5 @@ def _field_of_view(bag: Path, frame: Frame, taking: Taking) -> float:
     if frame.intrinsics is None:
         raise DatasetError(f"{bag} holds no calibration of its camera; give `field_of_view` in degrees in the recipe.")
     camera = frame.intrinsics
-    focal, centre = camera.matrix[0, 0], camera.matrix[0, 2]
-    return float(np.degrees(np.arctan((centre + 0.5) / focal) + np.arctan((camera.width - 0.5 - centre) / focal)))
+    focal, center = camera.matrix[0, 0], camera.matrix[0, 2]
+    return float(np.degrees(np.arctan((center + 0.5) / focal) + np.arctan((camera.width - 0.5 - center) / focal)))

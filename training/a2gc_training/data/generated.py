@@ -111,13 +111,13 @@ def render_view(source: GeneratedSource, place: int, view: int) -> NDArray[np.ui
     """Renders a view of a place, uint8 (height, width, 3), RGB."""
     room = random_room(source.seed, place // source.places_per_room)
     at_place = np.random.default_rng([source.seed, 1, place])
-    centre = room.size * [*at_place.uniform(0.3, 0.7, 2), 0]
-    centre[2] = at_place.uniform(1.0, 1.6)
+    center = room.size * [*at_place.uniform(0.3, 0.7, 2), 0]
+    center[2] = at_place.uniform(1.0, 1.6)
     # Places of a room look different ways, spread evenly with some freedom.
     share = (place % source.places_per_room + at_place.uniform(-0.15, 0.15)) / source.places_per_room
     heading = 2 * np.pi * share
     rng = np.random.default_rng([source.seed, 2, place, view])
-    position = centre + rng.uniform(-1, 1, 3) * source.move_metres * [1, 1, 0.3]
+    position = center + rng.uniform(-1, 1, 3) * source.move_metres * [1, 1, 0.3]
     turn = np.radians(source.turn_degrees)
     yaw = heading + rng.uniform(-turn, turn)
     pitch, roll = rng.uniform(-turn, turn, 2) * [0.4, 0.2]
@@ -200,13 +200,13 @@ def random_room(seed: int, number: int) -> Room:
     return Room(size, tuple(textures))
 
 
-def _surface(rng: np.random.Generator, shape: tuple[int, int], colour: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _surface(rng: np.random.Generator, shape: tuple[int, int], color: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Plaster: a colour with noise of several wavelengths."""
     grain = np.zeros(shape, np.float32)
     for cells, strength in ((4, 12.0), (16, 8.0), (64, 6.0)):
         coarse = rng.standard_normal((min(cells, shape[0]), min(cells, shape[1]))).astype(np.float32)
         grain += strength * cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.clip(grain[..., None] + colour, 0, 255).astype(np.uint8)
+    return np.clip(grain[..., None] + color, 0, 255).astype(np.uint8)
 
 
 def _add_tiles(texture: NDArray[np.uint8], rng: np.random.Generator) -> None:
@@ -225,20 +225,20 @@ def _add_things(texture: NDArray[np.uint8], rng: np.random.Generator) -> None:
         top, left, height, width = _rectangle(texture, rng, rng.uniform(0, 255, 3), (0.4, 1.6), (0.4, 2.0))
         inside = texture[top : top + height, left : left + width]
         for _ in range(rng.integers(1, 7)):
-            colour = [int(value) for value in rng.integers(0, 256, 3)]
+            color = [int(value) for value in rng.integers(0, 256, 3)]
             first, second = (
                 (int(rng.integers(0, max(width, 1))), int(rng.integers(0, max(height, 1)))) for _ in range(2)
             )
             if rng.random() < 0.5:
-                cv2.line(inside, first, second, colour, int(rng.integers(1, 5)), cv2.LINE_AA)
+                cv2.line(inside, first, second, color, int(rng.integers(1, 5)), cv2.LINE_AA)
             else:
-                cv2.circle(inside, first, int(rng.integers(3, 16)), colour, -1, cv2.LINE_AA)
+                cv2.circle(inside, first, int(rng.integers(3, 16)), color, -1, cv2.LINE_AA)
 
 
 def _rectangle(
     texture: NDArray[np.uint8],
     rng: np.random.Generator,
-    colour: NDArray[np.float64],
+    color: NDArray[np.float64],
     metres_across: tuple[float, float],
     metres_along: tuple[float, float],
 ) -> tuple[int, int, int, int]:
@@ -246,8 +246,8 @@ def _rectangle(
     height = min(int(rng.uniform(*metres_along) * PIXELS_PER_METRE), rows)
     width = min(int(rng.uniform(*metres_across) * PIXELS_PER_METRE), columns)
     top, left = int(rng.integers(0, rows - height + 1)), int(rng.integers(0, columns - width + 1))
-    texture[top : top + height, left : left + width] = colour.astype(np.uint8)
-    frame = [int(value) for value in 255 - colour]
+    texture[top : top + height, left : left + width] = color.astype(np.uint8)
+    frame = [int(value) for value in 255 - color]
     cv2.rectangle(texture, (left, top), (left + width - 1, top + height - 1), frame, 2)
     return top, left, height, width
 
@@ -256,9 +256,9 @@ def _add_clutter(image: NDArray[np.float32], rng: np.random.Generator, count: in
     """Things between camera and walls, standing on the lower edge."""
     height, width = image.shape[:2]
     for _ in range(count):
-        centre = (int(rng.uniform(0, width)), int(rng.uniform(0.7, 1.1) * height))
+        center = (int(rng.uniform(0, width)), int(rng.uniform(0.7, 1.1) * height))
         axes = (int(rng.uniform(0.04, 0.12) * width), int(rng.uniform(0.1, 0.4) * height))
-        cv2.ellipse(image, centre, axes, 0, 0, 360, rng.uniform(0, 200, 3).tolist(), -1, cv2.LINE_AA)
+        cv2.ellipse(image, center, axes, 0, 0, 360, rng.uniform(0, 200, 3).tolist(), -1, cv2.LINE_AA)
 
 
 def _light(image: NDArray[np.float32], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2, from a distribution or from th
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 
 from a2gc_ros.geometry import pose_from_quaternion
-from a2gc_ros.nodes.inputs.mounting import CameraMounting
+from a2gc_ros.nodes.inputs.extrinsics import CameraExtrinsics
 
 ASSUMED = pose_from_quaternion((0.1, 0.2, 0.3), (0.5, -0.5, 0.5, -0.5))
 
@@ -24,26 +24,26 @@ def edge(parent: str, child: str, translation: tuple, quaternion: tuple = (0.0, 
 
 
 def test_without_transforms_the_parameter_holds() -> None:
-    np.testing.assert_array_equal(CameraMounting(ASSUMED).pose("base_link", "camera"), ASSUMED)
+    np.testing.assert_array_equal(CameraExtrinsics(ASSUMED).pose("base_link", "camera"), ASSUMED)
 
 
 def test_a_chain_of_fixed_transforms_goes_first() -> None:
-    mounting = CameraMounting(ASSUMED)
+    extrinsics = CameraExtrinsics(ASSUMED)
     half = math.sqrt(0.5)
-    mounting.add(edge("base_link", "mast", (0.0, 0.0, 1.0), (0.0, 0.0, half, half)))
-    mounting.add(edge("mast", "camera", (0.5, 0.0, 0.0)))
+    extrinsics.add(edge("base_link", "mast", (0.0, 0.0, 1.0), (0.0, 0.0, half, half)))
+    extrinsics.add(edge("mast", "camera", (0.5, 0.0, 0.0)))
     expected = pose_from_quaternion((0.0, 0.5, 1.0), (0.0, 0.0, half, half))
-    np.testing.assert_allclose(mounting.pose("base_link", "/camera"), expected, atol=1e-12)
-    np.testing.assert_allclose(mounting.pose("", "camera"), expected, atol=1e-12)
+    np.testing.assert_allclose(extrinsics.pose("base_link", "/camera"), expected, atol=1e-12)
+    np.testing.assert_allclose(extrinsics.pose("", "camera"), expected, atol=1e-12)
 
 
 def test_a_camera_elsewhere_or_another_robot_gets_the_parameter() -> None:
-    mounting = CameraMounting(ASSUMED)
-    mounting.add(edge("base_link", "camera", (0.0, 0.0, 1.0)))
-    np.testing.assert_array_equal(mounting.pose("base_link", "other_camera"), ASSUMED)
-    np.testing.assert_array_equal(mounting.pose("wagon", "camera"), ASSUMED)
+    extrinsics = CameraExtrinsics(ASSUMED)
+    extrinsics.add(edge("base_link", "camera", (0.0, 0.0, 1.0)))
+    np.testing.assert_array_equal(extrinsics.pose("base_link", "other_camera"), ASSUMED)
+    np.testing.assert_array_equal(extrinsics.pose("wagon", "camera"), ASSUMED)
 
 
 def test_what_is_no_pose_is_refused() -> None:
     with pytest.raises(ValueError, match="not a pose"):
-        CameraMounting(ASSUMED).add(edge("base_link", "camera", (0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 0.0)))
+        CameraExtrinsics(ASSUMED).add(edge("base_link", "camera", (0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 0.0)))

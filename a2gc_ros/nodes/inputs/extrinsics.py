@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from a2gc_ros.bags.messages import values_of
-from a2gc_ros.bags.pose_source import mounting
+from a2gc_ros.bags.pose_source import extrinsics
 from a2gc_ros.bags.transforms import RecordedSamples, TransformTree
 from a2gc_ros.geometry import Pose
 from a2gc_ros.nodes.inputs.transforms import STATIC_TRANSFORMS, subscribe_static, transform_message
@@ -25,7 +25,7 @@ SAME = 1e-6
 """Metres, and entries of rotation matrices, by which two equal mountings may differ."""
 
 
-class CameraMounting:
+class CameraExtrinsics:
     """Collects fixed transforms and answers where the camera is.
 
     Args:
@@ -79,7 +79,7 @@ class CameraMounting:
             camera_frame: Frame of the images.
         """
         with self._lock:
-            pose = mounting(self._tree, base_frame, camera_frame)
+            pose = extrinsics(self._tree, base_frame, camera_frame)
         if pose is not None:
             self.source = STATIC_TRANSFORMS
         elif time.monotonic() - self._begin_s < self._patience_s and self._is_published():

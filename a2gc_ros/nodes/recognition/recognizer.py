@@ -21,9 +21,9 @@ from a2gc_ros.loops.preparation import Preparation, Prepared
 from a2gc_ros.loops.results import Detection, LoopClosure
 from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.nodes.base.fair_lock import FairLock
-from a2gc_ros.nodes.base.newest_slot import JUMP_BACK_NS
+from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
 from a2gc_ros.nodes.health.diagnostics import Engine
-from a2gc_ros.nodes.parameters import Settings
+from a2gc_ros.nodes.parameters import NodeSettings
 from a2gc_ros.placemap.index import gpu_problem
 from a2gc_ros.placemap.live_index import IndexOptions
 from a2gc_ros.placemap.place_map import PlaceMap
@@ -54,7 +54,7 @@ class Opened:
     sessions: int
 
 
-class Recogniser:
+class Recognizer:
     """Recognises places in frames, and looks after the maps.
 
     Frames come from one thread; maps may be saved and loaded from others meanwhile.
@@ -66,7 +66,7 @@ class Recogniser:
         A2gcError: If the model or a map cannot be opened, or do not fit each other.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
         self._lock = FairLock()
         self._last_stamp_ns: int | None = None
@@ -143,7 +143,7 @@ class Recogniser:
         with self._lock:
             yield
 
-    def relocalise(self, frame: Frame, most: int) -> list[LoopClosure]:
+    def relocalize(self, frame: Frame, most: int) -> list[LoopClosure]:
         """Compares one frame with the loaded maps, or with the live one where none is loaded, and keeps nothing.
 
         Args:

@@ -6,17 +6,17 @@ from typing import TypeAlias
 
 import numpy as np
 
-Colour: TypeAlias = tuple[int, int, int]
+Color: TypeAlias = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
 
-def adjusted(colour: Colour, gain: float, offset: float = 0.0) -> Colour:
+def adjusted(color: Color, gain: float, offset: float = 0.0) -> Color:
     """Returns ``colour * gain + offset``, kept within 0 and 255."""
-    red, green, blue = (min(max(int(c * gain + offset), 0), 255) for c in colour)
+    red, green, blue = (min(max(int(c * gain + offset), 0), 255) for c in color)
     return red, green, blue
 
 
-def random_colour(rng: np.random.Generator, low: int, high: int) -> Colour:
+def random_color(rng: np.random.Generator, low: int, high: int) -> Color:
     """Draws a colour whose parts lie from ``low`` to just below ``high``."""
     red, green, blue = (int(c) for c in rng.integers(low, high, 3))
     return red, green, blue

@@ -11,7 +11,7 @@ from a2gc_ros.geometry import Pose
 
 
 @dataclass(frozen=True)
-class PlaceRule:
+class RevisitRule:
     """When two camera images count as the same place.
 
     Attributes:
@@ -30,7 +30,7 @@ class PlaceRule:
 
 
 @dataclass(frozen=True)
-class TruePath:
+class GroundTruthPath:
     """True planar poses of a set of images.
 
     Attributes:
@@ -46,7 +46,7 @@ class TruePath:
     travelled: npt.NDArray[np.float64]
 
     @classmethod
-    def from_poses(cls, stamps_ns: list[int], poses: list[Pose]) -> TruePath:
+    def from_poses(cls, stamps_ns: list[int], poses: list[Pose]) -> GroundTruthPath:
         """Builds a path from poses (each float64 (4, 4), ``t_world_robot``) in ascending order of stamps."""
         stacked = np.stack(poses) if poses else np.empty((0, 4, 4))
         positions = stacked[:, :3, 3]
@@ -67,20 +67,20 @@ class TruePath:
         return len(self.stamps_ns)
 
 
-def near(queries: TruePath, references: TruePath, rule: PlaceRule) -> npt.NDArray[np.bool_]:
+def near(queries: GroundTruthPath, references: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
     """Tells for each pair whether the true positions are within the radius; bool (Q, R)."""
     gaps = np.linalg.norm(queries.positions[:, None] - references.positions[None], axis=2)
     return gaps <= rule.radius_m
 
 
-def same_view(queries: TruePath, references: TruePath, rule: PlaceRule) -> npt.NDArray[np.bool_]:
+def same_view(queries: GroundTruthPath, references: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
     """Tells for each pair whether they are near and look the same way; bool (Q, R)."""
     turn = queries.headings[:, None] - references.headings[None]
     turn = np.abs(np.arctan2(np.sin(turn), np.cos(turn)))
     return near(queries, references, rule) & (turn <= np.deg2rad(rule.heading_deg))
 
 
-def earlier_visit(path: TruePath, rule: PlaceRule) -> npt.NDArray[np.bool_]:
+def earlier_visit(path: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
     """Tells for each pair (query, reference) of one run whether the reference is an earlier visit; bool (N, N)."""
     seconds = (path.stamps_ns[:, None] - path.stamps_ns[None]) / 1e9
     metres = path.travelled[:, None] - path.travelled[None]

@@ -25,7 +25,7 @@ class Offer(enum.Enum):
     CLOSED = "closed"
 
 
-class NewestSlot(Generic[T]):
+class LatestMailbox(Generic[T]):
     """Hands the newest item from receiving threads to one working thread.
 
     The rate limit compares header stamps, so that a replay at any speed lets the same images through. While an image
