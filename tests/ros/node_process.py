@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from nav_msgs.msg import Odometry
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from ros_probe import LostAnswerError, Probe, wait_for
@@ -122,7 +124,36 @@ class NodeProcess:
         return self
 
     def wait_until_heard(self, publisher: Any) -> None:
-        wait_for(publisher.get_subscription_count, "a subscription of the node")
+        """Waits until a publisher sends to this node, and not only to another one that listens to the topic, too."""
+
+        def heard() -> bool:
+            listeners = self.probe.node.get_subscriptions_info_by_topic(publisher.topic_name)
+            own = any(listener.node_namespace == self.namespace for listener in listeners)
+            return own and publisher.get_subscription_count() >= len(listeners)
+
+        wait_for(heard, f"a subscription of the node to {publisher.topic_name}")
+
+    def shake_hands(self, *publishers: Any) -> None:
+        """Waits until messages arrive: a publisher knows of a subscription before that one knows of the publisher.
+
+        What a publisher sends before is lost where the subscription is best effort. What is sent here is refused and
+        counted, so it leaves no trace in the results.
+        """
+        for publisher in publishers:
+            self.wait_until_heard(publisher)
+            spoilt = publisher.msg_type()
+            if isinstance(spoilt, Odometry):
+                spoilt.pose.pose.orientation.w = float("nan")
+            else:
+                spoilt.data = b"nothing"
+            key = f"bad messages: {'odometry' if isinstance(spoilt, Odometry) else 'image'}"
+
+            def arrived(publisher: Any = publisher, spoilt: Any = spoilt, key: str = key) -> bool:
+                publisher.publish(spoilt)
+                time.sleep(0.1)
+                return self.count("camera", key) > 0
+
+            wait_for(arrived, key)
 
     def status(self, part: str) -> DiagnosticStatus | None:
         """Returns the newest status of a part, such as `camera`."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 from a2gc_ros.nodes.base.pool_executor import PoolExecutor
@@ -69,6 +70,11 @@ class Probe:
     def publisher(self, message_type: type, topic: str, *, best_effort: bool = False, depth: int = 10) -> Any:
         reliability = QoSReliabilityPolicy.BEST_EFFORT if best_effort else QoSReliabilityPolicy.RELIABLE
         return self.node.create_publisher(message_type, topic, QoSProfile(depth=depth, reliability=reliability))
+
+    def deliver(self, publisher: Any, message: Any) -> None:
+        """Publishes, and waits until every reliable subscription that is known has the message."""
+        publisher.publish(message)
+        assert publisher.wait_for_all_acked(Duration(seconds=TIMEOUT_S)), f"{publisher.topic_name} is not heard"
 
     def call(self, service_type: type, name: str, request: Any, timeout_s: float = TIMEOUT_S) -> Any:
         """Asks a service and returns the answer."""

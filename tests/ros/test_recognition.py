@@ -43,31 +43,9 @@ def seen(step: int) -> np.ndarray:
     return view(step % PLACES, offset=3 if step >= PLACES else 0)
 
 
-def shake_hands(node: NodeProcess, images, odometry, make) -> None:
-    """Waits until messages arrive: a publisher knows of a subscription before that one knows of the publisher.
-
-    What is sent for this is refused and counted, so it leaves no trace in the results.
-    """
-    for publisher, message, key in (
-        (images, make(seen(0), 0), "bad messages: image"),
-        (odometry, odometry_message(0, 0), "bad messages: odometry"),
-    ):
-        if isinstance(message, Odometry):
-            message.pose.pose.orientation.w = float("nan")
-        else:
-            message.data = b"nothing"
-
-        def arrived(publisher=publisher, message=message, key=key) -> bool:
-            publisher.publish(message)
-            time.sleep(0.1)
-            return node.count("camera", key) > 0
-
-        wait_for(arrived, key)
-
-
 def drive(node: NodeProcess, images, odometry, steps=STEPS, make=image_message) -> None:
     """Publishes odometry around every image, and waits for the node's answer to it."""
-    shake_hands(node, images, odometry, make)
+    node.shake_hands(images, odometry)
     for step in steps:
         before = len(node.closures)
         for offset_ns in (-20_000_000, 20_000_000):

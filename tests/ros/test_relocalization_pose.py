@@ -104,9 +104,8 @@ def test_the_pose_in_the_map_is_published_also_after_a_kidnapping(street, maps, 
     images = probe.publisher(Image, node.topic("image"))
     infos = probe.publisher(CameraInfo, node.topic("camera_info"))
     odometry = probe.publisher(Odometry, node.topic("odom"))
-    for publisher in (images, infos, odometry):
-        node.wait_until_heard(publisher)
-    time.sleep(0.5)
+    node.wait_until_heard(infos)
+    node.shake_hands(images, odometry)
     town = street.Town()
     truth, stretch_of = {}, {}
     for number in range(2 * IMAGES):

@@ -20,7 +20,12 @@ from a2gc_ros.placemap import PlaceMap
 
 TFMessage = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, from a distribution or make venv").TFMessage
 
-PARAMETERS: dict[str, object] = {**LOOP_PARAMETERS, "loop.verify": False, "silence_timeout": 1.0}
+PARAMETERS: dict[str, object] = {
+    **LOOP_PARAMETERS,
+    "loop.verify": False,
+    "silence_timeout": 1.0,
+    "diagnostics_period": 0.2,
+}
 MOUNTED = pose_from_xyz_rpy((0.2, 0.0, 0.9, -np.pi / 2, 0.0, -np.pi / 2))
 LATCHED = QoSProfile(depth=10, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -54,15 +59,16 @@ def test_poses_come_from_tf_and_the_cameras_place_may_come_late(start_node, prob
     static = probe.node.create_publisher(TFMessage, "/tf_static", LATCHED)
     # Of another part of the robot: somebody publishes, so the camera's place may come.
     static.publish(TFMessage(transforms=[edge("waggon", "laser", 0, np.eye(4))]))
-    for publisher in (images, moving, static):
+    for publisher in (moving, static):
         node.wait_until_heard(publisher)
-    time.sleep(0.5)
+    node.shake_hands(images)
     for step in range(6):
         if step == 3:
-            static.publish(TFMessage(transforms=[edge("waggon", "camera", 0, MOUNTED)]))
+            probe.deliver(static, TFMessage(transforms=[edge("waggon", "camera", 0, MOUNTED)]))
             time.sleep(0.3)
         for offset_ns in (-50_000_000, 50_000_000):
-            moving.publish(TFMessage(transforms=[edge("track", "waggon", stamp(step) + offset_ns, pose(step))]))
+            transform = edge("track", "waggon", stamp(step) + offset_ns, pose(step))
+            moving.publish(TFMessage(transforms=[transform]))
         send_image(node, images, step)
     kept = keyframes(node, probe, tmp_path)
     assert len(kept) == 6
@@ -91,12 +97,11 @@ def test_a_place_of_the_camera_that_was_set_holds_until_another_is_told(start_no
     images = probe.publisher(Image, node.topic("image"))
     odometry = probe.publisher(Odometry, node.topic("odom"))
     static = probe.node.create_publisher(TFMessage, "/tf_static", LATCHED)
-    for publisher in (images, odometry, static):
-        node.wait_until_heard(publisher)
-    time.sleep(0.5)
+    node.wait_until_heard(static)
+    node.shake_hands(images, odometry)
     for step in range(4):
         if step == 2:
-            static.publish(TFMessage(transforms=[edge("base_link", "camera", 0, MOUNTED)]))
+            probe.deliver(static, TFMessage(transforms=[edge("base_link", "camera", 0, MOUNTED)]))
             time.sleep(0.3)
         for offset_ns in (-50_000_000, 50_000_000):
             odometry.publish(odometry_message(step, stamp(step) + offset_ns))
