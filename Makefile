@@ -1,6 +1,6 @@
 # make demo   a place map from a bag, the node on a live ROS 2 graph, loop closures, a report
 # make fuzz   many generated inputs, none of which may end in a traceback or a hang
-# make test   lint, types, architecture and every test
+# make test   lint, types, architecture and every test; make test-fast while you work
 #
 # Everything is installed into one virtual environment; nothing else on the machine changes. Without ROS, rclpy and the
 # messages come as wheels from PyPI. With a sourced ROS installation that one is used instead, in an environment of its
@@ -84,7 +84,17 @@ demo: $(STAMPS)/messages ## Map from a bag, live node, loop closures, report in 
 .PHONY: test
 test: lint ## Lint, types, architecture, then every test
 	$(call say,Tests on $(JOBS) processes)
-	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile --durations 25 --durations-min 5 $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: $(STAMPS)/test ## The tests of one thing at a time, for while you work: no processes of ROS, nothing slow
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: $(STAMPS)/test ## The same with the lines that no test reached; slower, so apart from `make test`
+	@$(INSTALL) 'pytest-cov>=5'
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' \
+	    --cov a2gc_ros --cov a2gc_training --cov-report term-missing:skip-covered $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: $(STAMPS)/test ## Generated inputs through the library: FUZZ_CASES of them (20000)

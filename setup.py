@@ -117,6 +117,7 @@ EXTRAS = {
     ],
     "test": [
         "pytest>=8",
+        "pytest-timeout>=2.1",
         "pytest-xdist>=3.5",
         "hypothesis>=6.100",
         "cuda-bindings>=12.6",
