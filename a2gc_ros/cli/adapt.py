@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.errors import ConfigError, ModelError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needs
@@ -40,7 +41,7 @@ def adapt(
     allow_drop: Annotated[
         bool, typer.Option("--allow-drop", help="Write the file even if images that were not used are found worse.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Adapt a model to a site, from unlabelled images of it: on a CPU, without torch, in minutes.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def register(app: typer.Typer) -> None:
 @bag_app.command()
 def info(
     bag: Annotated[Path, typer.Argument(help="A .bag, .mcap or .db3 file, or a rosbag2 folder.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print the topics of a recording, and which of them a place map would be built from.
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.cli.eval_data import (
     HeadingOption,
     Own,
@@ -73,10 +74,10 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Folder for pictures of queries on which they differ.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Most queries in the pictures.")] = 12,
     store: StoreOption = None,
-    backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, int8 or int8-bf16.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+    backend: options.Backend = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compares; the help text is ``_EXAMPLES``."""
     from a2gc_ros.bags.formats import is_recording

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 
 datasets_app = typer.Typer(
     help="List the benchmarks that `a2gc eval` knows by name, and check what of them is on disk.",
@@ -29,7 +30,7 @@ def list_datasets(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of data sets; then what is there is marked.", envvar="A2GC_DATA")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List benchmarks by the name of their protocol.
 
@@ -67,7 +68,7 @@ def check(
         str | None,
         typer.Argument(help="A benchmark, as `list` shows it, or gsv_cities; all if not given.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say what is expected where, what is missing, where to get it, and under which terms.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from rich.console import Console
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.cli.eval_data import (
     DatabaseOption,
     DataRootOption,
@@ -97,15 +98,15 @@ def evaluate(
     faiss_gpu: Annotated[bool, typer.Option("--faiss-gpu", help="Search on a GPU with faiss-gpu.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Images that run through the model at once.")] = 16,
     store: StoreOption = None,
-    backend: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, int8 or int8-bf16.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
+    backend: options.Backend = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = 0,
     per_query: Annotated[Path | None, typer.Option(help="Write a CSV with a row for each query.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write the predictions that the MSLS server took.")] = None,
     table: Annotated[
         str | None, typer.Option(help="Print one table with published figures as markdown, latex or csv.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Measures; the help text is ``_EXAMPLES``."""
     from a2gc_ros.cli.eval_tables import show

@@ -10,6 +10,7 @@ from typing import Annotated
 from rich.console import Console
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_over
@@ -24,11 +25,9 @@ def extract(
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.", show_default=False)],
     model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = DEFAULT_MODEL,
-    backend: Annotated[
-        str, typer.Option(help="auto, or a runtime that docs/export.md lists, such as openvino.")
-    ] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, int8 or int8-bf16.")] = "auto",
-    threads: Annotated[int, typer.Option(help="Threads of the runtime; 0 leaves it to the runtime.")] = 0,
+    backend: options.Backend = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = 0,
 ) -> None:
     """Write the descriptors of images to one .npz file.
 

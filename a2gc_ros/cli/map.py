@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli import map_fleet
+from a2gc_ros.cli import map_fleet, options
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.sizes import show_size
 
@@ -25,7 +25,6 @@ map_app = typer.Typer(
 )
 
 MapArgument = Annotated[Path, typer.Argument(help="A place map (.a2gc).", show_default=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,9 +38,9 @@ def build(
     bags: Annotated[list[Path], typer.Argument(help=".bag, .mcap or .db3 files, or rosbag2 folders.")],
     out: Annotated[Path, typer.Option(help="The map; gone on with if it exists.", show_default=False)],
     model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
-    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 leaves it to the runtime.")] = 0,
-    topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
+    backend: options.Backend = "auto",
+    threads: options.Threads = 0,
+    topic: options.Topic = None,
     pose_topic: Annotated[str | None, typer.Option(help="Topic of poses; an empty name takes none.")] = None,
     trajectory: Annotated[
         Path | None, typer.Option(help="Poses from a TUM, KITTI or CSV file in place of a topic.")
@@ -68,17 +67,13 @@ def build(
     depth: Annotated[
         str | None, typer.Option(help="Topic of depth images registered to the camera, for poses in metres.")
     ] = None,
-    rectification: Annotated[
-        str, typer.Option(help="Whether the images are raw or rectified; auto takes it from the topic's name.")
-    ] = "auto",
-    sensor_bits: Annotated[
-        int, typer.Option(min=0, max=16, help="Bits in use of mono16 and 16-bit mosaics; 0 takes what images show.")
-    ] = 0,
+    rectification: options.Rectification = "auto",
+    sensor_bits: options.SensorBits = 0,
     shard: Annotated[
         str | None,
         typer.Option(help="Build one part of several, as 2/8; auto/8 asks SLURM or Kubernetes. Merge them all."),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Build a place map from recordings, or go on with one that was interrupted.
 
@@ -138,7 +133,7 @@ def build(
 
 
 @map_app.command()
-def info(place_map: MapArgument, as_json: JsonOption = False) -> None:
+def info(place_map: MapArgument, as_json: options.AsJson = False) -> None:
     """Print what a map holds and which model it was made with.
 
     Examples:
@@ -168,7 +163,7 @@ def info(place_map: MapArgument, as_json: JsonOption = False) -> None:
 def list_keyframes(
     place_map: MapArgument,
     session: Annotated[int | None, typer.Option(help="Only this session.")] = None,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the keyframes of a map.
 
@@ -198,7 +193,7 @@ def show(
     neighbors: Annotated[
         int, typer.Option("--neighbors", "--neighbours", min=0, help="How many of the most similar keyframes to print.")
     ] = 5,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show a keyframe, its image and the keyframes that look most like it.
 
@@ -241,7 +236,7 @@ def view(
     gap: Annotated[
         float, typer.Option(min=0, help="Seconds that keyframes of one session must lie apart to be compared.")
     ] = 30.0,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write a page to explore a map: sessions, coverage, age, and which of its places look alike.
 
@@ -310,7 +305,7 @@ def prune(
     similarity: Annotated[
         float, typer.Option(min=-1, max=1, help="Without poses: keep one less similar than this to the last kept.")
     ] = 0.7,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Thin the old sessions of a map, into a new map.
 
@@ -340,10 +335,10 @@ def redescribe(
         list[Path] | None, typer.Option(help="Take images from this recording, before those the map keeps; repeatable.")
     ] = None,
     topic: Annotated[str | None, typer.Option(help="Image topic of the recordings, where there are several.")] = None,
-    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 leaves it to the runtime.")] = 0,
+    backend: options.Backend = "auto",
+    threads: options.Threads = 0,
     batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 16,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Describe a map's keyframes with another model, such as one that `a2gc adapt` made, into a new map.
 
@@ -371,7 +366,7 @@ def redescribe(
 def calibrate(
     place_map: MapArgument,
     out: Annotated[Path | None, typer.Option(help="Draw it: a .png, .svg or .pdf file (needs matplotlib).")] = None,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Measure how alike the different places of a map look, and store it in the map.
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 FromOption = Annotated[
     str,
     typer.Option("--from", help="The fleet's database, postgresql://user@host/database.", show_default=False),
@@ -36,7 +36,7 @@ def push(
     site: Annotated[str, typer.Option(help="Whose the sessions are: who may see them in the database.")] = "default",
     pictures: Annotated[bool, typer.Option(help="Send the kept pictures; they can follow later.")] = True,
     features: Annotated[bool, typer.Option(help="Send the local features; they can follow later.")] = True,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Store in the fleet's database what a map holds and the database does not.
 
@@ -75,7 +75,7 @@ def pull(
     ] = None,
     pictures: Annotated[bool, typer.Option(help="Fetch the kept pictures.")] = True,
     features: Annotated[bool, typer.Option(help="Fetch the local features.")] = True,
-    as_json: JsonOption = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Write what the fleet's database holds into an ordinary map, or add to a map what it lacks.
 
@@ -103,8 +103,8 @@ def locate(
     database: FromOption,
     model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many keyframes to print.")] = 5,
-    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
-    as_json: JsonOption = False,
+    backend: options.Backend = "auto",
+    as_json: options.AsJson = False,
 ) -> None:
     """Ask the fleet's database where a picture is from: the keyframes that look most like it.
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 
 models_app = typer.Typer(
     help="List the models there are, and read what a model file says of itself.",
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 @models_app.command("list")
 def list_models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the models that come with the package and, with torch, every registered one.
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.sizes import show_size
 
@@ -34,7 +35,7 @@ def quantize(
     allow_drop: Annotated[
         bool, typer.Option("--allow-drop", help="Write the file even if recall falls by more than half a point.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Quantise a model to int8 on your images, and compare it with the original on them.
 

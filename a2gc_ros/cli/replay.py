@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from rich.console import Console
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
 
@@ -37,9 +38,9 @@ def replay(
     start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
     stop: Annotated[float | None, typer.Option(min=0, help="First second no longer replayed.")] = None,
     model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
-    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
-    topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
+    backend: options.Backend = "auto",
+    threads: options.ChainThreads = 0,
+    topic: options.Topic = None,
     odometry: Annotated[
         str | None, typer.Option(help="Topic of poses; an empty name takes none.", show_default=False)
     ] = None,
@@ -51,13 +52,9 @@ def replay(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of loop detection, as in threshold=0.8.")
     ] = None,
-    rectification: Annotated[
-        str, typer.Option(help="Whether the images are raw or rectified; auto takes it from the topic's name.")
-    ] = "auto",
-    sensor_bits: Annotated[
-        int, typer.Option(min=0, max=16, help="Bits in use of mono16 and 16-bit mosaics; 0 takes what images show.")
-    ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    rectification: options.Rectification = "auto",
+    sensor_bits: options.SensorBits = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Replay a recording: find its loop closures, judge them by true poses, write a report.
 

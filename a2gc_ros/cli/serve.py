@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from rich.console import Console
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def serve(
     model: Annotated[str, typer.Option(help="The model that made the map: a name, or an .onnx file.")] = (
         "a2gc-efficientnet-lite0"
     ),
-    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
+    backend: options.Backend = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves it to the runtime.")] = 0,
     token: Annotated[
         str | None, typer.Option(help="What others have to know; drawn at random where it is needed and not given.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli import options
 from a2gc_ros.cli.replay import loop_settings
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
@@ -30,9 +31,9 @@ def slam(
     start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
     stop: Annotated[float | None, typer.Option(min=0, help="First second no longer used.")] = None,
     model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
-    backend: Annotated[str, typer.Option(help="Inference runtime.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0,
-    topic: Annotated[str | None, typer.Option(help="Image topic, where there are several.")] = None,
+    backend: options.Backend = "auto",
+    threads: options.ChainThreads = 0,
+    topic: options.Topic = None,
     odometry: Annotated[str | None, typer.Option(help="Topic of poses, where there are several.")] = None,
     truth: Annotated[
         str | None,
@@ -58,7 +59,7 @@ def slam(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of loop detection, as in min_inliers=40.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Close the loops of a recording: detect them, put them into a pose graph with the odometry, compare.
 
