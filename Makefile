@@ -218,10 +218,10 @@ $(STAMPS)/docs: $(STAMPS)/venv setup.py constraints.txt $(filter $(STAMPS)/%,$(C
 # do, or the tests that need them are skipped.
 TEST_MESSAGES := $(if $(ROS_DISTRO),,wheels/bond $(addprefix tests/back_end_msgs/,rtabmap_msgs pose_graph_tools_msgs))
 
-$(STAMPS)/test: $(STAMPS)/messages $(foreach package,$(TEST_MESSAGES),$(wildcard $(package)/*.* $(package)/*/*))
+$(STAMPS)/test: $(STAMPS)/messages training/pyproject.toml simulation/pyproject.toml $(foreach package,$(TEST_MESSAGES),$(wildcard $(package)/*.* $(package)/*/*))
 	$(call say,Installing what the tests need ($(TORCH)$(comma) $(TEST_EXTRAS)))
 	@$(INSTALL) $(TORCH)
-	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(TEST_EXTRAS)]'
+	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(TEST_EXTRAS)]' -e ./training -e ./simulation
 ifndef ROS_DISTRO
 	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
 	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall $(addprefix ./,$(TEST_MESSAGES))

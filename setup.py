@@ -152,8 +152,7 @@ setup(
     maintainer="a2gc_ros maintainers",
     maintainer_email="maintainers@users.noreply.github.com",
     python_requires=">=3.10",
-    packages=[*find_packages(include=[PACKAGE, f"{PACKAGE}.*"]), *find_packages("training")],
-    package_dir={"a2gc_training": "training/a2gc_training"},
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
         PACKAGE: [
             "py.typed",
@@ -165,12 +164,11 @@ setup(
             "evaluation/*.yaml",
             "evaluation/datasets/*.yaml",
         ],
-        "a2gc_training": ["py.typed"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        *shared("launch/*.launch.py", "config/*", "training/recipes/*.yaml"),
+        *shared("launch/*.launch.py", "config/*"),
         *on_path(),
     ],
     install_requires=["setuptools", *ROBOT],

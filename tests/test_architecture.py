@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+INSTALLED = ("a2gc_ros", "training", "simulation")
+
 
 def tracked(repository: Path, *patterns: str) -> list[Path]:
     listing = subprocess.run(
@@ -24,7 +26,7 @@ def tracked(repository: Path, *patterns: str) -> list[Path]:
     [
         ("torch", ("a2gc_ros/models/", "a2gc_ros/extract/pytorch/", "training/")),
         ("rclpy", ("a2gc_ros/nodes/", "a2gc_ros/bridges/")),
-        ("mujoco", ("a2gc_ros/simulation/",)),
+        ("mujoco", ("simulation/",)),
         ("gtsam", ("a2gc_ros/slam/",)),
     ],
 )
@@ -32,7 +34,7 @@ def test_heavy_parts_are_imported_only_where_they_belong(repository: Path, modul
     pattern = re.compile(rf"^(import|from) {module}\b", re.MULTILINE)
     offenders = [
         str(path.relative_to(repository))
-        for path in tracked(repository, "a2gc_ros/*.py", "training/*.py")
+        for path in tracked(repository, *(f"{folder}/*.py" for folder in INSTALLED))
         if pattern.search(path.read_text(encoding="utf-8"))
     ]
     assert [name for name in offenders if not name.startswith(rooms)] == []
@@ -68,7 +70,7 @@ def test_nothing_that_could_run_code_from_a_file(repository: Path) -> None:
     pattern = re.compile(r"\bpickle\.|allow_pickle=True|weights_only=False|\byaml\.load\(|[^.\w]eval\(|[^.\w]exec\(")
     offenders = [
         str(path.relative_to(repository))
-        for path in tracked(repository, "a2gc_ros/*.py", "training/*.py", "benchmarks/*.py", "launch/*.py")
+        for path in tracked(repository, *(f"{folder}/*.py" for folder in (*INSTALLED, "benchmarks", "launch")))
         if pattern.search(path.read_text(encoding="utf-8"))
     ]
     assert offenders == []

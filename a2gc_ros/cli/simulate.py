@@ -10,7 +10,7 @@ from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
-    from a2gc_ros.simulation.drive import Drive
+    from a2gc_simulation.drive import Drive
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +45,8 @@ def simulate(
 ) -> None:
     """Drive a camera robot through a made-up town, and record images, odometry and the exact truth.
 
-    Needs MuJoCo (`pip install mujoco`) and OpenGL without a screen. The same seed gives the same drive.
+    Needs OpenGL without a screen, and a package that a robot leaves out: `pip install ./simulation` in a clone. The
+    same seed gives the same drive.
 
     Examples:
     `a2gc simulate --out town.mcap`
@@ -54,11 +55,12 @@ def simulate(
 
     `a2gc simulate --out other.mcap --seed 11 --rate 10`
     """
+    from a2gc_simulation.config import AGAINST, DriveConfig, TownConfig
+    from a2gc_simulation.drive import plan_drive
+    from a2gc_simulation.layout import build_town
+    from a2gc_simulation.recorder import record_drive
+
     from a2gc_ros.errors import BagError
-    from a2gc_ros.simulation.config import AGAINST, DriveConfig, TownConfig
-    from a2gc_ros.simulation.drive import plan_drive
-    from a2gc_ros.simulation.layout import build_town
-    from a2gc_ros.simulation.recorder import record_drive
 
     if out.exists():
         raise BagError(f"cannot write {out}: it exists; remove it or choose another name")

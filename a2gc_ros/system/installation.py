@@ -49,6 +49,10 @@ FROM_ROS: Final = frozenset(
 )
 
 
+BESIDE: Final[dict[str, str]] = {"a2gc_simulation": "simulation", "a2gc_training": "training"}
+"""Packages of the same repository that a robot does not install, and their folders."""
+
+
 def pip_install(extra: str) -> str:
     """Returns the command that installs an extra's packages, such as ``pip install 'gtsam>=4.3a1'``.
 
@@ -100,6 +104,11 @@ def _not_installed(module: str) -> str | None:
         return (
             f"the ROS package {module} is not installed or not sourced: source /opt/ros/<distribution>/setup.bash, or "
             "without ROS run make venv and make shell in a clone of a2gc_ros"
+        )
+    if module in BESIDE:
+        return (
+            f"the Python package {module}, which a robot's installation leaves out, is not installed: run pip install "
+            f"./{BESIDE[module]} in a clone of a2gc_ros"
         )
     if module not in SYSTEM:
         return None

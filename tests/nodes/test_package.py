@@ -62,7 +62,7 @@ def test_every_import_has_its_dependency(repository):
     names: set[str] = set()
     for path in [*(repository / "a2gc_ros").rglob("*.py"), *(repository / "launch").glob("*.py")]:
         names |= imported(path)
-    names -= {"a2gc_ros", "a2gc_training", "__future__", *sys.stdlib_module_names, *OPTIONAL}
+    names -= {"a2gc_ros", "a2gc_training", "a2gc_simulation", "__future__", *sys.stdlib_module_names, *OPTIONAL}
     missing = {name: KEYS.get(name, name) for name in names if KEYS.get(name, name) not in depends}
     assert missing == {}
 
@@ -104,7 +104,10 @@ def test_plain_colcon_finds_both_packages(repository, tmp_path):
 def test_versions_agree(repository):
     for path in (repository / "package.xml", repository / "a2gc_msgs" / "package.xml"):
         assert package(path).findtext("version") == __version__
-    assert f'version = "{__version__}"' in (repository / "a2gc_msgs" / "pyproject.toml").read_text(encoding="utf-8")
+    for folder in ("a2gc_msgs", "training", "simulation"):
+        text = (repository / folder / "pyproject.toml").read_text(encoding="utf-8")
+        assert f'\nversion = "{__version__}"\n' in text
+        assert folder == "a2gc_msgs" or f']=={__version__}"' in text
 
 
 def test_every_interface_is_built_and_its_packages_are_declared(repository):

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from a2gc_simulation.config import DriveConfig, TownConfig, WheelNoise
+from a2gc_simulation.drive import Drive, plan_drive
+from a2gc_simulation.layout import build_town
+from a2gc_simulation.town import Town
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.simulation.config import DriveConfig, TownConfig, WheelNoise
-from a2gc_ros.simulation.drive import Drive, plan_drive
-from a2gc_ros.simulation.layout import build_town
-from a2gc_ros.simulation.town import Town
 
 SMALL = {"width": 160, "height": 120}
 
@@ -40,7 +40,7 @@ def short_drive(hamlet: Town) -> Drive:
 @pytest.fixture(scope="session")
 def opengl() -> None:
     """Skips where nothing can be drawn, and says what is missing."""
-    from a2gc_ros.simulation.gl import find_backend
+    from a2gc_simulation.gl import find_backend
 
     try:
         find_backend()

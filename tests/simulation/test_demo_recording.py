@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from a2gc_simulation.config import DriveConfig
+from a2gc_simulation.drive import Drive, plan_drive, stamp_of
+from a2gc_simulation.layout import build_town
+from a2gc_simulation.render import intrinsics_of
 
 from a2gc_ros.bags.recording import open_recording
-from a2gc_ros.simulation.config import DriveConfig
-from a2gc_ros.simulation.drive import Drive, plan_drive, stamp_of
-from a2gc_ros.simulation.layout import build_town
-from a2gc_ros.simulation.render import intrinsics_of
 
 
 @pytest.fixture(scope="module")

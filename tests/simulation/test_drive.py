@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from a2gc_simulation.config import DriveConfig, TownConfig
+from a2gc_simulation.drive import START_NS, Drive, plan_drive, stamp_of
+from a2gc_simulation.layout import build_town
+from a2gc_simulation.render import camera_pose, intrinsics_of
 
 from a2gc_ros.geometry import distance, relative
-from a2gc_ros.simulation.config import DriveConfig, TownConfig
-from a2gc_ros.simulation.drive import START_NS, Drive, plan_drive, stamp_of
-from a2gc_ros.simulation.layout import build_town
-from a2gc_ros.simulation.render import camera_pose, intrinsics_of
 
 
 def test_the_same_seeds_give_the_same_drive() -> None:

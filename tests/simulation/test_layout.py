@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from a2gc_simulation.config import Crossing, TownConfig
+from a2gc_simulation.facades import Facade
+from a2gc_simulation.layout import build_town
+from a2gc_simulation.town import Building, Town
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.simulation.config import Crossing, TownConfig
-from a2gc_ros.simulation.facades import Facade
-from a2gc_ros.simulation.layout import build_town
-from a2gc_ros.simulation.town import Building, Town
 
 
 def outline(building: Building) -> np.ndarray:

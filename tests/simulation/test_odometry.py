@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from a2gc_simulation.config import DriveConfig, TownConfig, WheelNoise
+from a2gc_simulation.drive import Drive
+from a2gc_simulation.odometry import measure_odometry
+from a2gc_simulation.route import TimedPath, plan_motion, plan_path
 
 from a2gc_ros.geometry import distance, relative, rotation_angle
-from a2gc_ros.simulation.config import DriveConfig, TownConfig, WheelNoise
-from a2gc_ros.simulation.drive import Drive
-from a2gc_ros.simulation.odometry import measure_odometry
-from a2gc_ros.simulation.route import TimedPath, plan_motion, plan_path
 
 PERFECT = WheelNoise(0.0, 0.0, 0.0, 0.0, 0.0)
 

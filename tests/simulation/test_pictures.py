@@ -5,14 +5,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-
-from a2gc_ros.simulation import grounds
-from a2gc_ros.simulation.facade_painter import paint_facade
-from a2gc_ros.simulation.facades import WALLS, Facade, random_facade
-from a2gc_ros.simulation.lettering import write_centerd
-from a2gc_ros.simulation.light import LIGHTS, light_of, paint_sky
-from a2gc_ros.simulation.noise import smooth_noise, tileable
-from a2gc_ros.simulation.walls import paint_wall
+from a2gc_simulation import grounds
+from a2gc_simulation.facade_painter import paint_facade
+from a2gc_simulation.facades import WALLS, Facade, random_facade
+from a2gc_simulation.lettering import write_centerd
+from a2gc_simulation.light import LIGHTS, light_of, paint_sky
+from a2gc_simulation.noise import smooth_noise, tileable
+from a2gc_simulation.walls import paint_wall
 
 FRONT = Facade(11, 12, 7.0, 10.0, 3, "brick", (150, 80, 60), "BAKERY")
 

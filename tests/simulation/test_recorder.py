@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from a2gc_simulation.drive import Drive, stamp_of
+from a2gc_simulation.recorder import record_drive
+from a2gc_simulation.render import camera_pose, intrinsics_of
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from typer.testing import CliRunner
@@ -12,9 +15,6 @@ from typer.testing import CliRunner
 from a2gc_ros.bags.recording import open_recording
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import BagError
-from a2gc_ros.simulation.drive import Drive, stamp_of
-from a2gc_ros.simulation.recorder import record_drive
-from a2gc_ros.simulation.render import camera_pose, intrinsics_of
 
 
 @pytest.fixture(scope="module")

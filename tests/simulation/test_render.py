@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
+from a2gc_simulation import gl
+from a2gc_simulation.drive import Drive
+from a2gc_simulation.light import LIGHTS
+from a2gc_simulation.render import Renderer, camera_pose, intrinsics_of
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.geometry import pose_from_xy_yaw
-from a2gc_ros.simulation import gl
-from a2gc_ros.simulation.drive import Drive
-from a2gc_ros.simulation.light import LIGHTS
-from a2gc_ros.simulation.render import Renderer, camera_pose, intrinsics_of
 
 
 @pytest.fixture(scope="module")

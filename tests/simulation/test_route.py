@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from a2gc_simulation.config import AGAINST, LAP, DriveConfig, TownConfig
+from a2gc_simulation.drive import Drive
+from a2gc_simulation.route import STEP, check_route, lane_path, plan_motion, plan_path, smoothed
+from a2gc_simulation.town import Town
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import distance, rotation_angle
-from a2gc_ros.simulation.config import AGAINST, LAP, DriveConfig, TownConfig
-from a2gc_ros.simulation.drive import Drive
-from a2gc_ros.simulation.route import STEP, check_route, lane_path, plan_motion, plan_path, smoothed
-from a2gc_ros.simulation.town import Town
 
 
 def test_a_straight_street_is_driven_beside_its_middle() -> None:

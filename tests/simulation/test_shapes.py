@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from a2gc_simulation import shapes
+from a2gc_simulation.cars import CAR_MODELS, car_mesh
+from a2gc_simulation.shapes import Mesh
 from hypothesis import given
 from hypothesis import strategies as st
-
-from a2gc_ros.simulation import shapes
-from a2gc_ros.simulation.cars import CAR_MODELS, car_mesh
-from a2gc_ros.simulation.shapes import Mesh
 
 MESHES = {
     "upright": shapes.upright((0, 0, 0), (2, 0, 0), 3.0),

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+from a2gc_simulation.cars import CAR_MODELS, car_mesh, paint_car
+from a2gc_simulation.drive import Drive
+from a2gc_simulation.town import Town
+from a2gc_simulation.traffic import plan_traffic
 
 from a2gc_ros.geometry import distance
-from a2gc_ros.simulation.cars import CAR_MODELS, car_mesh, paint_car
-from a2gc_ros.simulation.drive import Drive
-from a2gc_ros.simulation.town import Town
-from a2gc_ros.simulation.traffic import plan_traffic
 
 
 def test_no_two_cars_share_a_place(drive: Drive) -> None:

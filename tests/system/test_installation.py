@@ -17,6 +17,11 @@ from a2gc_ros.system.installation import pip_install, what_is_missing
         ("cv2", "OpenCV (the Python module cv2) is not installed: apt install python3-opencv, or pip install opencv-"),
         ("faiss", "FAISS (the Python module faiss) is not installed: pip install faiss-cpu"),
         ("rclpy.node", "the ROS package rclpy is not installed or not sourced: source /opt/ros/<distribution>/"),
+        (
+            "a2gc_simulation.drive",
+            "the Python package a2gc_simulation, which a robot's installation leaves out, is not",
+        ),
+        ("a2gc_training.recipe", "the Python package a2gc_training, which a robot's installation leaves out, is not"),
         ("a2gc_msgs.msg", "the messages a2gc_msgs are not installed: build them (colcon build in the workspace"),
     ],
 )

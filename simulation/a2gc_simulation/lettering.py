@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from a2gc_ros.simulation.colors import Color
-from a2gc_ros.simulation.noise import Image
+from a2gc_simulation.colors import Color
+from a2gc_simulation.noise import Image
 
 SIGN_COLORS: tuple[tuple[Color, Color], ...] = (
     ((24, 60, 110), (250, 244, 220)),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from a2gc_ros.simulation.noise import Image
-from a2gc_ros.simulation.shapes import Mesh, join, polygon
+from a2gc_simulation.noise import Image
+from a2gc_simulation.shapes import Mesh, join, polygon
 
 PAINTS: tuple[tuple[float, float, float], ...] = (
     (0.75, 0.10, 0.10),

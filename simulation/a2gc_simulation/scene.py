@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from a2gc_ros.geometry import Pose, quaternion_of
-from a2gc_ros.simulation.noise import Image
-from a2gc_ros.simulation.shapes import Mesh
+from a2gc_simulation.noise import Image
+from a2gc_simulation.shapes import Mesh
 
 EXTENT = 100.0
 """MuJoCo's unit for clip distances, metres."""

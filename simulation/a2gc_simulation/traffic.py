@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
-from a2gc_ros.simulation.cars import CAR_MODELS, PAINTS
-from a2gc_ros.simulation.config import DriveConfig
-from a2gc_ros.simulation.route import Path, closed_path
-from a2gc_ros.simulation.town import Town
+from a2gc_simulation.cars import CAR_MODELS, PAINTS
+from a2gc_simulation.config import DriveConfig
+from a2gc_simulation.route import Path, closed_path
+from a2gc_simulation.town import Town
 
 
 @dataclass(frozen=True)

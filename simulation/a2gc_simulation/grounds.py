@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from a2gc_ros.simulation.colors import Color, adjusted, random_color
-from a2gc_ros.simulation.lettering import SIGN_COLORS, write_centerd
-from a2gc_ros.simulation.noise import Image, shade, smooth_noise, tileable
+from a2gc_simulation.colors import Color, adjusted, random_color
+from a2gc_simulation.lettering import SIGN_COLORS, write_centerd
+from a2gc_simulation.noise import Image, shade, smooth_noise, tileable
 
 PAINT = (214, 212, 204)
 

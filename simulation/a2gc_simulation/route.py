@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
-from a2gc_ros.simulation.config import Crossing, DriveConfig, TownConfig
+from a2gc_simulation.config import Crossing, DriveConfig, TownConfig
 
 Array = npt.NDArray[np.float64]
 STEP = 0.05

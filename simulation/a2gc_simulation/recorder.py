@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from a2gc_ros.bags.message_types import ODOMETRY
 from a2gc_ros.bags.writer import ODOMETRY_TOPIC, RecordingWriter
-from a2gc_ros.simulation.drive import CAMERA_FRAME, START_NS, Drive, frames, stamp_of
-from a2gc_ros.simulation.odometry import Odometry
-from a2gc_ros.simulation.render import camera_pose
+from a2gc_simulation.drive import CAMERA_FRAME, START_NS, Drive, frames, stamp_of
+from a2gc_simulation.odometry import Odometry
+from a2gc_simulation.render import camera_pose
 
 BASE_FRAME = "base_link"
 ODOMETRY_FRAME = "odom"
@@ -76,7 +76,7 @@ def record_drive(
         drive: The plan.
         path: Where the recording goes; see :class:`a2gc_ros.bags.writer.RecordingWriter`.
         jpeg_quality: 1 to 100.
-        supersampling: See :class:`a2gc_ros.simulation.render.Renderer`.
+        supersampling: See :class:`a2gc_simulation.render.Renderer`.
         on_image: Called with every picture.
 
     Returns:

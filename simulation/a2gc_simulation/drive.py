@@ -9,13 +9,13 @@ import numpy as np
 
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.simulation.config import DriveConfig
-from a2gc_ros.simulation.light import light_of
-from a2gc_ros.simulation.odometry import Odometry, measure_odometry
-from a2gc_ros.simulation.render import Renderer, intrinsics_of
-from a2gc_ros.simulation.route import TimedPath, plan_motion, plan_path
-from a2gc_ros.simulation.town import Town
-from a2gc_ros.simulation.traffic import Traffic, plan_traffic
+from a2gc_simulation.config import DriveConfig
+from a2gc_simulation.light import light_of
+from a2gc_simulation.odometry import Odometry, measure_odometry
+from a2gc_simulation.render import Renderer, intrinsics_of
+from a2gc_simulation.route import TimedPath, plan_motion, plan_path
+from a2gc_simulation.town import Town
+from a2gc_simulation.traffic import Traffic, plan_traffic
 
 CAMERA_FRAME = "camera_optical"
 START_NS = 10_000_000_000
@@ -70,7 +70,7 @@ def frames(drive: Drive, *, supersampling: int = 2) -> Iterator[tuple[Frame, Pos
 
     Args:
         drive: The plan.
-        supersampling: See :class:`a2gc_ros.simulation.render.Renderer`.
+        supersampling: See :class:`a2gc_simulation.render.Renderer`.
 
     Yields:
         A frame, whose pose is the drifting ``t_odom_base``, and the true ``t_world_base``.

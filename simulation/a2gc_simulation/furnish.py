@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
-from a2gc_ros.simulation import grounds, shapes
-from a2gc_ros.simulation.cars import CAR_MODELS, PAINTS, car_mesh, paint_car, wheel_positions
-from a2gc_ros.simulation.facade_painter import paint_facade
-from a2gc_ros.simulation.facades import WALLS, Facade
-from a2gc_ros.simulation.scene import Scene
-from a2gc_ros.simulation.town import Building, Prop, Town
-from a2gc_ros.simulation.traffic import Car
-from a2gc_ros.simulation.walls import paint_wall
+from a2gc_simulation import grounds, shapes
+from a2gc_simulation.cars import CAR_MODELS, PAINTS, car_mesh, paint_car, wheel_positions
+from a2gc_simulation.facade_painter import paint_facade
+from a2gc_simulation.facades import WALLS, Facade
+from a2gc_simulation.scene import Scene
+from a2gc_simulation.town import Building, Prop, Town
+from a2gc_simulation.traffic import Car
+from a2gc_simulation.walls import paint_wall
 
 _WALL_TILE = 4.0
 _GRAY = (0.36, 0.38, 0.40)

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose, quaternion_of
 from a2gc_ros.images.frame import CameraIntrinsics
-from a2gc_ros.simulation.config import DriveConfig
-from a2gc_ros.simulation.furnish import furnish_cars, furnish_town
-from a2gc_ros.simulation.gl import open_context
-from a2gc_ros.simulation.light import Light, paint_sky
-from a2gc_ros.simulation.noise import Image
-from a2gc_ros.simulation.scene import SHADOW_REACH, Scene
-from a2gc_ros.simulation.town import Town
-from a2gc_ros.simulation.traffic import Car
+from a2gc_simulation.config import DriveConfig
+from a2gc_simulation.furnish import furnish_cars, furnish_town
+from a2gc_simulation.gl import open_context
+from a2gc_simulation.light import Light, paint_sky
+from a2gc_simulation.noise import Image
+from a2gc_simulation.scene import SHADOW_REACH, Scene
+from a2gc_simulation.town import Town
+from a2gc_simulation.traffic import Car
 
 
 def intrinsics_of(drive: DriveConfig) -> CameraIntrinsics:

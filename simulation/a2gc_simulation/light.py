@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.simulation.noise import Image, smooth_noise
+from a2gc_simulation.noise import Image, smooth_noise
 
 Rgb = tuple[float, float, float]
 

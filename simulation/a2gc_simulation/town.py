@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from a2gc_ros.simulation.config import Crossing, TownConfig
-from a2gc_ros.simulation.facades import Facade
+from a2gc_simulation.config import Crossing, TownConfig
+from a2gc_simulation.facades import Facade
 
 Roof = Literal["gable", "hip", "flat"]
 PropKind = Literal["tree", "lamp", "billboard", "bench", "bin", "hedge"]

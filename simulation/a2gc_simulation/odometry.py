@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw, yaw_of
-from a2gc_ros.simulation.config import WheelNoise
-from a2gc_ros.simulation.route import TimedPath
+from a2gc_simulation.config import WheelNoise
+from a2gc_simulation.route import TimedPath
 
 Array = npt.NDArray[np.float64]
 

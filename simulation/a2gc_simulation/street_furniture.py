@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from a2gc_ros.simulation.config import Crossing, TownConfig
-from a2gc_ros.simulation.town import ParkingSlot, Prop, PropKind, Street
+from a2gc_simulation.config import Crossing, TownConfig
+from a2gc_simulation.town import ParkingSlot, Prop, PropKind, Street
 
 
 def street_props(config: TownConfig, streets: tuple[Street, ...]) -> Iterator[Prop]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from a2gc_ros.simulation.colors import Color, adjusted, random_color
-from a2gc_ros.simulation.facades import Facade
-from a2gc_ros.simulation.lettering import FONTS, SIGN_COLORS, write_centerd
-from a2gc_ros.simulation.noise import Image, shade, smooth_noise
-from a2gc_ros.simulation.walls import paint_wall
+from a2gc_simulation.colors import Color, adjusted, random_color
+from a2gc_simulation.facades import Facade
+from a2gc_simulation.lettering import FONTS, SIGN_COLORS, write_centerd
+from a2gc_simulation.noise import Image, shade, smooth_noise
+from a2gc_simulation.walls import paint_wall
 
 FRAME_COLORS: tuple[Color, ...] = (
     (238, 236, 230),

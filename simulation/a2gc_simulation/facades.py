@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from a2gc_ros.simulation.colors import Color, adjusted
+from a2gc_simulation.colors import Color, adjusted
 
 Wall = Literal["brick", "plaster", "stone", "boards", "panels"]
 

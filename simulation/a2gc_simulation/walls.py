@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.simulation.colors import Color
-from a2gc_ros.simulation.facades import Wall
-from a2gc_ros.simulation.noise import Image, shade, smooth_noise
+from a2gc_simulation.colors import Color
+from a2gc_simulation.facades import Wall
+from a2gc_simulation.noise import Image, shade, smooth_noise
 
 
 def paint_wall(wall: Wall, color: Color, width: float, height: float, scale: int, rng: np.random.Generator) -> Image:

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from a2gc_ros.simulation.config import Crossing, TownConfig
-from a2gc_ros.simulation.facades import SHOPS, Facade, random_facade
-from a2gc_ros.simulation.street_furniture import park_props, parking_slots, street_props
-from a2gc_ros.simulation.town import Building, Roof, Street, Town
+from a2gc_simulation.config import Crossing, TownConfig
+from a2gc_simulation.facades import SHOPS, Facade, random_facade
+from a2gc_simulation.street_furniture import park_props, parking_slots, street_props
+from a2gc_simulation.town import Building, Roof, Street, Town
 
 ROOF_COLORS: tuple[tuple[float, float, float], ...] = (
     (0.66, 0.30, 0.22),
