@@ -51,6 +51,8 @@ BIN = $(VENV)/bin
 PY = $(BIN)/python
 RUN_EXTRAS := opencv,openvino,onnx,viz$(ROS_EXTRAS)
 TEST_EXTRAS := $(RUN_EXTRAS),fleet,sim,slam,serve,train,export,test,lint
+# Packages of their own, which a robot leaves out.
+BESIDE := training simulation
 TORCH := torch==2.13.0
 
 UV := $(shell command -v uv 2>/dev/null)
@@ -218,10 +220,10 @@ $(STAMPS)/docs: $(STAMPS)/venv setup.py constraints.txt $(filter $(STAMPS)/%,$(C
 # do, or the tests that need them are skipped.
 TEST_MESSAGES := $(if $(ROS_DISTRO),,wheels/bond $(addprefix tests/back_end_msgs/,rtabmap_msgs pose_graph_tools_msgs))
 
-$(STAMPS)/test: $(STAMPS)/messages training/pyproject.toml simulation/pyproject.toml $(foreach package,$(TEST_MESSAGES),$(wildcard $(package)/*.* $(package)/*/*))
+$(STAMPS)/test: $(STAMPS)/messages $(BESIDE:%=%/pyproject.toml) $(foreach package,$(TEST_MESSAGES),$(wildcard $(package)/*.* $(package)/*/*))
 	$(call say,Installing what the tests need ($(TORCH)$(comma) $(TEST_EXTRAS)))
 	@$(INSTALL) $(TORCH)
-	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(TEST_EXTRAS)]' -e ./training -e ./simulation
+	@$(INSTALL) -c $(CONSTRAINTS) -e '.[$(TEST_EXTRAS)]' $(BESIDE:%=-e ./%)
 ifndef ROS_DISTRO
 	@AMENT_PREFIX_PATH=$(VENV) CMAKE_PREFIX_PATH=$(VENV) PATH=$(BIN):$$PATH \
 	    $(INSTALL) --no-build-isolation --no-deps --force-reinstall $(addprefix ./,$(TEST_MESSAGES))

@@ -29,10 +29,11 @@ KEYS = {
     "typer": "python3-typer",
     "yaml": "python3-yaml",
 }
-# Extras: they are only needed for training, export, simulation, or where that runtime is chosen.
+# Extras: they are only needed for training, export, simulation, a server or a fleet, or where that runtime is chosen.
 OPTIONAL = {
     *("torch", "onnx", "onnxscript", "openvino", "safetensors", "tensorrt", "tensorrt_rtx", "cuda"),
-    *("mujoco", "glfw", "OpenGL", "google", "gtsam", "poselib"),
+    *("mujoco", "glfw", "OpenGL", "google", "gtsam", "poselib", "threadpoolctl"),
+    *("starlette", "uvicorn", "psycopg", "yoyo"),
 }
 
 
