@@ -83,6 +83,20 @@ class Registry(Mapping[str, T], Generic[T]):
             raise KeyError(name)
         return self._loaded(claims[0])
 
+    def usable(self, tell: Callable[[str], None]) -> dict[str, T]:
+        """Returns all that can be had, by name; of a package's that cannot, says why.
+
+        Args:
+            tell: Is given one sentence for each name that cannot be had.
+        """
+        found: dict[str, T] = {}
+        for name in self:
+            try:
+                found[name] = self[name]
+            except self._error as error:
+                tell(str(error))
+        return found
+
     @property
     def added(self) -> list[str]:
         """Names that packages add and that are not ours, sorted."""

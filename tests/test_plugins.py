@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from a2gc_ros import plugins
 from a2gc_ros.bags import open_recording
+from a2gc_ros.cli.main import app
 from a2gc_ros.errors import BackendError, BagError, ConfigError
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.plugins import Registry
@@ -89,3 +91,16 @@ def test_a_package_takes_no_name_of_ours_in_the_rooms(install: Install, tmp_path
         open_recording(tmp_path / "run.mcap")
     with pytest.raises(BackendError, match="runtime 'openvino' is claimed by"):
         open_extractor("a2gc-efficientnet-lite0", backend="openvino")
+
+
+@pytest.mark.parametrize(
+    ("group", "verb", "ours"),
+    [("datasets", "datasets", "pitts30k_val"), ("backbones", "models", "a2gc-efficientnet-lite0")],
+)
+def test_lists_tell_what_cannot_be_had_and_show_the_rest(install: Install, group: str, verb: str, ours: str) -> None:
+    install("added", f"[a2gc_ros.{group}]\nbroken = added:f\n", "import nothing_of_this_name")
+    listed = CliRunner().invoke(app, [verb, "list"])
+    assert listed.exit_code == 0
+    assert ours in listed.output
+    told = [line for line in listed.output.splitlines() if "'broken' of added cannot be loaded" in line]
+    assert len(told) == 1

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli import options
+
+if TYPE_CHECKING:
+    from a2gc_ros.evaluation.datasets.catalogue import Benchmark
 
 datasets_app = typer.Typer(
     help="List the benchmarks that `a2gc eval` knows by name, and check what of them is on disk.",
@@ -23,6 +26,13 @@ SHOWN = 10
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
     app.add_typer(datasets_app, name="datasets")
+
+
+def usable() -> dict[str, Benchmark]:
+    """The benchmarks that can be had, by name; what a package adds and cannot be loaded is told."""
+    from a2gc_ros.evaluation.datasets.catalogue import benchmarks
+
+    return benchmarks().usable(lambda sentence: typer.echo(sentence, err=True))
 
 
 @datasets_app.command("list")
@@ -39,8 +49,6 @@ def list_datasets(
 
     `a2gc datasets list --data-root ~/data --json`
     """
-    from a2gc_ros.evaluation.datasets.catalogue import benchmarks
-
     rows = [
         {
             "name": entry.name,
@@ -49,7 +57,7 @@ def list_datasets(
             "database": entry.database,
             "found": None if data_root is None else (layout.title if (layout := entry.found(data_root)) else ""),
         }
-        for entry in benchmarks().values()
+        for entry in usable().values()
     ]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -116,13 +124,13 @@ def check(
 def _check_all(root: Path, *, as_json: bool) -> None:
     """One line for each data set: where it was found, or what is missing first."""
     from a2gc_ros.evaluation.datasets import gsv_folder
-    from a2gc_ros.evaluation.datasets.catalogue import benchmarks, nearest_missing
+    from a2gc_ros.evaluation.datasets.catalogue import nearest_missing
 
     gsv = gsv_folder.inspect(root)
     rows = [
         (gsv_folder.NAME, None if gsv.folder is None else f"{len(gsv.cities)} cities", gsv.missing, gsv_folder.SOURCE)
     ]
-    for entry in benchmarks().values():
+    for entry in usable().values():
         layout = entry.found(root)
         missing_here = () if layout else tuple(nearest_missing(entry, root))
         rows.append((entry.name, layout.title if layout else None, missing_here, entry.source))

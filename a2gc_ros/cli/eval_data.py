@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.datasets import usable
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,13 +120,11 @@ def _all_found(names: list[str], root: Path | None) -> list[str]:
     Raises:
         ConfigError: There is no root to look below, or nothing below it.
     """
-    from a2gc_ros.evaluation.datasets.catalogue import benchmarks
-
     if ALL not in names:
         return names
     if root is None:
         raise ConfigError("--datasets all needs the folder they lie in: --data-root, or the variable A2GC_DATA.")
-    found = [name for name, entry in benchmarks().items() if entry.found(root)]
+    found = [name for name, entry in usable().items() if entry.found(root)]
     if not found:
         raise ConfigError(f"No benchmark lies below {root}; `a2gc datasets check` says what is expected where.")
     return [*(name for name in names if name not in (ALL, *found)), *found]

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli import options
+from a2gc_ros.errors import ModelError
 
 models_app = typer.Typer(
     help="List the models there are, and read what a model file says of itself.",
@@ -115,13 +116,20 @@ def _registered() -> list[dict[str, str]]:
     from a2gc_ros.models import model_names, named
     from a2gc_ros.shipped import shipped_models
 
-    rows = []
+    rows, refused = [], dict[str, None]()
     for name in model_names():
         if name in shipped_models():
             continue
-        entry = named(name)
+        try:
+            entry = named(name)
+        except ModelError as error:
+            # One sentence, though what it adds stands under many names.
+            refused[str(error)] = None
+            continue
         weights = "whole model" if entry.weights else "backbone" if entry.backbone_weights else "none"
         if entry.weights is not None and entry.weights.page is not None:
             weights = f"whole model, from {entry.weights.page}"
         rows.append(_row(name, entry.preprocessing, weights, entry.licence))
+    for sentence in refused:
+        typer.echo(sentence, err=True)
     return rows
