@@ -52,6 +52,9 @@ class Argument:
         return self.sets or self.name
 
 
+_CAMERA_POSE = Argument(
+    "camera_pose", "numbers", "Camera on the robot, where /tf_static is silent: x, y, z, roll, pitch, yaw."
+)
 _TIME = Argument("use_sim_time", "switch", "Take the time from /clock.")
 _START = Argument("autostart", "switch", "Configure and activate without a lifecycle manager.")
 
@@ -71,7 +74,7 @@ PLACE_RECOGNITION: tuple[Argument, ...] = (
     Argument("odom_frame", "text", "Fixed frame of the poses from /tf."),
     Argument("base_frame", "text", "Frame of the robot in the poses from /tf."),
     Argument("map_frame", "text", "Frame of relocalization_pose."),
-    Argument("camera_pose", "numbers", "Camera on the robot, where /tf_static is silent: x, y, z, roll, pitch, yaw."),
+    _CAMERA_POSE,
     Argument("rate", "number", "Most images per second to work on; 0 for all."),
     Argument("model", "text", "Name of a shipped model, or path of an .onnx file."),
     Argument("backend", "text", "Inference runtime."),
@@ -87,7 +90,7 @@ PLACE_RECOGNITION: tuple[Argument, ...] = (
 POSE_GRAPH: tuple[Argument, ...] = (
     Argument("map_frame", "text", "Frame of the corrected path."),
     Argument("publish_tf", "switch", "Broadcast map to odom on /tf."),
-    Argument("camera_pose", "numbers", "Camera on the robot, where /tf_static is silent: x, y, z, roll, pitch, yaw."),
+    _CAMERA_POSE,
     Argument("odometry_translation_noise", "number", "Least error of odometry, metres per root metre."),
     Argument("odometry_rotation_noise", "number", "Least error of odometry, radians per root metre."),
     _START,

@@ -48,7 +48,12 @@ def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     if done.returncode:
         pytest.skip(f"needs an index of Python packages: {done.stderr.strip()[-200:]}")
     paths = [str(folder), str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "DISTRIBUTION": request.param}
+    return {
+        **os.environ,
+        "COLUMNS": "160",
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "DISTRIBUTION": request.param,
+    }
 
 
 def run(old: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from programs import load
 
 pytest.importorskip("rclpy", reason="needs ROS 2, from a distribution or from the wheels")
 pytest.importorskip("a2gc_msgs.msg", reason="needs a2gc_msgs: make venv")
@@ -62,13 +63,7 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def street() -> ModuleType:
     """The rendered street of the loop tests."""
-    spec = importlib.util.spec_from_file_location("loops_scenes", TESTS / "loops" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load(TESTS / "loops" / "conftest.py")
 
 
 @pytest.fixture(scope="module")

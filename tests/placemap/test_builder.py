@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
@@ -12,10 +11,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from programs import load
 
 from a2gc_ros.errors import BagError, MapError
 from a2gc_ros.placemap import Manifest, MapBuilder, PlaceMap, Spacing
@@ -23,17 +22,7 @@ from a2gc_ros.placemap import Manifest, MapBuilder, PlaceMap, Spacing
 PROGRAM = Path(__file__).with_name("recordings.py")
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("placemap_recordings", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-recordings = _load()
+recordings = load(PROGRAM)
 
 
 def _builder(place_map: PlaceMap, spacing: Spacing | None = None, batch: int = 5) -> MapBuilder:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import load
 
 from a2gc_ros.errors import ConfigError, MapError
 from a2gc_ros.placemap import Manifest, MapBuilder, PlaceMap, Spacing, merge
 from a2gc_ros.placemap.shards import Shard, parse
 
-_SPEC = importlib.util.spec_from_file_location("shard_recordings", Path(__file__).with_name("recordings.py"))
-recordings = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = recordings
-_SPEC.loader.exec_module(recordings)
+recordings = load(Path(__file__).with_name("recordings.py"))
 
 
 def frames(count: int, poses: bool = True):

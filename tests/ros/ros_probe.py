@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 from a2gc_ros.nodes.base.pool_executor import PoolExecutor
@@ -33,6 +35,21 @@ def wait_for(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S
 
 class LostAnswerError(AssertionError):
     """A service was asked and no answer came."""
+
+
+@contextmanager
+def spinning(node: Any, context: Any) -> Iterator[None]:
+    """Lets another node of the test's own work in a thread; destroys it at the end."""
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
 
 
 class Probe:

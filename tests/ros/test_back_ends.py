@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,9 +10,8 @@ import pytest
 from back_ends import Amcl, Hydra, KimeraPgmo, LioSam, LviSam, Rtabmap, SlamToolbox
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from node_process import new_namespace
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
-from ros_probe import Probe, wait_for
+from ros_probe import Probe, spinning, wait_for
 
 from a2gc_ros import geometry
 from a2gc_ros.bridges.bridge import Bridge, Recognized
@@ -60,10 +58,6 @@ def bridged(probe: Probe) -> Iterator[Callable[[str], tuple[Bridge, str]]]:
     """Opens a bridge in a node of the test's own; gives the bridge and the node's namespace."""
     node = LifecycleNode("place_recognition", namespace=new_namespace(), context=probe.context)
     node.trigger_configure()
-    executor = SingleThreadedExecutor(context=probe.context)
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
     opened: list[Bridge] = []
 
     def open_(name: str) -> tuple[Bridge, str]:
@@ -71,12 +65,10 @@ def bridged(probe: Probe) -> Iterator[Callable[[str], tuple[Bridge, str]]]:
         node.trigger_activate()
         return opened[-1], node.get_namespace()
 
-    yield open_
-    executor.shutdown()
-    thread.join()
-    for bridge in opened:
-        bridge.close()
-    node.destroy_node()
+    with spinning(node, probe.context):
+        yield open_
+        for bridge in opened:
+            bridge.close()
 
 
 def hear(probe: Probe, topic: str) -> None:

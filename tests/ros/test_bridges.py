@@ -9,10 +9,9 @@ import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from node_process import new_namespace
 from places import image_message, stamp, view
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from ros_probe import wait_for
+from ros_probe import spinning, wait_for
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
@@ -42,18 +41,10 @@ def recognized(step: int) -> Recognized:
 @pytest.fixture
 def node(probe):
     """A lifecycle node of the test's own, active."""
-    import threading
-
     made = LifecycleNode("bridged", namespace=new_namespace(), context=probe.context)
     made.trigger_configure()
-    executor = SingleThreadedExecutor(context=probe.context)
-    executor.add_node(made)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    yield made
-    executor.shutdown()
-    thread.join()
-    made.destroy_node()
+    with spinning(made, probe.context):
+        yield made
 
 
 def test_lio_sam_and_initialpose_hear_what_they_should(probe, node):

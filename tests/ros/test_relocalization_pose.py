@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +11,7 @@ import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from places import image_message
+from programs import load
 from ros_probe import wait_for
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -44,14 +43,7 @@ PARAMETERS: dict[str, object] = {
 @pytest.fixture(scope="module")
 def street() -> ModuleType:
     """The rendered town of the loop tests."""
-    path = Path(__file__).parents[1] / "loops" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("loops_scenes", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load(Path(__file__).parents[1] / "loops" / "conftest.py")
 
 
 @pytest.fixture(scope="module")

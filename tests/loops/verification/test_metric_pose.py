@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import load
 
 from a2gc_ros import geometry
 from a2gc_ros.loops.verification.landmarks import LandmarkCache
 from a2gc_ros.loops.verification.metric_pose import DEPENDENCE, locate_query, realistic
 from a2gc_ros.loops.verification.neighbour_motion import prior_std
 
-_spec = importlib.util.spec_from_file_location("verification_scenes", Path(__file__).with_name("conftest.py"))
-assert _spec is not None
-assert _spec.loader is not None
-scenes = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = scenes
-_spec.loader.exec_module(scenes)
+scenes = load(Path(__file__).with_name("conftest.py"))
 moved, error, cloud_of = scenes.moved, scenes.error, scenes.cloud_of
 
 AHEAD = [moved((0.05, 0.0, 2.0), (0.0, 0.02, 0.0)), moved((0.0, 0.0, -1.5))]
