@@ -21,6 +21,8 @@ PIXEL_TOLERANCE: Final = 1.5
 CONFIDENCE: Final = 0.9999
 MAX_ITERATIONS: Final = 5000
 MIN_ITERATIONS: Final = 50
+MAX_ESSENTIAL_ITERATIONS: Final = 1000
+"""An essential matrix takes fewer matches a sample, and its samples take longer."""
 
 NOISY: Final = 3.0
 """Samples of exact matches would do; of noisy ones so many times as many."""
@@ -46,7 +48,7 @@ def focal_length(*cameras: CameraIntrinsics) -> float:
 
 def fundamental(a: Points, b: Points, least_share: float) -> Fit | None:
     """Fits a fundamental matrix to matched pixels, (N, 2) each, of which at least a share agrees if it is of use."""
-    samples = _samples(7, least_share)
+    samples = _samples(7, least_share, MAX_ITERATIONS)
     return _single(fitted(cv2.findFundamentalMat, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, CONFIDENCE, samples))
 
 
@@ -68,19 +70,19 @@ def essential(rays_a: Points, rays_b: Points, tolerance: float, least_share: flo
             method=cv2.USAC_MAGSAC,
             prob=CONFIDENCE,
             threshold=tolerance,
-            maxIters=_samples(5, least_share),
+            maxIters=_samples(5, least_share, MAX_ESSENTIAL_ITERATIONS),
         )
     )
 
 
-def _samples(size: int, share: float) -> int:
+def _samples(size: int, share: float, most: int) -> int:
     """Returns how many samples of so many matches find a geometry where a share agrees (Fischler and Bolles, 1981).
 
     The estimator itself stops as soon as it has found a larger one; pairs that show two places draw all these.
     """
     failing = 1 - min(share, 0.99) ** size
-    wanted = NOISY * math.log(1 - CONFIDENCE) / math.log(failing) if failing < 1 else MAX_ITERATIONS
-    return int(min(max(wanted, MIN_ITERATIONS), MAX_ITERATIONS))
+    wanted = NOISY * math.log(1 - CONFIDENCE) / math.log(failing) if failing < 1 else most
+    return int(min(max(wanted, MIN_ITERATIONS), most))
 
 
 def _single(fit: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None) -> Fit | None:

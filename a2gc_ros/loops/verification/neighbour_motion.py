@@ -37,9 +37,6 @@ ITERATIONS: Final = 12
 PASSES: Final = 3
 """With the noise as expected, and again as it turned out."""
 
-FIRST_STEP, LAST_STEP = 0.1, 3e-3
-"""A step below so many standard deviations of odometry is the last: of the first pass, and of the others."""
-
 SETTLED: Final = 0.05
 """Share by which the noise may still change in the last pass."""
 
@@ -94,15 +91,13 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> Neighbour
     matches = Matches(homogeneous(a), homogeneous(b))
     deviation = prior_std(expected)
     pose, offset, factor = expected.copy(), np.zeros(6), 1.0
-    for number in range(PASSES):
-        # As exactly as it goes only where the noise is known.
-        last = FIRST_STEP if number == 0 else LAST_STEP
-        pose, offset, normal = _minimised(pose, offset, deviation, matches, factor * noise, last)
+    for _ in range(PASSES):
+        pose, offset, normal = _minimised(pose, offset, deviation, matches, factor * noise)
         if np.abs(offset / deviation).max() > MAX_SURPRISE:
             return None
         errors = np.abs(matches.errors(skew(pose[:3, 3]) @ pose[:3, :3])) / noise
         before, factor = factor, float(np.clip(np.quantile(errors[errors <= GROSS], 0.8) / NORMAL_80, *NOISE_FACTORS))
-        if number > 0 and abs(factor - before) <= SETTLED * before:
+        if abs(factor - before) <= SETTLED * before:
             break
     inverse: Array = np.linalg.inv(normal).astype(np.float64)
     residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
@@ -117,7 +112,7 @@ def _weights(residuals: Array, noise: Array) -> Array:
 
 
 def _minimised(
-    pose: Pose, offset: Array, deviation: Array, matches: Matches, noise: Array, last: float
+    pose: Pose, offset: Array, deviation: Array, matches: Matches, noise: Array
 ) -> tuple[Pose, Array, Array]:
     """Goes on from a pose and its offset from odometry; returns both and the normal matrix at the minimum."""
     pose = pose.copy()
@@ -131,7 +126,7 @@ def _minimised(
         offset = offset + step
         pose[:3, 3] += step[:3]
         pose[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
-        if np.abs(step / deviation).max() < last:
+        if np.abs(step / deviation).max() < 3e-3:
             break
     return pose, offset, normal
 

@@ -7,7 +7,7 @@ import pytest
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
-from a2gc_ros.loops.verification import refinement
+from a2gc_ros.loops.verification import estimators, refinement
 from a2gc_ros.loops.verification.refinement import TwoViews
 from a2gc_ros.loops.verification.sampson import Matches, homogeneous, skew
 from a2gc_ros.loops.verification.two_view import Motion, refine
@@ -48,6 +48,20 @@ def error(result: Motion, truth: Pose) -> np.ndarray:
     r = result.pose[:3, :3] @ truth[:3, :3].T
     turn = 0.5 * np.array([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])
     return np.concatenate([result.pose[:3, 3] - direction, turn])
+
+
+@pytest.mark.parametrize("matches", [14, 16, 20, 25])
+def test_the_fewer_matches_may_disagree_the_fewer_samples_find_as_much(matches: int) -> None:
+    least = 14 / matches
+    found = {least: 0, 0.0: 0}
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        a, b, _ = (part[:matches] for part in scene(rng, motion_of(rng, 1.0)))
+        b[14:] = rng.uniform(-1, 1, (matches - 14, 2))
+        for share in found:
+            fit = estimators.essential(a, b, TOLERANCE, share)
+            found[share] += fit is not None and bool(fit.inliers[:14].mean() >= 0.9)
+    assert found[least] >= found[0.0] - 1
 
 
 @pytest.mark.parametrize("outliers", [0, 40])
