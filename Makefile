@@ -50,7 +50,7 @@ STAMPS = $(VENV)/.stamps
 BIN = $(VENV)/bin
 PY = $(BIN)/python
 RUN_EXTRAS := opencv,openvino,onnx,viz$(ROS_EXTRAS)
-TEST_EXTRAS := $(RUN_EXTRAS),fleet,sim,slam,serve,train,export,test,lint
+TEST_EXTRAS := $(RUN_EXTRAS),fleet,sim,slam,serve,foxglove,train,export,test,lint
 # Packages of their own, which a robot leaves out.
 BESIDE := training simulation
 TORCH := torch==2.13.0

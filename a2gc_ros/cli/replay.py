@@ -54,6 +54,13 @@ def replay(
     ] = None,
     rectification: options.Rectification = "auto",
     sensor_bits: options.SensorBits = 0,
+    rerun: Annotated[
+        Path | None, typer.Option(help="Also write this .rrd file for Rerun (needs rerun-sdk).", show_default=False)
+    ] = None,
+    foxglove: Annotated[
+        Path | None,
+        typer.Option(help="Also write this .mcap for Foxglove (needs foxglove-sdk).", show_default=False),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Replay a recording: find its loop closures, judge them by true poses, write a report.
@@ -88,6 +95,8 @@ def replay(
         rate=rate,
         lockstep=lockstep,
         camera=CameraOptions(rectification, sensor_bits),  # type: ignore[arg-type]
+        rerun=rerun,
+        foxglove=foxglove,
     )
     console = Console(stderr=True)
     with progress_bar("offline" if live else "replaying") as show:

@@ -41,17 +41,24 @@ class _Found:
     missed: Sequence[int]
 
 
-def page(judged: Judged, result: Score | None, followed: Funnel, numbers: Mapping[str, Any]) -> Report:
+def explored_run(judged: Judged) -> Explored:
+    """Counts the keyframes and pairs of a run, with what is known of their truth."""
+    paths = judged.map_paths | ({} if judged.path is None else {0: judged.path})
+    return explore(judged.live, judged.maps, judged.run, judged.followed, paths, _verdicts(judged))
+
+
+def page(
+    judged: Judged, explored: Explored, result: Score | None, followed: Funnel, numbers: Mapping[str, Any]
+) -> Report:
     """Builds the page of a run.
 
     Args:
         judged: The run.
+        explored: Its keyframes and pairs.
         result: Its score; None where no truth is known.
         followed: How far its keyframes came.
         numbers: Of the run, as in numbers.json.
     """
-    paths = judged.map_paths | ({} if judged.path is None else {0: judged.path})
-    explored = explore(judged.live, judged.maps, judged.run, judged.followed, paths, _verdicts(judged))
     closures = [explored.pairs[number] for number in explored.closures]
     seen = visits(closures, explored.closures)
     row_of = {keyframe.stamp_ns: at for at, keyframe in enumerate(explored.own)}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from a2gc_ros.bags import Recording, Trajectory, open_recording
 from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.bags.topics import info_topic, pose_topic, truth_topic
-from a2gc_ros.errors import A2gcError, BagError
+from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.ahead import share_cores
@@ -21,13 +23,15 @@ from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.replay.foxglove_file import write_foxglove
 from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule
 from a2gc_ros.replay.judged import Judged
 from a2gc_ros.replay.live import LiveOptions, run_live
 from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.replay.poses import pose_facts, pose_note
 from a2gc_ros.replay.records import RunRecord
-from a2gc_ros.replay.report import write_report
+from a2gc_ros.replay.report import Also, write_report
+from a2gc_ros.replay.rerun_file import write_rerun
 from a2gc_ros.shipped import DEFAULT_MODEL
 
 
@@ -54,6 +58,8 @@ class ReplayOptions:
         rate: Live only: how many times faster than recorded.
         lockstep: Live only: the node answers each image before the next is played.
         camera: What the user says of the camera.
+        rerun: File for Rerun that is written as well.
+        foxglove: File for Foxglove that is written as well.
     """
 
     bag: Path
@@ -73,6 +79,8 @@ class ReplayOptions:
     rate: float = 1.0
     lockstep: bool = False
     camera: CameraOptions = field(default_factory=CameraOptions)
+    rerun: Path | None = None
+    foxglove: Path | None = None
 
 
 def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda _done, _total: None) -> dict[str, Any]:
@@ -89,6 +97,7 @@ def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda
         A2gcError: If the recording, a map, the model or a setting cannot be used, or the live graph fails.
     """
     config = LoopConfig(**options.loop)
+    _need_viewers(options)
     options.report.mkdir(parents=True, exist_ok=True)
     extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)
     with contextlib.ExitStack() as stack:
@@ -118,7 +127,31 @@ def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda
             truth=description,
             facts=facts,
         )
-        return write_report(judged, options.report)
+        return write_report(judged, options.report, _also(options))
+
+
+def _need_viewers(options: ReplayOptions) -> None:
+    """Says what is missing before minutes are spent.
+
+    Raises:
+        ConfigError: If a viewer's file is wanted and its SDK is missing.
+    """
+    for wanted, module, package in (
+        (options.rerun, "rerun", "rerun-sdk"),
+        (options.foxglove, "foxglove", "foxglove-sdk"),
+    ):
+        if wanted is not None and importlib.util.find_spec(module) is None:
+            raise ConfigError(f"{wanted} needs {package}, which is not installed: pip install {package}")
+
+
+def _also(options: ReplayOptions) -> list[Also]:
+    """What is written of a run besides its report."""
+    also: list[Also] = []
+    if options.rerun is not None:
+        also.append(partial(write_rerun, options.rerun))
+    if options.foxglove is not None:
+        also.append(partial(write_foxglove, options.foxglove))
+    return also
 
 
 def _open_map(path: Path, extractor: Extractor) -> PlaceMap:

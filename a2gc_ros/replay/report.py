@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from a2gc_ros.replay.explored import Explored
 from a2gc_ros.replay.funnel import Funnel, funnel
 from a2gc_ros.replay.judged import Judged
-from a2gc_ros.replay.page import page
+from a2gc_ros.replay.page import explored_run, page
 from a2gc_ros.replay.ranking import BestMatch, nearest_matches
 from a2gc_ros.replay.records import write_queries
 from a2gc_ros.replay.score import Score, score
 
+Also = Callable[[Judged, Explored], None]
+"""Writes something else of a run."""
 
-def write_report(judged: Judged, folder: Path) -> dict[str, Any]:
+
+def write_report(judged: Judged, folder: Path, also: Sequence[Also] = ()) -> dict[str, Any]:
     """Writes index.html, numbers.json and queries.jsonl into a folder.
+
+    Args:
+        judged: The run.
+        folder: Made if absent.
+        also: What else is written of it, such as files for viewers.
 
     Returns:
         The numbers, as in numbers.json.
@@ -35,7 +45,10 @@ def write_report(judged: Judged, folder: Path) -> dict[str, Any]:
     numbers = _numbers(judged, result, followed)
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     write_queries(folder / "queries.jsonl", judged.run.queries)
-    page(judged, result, followed, numbers).write(folder / "index.html")
+    explored = explored_run(judged)
+    page(judged, explored, result, followed, numbers).write(folder / "index.html")
+    for write in also:
+        write(judged, explored)
     return numbers
 
 

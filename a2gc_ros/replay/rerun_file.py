@@ -1,0 +1,115 @@
+"""A run for Rerun: camera, path, closures, matches and numbers on one time line."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from a2gc_ros.errors import ConfigError
+from a2gc_ros.images.decode import compressed_size
+from a2gc_ros.replay.explored import Explored
+from a2gc_ros.replay.judged import Judged
+from a2gc_ros.replay.moments import Link, moments, pixels
+from a2gc_ros.viz.page_data import Fate
+
+CLOSURE, WRONG, HELD, PATH = (0, 158, 115), (213, 94, 0), (230, 159, 0), (140, 140, 140)
+
+TIME: Final = "stamp"
+
+
+def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
+    """Writes a recording that `rerun FILE.rrd` opens.
+
+    Args:
+        path: The .rrd file.
+        judged: The run.
+        explored: Its keyframes and pairs.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+    import rerun as rr
+    import rerun.blueprint as rrb
+
+    recording = rr.RecordingStream("a2gc_replay", recording_id=judged.recording)
+    until_now = rrb.VisibleTimeRange(
+        TIME, start=rrb.TimeRangeBoundary.infinite(), end=rrb.TimeRangeBoundary.cursor_relative()
+    )
+    layout = rrb.Blueprint(
+        rrb.Horizontal(
+            # All that came before the cursor: every segment and every closure is written once.
+            rrb.Spatial3DView(origin="/world", name="Where", time_ranges=[until_now]),
+            rrb.Vertical(
+                rrb.Spatial2DView(origin="/camera", name="Now"), rrb.Spatial2DView(origin="/recognised", name="Then")
+            ),
+            rrb.Vertical(
+                rrb.TimeSeriesView(origin="/similarity", name="Similarity"),
+                rrb.TimeSeriesView(origin="/probability", name="Probability"),
+                rrb.TimeSeriesView(origin="/latency_ms", name="Milliseconds"),
+            ),
+        ),
+        collapse_panels=True,
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recording.save(path, default_blueprint=layout)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{path} cannot be written ({error}): name another file with --rerun") from error
+    colours = {"closures": CLOSURE, "wrong": WRONG, "held": HELD}
+    before = None
+    for moment in moments(judged, explored):
+        recording.set_time(TIME, timestamp=np.datetime64(moment.stamp_ns, "ns"))
+        if moment.jpeg is not None:
+            recording.log("camera/image", rr.EncodedImage(contents=moment.jpeg, media_type="image/jpeg"))
+        if moment.position is not None:
+            recording.log("world/path", rr.LineStrips3D([[before or moment.position, moment.position]], colors=[PATH]))
+        before = moment.position
+        if math.isfinite(moment.latency_ms):
+            recording.log("latency_ms", rr.Scalars(moment.latency_ms))
+        for kind, colour in colours.items():
+            lines = [
+                [link.here, link.there] for link in moment.links if _kind(link) == kind and link.here and link.there
+            ]
+            if lines:
+                recording.log(f"world/{kind}", rr.LineStrips3D(lines, colors=[colour]))
+        closures = [link for link in moment.links if link.row.fate is Fate.CLOSURE]
+        if moment.links:
+            best = moment.links[0].row
+            recording.log("similarity", rr.Scalars(best.similarity))
+            if best.probability is not None:
+                recording.log("probability", rr.Scalars(best.probability))
+        if closures:
+            _log_closure(recording, moment.jpeg, closures[0])
+        else:
+            for entity in ("camera/matches", "recognised"):
+                recording.log(entity, rr.Clear(recursive=True))
+    recording.flush()
+    recording.disconnect()
+
+
+def _kind(link: Link) -> str:
+    if link.row.fate is not Fate.CLOSURE:
+        return "held"
+    return "wrong" if link.row.right is False else "closures"
+
+
+def _log_closure(recording: Any, jpeg: bytes | None, link: Link) -> None:
+    """Shows what a closure recognised, and the features that agree."""
+    import rerun as rr
+
+    if link.jpeg is not None:
+        recording.log("recognised/image", rr.EncodedImage(contents=link.jpeg, media_type="image/jpeg"))
+    row = link.row
+    words = f"similarity {row.similarity:.2f}, {row.inliers} features agree"
+    if row.probability is not None:
+        words += f", probability {row.probability:.4f}"
+    recording.log("closures", rr.TextLog(words))
+    if link.found is None:
+        return
+    for side, (entity, picture) in enumerate((("camera/matches", jpeg), ("recognised/matches", link.jpeg))):
+        if picture is not None:
+            points = pixels(link.found, side, *compressed_size(picture))
+            recording.log(entity, rr.Points2D(points, colors=[CLOSURE], radii=[2.0]))
