@@ -52,7 +52,7 @@ def write_foxglove(path: Path, judged: Judged, explored: Explored) -> None:
         ]
         pose = channels.PoseInFrameChannel("/pose", context=context)
         scene = channels.SceneUpdateChannel("/scene", context=context)
-        numbers = foxglove.Channel("/numbers", schema=NUMBERS, context=context)  # type: ignore[arg-type]
+        numbers = foxglove.Channel("/numbers", schema=NUMBERS, context=context)
         before = None
         for moment in moments(judged, explored):
             at: dict[str, int] = {"log_time": moment.stamp_ns}

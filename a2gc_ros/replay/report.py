@@ -73,7 +73,7 @@ def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str
         numbers["truth"] = judged.truth
         numbers["radius_m"] = result.rule.radius_m
         numbers["heading_deg"] = result.rule.heading_deg
-        for name in ("queries", "revisits", "recognised", "right", "unjudged"):
+        for name in ("queries", "revisits", "recognized", "right", "unjudged"):
             numbers[name] = getattr(result, name)
         numbers["judged"] = result.closures
         numbers["precision"] = _rounded(result.precision)

@@ -28,7 +28,7 @@ def test_offline_report_finds_the_second_round(recording: Path, model: Path, tmp
     assert numbers["precision"] == 1.0
     assert numbers["recall"] > 0.8
     assert numbers["funnel"]["keyframes"] == 2 * STEPS
-    assert numbers["funnel"]["given_out"] == numbers["funnel_of_revisits"]["given_out"] == numbers["recognised"]
+    assert numbers["funnel"]["given_out"] == numbers["funnel_of_revisits"]["given_out"] == numbers["recognized"]
     assert numbers["descriptor_average_precision"] > 0.9
     assert "true poses on /ground_truth/pose" in numbers["truth"]
     written = {path.name for path in (tmp_path / "r").iterdir()}
@@ -45,7 +45,7 @@ def test_offline_report_finds_the_second_round(recording: Path, model: Path, tmp
             assert matches["inliers"] == pytest.approx(data["pairs"]["i"][int(number)], rel=0.2)
     (steps,) = [view["steps"] for view in data["views"] if "steps" in view]
     assert steps[0] == {"name": "keyframes of the run", "all": 2 * STEPS, "known": numbers["revisits"]}
-    assert steps[-1]["all"] == steps[-1]["known"] == numbers["recognised"]
+    assert steps[-1]["all"] == steps[-1]["known"] == numbers["recognized"]
 
 
 def test_a_map_of_the_first_round_is_found_in_the_second(recording: Path, model: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_rerun_gets_every_image_and_closure(recording: Path, model: Path, tmp_pa
     for part in chunk.RrdReader(str(tmp_path / "run.rrd")).stream():
         rows[part.entity_path] += part.num_rows
     assert rows["/camera/image"] == rows["/world/path"] == numbers["keyframes"]
-    assert rows["/recognised/image"] == rows["/closures"] == numbers["recognised"]
+    assert rows["/recognised/image"] == rows["/closures"] == numbers["recognized"]
 
 
 def test_what_is_missing_is_said_before_the_run(
