@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -112,7 +113,8 @@ def placed(rows: list[list[str]], steps: Edges) -> dict[str, float]:
             left += width(name)
 
     def wish(name: str) -> float:
-        return sum(x[other] for other in near[name]) / len(near[name]) if near[name] else x[name]
+        # An exact sum, since the order of a set is another in each process.
+        return math.fsum(x[other] for other in near[name]) / len(near[name]) if near[name] else x[name]
 
     for sweep in range(SWEEPS):
         for row in rows if sweep % 2 else rows[::-1]:
