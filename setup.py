@@ -133,7 +133,7 @@ EXTRAS = {
         "mcap>=1.1",
     ],
     # The site that `make docs` writes.
-    "docs": ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
+    "docs": ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "ruff>=0.6"],
     "lint": ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "types-PyYAML"],
 }
 

@@ -1,7 +1,8 @@
 """Hook of MkDocs: what lies outside docs/ comes into the site, and links to it lead there.
 
 README.md becomes the first page and the other pages at the root keep their names; files that pages link to are copied
-as they are; a link to a folder becomes its name. The reference of the Python interface is a page of docstrings.
+as they are; a link to a folder becomes its name. The references, of the Python interface and of the command line, are
+made of docstrings and of what ``--help`` prints.
 """
 
 from __future__ import annotations
@@ -20,7 +21,40 @@ PAGES = {
 }
 """Pages at the root, by what they are in the site."""
 
-REFERENCE = "# Reference\n\nWhat `import a2gc_ros` offers; [how to use it](python.md).\n\n::: a2gc_ros\n"
+EXTENDED = (
+    "a2gc_ros.extract.runtime.Runtime",
+    "a2gc_ros.extract.spec.ModelSpec",
+    "a2gc_ros.bags.storage.Storage",
+    "a2gc_ros.bags.storage.Topic",
+    "a2gc_ros.bags.storage.RawMessage",
+    "a2gc_ros.bridges.bridge.Bridge",
+    "a2gc_ros.bridges.bridge.Recognized",
+    "a2gc_ros.evaluation.datasets.catalogue.Benchmark",
+    "a2gc_ros.evaluation.datasets.layout.DatasetLayout",
+    "a2gc_ros.loops.local_features.LocalFeatureDetector",
+    "a2gc_ros.loops.local_features.Detected",
+    "a2gc_ros.loops.local_features.DescriptorForm",
+    "a2gc_ros.models.backbone.Backbone",
+    "a2gc_ros.models.aggregator.Aggregator",
+)
+"""What a package that adds to this one meets."""
+
+_OPTIONS = "{show_root_heading: true, show_root_toc_entry: true, heading_level: 3}"
+_PARTS = "".join(f"::: {name}\n    options: {_OPTIONS}\n\n" for name in EXTENDED)
+REFERENCE = f"""# Reference
+
+What `import a2gc_ros` offers; [how to use it](python.md).
+
+::: a2gc_ros
+
+## What you extend
+
+[How to add](extend.md) a runtime, a bag format and more; these may change in a minor version.
+
+{_PARTS}"""
+
+MADE = ("reference.md", "commands.md")
+"""Pages that are made here."""
 
 _LINK = re.compile(r"\[((?:[^][]|\[[^]]*\](?:\([^)]*\))?)*)\]\(([^)\s]+)\)")
 
@@ -60,6 +94,28 @@ def rewritten(text: str, source: str, *, root: Path = ROOT) -> tuple[str, set[st
     return _LINK.sub(link, text), needed
 
 
+def commands() -> str:
+    """What ``--help`` prints, for every command."""
+    import click
+    import typer
+    from typer.testing import CliRunner
+
+    from a2gc_ros.cli.main import app
+
+    runner = CliRunner(env={"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"})
+    page = ["# Commands\n\nWhat `a2gc ... --help` prints.\n"]
+
+    def describe(path: list[str], command: click.Command) -> None:
+        if path:
+            printed = runner.invoke(app, [*path, "--help"]).output.strip()
+            page.append(f"{'#' * (1 + len(path))} a2gc {' '.join(path)}\n\n```text\n{printed}\n```\n")
+        for name, inner in sorted(getattr(command, "commands", {}).items()):
+            describe([*path, name], inner)
+
+    describe([], typer.main.get_command(app))
+    return "\n".join(page)
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Adds what lies outside docs/."""
     from mkdocs.structure.files import File
@@ -78,6 +134,7 @@ def on_files(files: Any, config: Any) -> Any:
     for source in sorted(needed):
         add(in_site(source), (ROOT / source).read_bytes())
     add("reference.md", REFERENCE)
+    add("commands.md", commands())
     return files
 
 

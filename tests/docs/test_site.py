@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +37,21 @@ def pages_in(nav: Any) -> list[str]:
 def test_every_page_is_in_the_navigation_once(site_pages: ModuleType) -> None:
     configuration = yaml.load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe one
     written = [path.relative_to(REPOSITORY / "docs").as_posix() for path in (REPOSITORY / "docs").rglob("*.md")]
-    assert sorted(pages_in(configuration["nav"])) == sorted([*written, *site_pages.PAGES.values(), "reference.md"])
+    assert sorted(pages_in(configuration["nav"])) == sorted([*written, *site_pages.PAGES.values(), *site_pages.MADE])
+
+
+def test_what_the_reference_describes_is_there(site_pages: ModuleType) -> None:
+    pytest.importorskip("torch", reason="needs torch")
+    for name in site_pages.EXTENDED:
+        module, _, attribute = name.rpartition(".")
+        assert getattr(importlib.import_module(module), attribute).__doc__, name
+
+
+def test_every_command_is_described(site_pages: ModuleType) -> None:
+    page = site_pages.commands()
+    for command in ("a2gc replay", "a2gc map build", "a2gc models list"):
+        assert re.search(rf"^#+ {command}$", page, re.MULTILINE)
+    assert "--max-" in page or "--threads" in page
 
 
 @pytest.mark.parametrize(
