@@ -80,6 +80,7 @@ def initialise(url: str) -> int:
     _require_url(url)
     try:
         from yoyo import get_backend, read_migrations
+        from yoyo.exceptions import LockTimeout
     except ImportError as error:
         raise FleetError(needs("preparing a fleet's database", "yoyo-migrations", "fleet")) from error
     logging.getLogger("yoyo").setLevel(logging.WARNING)
@@ -90,6 +91,10 @@ def initialise(url: str) -> int:
             missing = backend.to_apply(migrations)
             backend.apply_migrations(missing)
         return len(missing)
+    except LockTimeout as error:
+        raise FleetError(
+            f"{shown(url)} is being prepared by another program; if that was killed, `yoyo break-lock` frees it"
+        ) from error
     except psycopg.Error as error:
         raise FleetError(sentence(url, error)) from error
 

@@ -125,7 +125,7 @@ def _enter_session(connection: Any, place_map: PlaceMap, session: Session, site:
     if row[1] != manifest.fingerprint:
         raise FleetError(
             f"session {session.id} of {place_map.path}, {session.name!r}, is in {shown(url)} as another model "
-            "described it: pull that map, or push the one that was not described anew"
+            "described it: describe the map with that model (`a2gc map redescribe`), or anew with this one"
         )
 
 

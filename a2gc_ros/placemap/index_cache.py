@@ -69,9 +69,10 @@ class IndexCache:
 
     def __init__(self, uuid: str, connection: sqlite3.Connection, folder: Path | None = None) -> None:
         # An identity from a file is no file name: it may be anything.
-        name = hashlib.sha256(uuid.encode()).hexdigest()[:32]
-        self.path = (folder or default_folder()) / f"{name}.index"
+        self._name = hashlib.sha256(uuid.encode()).hexdigest()[:32]
+        self._folder = folder or default_folder()
         self._connection = connection
+        self._read: Path | None = None
 
     def write(self, cached: CachedIndex, dim: int) -> None:
         """Keeps an index; where that cannot be, it is derived again."""
@@ -92,16 +93,34 @@ class IndexCache:
             coarse=faiss.serialize_index(cached.coarse),
         )
         body = buffer.getbuffer()
+        # Copies of a map that went their own ways have one identity: the last row tells them apart.
+        path = self._folder / f"{self._name}-{self._mark(int(columns.ids[-1]))}.index"
         with contextlib.suppress(OSError):
-            with draft_of(self.path) as draft, draft.open("wb") as file:
+            with draft_of(path) as draft, draft.open("wb") as file:
                 file.write(MAGIC + hashlib.sha256(body).digest())
                 file.write(body)
+            if self._read is not None and self._read != path:
+                # What was extended.
+                self._read.unlink(missing_ok=True)
+            self._read = path
             self._tidy()
 
     def read(self, dim: int) -> CachedIndex | None:
         """Returns what was kept, or None where it is missing, damaged, or of other rows than the map's."""
+        candidates = []
+        for path in self._folder.glob(f"{self._name}-*.index"):
+            last, _, _ = path.stem.removeprefix(f"{self._name}-").partition("-")
+            if last.isdecimal() and path.stem == f"{self._name}-{self._mark(int(last))}":
+                candidates.append((int(last), path))
+        for _, path in sorted(candidates, reverse=True):
+            if (found := self._read_file(path, dim)) is not None:
+                self._read = path
+                return found
+        return None
+
+    def _read_file(self, path: Path, dim: int) -> CachedIndex | None:
         try:
-            with self.path.open("rb") as file:
+            with path.open("rb") as file:
                 head = file.read(len(MAGIC) + DIGEST_BYTES)
                 body = file.read()
             if head != MAGIC + hashlib.sha256(body).digest():
@@ -109,7 +128,7 @@ class IndexCache:
             with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
                 found = self._restored(arrays, dim)
             if found is not None:
-                os.utime(self.path)
+                os.utime(path)
             return found
         # Written by another version, perhaps of faiss.
         except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile):
@@ -144,7 +163,14 @@ class IndexCache:
         found = [self._connection.execute(query, (int(ids[row]),)).fetchone() for row in rows]
         return np.array([-1 if row is None else row[0] for row in found], dtype=np.int64)
 
+    def _mark(self, keyframe_id: int) -> str:
+        """Returns what a file is called for its last row: the id, and the CRC-32 of the descriptor."""
+        query = "SELECT crc32 FROM descriptors WHERE keyframe_id = ?"
+        # SQLite's integers end where names of files do not.
+        row = self._connection.execute(query, (min(keyframe_id, 2**63 - 1),)).fetchone()
+        return f"{keyframe_id}-{'none' if row is None else row[0]}"
+
     def _tidy(self) -> None:
-        files = sorted(self.path.parent.glob("*.index"), key=lambda file: file.stat().st_mtime)
+        files = sorted(self._folder.glob("*.index"), key=lambda file: file.stat().st_mtime)
         for file in files[:-MOST_FILES]:
             file.unlink(missing_ok=True)

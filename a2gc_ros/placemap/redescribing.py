@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -128,6 +129,10 @@ def _begun(source: PlaceMap, unfinished: Path, extractor: ExtractorLike, name: s
         schema.write_manifest(connection, schema.completed(manifest))
         connection.execute("DELETE FROM descriptors")
         connection.execute("DROP TABLE IF EXISTS impostors")
+        # A session that another model described is another one, the same wherever that is done.
+        for session in source.sessions():
+            identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{session.uuid}/{fingerprint}")
+            connection.execute("UPDATE sessions SET uuid = ? WHERE id = ?", (str(identity), session.id))
     return PlaceMap.open(unfinished)
 
 

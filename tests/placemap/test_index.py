@@ -172,8 +172,8 @@ def test_a_damaged_cache_is_built_again(large: Path, cache_folder: Path, share: 
         assert cache.read_bytes() == good
 
 
-def test_a_cache_of_other_rows_is_not_used(large: Path, tmp_path: Path, cache_folder: Path) -> None:
-    """Two copies of a map that went their own ways have one identity."""
+def test_copies_that_went_their_own_ways_have_a_cache_each(large: Path, tmp_path: Path, cache_folder: Path) -> None:
+    """Two copies of a map have one identity."""
     copy = tmp_path / "copy.a2gc"
     with PlaceMap.open(large) as place_map:
         place_map.save_copy(copy)
@@ -181,10 +181,24 @@ def test_a_cache_of_other_rows_is_not_used(large: Path, tmp_path: Path, cache_fo
     for path, vectors in ((large, new[:20]), (copy, new[20:])):
         with PlaceMap.open(path) as place_map:
             place_map.add_many(1, [NewKeyframe(i, v) for i, v in enumerate(vectors)])
-    _first(copy)
-    assert len(kept(cache_folder)) == 1
-    with PlaceMap.open(large, options=OPTIONS) as place_map:
-        assert place_map.search(new[:20], 1)[1][:, 0].tolist() == list(range(401, 421))
+    for _ in range(2):
+        for path, vectors in ((large, new[:20]), (copy, new[20:])):
+            with PlaceMap.open(path, options=OPTIONS) as place_map:
+                assert place_map.search(vectors, 1)[1][:, 0].tolist() == list(range(401, 421))
+        assert len(kept(cache_folder)) == 2
+
+
+def test_a_cache_of_other_rows_is_not_used(large: Path, cache_folder: Path) -> None:
+    _first(large)
+    with sqlite3.connect(large) as connection:
+        # The last row is the same, and one before it is not.
+        connection.execute("UPDATE descriptors SET keyframe_id = 1000 WHERE keyframe_id = 5")
+        connection.execute("UPDATE descriptors SET keyframe_id = 5 WHERE keyframe_id = 6")
+        connection.execute("UPDATE descriptors SET keyframe_id = 6 WHERE keyframe_id = 1000")
+    assert _first(large) == [1, 2, 3, 4, 6, 5, *range(7, 401)]
+    (cache,) = kept(cache_folder)
+    cache.rename(cache.with_name(cache.name.replace("-400-", "-99999999999999999999999-")))
+    assert _first(large) == [1, 2, 3, 4, 6, 5, *range(7, 401)]
 
 
 @pytest.mark.parametrize("added", [10, 100])
@@ -200,6 +214,7 @@ def test_a_map_that_has_grown_keeps_its_cache_in_step(large: Path, cache_folder:
     with PlaceMap.open(large, options=OPTIONS) as place_map:
         np.testing.assert_array_equal(place_map.search(new, 1)[1][:, 0], grown)
         assert place_map.columns.ordinals.tolist() == list(range(400 + added))
+    (cache,) = kept(cache_folder)
     assert grown.tolist() == list(range(401, 401 + added))
     # A few more rows are added anew each time; many more are worth writing down.
     assert (cache.read_bytes() == before) == (added == 10)
@@ -244,7 +259,6 @@ def test_what_was_fitted_to_a_small_part_is_fitted_anew_in_the_background(large:
     more = places(900, 64, seed=4)[0]
     with PlaceMap.open(large) as place_map:
         place_map.add_many(1, [NewKeyframe(i, v) for i, v in enumerate(more)])
-    (cache,) = kept(cache_folder)
     with PlaceMap.open(large, read_only=True, options=OPTIONS) as place_map:
         place_map.prepare()
         first = place_map.index
@@ -254,6 +268,7 @@ def test_what_was_fitted_to_a_small_part_is_fitted_anew_in_the_background(large:
         assert place_map.index is not first
         assert place_map.search(more, 1)[1][:, 0].tolist() == list(range(401, 1301))
     # The next one to open it has it at once.
+    (cache,) = kept(cache_folder)
     written = cache.read_bytes()
     with PlaceMap.open(large, read_only=True, options=OPTIONS) as place_map:
         place_map.prepare()
