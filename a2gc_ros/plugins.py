@@ -20,10 +20,20 @@ GROUPS = "a2gc_ros."
 T = TypeVar("T")
 
 
+# A robot has hundreds of packages: their metadata is read once for a process, and not before it is asked for.
+_of_all_packages = functools.cache(importlib.metadata.entry_points)
+
+
 @functools.cache
 def installed(group: str) -> tuple[EntryPoint, ...]:
-    """What installed packages add to a group; their metadata is read once for a process."""
-    return tuple(importlib.metadata.entry_points(group=group))
+    """What installed packages add to a group."""
+    return tuple(_of_all_packages().select(group=group))
+
+
+def look_again() -> None:
+    """Has packages found that were installed since the process looked first."""
+    installed.cache_clear()
+    _of_all_packages.cache_clear()
 
 
 class Registry(Mapping[str, T], Generic[T]):

@@ -30,10 +30,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         (metadata / "entry_points.txt").write_text(entry_points)
-        plugins.installed.cache_clear()
+        plugins.look_again()
 
     yield write
-    plugins.installed.cache_clear()
+    plugins.look_again()
     for name in ("added", "rival"):
         sys.modules.pop(name, None)
 

@@ -44,10 +44,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     done = subprocess.run([*pip, "install", *options, str(source)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     sys.path.insert(0, str(target))
-    plugins.installed.cache_clear()
+    plugins.look_again()
     yield target
     sys.path.remove(str(target))
-    plugins.installed.cache_clear()
+    plugins.look_again()
     for name in [name for name in sys.modules if name.split(".")[0] == "a2gc_extensions"]:
         del sys.modules[name]
 
