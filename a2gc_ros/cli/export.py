@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.image_size import parse_size
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.system.installation import needing
 from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def export(
     pixels = parse_size(size)
     pictures = _read_folder(images)
 
-    from a2gc_ros.extract.pytorch.export import export_onnx
+    with needing("`a2gc export`", "export"):
+        from a2gc_ros.extract.pytorch.export import export_onnx
 
     with Console(stderr=True).status(f"Building {model}") as status:
         if fit is None:

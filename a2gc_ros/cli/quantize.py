@@ -13,6 +13,7 @@ from rich.table import Table
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli import options
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.system.installation import needing
 from a2gc_ros.system.sizes import show_size
 
 
@@ -46,8 +47,9 @@ def quantize(
 
     `a2gc quantize town.onnx --images frames/ --out town-int8.onnx --allow-drop --json`
     """
+    with needing("`a2gc quantize`", "adapt"):
+        from a2gc_ros.extract.quantize import quantize as run
     from a2gc_ros.extract.onnx_files.metadata import read_spec
-    from a2gc_ros.extract.quantize import quantize as run
     from a2gc_ros.images.decode import image_files, read_image
 
     paths = image_files(images)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.errors import A2gcError, ConfigError, TrainingError
-from a2gc_ros.system.installation import needs, what_is_missing
+from a2gc_ros.system.installation import needing
 
 if TYPE_CHECKING:
     from a2gc_training.recipe import Recipe
@@ -59,14 +59,10 @@ def train(
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
     """Trains; the help text is in ``_EXAMPLES``."""
-    try:
+    with needing("Training", "train"):
         from a2gc_training.recipe import load_recipe
         from a2gc_training.run import is_main_process
         from a2gc_training.run import train as run
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            what_is_missing(error) or needs("Training", f"the Python package {error.name}", "train")
-        ) from error
 
     if data_root is not None:
         os.environ["A2GC_DATA"] = str(data_root)

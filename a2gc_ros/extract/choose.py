@@ -24,6 +24,7 @@ from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.runtime import QUANTIZED, Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.shipped import DEFAULT_MODEL, shipped_file, shipped_models
+from a2gc_ros.system.installation import pip_install
 
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8", "int8-bf16"]
 
@@ -131,8 +132,12 @@ def _open_file(
             refusals.append(str(error))
             _log.warning("%s cannot be used, the next runtime is tried: %s", name, error)
             continue
-        return Extractor(spec, runtime, reason=" ".join([*refusals, "The fastest runtime that is left."]))
-    raise BackendError(f"No runtime can run {path}: {' '.join(refusals)}")
+        return Extractor(spec, runtime, reason=_sentences([*refusals, "The fastest runtime that is left"]))
+    raise BackendError(f"No runtime can run {path}. {_sentences(refusals)}")
+
+
+def _sentences(refusals: list[str]) -> str:
+    return " ".join(f"{refusal.rstrip('.')}." for refusal in refusals)
 
 
 def _ways(asked: str, wanted: Precision, usual: Precision, refusals: list[str]) -> Iterator[tuple[str, Precision]]:
@@ -143,7 +148,7 @@ def _ways(asked: str, wanted: Precision, usual: Precision, refusals: list[str]) 
     if asked in names:
         names = names[names.index(asked) + 1 :]
     if not has_gpu():
-        refusals.append("There is no NVIDIA GPU.")
+        refusals.append("There is no NVIDIA GPU")
     for name in names:
         if not FILE_BACKENDS[name].in_auto or (FILE_BACKENDS[name].gpu and not has_gpu()):
             continue
@@ -188,7 +193,7 @@ def _open_in_torch(
         shipped = ", ".join(shipped_models()) or "none"
         raise ModelError(
             f"{model} is neither an ONNX file nor a model that comes with the package ({shipped}), and torch, "
-            f"which could run it, is not usable here ({error})."
+            f"which could run it, is not usable here ({error}); install it with: {pip_install('torch')}"
         ) from None
     from a2gc_ros.extract.pytorch import backend as pytorch
 

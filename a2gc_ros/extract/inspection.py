@@ -13,7 +13,7 @@ from a2gc_ros.errors import BackendError, ModelError
 from a2gc_ros.extract.choose import CHECKPOINTS, find_file
 from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.system.installation import needs
+from a2gc_ros.system.installation import needs, pip_install
 
 Outputs = Mapping[str, NDArray[np.float32]]
 
@@ -88,7 +88,10 @@ def open_inspector(model: str | Path) -> Inspector:
     try:
         from a2gc_ros.extract.pytorch.inspection import open_in_torch
     except ImportError as error:
-        raise BackendError(f"Only torch can look inside {model}, and it is not usable here ({error}).") from None
+        raise BackendError(
+            f"Only torch can look inside {model}, and it is not usable here ({error}); install it with: "
+            f"{pip_install('torch')}"
+        ) from None
     return Inspector(*open_in_torch(path or str(model)))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Final
+
+from a2gc_ros.errors import ConfigError
 
 SYSTEM: Final[dict[str, tuple[str, str]]] = {
     "cv2": ("OpenCV", "python3-opencv"),
@@ -70,6 +74,23 @@ def needs(what: str, package: str, extra: str) -> str:
     return f"{what} needs {package}, which is not installed; install it with: {pip_install(extra)}"
 
 
+@contextlib.contextmanager
+def needing(what: str, extra: str) -> Iterator[None]:
+    """Says how to get an extra where an import inside fails for want of one of its packages.
+
+    Raises:
+        ConfigError: A package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = str(error.name).partition(".")[0]
+        if name == "a2gc_ros":
+            raise
+        known = what_is_missing(error) if name in {*SYSTEM, *BESIDE} else None
+        raise ConfigError(known or needs(what, f"the Python package {name}", extra)) from error
+
+
 def what_is_missing(error: ImportError) -> str | None:
     """Says in one sentence what stops an import, and what to do.
 
@@ -111,10 +132,22 @@ def _not_installed(module: str) -> str | None:
             f"./{BESIDE[module]} in a clone of a2gc_ros"
         )
     if module not in SYSTEM:
-        return None
+        return _of_an_extra(module)
     name, package = SYSTEM[module]
     ways = [f"apt install {package}"] * bool(package) + [f"pip install {FROM_PIP.get(module, module)}"]
     return f"{name} (the Python module {module}) is not installed: {', or '.join(ways)}"
+
+
+def _of_an_extra(module: str) -> str | None:
+    """What brings a module that only some commands need, and whose package is called like the module."""
+    try:
+        extras = importlib.metadata.metadata("a2gc_ros").get_all("Provides-Extra") or ()
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for requirement in (one for extra in extras for one in _requirements(extra)):
+        if re.split(r"[^\w-]", requirement)[0].replace("-", "_").lower() == module.lower():
+            return f"the Python package {module} is not installed: pip install {shlex.quote(requirement)}"
+    return None
 
 
 @functools.cache

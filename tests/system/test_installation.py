@@ -65,10 +65,15 @@ class Hide(importlib.abc.MetaPathFinder):
         if name.split(".")[0] == {module!r}:
             raise ModuleNotFoundError("No module named " + name, name=name)
 sys.meta_path.insert(0, Hide())
-sys.argv[1:] = ["map", "info", "x.a2gc"]
+sys.argv[1:] = {arguments!r}
 from a2gc_ros.executables import {name}
 {name}()
 """
+
+
+def run_without(module, name, *arguments):
+    code = HIDDEN.format(name=name, module=module, arguments=list(arguments))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +87,28 @@ from a2gc_ros.executables import {name}
     ],
 )
 def test_an_executable_says_in_one_sentence_what_is_missing(name, module, word):
-    code = HIDDEN.format(name=name, module=module)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = run_without(module, name, "map", "info", "x.a2gc")
     if module != "rclpy" and "the ROS package rclpy" in done.stderr:
         pytest.skip("needs ROS 2, from a distribution or from the wheels")
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{name}: {word}")
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "said"),
+    [
+        ("onnx", "export MODEL --out OUT", "`a2gc export` needs the Python package onnx, .*'torch>=.*'onnx>="),
+        ("onnx", "quantize MODEL --images . --out OUT", "`a2gc quantize` needs the Python .*'onnx>=.*'onnxruntime>="),
+        ("a2gc_simulation", "simulate --out OUT", r"run pip install \./simulation in a clone"),
+        ("a2gc_training", "train RECIPE", r"run pip install \./training in a clone"),
+        ("a2gc_training", "eval --datasets tasks.yaml", r"run pip install \./training in a clone"),
+        ("pytorch_lightning", "train RECIPE", "Training needs the Python package pytorch_lightning, .*'torch>="),
+        ("gtsam", "slam town.mcap", "the pose graph needs GTSAM, .* pip install 'gtsam>="),
+    ],
+)
+def test_a_verb_says_in_one_sentence_how_to_get_what_it_misses(module, command, said):
+    done = run_without(module, "a2gc", *command.split())
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert re.search(said, line), line
