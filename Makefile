@@ -115,6 +115,9 @@ screenshots: $(STAMPS)/test ## The documentation's pictures of pages, in docs/as
 	@$(ENVIRONMENT) a2gc map view $(PAGES)/town.a2gc --html $(PAGES)/map.html
 	@if [ -d $(REAL) ]; then $(ENVIRONMENT) a2gc bag from-images $(REAL)/images --poses $(REAL)/poses.csv --rate 0.5 \
 	    --out $(PAGES)/robot_run.mcap && $(ENVIRONMENT) a2gc replay $(PAGES)/robot_run.mcap --report $(PAGES)/real; fi
+	@$(ENVIRONMENT) a2gc viz retrieval --database $(DEMO_BAG) --queries $(DEMO_BAG) --spacing 4 --wrong-only \
+	    --out $(PAGES)/retrieval
+	@$(ENVIRONMENT) $(PY) tests/browser/screenshots.py --retrieval $(PAGES)/retrieval --out docs/assets
 	@$(ENVIRONMENT) a2gc map show $(PAGES)/town.a2gc 300 --out $(PAGES)/asked.jpg
 	@$(ENVIRONMENT) a2gc map build $(DEMO_BAG) --stop $(DEMO_LAP) --out $(PAGES)/lap.a2gc
 	@$(ENVIRONMENT) a2gc serve $(PAGES)/lap.a2gc --port 8677 & server=$$!; trap "kill $$server" EXIT; \

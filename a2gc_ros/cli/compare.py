@@ -29,7 +29,9 @@ from a2gc_ros.cli.whole_table import print_whole
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:
+    from a2gc_ros.evaluation.dataset import Dataset
     from a2gc_ros.evaluation.evaluate import EvaluationResult
+    from a2gc_ros.viz.report import Report
 
 KS = (1, 5, 10)
 
@@ -71,7 +73,9 @@ def compare(
     heading: HeadingOption = 45.0,
     spacing: SpacingOption = 1.0,
     topic: TopicOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for pictures of queries on which they differ.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for a page to explore, and pictures of queries on which they differ.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="Most queries in the pictures.")] = 12,
     store: StoreOption = None,
     backend: options.Backend = "auto",
@@ -112,11 +116,14 @@ def compare(
         for model, outcome, cost in zip(chosen, outcomes, costs, strict=True)
     ]
     pictures = [] if out is None else _draw(chosen, outcomes, out, count)
+    if out is not None:
+        _page(dataset, found, outcomes, count).write(out / "index.html")
     if as_json:
         typer.echo(json.dumps({"protocol": dataset.protocol, "models": found, "pictures": pictures}, indent=2))
         return
     _show(dataset.name, dataset.protocol, len(dataset.queries), found)
     if out is not None:
+        typer.echo(f"page: {out / 'index.html'}")
         typer.echo(f"pictures: {', '.join(pictures) or 'none, they agree on every query'}")
 
 
@@ -175,6 +182,39 @@ def _show(name: str, protocol: str, asked: int, found: list[dict[str, Any]]) -> 
             "" if margin[0] is None else f"{100 * margin[1]:+.1f} to {100 * margin[2]:+.1f}",
         )
     print_whole(console, table)
+
+
+def _page(dataset: Dataset, found: list[dict[str, Any]], outcomes: list[EvaluationResult], count: int) -> Report:
+    """Builds the page: recall of every model, what each costs, and queries on which they differ."""
+    from a2gc_ros.cli.retrieval_pages import first_answers
+    from a2gc_ros.evaluation.comparison import differing
+    from a2gc_ros.viz.retrieval_page import RecallCurve, Shown, retrieval_page
+
+    curves = [
+        RecallCurve(
+            entry["row"],
+            KS,
+            [entry["recall"][str(k)] for k in KS],
+            [entry["interval"][str(k)][0] for k in KS],
+            [entry["interval"][str(k)][1] for k in KS],
+        )
+        for entry in found
+    ]
+    table = [("model", "R@1 against the first", "dimensions", "bytes in a map", "ms an image", "MB of memory")]
+    for entry in found:
+        against = entry["margin"]
+        margin = (
+            "" if against is None else f"{100 * against[0]:+.1f} ({100 * against[1]:+.1f} to {100 * against[2]:+.1f})"
+        )
+        costs = f"{entry['image_ms']:.1f}", f"{entry['memory_bytes'] / 1e6:.0f}"
+        table.append((entry["row"], margin, f"{entry['descriptor_dim']:,}", f"{entry['descriptor_bytes']:,}", *costs))
+    shown = Shown(
+        "Where the models differ",
+        "Queries whose first answer is right by some models and wrong by others.",
+        first_answers(outcomes, differing(outcomes, count)),
+        [entry["row"] for entry in found],
+    )
+    return retrieval_page(f"Models on {dataset.name}", dataset.protocol, curves, table, shown)
 
 
 def _draw(models: list[str], outcomes: list[EvaluationResult], out: Path, count: int) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli.eval_data import (
@@ -24,11 +25,19 @@ from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 
+if TYPE_CHECKING:
+    from a2gc_ros.evaluation.evaluate import EvaluationResult
+    from a2gc_ros.viz.report import Report
+    from a2gc_ros.viz.retrieval import Retrieval
+
 ROWS = 6
 """Queries in one picture."""
 
 DEPTH = 100
 """How far the right images are looked for among the answers."""
+
+KS = (1, 5, 10, 25, 50, DEPTH)
+"""Answers of which the page tells recall."""
 
 
 def retrieval(
@@ -58,7 +67,8 @@ def retrieval(
     """Show queries of a data set with what a model answered and what is right.
 
     Answers have a frame of their own colour for right and for wrong. Descriptors are those of `a2gc eval`,
-    kept and used again. Writes retrieval_1.png and so on, six queries each, spread over the data set.
+    kept and used again. Writes index.html, a page with the recall curve, and retrieval_1.png and so on,
+    six queries each, spread over the data set.
 
     Examples:
     `a2gc viz retrieval --dataset pitts30k_test --data-root ~/data --wrong-only --out pictures`
@@ -77,7 +87,7 @@ def retrieval(
     opened = open_all([] if dataset is None else [dataset], data_root, own, None)
     if len(opened) > 1:
         raise ConfigError("Both --dataset and --database are given; pictures are of one.")
-    settings = EvaluationSettings(store=store or default_folder(), ks=(1, DEPTH))
+    settings = EvaluationSettings(store=store or default_folder(), ks=KS)
     outcome = run_with_bars(opened[0], open_extractor(model), settings)
     chosen = choose(outcome, count, wrong_only)
     make_folder(out)
@@ -88,4 +98,19 @@ def retrieval(
     for number, page in enumerate(pages, start=1):
         figure = draw_retrievals(page, rows=ROWS, answers=top_k, positives=positives, title=title)
         style.save(figure, out / f"retrieval_{number}.png")
-    typer.echo(f"{title}; {len(shown)} queries on {len(pages)} pictures in {out}")
+    _page(title, outcome, shown, wrong_only).write(out / "index.html")
+    typer.echo(f"{title}; {len(shown)} queries on {len(pages)} pictures in {out}, and in {out / 'index.html'}")
+
+
+def _page(title: str, outcome: EvaluationResult, shown: Sequence[Retrieval], wrong_only: bool) -> Report:
+    """Builds the page: recall with its intervals, and the queries that were chosen."""
+    from a2gc_ros.viz.retrieval_page import RecallCurve, Shown, retrieval_page
+
+    intervals = [outcome.recall.interval(k, groups=outcome.groups) for k in KS]
+    curve = RecallCurve(
+        outcome.extractor.spec.name, KS, *([getattr(i, end) for i in intervals] for end in ("value", "low", "high"))
+    )
+    table = [("answers", "recall", "95 % interval")]
+    table += [(str(k), f"{i.value:.3f}", f"{i.low:.3f} to {i.high:.3f}") for k, i in zip(KS, intervals, strict=True)]
+    heading = "Wrong first answers, the surest first" if wrong_only else "Queries, spread over the data set"
+    return retrieval_page(title, outcome.dataset.protocol, [curve], table, Shown(heading, "", shown))

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+HARM = "<img src=x onerror=alert(1)>&\"'</script><script>alert(2)</script>"
+"""A name that would run, were it taken for markup."""
+
 SIZES = {"wide": (1280, 900), "narrow": (400, 800)}
 
 

@@ -12,8 +12,6 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "replay"), str(HERE.parent / "ros"), str(HERE.parent / "viz")]
 
-HARM = "<img src=x onerror=alert(1)>&\"'</script><script>alert(2)</script>"
-
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
@@ -30,6 +28,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of two rounds along a painted wall, whose file and topic have markup in their names."""
+    from browsing import HARM
     from painted_wall import SETTINGS, write_drive
     from thumbnail_model import write_thumbnail_model
 

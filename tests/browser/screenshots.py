@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--demo", type=Path)
     parser.add_argument("--map", type=Path)
     parser.add_argument("--real", type=Path)
+    parser.add_argument("--retrieval", type=Path, help="What a2gc viz retrieval wrote.")
     parser.add_argument("--served", help="Address of a2gc serve.")
     parser.add_argument("--ask", type=Path, help="A picture to ask it about.")
     parser.add_argument("--out", type=Path, required=True)
@@ -40,6 +41,8 @@ def main() -> None:
             animation(browser, options.demo / "index.html", options.out / "demo.webp")
         if options.map:
             window(browser, options.map, options.out / "page_map.webp")
+        if options.retrieval:
+            window(browser, options.retrieval / "index.html", options.out / "page_retrieval.webp")
         if options.served:
             of_a_question(browser, options.served, options.ask, options.out / "page_serve.webp")
         if options.real:

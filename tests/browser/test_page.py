@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from browsing import SIZES, Watched
-from conftest import HARM
+from browsing import HARM, SIZES, Watched
 from pages import page_of
 
 from a2gc_ros.viz.report import Report, Section
@@ -258,6 +258,42 @@ def test_the_page_of_a_map_opens_and_is_for_everybody(browser: Any, tmp_path: Pa
     page.locator(".cards button").first.click()
     assert page.locator("#viewer").is_visible()
     assert "alike to the geometric check, too" in page.locator("#viewer").inner_text()
+    assert watched.wrong == []
+    assert watched.outside() == []
+    watched.context.close()
+
+
+def test_the_page_of_an_evaluation_shows_curves_and_queries(browser: Any, tmp_path: Path) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    from a2gc_ros.viz.retrieval import Picture, Retrieval
+    from a2gc_ros.viz.retrieval_page import RecallCurve, Shown, retrieval_page
+
+    image = np.full((30, 40, 3), 90, np.uint8)
+    answers = [Picture(image, "0.9", True), Picture(image, f"0.8 {HARM}", False)]
+    curves = [RecallCurve(name, (1, 5), (0.5, 0.7), (0.4, 0.6), (0.6, 0.8)) for name in ("one", HARM)]
+    shown = Shown(
+        "Where they differ", "", [Retrieval(Picture(image, "12.5 s"), answers, [Picture(image, "rank 3")])] * 12
+    )
+    retrieval_page("Models", HARM, curves, [("a", "b"), ("1", HARM)], shown).write(tmp_path / "index.html")
+    watched = Watched(browser)
+    page = watched.open(tmp_path / "index.html")
+    watched.show_all()
+    assert page.locator(".queries li").count() == 10
+    page.get_by_role("button", name="Show more").click()
+    assert page.locator(".queries li").count() == 12
+    assert page.locator(".queries li").first.locator("figure").evaluate_all("all => all.map(f => f.className)") == [
+        "",
+        "good",
+        "bad",
+        "",
+    ]
+    before = ink(page, "[data-view=curves]")
+    page.locator("[data-view=curves] input[type=checkbox]").first.uncheck()
+    page.wait_for_timeout(60)
+    assert ink(page, "[data-view=curves]") != before
+    assert [violation["id"] for violation in axe.run(page).response["violations"]] == []
+    assert page.locator("img[src=x]").count() == 0
     assert watched.wrong == []
     assert watched.outside() == []
     watched.context.close()

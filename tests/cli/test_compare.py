@@ -65,6 +65,11 @@ def test_a_run_with_itself(run_twice: Path, models: tuple[str, str], tmp_path: P
     assert coarse["margin"][1] <= coarse["margin"][0] <= coarse["margin"][2]
     assert all(entry["image_ms"] > 0 and entry["memory_bytes"] > 0 for entry in (fine, coarse))
     assert told["pictures"] == [str(tmp_path / "pictures" / "differ_1.png")]
+    page = (tmp_path / "pictures" / "index.html").read_text()
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    curves = data["views"][0]["curves"]
+    assert [curve["y"] for curve in curves] == [list(entry["recall"].values()) for entry in told["models"]]
+    assert [cell["what"] for cell in data["views"][1]["rows"][0][1:3]] == [entry["row"] for entry in told["models"]]
     assert Path(told["pictures"][0]).read_bytes().startswith(b"\x89PNG")
     table = run("compare", run_twice, "--models", ",".join(models), "--store", tmp_path / "store").stdout
     assert "8 of 16 images have something to recognise" in table

@@ -110,7 +110,13 @@ def test_retrieval_shows_queries_with_their_answers(
 ) -> None:
     shown = run("retrieval", *benchmark, *options, "--out", tmp_path / "pictures")
     assert f"recall@1 0.500; {queries} queries on 1 pictures" in shown.stdout
-    assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["retrieval_1.png"]
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["index.html", "retrieval_1.png"]
+    page = (tmp_path / "pictures" / "index.html").read_text()
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    curve = data["views"][0]["curves"][0]
+    assert all(low <= value <= high for low, value, high in zip(curve["low"], curve["y"], curve["high"], strict=True))
+    assert len(data["views"][1]["rows"]) > 0
+    assert None not in data["album"]
 
 
 def test_retrieval_needs_something_to_show(tmp_path: Path) -> None:
