@@ -13,7 +13,7 @@ from a2gc_ros.models.architecture import Architecture
 from a2gc_ros.models.named_models import DINOV2_INPUT
 from a2gc_ros.models.place_model import PlaceModel
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from paper_ablation import Variant, row, trained, variants
 
 ALL = {(variant.table, variant.name): variant for variant in variants()}
