@@ -3,8 +3,8 @@
     python benchmarks/closure_cost.py [--keyframes 1000 10000 100000]
 
 The robot drives rounds of 1 km; the live map holds so many keyframes of an earlier session, and the live session is the
-next round. Descriptors are made up (512 numbers, as the shipped model), pictures are left out: describing an image and
-comparing local features cost the same whatever the map holds; `closures.py` measures them.
+next round. Descriptors are made up (512 numbers), pictures are left out and `verify` is off: describing an image and
+comparing local features cost the same whatever the map holds; `speed.py` measures them.
 """
 
 from __future__ import annotations
