@@ -54,3 +54,16 @@ def test_every_target_that_is_told_exists(repository: Path) -> None:
     told = set(re.findall(r"`make ([a-z-]+)", (repository / "CONTRIBUTING.md").read_text(encoding="utf-8")))
     targets = set(re.findall(r"^([a-z-]+):.*##", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert told - targets == set()
+
+
+def test_the_changelog_is_one_that_ros_releases_read(repository: Path, tmp_path: Path) -> None:
+    changelog = pytest.importorskip("catkin_pkg.changelog", reason="needs catkin_pkg")
+    text = (repository / "CHANGELOG.rst").read_text(encoding="utf-8")
+    released = tmp_path / "CHANGELOG.rst"
+    heading = "1.0.0 (2030-01-01)"
+    released.write_text(text.replace("Forthcoming\n-----------", f"{heading}\n{'-' * len(heading)}"), encoding="utf-8")
+    ((version, _, content),) = changelog.get_changelog_from_path(str(released)).foreach_version()
+    assert version == "1.0.0"
+    assert {"The node", "Place maps", "Models"} <= set(
+        re.findall(r"^\s*\* (.+)$", "\n".join(map(str, content)), re.MULTILINE)
+    )
