@@ -205,7 +205,12 @@ def _add(
         def show(progress: BuildProgress) -> None:
             if not first:
                 first.append(progress)
-            bar.update(task, completed=progress.frames, speed=_speed(first[0], progress, time.monotonic() - begin))
+            bar.update(
+                task,
+                completed=progress.frames,
+                speed=_speed(first[0], progress, time.monotonic() - begin),
+                note=_on_disk(options.out),
+            )
 
         result = builder.build(source, frames, session_name=recording.path.stem, on_progress=show)
     seconds = time.monotonic() - begin
@@ -224,6 +229,12 @@ def _add(
         "images_per_s": read / seconds if read else 0.0,
         "real_time_factor": recorded_s * read / max(1, result.frames) / seconds,
     }
+
+
+def _on_disk(place_map: Path) -> str:
+    """Says how large a map is by now."""
+    files = (place_map, Path(f"{place_map}-wal"))
+    return f"{sum(file.stat().st_size for file in files if file.exists()) / 1e6:.0f} MB"
 
 
 def _speed(first: BuildProgress, now: BuildProgress, seconds: float) -> str:

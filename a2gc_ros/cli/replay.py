@@ -13,7 +13,7 @@ from rich.console import Console
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli import options
 from a2gc_ros.shipped import DEFAULT_MODEL
-from a2gc_ros.system.progress import progress_bar
+from a2gc_ros.system.progress import progress_bars
 
 
 def register(app: typer.Typer) -> None:
@@ -99,8 +99,13 @@ def replay(
         foxglove=foxglove,
     )
     console = Console(stderr=True)
-    with progress_bar("offline" if live else "replaying") as show:
-        numbers = run(options, show)
+    with progress_bars("images") as bars:
+        task = bars.add_task("offline" if live else "replaying", total=None)
+        numbers = run(
+            options,
+            lambda done, total: bars.update(task, completed=done, total=total),
+            lambda closures: bars.update(task, note=f"{closures} closures"),
+        )
     for note in numbers["notes"]:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     if as_json:

@@ -20,7 +20,7 @@ from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.ahead import share_cores
 from a2gc_ros.images.camera_options import CameraOptions
-from a2gc_ros.loops import LoopConfig, LoopDetector
+from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.replay.foxglove_file import write_foxglove
@@ -83,12 +83,17 @@ class ReplayOptions:
     foxglove: Path | None = None
 
 
-def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda _done, _total: None) -> dict[str, Any]:
+def replay(
+    options: ReplayOptions,
+    on_frame: Callable[[int, int], None] = lambda _done, _total: None,
+    on_closures: Callable[[int], None] = lambda _closures: None,
+) -> dict[str, Any]:
     """Replays a recording and writes its report.
 
     Args:
         options: What is replayed.
         on_frame: Called with images done and in total, while the offline part runs.
+        on_closures: Called with how many closures there are by now, when one more was found.
 
     Returns:
         The numbers of the report.
@@ -106,7 +111,7 @@ def replay(options: ReplayOptions, on_frame: Callable[[int, int], None] = lambda
         truth, description = _truth(recording, options)
         live = _live(options, recording, extractor, stack) if options.live else None
         worked_on = {query.stamp_ns for query in live[0].queries} if live else None
-        offline = _offline(options, recording, extractor, maps, config, worked_on, stack, on_frame)
+        offline = _offline(options, recording, extractor, maps, config, worked_on, stack, on_frame, on_closures)
         run, live_map = live or offline
         facts = _agreement(run, offline[0], live_map, offline[1]) if live else {}
         # Of an offline run, since the node's messages do not say why a pose is missing.
@@ -173,6 +178,7 @@ def _offline(
     worked_on: Collection[int] | None,
     stack: contextlib.ExitStack,
     on_frame: Callable[[int, int], None],
+    on_closures: Callable[[int], None],
 ) -> tuple[RunRecord, PlaceMap]:
     """Runs the chain offline, over the images with the given stamps only where there are any."""
     spec = extractor.spec
@@ -188,12 +194,15 @@ def _offline(
     total = recording.image_topic(options.image_topic).count
     if worked_on is not None:
         frames, total = (frame for frame in frames if frame.stamp_ns in worked_on), len(worked_on)
-    done = 0
+    done = closures = 0
 
-    def count(*_: object) -> None:
-        nonlocal done
+    def count(_: object, detection: Detection) -> None:
+        nonlocal done, closures
         done += 1
         on_frame(done, total)
+        if detection.closures:
+            closures += len(detection.closures)
+            on_closures(closures)
 
     run = run_offline(frames, extractor, detector, count, ahead=share_cores(options.threads))
     return replace(run, skipped=dict(recording.skips.reasons)), place_map

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -20,8 +21,20 @@ _TAKES_NONE: Final = hasattr(rich.progress, "MofNCompleteColumn")
 """Whether totals may be None: that came with this column, in rich 12.3."""
 
 
+LOG_EVERY_S: Final = 30.0
+"""Between two lines of a log."""
+
+
 class Progress(rich.progress.Progress):  # noqa: TID251 - what takes its place
-    """A progress bar whose total need not be known at first."""
+    """A progress bar whose total need not be known at first; where nobody sees it, a line now and then.
+
+    A task's field ``note`` stands behind its numbers.
+    """
+
+    def __init__(self, *columns: ProgressColumn, unit: str = "", **settings: Any) -> None:
+        super().__init__(*columns, **settings)
+        self._unit = unit
+        self._said = time.monotonic()
 
     def add_task(
         self,
@@ -35,7 +48,34 @@ class Progress(rich.progress.Progress):  # noqa: TID251 - what takes its place
         """Adds a line, see :meth:`rich.progress.Progress.add_task`; ``total`` is None where it is not known yet."""
         if total is None and not _TAKES_NONE:
             total = 0.0
-        return super().add_task(description, start, total, completed, visible, **fields)
+        return super().add_task(description, start, total, completed, visible, **{"note": "", **fields})
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Changes a task, see :meth:`rich.progress.Progress.update`."""
+        super().update(task_id, **changes)
+        if self.disable and time.monotonic() - self._said >= LOG_EVERY_S:
+            self._said = time.monotonic()
+            self.console.print(
+                log_line(self._tasks[task_id], self._unit), markup=False, highlight=False, soft_wrap=True
+            )
+
+
+def log_line(task: Task, unit: str = "") -> str:
+    """Says in one line of a log how far a task is.
+
+    Args:
+        task: The task.
+        unit: What is counted, such as ``images``.
+    """
+    parts = [f"{task.completed:.0f}{f'/{task.total:.0f}' if task.total else ''} {unit}".rstrip()]
+    if task.speed:
+        parts.append(f"{task.speed:.1f} {unit}/s" if unit else f"{task.speed:.1f}/s")
+    if task.fields.get("note"):
+        parts.append(str(task.fields["note"]))
+    if task.total and task.time_remaining is not None:
+        minutes, seconds = divmod(round(task.time_remaining), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    return f"{task.description}: {', '.join(parts)}"
 
 
 class CountColumn(ProgressColumn):
@@ -65,7 +105,7 @@ class RateColumn(ProgressColumn):
 
 
 def progress_bars(unit: str = "", *columns: ProgressColumn) -> Progress:
-    """Bars on stderr that go when they are done; none where that is no terminal.
+    """Bars on stderr that go when they are done; where that is no terminal, a line every half minute.
 
     Args:
         unit: What is counted, such as ``images``, to show how many are done a second; empty shows no rate.
@@ -77,7 +117,9 @@ def progress_bars(unit: str = "", *columns: ProgressColumn) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         *shown,
+        TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
+        unit=unit,
         console=console,
         disable=not console.is_terminal,
         transient=True,
