@@ -102,6 +102,17 @@ def test_plain_colcon_finds_both_packages(repository, tmp_path):
     assert names(tmp_path) == ["a2gc_msgs", "a2gc_ros"]
 
 
+def test_a_robot_installs_neither_training_nor_simulation(repository, tmp_path):
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(command, cwd=repository, check=True, timeout=60, capture_output=True)
+    (folder,) = tmp_path.glob("*.egg-info")
+    assert (folder / "top_level.txt").read_text(encoding="utf-8").split() == ["a2gc_ros"]
+    others = ("training/", "simulation/", "tests/", "benchmarks/", "examples/")
+    assert not [
+        line for line in (folder / "SOURCES.txt").read_text(encoding="utf-8").split() if line.startswith(others)
+    ]
+
+
 def test_versions_agree(repository):
     for path in (repository / "package.xml", repository / "a2gc_msgs" / "package.xml"):
         assert package(path).findtext("version") == __version__
