@@ -144,7 +144,7 @@ lint: $(STAMPS)/test ## ruff, mypy, import-linter
 .PHONY: docs
 docs: $(STAMPS)/docs ## The documentation as a site in site/, to be read without a network
 	$(call say,The site in site/: open site/index.html)
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
 
 # What needs neither torch nor ROS: the rest would bring newer packages.
 OLDEST_TESTS := tests/cli/test_map.py tests/placemap tests/replay tests/bags tests/viz/test_report.py

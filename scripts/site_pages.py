@@ -53,7 +53,7 @@ What `import a2gc_ros` offers; [how to use it](python.md).
 
 {_PARTS}"""
 
-MADE = ("reference.md", "commands.md")
+MADE = ("reference.md", "commands.md", "changelog.md")
 """Pages that are made here."""
 
 _LINK = re.compile(r"\[((?:[^][]|\[[^]]*\](?:\([^)]*\))?)*)\]\(([^)\s]+)\)")
@@ -63,6 +63,8 @@ def in_site(path: str) -> str:
     """Where a file of the repository is in the site, from its root."""
     if path in PAGES:
         return PAGES[path]
+    if path == "CHANGELOG.rst":
+        return "changelog.md"
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     # A suffix that no server takes for something to run or to render.
@@ -87,7 +89,7 @@ def rewritten(text: str, source: str, *, root: Path = ROOT) -> tuple[str, set[st
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
         if (root / target).is_dir():
             return f"{match[1]} (`{target}`)" if match[1] != target else f"`{target}`"
-        if not target.startswith("docs/") and target not in PAGES:
+        if not target.startswith("docs/") and in_site(target).startswith("files/"):
             needed.add(target)
         return f"[{_LINK.sub(link, match[1])}]({posixpath.relpath(in_site(target), here or '.')}{mark}{anchor})"
 
@@ -116,6 +118,13 @@ def commands() -> str:
     return "\n".join(page)
 
 
+def changelog(text: str) -> str:
+    """The changelog, which ROS wants as reStructuredText, as Markdown."""
+    versions = text.partition("\n\n")[2].replace("``", "`")
+    headed = re.sub(r"^(\S.*)\n-+$", r"## \1\n", versions, flags=re.MULTILINE)
+    return "# Changes\n\n" + re.sub(r"^ +", lambda indent: 2 * indent[0], headed, flags=re.MULTILINE)
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Adds what lies outside docs/."""
     from mkdocs.structure.files import File
@@ -135,6 +144,7 @@ def on_files(files: Any, config: Any) -> Any:
         add(in_site(source), (ROOT / source).read_bytes())
     add("reference.md", REFERENCE)
     add("commands.md", commands())
+    add("changelog.md", changelog((ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")))
     return files
 
 

@@ -37,7 +37,10 @@ def pages_in(nav: Any) -> list[str]:
 def test_every_page_is_in_the_navigation_once(site_pages: ModuleType) -> None:
     configuration = yaml.load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe one
     written = [path.relative_to(REPOSITORY / "docs").as_posix() for path in (REPOSITORY / "docs").rglob("*.md")]
-    assert sorted(pages_in(configuration["nav"])) == sorted([*written, *site_pages.PAGES.values(), *site_pages.MADE])
+    listed = pages_in(configuration["nav"])
+    pages = {*written, *site_pages.PAGES.values(), *site_pages.MADE}
+    assert pages - set(listed) == set(), "nav of mkdocs.yml lacks these"
+    assert sorted(listed) == sorted(pages)
 
 
 def test_what_the_reference_describes_is_there(site_pages: ModuleType) -> None:
@@ -52,6 +55,12 @@ def test_every_command_is_described(site_pages: ModuleType) -> None:
     for command in ("a2gc replay", "a2gc map build", "a2gc models list"):
         assert re.search(rf"^#+ {command}$", page, re.MULTILINE)
     assert "--max-" in page or "--threads" in page
+
+
+def test_the_changelog_becomes_nested_lists(site_pages: ModuleType) -> None:
+    text = "Changelog\n=====\n\n0.1.0 (2030-01-01)\n---------\n* Models\n\n  * ``a`` and\n    `b`.\n"
+    page = "# Changes\n\n## 0.1.0 (2030-01-01)\n\n* Models\n\n    * `a` and\n        `b`.\n"
+    assert site_pages.changelog(text) == page
 
 
 @pytest.mark.parametrize(
