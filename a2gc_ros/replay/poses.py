@@ -23,7 +23,7 @@ def pose_facts(queries: Sequence[QueryRecord]) -> dict[str, Any]:
     """Counts closures by what is known of their pose.
 
     Returns:
-        ``in_meters``, ``direction_only`` and ``none``: closures with a pose in metres, with its direction alone, and
+        ``in_metres``, ``direction_only`` and ``none``: closures with a pose in metres, with its direction alone, and
         without one; ``why``: how often each reason was given for the latter two.
     """
     closures = [closure for query in queries for closure in query.closures]

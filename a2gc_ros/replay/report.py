@@ -75,6 +75,8 @@ def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str
         numbers["heading_deg"] = result.rule.heading_deg
         for name in ("queries", "revisits", "recognized", "right", "unjudged"):
             numbers[name] = getattr(result, name)
+        # Its former name, for scripts that read it.
+        numbers["recognised"] = result.recognized
         numbers["judged"] = result.closures
         numbers["precision"] = _rounded(result.precision)
         numbers["recall"] = _rounded(result.recall)

@@ -29,6 +29,7 @@ def test_offline_report_finds_the_second_round(recording: Path, model: Path, tmp
     assert numbers["recall"] > 0.8
     assert numbers["funnel"]["keyframes"] == 2 * STEPS
     assert numbers["funnel"]["given_out"] == numbers["funnel_of_revisits"]["given_out"] == numbers["recognized"]
+    assert numbers["recognised"] == numbers["recognized"], "scripts read the former name"
     assert numbers["descriptor_average_precision"] > 0.9
     assert "true poses on /ground_truth/pose" in numbers["truth"]
     written = {path.name for path in (tmp_path / "r").iterdir()}
