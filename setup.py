@@ -74,7 +74,7 @@ EXTRAS = {
         "onnxruntime>=1.18",
     ],
     # The PostgreSQL database of a fleet.
-    "fleet": ["psycopg[binary]>=3.1.18", "yoyo-migrations>=9.0"],
+    "fleet": ["psycopg[binary]>=3.1.18", "yoyo-migrations>=8.2"],
     "viz": ["matplotlib>=3.5"],
     # `a2gc replay --rerun` and `--foxglove`: a run in the viewers that people have.
     "rerun": ["rerun-sdk>=0.24"],
