@@ -51,7 +51,9 @@ def write_map(path: Path, keyframes: int, seed: int) -> None:
             place_map.add_many(
                 session.id,
                 [
-                    NewKeyframe(at, row, pose=np.eye(4), travelled=float(at), features=FeatureBlob("x", rng.bytes(500)))
+                    NewKeyframe(
+                        at, row, pose=np.eye(4), path_length=float(at), features=FeatureBlob("x", rng.bytes(500))
+                    )
                     for at, row in enumerate(rows, begin)
                 ],
             )

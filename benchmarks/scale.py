@@ -118,7 +118,7 @@ def write_map(path: Path, mixtures: Mixtures, keyframes: int, sessions: int) -> 
                     batch, session = [], place_map.add_session(str(at // length))
                 pose = np.eye(4)
                 pose[0, 3] = at % length
-                batch.append(NewKeyframe(at * 10**9, row, pose=pose, travelled=float(at % length)))
+                batch.append(NewKeyframe(at * 10**9, row, pose=pose, path_length=float(at % length)))
             place_map.add_many(session.id, batch)
 
 

@@ -418,7 +418,7 @@ def _summary(place_map: PlaceMap) -> dict[str, Any]:
             "source": found.session.source,
             "keyframes": found.keyframes,
             "seconds": found.seconds,
-            "travelled_m": found.travelled,
+            "travelled_m": found.path_length,
         }
         for found in summaries(place_map)
     ]
@@ -446,7 +446,7 @@ def _described(keyframe: Keyframe) -> dict[str, Any]:
         "stamp_ns": keyframe.stamp_ns,
         "position_m": None if pose is None else pose[:3, 3].tolist(),
         "orientation_xyzw": None if pose is None else geometry.quaternion_of(pose).tolist(),
-        "travelled_m": keyframe.travelled,
+        "travelled_m": keyframe.path_length,
         "frame_id": keyframe.frame_id,
     }
 

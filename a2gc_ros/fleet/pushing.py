@@ -204,7 +204,7 @@ def _row(connection: sqlite3.Connection, number: int, dim: int) -> dict[str, Any
         "LEFT JOIN intrinsics i ON i.id = k.intrinsics_id LEFT JOIN images p ON p.keyframe_id = k.id "
         "LEFT JOIN features f ON f.keyframe_id = k.id WHERE k.id = ?"
     )
-    stamp_ns, pose, travelled, frame_id, camera, mounted, data, crc32, jpeg, kind, features = connection.execute(
+    stamp_ns, pose, path_length, frame_id, camera, mounted, data, crc32, jpeg, kind, features = connection.execute(
         query, (number,)
     ).fetchone()
     position = [None] * 3 if pose is None else np.frombuffer(pose, "<f8").reshape(4, 4)[:3, 3].tolist()
@@ -220,7 +220,7 @@ def _row(connection: sqlite3.Connection, number: int, dim: int) -> dict[str, Any
             crc32,
             pose,
             *position,
-            travelled,
+            path_length,
             frame_id,
             camera,
             mounted,

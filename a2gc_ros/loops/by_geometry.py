@@ -17,10 +17,10 @@ from typing import Final
 
 import numpy as np
 
-from a2gc_ros.loops.agreement import Agreement
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.evidence import EvidenceModel
 from a2gc_ros.loops.matching import LocatedMatch
+from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection, LoopClosure, Match, Stage
 from a2gc_ros.loops.runs import WINDOW, Run, VerifiedPair, strongest
@@ -130,9 +130,9 @@ class ByGeometry:
         self._maps = maps
         self._verifier = verifier
         self._model = model
-        self._agreement = Agreement(config.min_agreeing, config.hold_keyframes, config.max_drift)
+        self._agreement = PairwiseConsistency(config.min_agreeing, config.hold_keyframes, config.max_drift)
         # Without odometry order is all there is to agree in, and that a run has by itself.
-        self._no_agreement = Agreement(1, config.hold_keyframes, config.max_drift)
+        self._no_agreement = PairwiseConsistency(1, config.hold_keyframes, config.max_drift)
         self._held: list[_Held] = []
         self._fresh: list[tuple[_Candidate, VerifiedPair, Comparison]] = []
         self._budget = Budget(config.max_verification_ms)
@@ -330,7 +330,7 @@ def _verified_pair(query: Query, found: LocatedMatch, comparison: Comparison, ad
         query.way,
         (found.match.map_index, found.match.session_id),
         found.ordinal,
-        found.travelled,
+        found.path_length,
         comparison.matches,
         comparison.inliers,
         comparison.coverage,

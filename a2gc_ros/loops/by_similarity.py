@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from a2gc_ros.loops import matching
-from a2gc_ros.loops.agreement import Agreement
 from a2gc_ros.loops.calibration import Calibration, ImpostorWatch
 from a2gc_ros.loops.config import LoopConfig
-from a2gc_ros.loops.place_filter import PlaceFilter, Step
+from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency
+from a2gc_ros.loops.place_filter import FilterStep, PlaceFilter
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection, LoopClosure
 from a2gc_ros.loops.timing import timed
@@ -39,7 +39,7 @@ class BySimilarity:
         self._calibrations = calibrations
         self._filter = PlaceFilter()
         self._watch = ImpostorWatch(maps[0])
-        self._agreement = Agreement(config.min_agreeing, config.hold_keyframes, config.max_drift)
+        self._agreement = PairwiseConsistency(config.min_agreeing, config.hold_keyframes, config.max_drift)
         self._impostor: Impostor | None = None
         self._accepted: list[LoopClosure] = []
 
@@ -65,7 +65,7 @@ class BySimilarity:
 
     def _impostors(self, query: Query) -> matching.Ids:
         """Returns the live session's keyframes that cannot, or without odometry do not, show what the query shows."""
-        if query.travelled is not None and self._config.max_drift < 1:
+        if query.path_length is not None and self._config.max_drift < 1:
             return query.ruled_out
         believed = [found for found in self._filter.believed() if found.match.map_index == 0]
         return matching.elsewhere(self._maps[0], self._session_id, query.excluded, believed)
@@ -75,7 +75,7 @@ class BySimilarity:
         searched = [len(place_map.columns) for place_map in self._maps]
         searched[0] -= len(query.excluded)
         tails = [calibration.tail_for(count) for calibration, count in zip(self._calibrations, searched, strict=True)]
-        step = Step(query.frame.stamp_ns, query.way, searched)
+        step = FilterStep(query.frame.stamp_ns, query.way, searched)
         probabilities = self._filter.update(step, query.located, tails)
         likely = [
             at

@@ -221,11 +221,11 @@ def _watched(
     row = rows[at]
     before = rows[at - columns.ordinals[row] : at]
     descriptor = place_map.descriptors([columns.ids[row]])[0]
-    if np.isnan([*columns.positions[row], columns.travelled[row]]).any():
+    if np.isnan([*columns.positions[row], columns.path_length[row]]).any():
         elsewhere = _elsewhere(place_map, columns, row, before, descriptor)
     else:
-        places = np.column_stack([columns.positions[before], columns.travelled[before]])
-        elsewhere = before[out_of_reach(places, columns.positions[row], columns.travelled[row], MAX_DRIFT)]
+        places = np.column_stack([columns.positions[before], columns.path_length[before]])
+        elsewhere = before[out_of_reach(places, columns.positions[row], columns.path_length[row], MAX_DRIFT)]
     return watch.observe(descriptor, columns.ids[elsewhere])
 
 

@@ -154,15 +154,15 @@ class LoopDetector:
             self.start_session(self._session.name, self._session.source)
             self._continuity.broken_by(frame)
         with timed(detection, "total"):
-            travelled = self._odometer.update(frame.pose)
+            path_length = self._odometer.update(frame.pose)
             with timed(detection, "search"):
-                excluded, ruled_out = self._excluded(frame, travelled)
+                excluded, ruled_out = self._excluded(frame, path_length)
                 located = self._search(frame, descriptor, excluded)
             detection.matches = [found.match for found in located]
             if self._selector.select(frame.stamp_ns, frame.pose, descriptor):
                 with timed(detection, "features"):
                     view = view or self.look_at(frame)
-                query = Query(frame, descriptor, view, self._steps, travelled, located, excluded, ruled_out)
+                query = Query(frame, descriptor, view, self._steps, path_length, located, excluded, ruled_out)
                 self._judge.look(query, detection)
                 with timed(detection, "store"):
                     keyframe_id = self._store(query)
@@ -171,13 +171,13 @@ class LoopDetector:
                 self._steps += 1
         return detection
 
-    def _excluded(self, frame: Frame, travelled: float | None) -> tuple[Ids, Ids]:
+    def _excluded(self, frame: Frame, path_length: float | None) -> tuple[Ids, Ids]:
         """Returns the live keyframes that are never matched, and those of them where odometry says the robot is not."""
         config = self.config
         recent = matching.recent(
-            self._maps[0], self._session.id, frame.stamp_ns, travelled, config.min_time_gap_s, config.min_travel_m
+            self._maps[0], self._session.id, frame.stamp_ns, path_length, config.min_time_gap_s, config.min_travel_m
         )
-        ruled_out = self._drift.ruled_out(frame.pose, travelled)
+        ruled_out = self._drift.ruled_out(frame.pose, path_length)
         return np.union1d(recent, ruled_out), ruled_out
 
     def _search(self, frame: Frame, descriptor: npt.NDArray[np.float32], excluded: Ids) -> list[LocatedMatch]:
@@ -190,12 +190,12 @@ class LoopDetector:
             frame.stamp_ns,
             query.descriptor,
             pose=frame.pose,
-            travelled=query.travelled,
+            path_length=query.path_length,
             image_jpeg=encode_jpeg(frame.image) if self.config.store_images else None,
             intrinsics_json=intrinsics_json(frame.intrinsics),
             frame_id=frame.frame_id,
             t_base_camera=frame.t_base_camera,
             features=None if self._verifier is None or query.view is None else self._verifier.encoded(query.view),
         )
-        self._drift.add(keyframe_id, frame.pose, query.travelled)
+        self._drift.add(keyframe_id, frame.pose, query.path_length)
         return keyframe_id

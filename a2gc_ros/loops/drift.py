@@ -31,50 +31,50 @@ class DriftGate:
         self._ids = np.empty(64, dtype=np.int64)
         self._places = np.empty((64, 4))
 
-    def add(self, keyframe_id: int, pose: Pose | None, travelled: float | None) -> None:
+    def add(self, keyframe_id: int, pose: Pose | None, path_length: float | None) -> None:
         """Takes in a keyframe; one without odometry is never ruled out.
 
         Args:
             keyframe_id: Its id in the live map.
             pose: ``t_odom_base``, or None.
-            travelled: Metres since the session began, or None.
+            path_length: Metres since the session began, or None.
         """
-        if pose is None or travelled is None:
+        if pose is None or path_length is None:
             return
         if self._count == len(self._ids):
             # Doubling keeps the cost of a day's keyframes linear.
             self._ids = np.concatenate([self._ids, np.empty_like(self._ids)])
             self._places = np.concatenate([self._places, np.empty_like(self._places)])
         self._ids[self._count] = keyframe_id
-        self._places[self._count] = (*pose[:3, 3], travelled)
+        self._places[self._count] = (*pose[:3, 3], path_length)
         self._count += 1
 
-    def ruled_out(self, pose: Pose | None, travelled: float | None) -> npt.NDArray[np.int64]:
+    def ruled_out(self, pose: Pose | None, path_length: float | None) -> npt.NDArray[np.int64]:
         """Returns the ids of the keyframes at which a robot with this odometry cannot be.
 
         Args:
             pose: ``t_odom_base`` of the query, or None: then nothing is ruled out.
-            travelled: Metres since the session began, or None.
+            path_length: Metres since the session began, or None.
         """
-        if pose is None or travelled is None:
+        if pose is None or path_length is None:
             return np.empty(0, dtype=np.int64)
-        far = out_of_reach(self._places[: self._count], pose[:3, 3], travelled, self._max_drift)
+        far = out_of_reach(self._places[: self._count], pose[:3, 3], path_length, self._max_drift)
         return self._ids[: self._count][far]
 
 
 def out_of_reach(
-    places: npt.NDArray[np.float64], position: npt.NDArray[np.float64], travelled: float, max_drift: float
+    places: npt.NDArray[np.float64], position: npt.NDArray[np.float64], path_length: float, max_drift: float
 ) -> npt.NDArray[np.bool_]:
     """Says of earlier places of a session whether a robot with this odometry cannot be there.
 
     Args:
         places: x, y, z in the odometry frame and the way from the session's begin, metres, (N, 4); NaN is within reach.
         position: x, y, z of the robot in the odometry frame, (3,).
-        travelled: Its way from the session's begin, metres.
+        path_length: Its way from the session's begin, metres.
         max_drift: Largest error of the odometry as a share of the way.
 
     Returns:
         Shape (N,).
     """
     away = np.linalg.norm(places[:, :3] - position, axis=1)
-    return np.asarray(away > VIEW_M + max_drift * (travelled - places[:, 3]))
+    return np.asarray(away > VIEW_M + max_drift * (path_length - places[:, 3]))

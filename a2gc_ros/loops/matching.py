@@ -32,13 +32,13 @@ class LocatedMatch:
     Attributes:
         match: The match.
         ordinal: Number of the keyframe within its session.
-        travelled: Metres from the session's begin, NaN without odometry.
+        path_length: Metres from the session's begin, NaN without odometry.
         position: x, y, z in the session's odometry frame, metres, NaN without odometry.
     """
 
     match: Match
     ordinal: int
-    travelled: float
+    path_length: float
     position: tuple[float, float, float]
 
 
@@ -46,7 +46,7 @@ def recent(
     place_map: PlaceMap,
     session_id: int,
     stamp_ns: int,
-    travelled: float | None,
+    path_length: float | None,
     min_time_gap_s: float,
     min_travel_m: float,
 ) -> npt.NDArray[np.int64]:
@@ -58,9 +58,9 @@ def recent(
     place_map.prepare()
     columns = place_map.columns
     near = np.abs(columns.stamps_ns - stamp_ns) < min_time_gap_s * 1e9
-    if travelled is not None:
+    if path_length is not None:
         # A comparison with NaN is false: no odometry, no exclusion by distance.
-        near |= np.abs(columns.travelled - travelled) < min_travel_m
+        near |= np.abs(columns.path_length - path_length) < min_travel_m
     return columns.ids[near & (columns.sessions == session_id)]
 
 
@@ -92,7 +92,7 @@ def nearest(
                 similarity=float(similarity),
             ),
             ordinal=int(columns.ordinals[row]),
-            travelled=float(columns.travelled[row]),
+            path_length=float(columns.path_length[row]),
             position=_triple(columns.positions[row]),
         )
         for similarity, row in zip(similarities[0][found], rows, strict=True)

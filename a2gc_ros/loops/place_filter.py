@@ -60,17 +60,17 @@ FORGOTTEN: Final = 1e-6
 
 
 @dataclass(frozen=True)
-class Step:
+class FilterStep:
     """A query that became a keyframe.
 
     Attributes:
         stamp_ns: Its stamp.
-        travelled: Metres from the session's begin, NaN without odometry.
+        path_length: Metres from the session's begin, NaN without odometry.
         searched: How many keyframes of each map could have been found.
     """
 
     stamp_ns: int
-    travelled: float
+    path_length: float
     searched: Sequence[int]
 
 
@@ -114,7 +114,7 @@ class _Place:
         )
 
     def _fits(self, since: LocatedMatch, now: LocatedMatch, way: float, steps: int) -> bool:
-        on_map = self.direction * (now.travelled - since.travelled)
+        on_map = self.direction * (now.path_length - since.path_length)
         if not math.isnan(on_map - way):
             return abs(on_map - way) <= REACH_M + SLIP * way
         keyframes = self.direction * (now.ordinal - since.ordinal)
@@ -127,9 +127,9 @@ class PlaceFilter:
     def __init__(self) -> None:
         self._places: list[_Place] = []
         self._groups: list[int] = []
-        self._last: Step | None = None
+        self._last: FilterStep | None = None
 
-    def update(self, step: Step, located: Sequence[LocatedMatch], tails: Sequence[ImpostorTail]) -> list[float]:
+    def update(self, step: FilterStep, located: Sequence[LocatedMatch], tails: Sequence[ImpostorTail]) -> list[float]:
         """Takes in a keyframe and its matches.
 
         Args:
@@ -189,12 +189,12 @@ class PlaceFilter:
         self._places = [replace(p, odds=p.odds * odds) if p.group == group else p for p in self._places]
         return self.probability(at)
 
-    def _moved(self, step: Step) -> list[_Place]:
+    def _moved(self, step: FilterStep) -> list[_Place]:
         """Returns the places with their odds after the way since the last keyframe."""
         last = self._last
         if last is None or step.stamp_ns < last.stamp_ns:
             return []
-        way = step.travelled - last.travelled
+        way = step.path_length - last.path_length
         stay = (1 - LEAVE) / (1 - REVISIT + LEAVE * sum(p.odds for p in self._places))
         return [
             replace(
@@ -255,8 +255,8 @@ def _unseen(again: bool, tail: ImpostorTail) -> float:
 def _beside(a: LocatedMatch, b: LocatedMatch) -> bool:
     if not _one_session(a, b):
         return False
-    if not math.isnan(a.travelled - b.travelled):
-        return abs(a.travelled - b.travelled) <= REACH_M
+    if not math.isnan(a.path_length - b.path_length):
+        return abs(a.path_length - b.path_length) <= REACH_M
     return abs(a.ordinal - b.ordinal) <= REACH_KEYFRAMES
 
 
@@ -268,10 +268,10 @@ def _rivals(a: LocatedMatch, b: LocatedMatch) -> bool:
     """
     if not _one_session(a, b):
         return False
-    if math.isnan(a.travelled - b.travelled):
+    if math.isnan(a.path_length - b.path_length):
         return True
     apart = math.dist(a.position, b.position)
-    return not apart <= VIEW_M + DRIFT * abs(a.travelled - b.travelled)
+    return not apart <= VIEW_M + DRIFT * abs(a.path_length - b.path_length)
 
 
 def _one_session(a: LocatedMatch, b: LocatedMatch) -> bool:

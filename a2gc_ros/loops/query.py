@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.loops.agreement import PlacedClosure
 from a2gc_ros.loops.matching import LocatedMatch
+from a2gc_ros.loops.pairwise_consistency import PlacedClosure
 from a2gc_ros.loops.results import LoopClosure
 from a2gc_ros.loops.verification import View
 from a2gc_ros.placemap import PlaceMap
@@ -24,7 +24,7 @@ class Query:
         descriptor: Of its image, float32 (D,).
         view: Its local features; None where nothing is verified.
         step: Counts the keyframes of the session.
-        travelled: Metres since the session began, or None.
+        path_length: Metres since the session began, or None.
         located: Its matches, best first.
         excluded: Ids of the live keyframes that are never matched with it.
         ruled_out: Those of them where odometry says that the robot is not.
@@ -34,7 +34,7 @@ class Query:
     descriptor: npt.NDArray[np.float32]
     view: View | None
     step: int
-    travelled: float | None
+    path_length: float | None
     located: list[LocatedMatch]
     excluded: npt.NDArray[np.int64]
     ruled_out: npt.NDArray[np.int64]
@@ -42,7 +42,7 @@ class Query:
     @property
     def way(self) -> float:
         """Metres since the session began, NaN where unknown."""
-        return float("nan") if self.travelled is None else self.travelled
+        return float("nan") if self.path_length is None else self.path_length
 
     def placed(self, closure: LoopClosure, place_map: PlaceMap, keyframe_id: int) -> PlacedClosure:
         """Returns a closure of this query with what odometry says of its two ends.
@@ -60,8 +60,8 @@ class Query:
             replace(closure, query_keyframe_id=keyframe_id),
             self.step,
             self.frame.pose,
-            self.travelled,
+            self.path_length,
             keyframe.pose,
-            keyframe.travelled,
+            keyframe.path_length,
             self.frame.t_base_camera,
         )

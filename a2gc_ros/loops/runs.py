@@ -44,7 +44,7 @@ class VerifiedPair:
         way: Metres travelled at the query, NaN without odometry.
         target: Map and session of the keyframe.
         ordinal: Number of the keyframe within its session.
-        travelled: Metres travelled at the keyframe in its session, NaN without odometry.
+        path_length: Metres travelled at the keyframe in its session, NaN without odometry.
         matches: Feature matches.
         inliers: Those that agree.
         coverage: Share of either image over which they are spread.
@@ -55,7 +55,7 @@ class VerifiedPair:
     way: float
     target: tuple[int, int]
     ordinal: int
-    travelled: float
+    path_length: float
     matches: int
     inliers: int
     coverage: float
@@ -91,14 +91,14 @@ def strongest(pairs: Sequence[VerifiedPair], model: EvidenceModel) -> list[Run]:
     if not pairs:
         return []
     numbers = np.array(
-        [(p.step, p.way, p.ordinal, p.travelled, p.matches, p.inliers, p.coverage, p.advance) for p in pairs],
+        [(p.step, p.way, p.ordinal, p.path_length, p.matches, p.inliers, p.coverage, p.advance) for p in pairs],
         dtype=np.float64,
     )
-    step, way, ordinal, travelled, matches, inliers, coverage, advance = numbers.T
+    step, way, ordinal, path_length, matches, inliers, coverage, advance = numbers.T
     targets = np.unique([p.target for p in pairs], axis=0, return_inverse=True)[1].ravel()
     strengths = model.measures(inliers, matches, coverage, advance) @ model.weights
     steps = step[:, None] - step
-    apart, gap = way[:, None] - way, travelled[:, None] - travelled
+    apart, gap = way[:, None] - way, path_length[:, None] - path_length
     metric = np.isfinite(apart) & np.isfinite(gap)
     may = (targets[:, None] == targets) & (np.abs(steps) <= WINDOW) & (steps != 0)
     inline = []

@@ -235,7 +235,7 @@ class MapBuilder:
             stamp_ns=frame.stamp_ns,
             descriptor=descriptor,
             pose=frame.pose,
-            travelled=item.travelled,
+            path_length=item.path_length,
             image_jpeg=item.jpeg or self._encode(frame.image),
             intrinsics_json=intrinsics_json(frame.intrinsics),
             frame_id=frame.frame_id,

@@ -23,7 +23,7 @@ class KeyframeColumns:
         self._ids = np.empty(64, dtype=np.int64)
         self._sessions = np.empty(64, dtype=np.int64)
         self._stamps = np.empty(64, dtype=np.int64)
-        self._travelled = np.empty(64, dtype=np.float64)
+        self._path_length = np.empty(64, dtype=np.float64)
         self._ordinals = np.empty(64, dtype=np.int64)
         self._positions = np.empty((64, 3), dtype=np.float64)
         self._counts: dict[int, int] = {}
@@ -47,9 +47,9 @@ class KeyframeColumns:
         return self._stamps[: self._size]
 
     @property
-    def travelled(self) -> npt.NDArray[np.float64]:
+    def path_length(self) -> npt.NDArray[np.float64]:
         """Metres since the session began; NaN without odometry."""
-        return self._travelled[: self._size]
+        return self._path_length[: self._size]
 
     @property
     def ordinals(self) -> npt.NDArray[np.int64]:
@@ -70,12 +70,12 @@ class KeyframeColumns:
         """Adds keyframes."""
         if not rows:
             return
-        ids, sessions, stamps, travelled, poses = zip(*rows, strict=True)
+        ids, sessions, stamps, path_length, poses = zip(*rows, strict=True)
         self.extend(
             np.array(ids, dtype=np.int64),
             np.array(sessions, dtype=np.int64),
             np.array(stamps, dtype=np.int64),
-            np.array(travelled, dtype=np.float64),
+            np.array(path_length, dtype=np.float64),
             _positions(poses),
         )
 
@@ -83,7 +83,7 @@ class KeyframeColumns:
         """Returns the columns of the first so many keyframes."""
         some = KeyframeColumns()
         ids, sessions, stamps = (column[:count] for column in (self.ids, self.sessions, self.stamps_ns))
-        some.extend(ids, sessions, stamps, self.travelled[:count], self.positions[:count])
+        some.extend(ids, sessions, stamps, self.path_length[:count], self.positions[:count])
         return some
 
     def extend(
@@ -91,14 +91,14 @@ class KeyframeColumns:
         ids: npt.NDArray[np.int64],
         sessions: npt.NDArray[np.int64],
         stamps_ns: npt.NDArray[np.int64],
-        travelled: npt.NDArray[np.float64],
+        path_length: npt.NDArray[np.float64],
         positions: npt.NDArray[np.float64],
     ) -> None:
         """Adds keyframes whose columns are known, shapes (N,) and (N, 3)."""
         self._make_room(len(ids))
         new = slice(self._size, self._size + len(ids))
         self._ids[new], self._sessions[new], self._stamps[new] = ids, sessions, stamps_ns
-        self._travelled[new], self._positions[new] = travelled, positions
+        self._path_length[new], self._positions[new] = path_length, positions
         self._ordinals[new] = self._numbered(self._sessions[new])
         self._size += len(ids)
 
@@ -111,7 +111,7 @@ class KeyframeColumns:
         self._ids = _enlarged(self._ids, grown)
         self._sessions = _enlarged(self._sessions, grown)
         self._stamps = _enlarged(self._stamps, grown)
-        self._travelled = _enlarged(self._travelled, grown)
+        self._path_length = _enlarged(self._path_length, grown)
         self._ordinals = _enlarged(self._ordinals, grown)
         self._positions = _enlarged(self._positions, grown)
 

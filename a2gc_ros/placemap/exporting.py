@@ -63,7 +63,9 @@ def _write_npz(place_map: PlaceMap, path: Path) -> None:
             session_id=np.array([k.session_id for k in keyframes], dtype=np.int64),
             stamp_ns=np.array([k.stamp_ns for k in keyframes], dtype=np.int64),
             pose=np.array([nowhere if k.pose is None else k.pose for k in keyframes]).reshape(-1, 4, 4),
-            travelled_m=np.array([np.nan if k.travelled is None else k.travelled for k in keyframes], dtype=np.float64),
+            travelled_m=np.array(
+                [np.nan if k.path_length is None else k.path_length for k in keyframes], dtype=np.float64
+            ),
             descriptor=descriptors,
             fingerprint=np.array(place_map.manifest.fingerprint),
             model=np.array(place_map.manifest.model_name),
@@ -79,6 +81,6 @@ def _write_csv(place_map: PlaceMap, path: Path) -> None:
             pose: list[object] = [""] * 7
             if keyframe.pose is not None:
                 pose = [*keyframe.pose[:3, 3].tolist(), *geometry.quaternion_of(keyframe.pose).tolist()]
-            travelled = "" if keyframe.travelled is None else keyframe.travelled
+            path_length = "" if keyframe.path_length is None else keyframe.path_length
             name = names.get(keyframe.session_id, "")
-            writer.writerow([keyframe.id, keyframe.session_id, name, keyframe.stamp_ns, *pose, travelled])
+            writer.writerow([keyframe.id, keyframe.session_id, name, keyframe.stamp_ns, *pose, path_length])

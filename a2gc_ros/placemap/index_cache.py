@@ -86,7 +86,7 @@ class IndexCache:
             checks=self._checks(columns.ids),
             sessions=columns.sessions,
             stamps_ns=columns.stamps_ns,
-            travelled=columns.travelled,
+            path_length=columns.path_length,
             positions=columns.positions,
             mean=cached.projection.mean,
             matrix=cached.projection.matrix,
@@ -139,7 +139,7 @@ class IndexCache:
         if int(arrays["dim"]) != dim or not self._belongs(ids, arrays["checks"]):
             return None
         columns = KeyframeColumns()
-        columns.extend(ids, arrays["sessions"], arrays["stamps_ns"], arrays["travelled"], arrays["positions"])
+        columns.extend(ids, arrays["sessions"], arrays["stamps_ns"], arrays["path_length"], arrays["positions"])
         coarse = faiss.deserialize_index(arrays["coarse"])
         projection = Projection(arrays["mean"], arrays["matrix"])
         if coarse.ntotal != len(ids) or projection.matrix.shape != (coarse.d, dim):

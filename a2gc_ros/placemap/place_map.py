@@ -198,7 +198,7 @@ class PlaceMap:
         descriptor: npt.NDArray[np.float32],
         *,
         pose: Pose | None = None,
-        travelled: float | None = None,
+        path_length: float | None = None,
         image_jpeg: bytes | None = None,
         intrinsics_json: str | None = None,
         frame_id: str = "",
@@ -214,7 +214,7 @@ class PlaceMap:
             stamp_ns,
             descriptor,
             pose=pose,
-            travelled=travelled,
+            path_length=path_length,
             image_jpeg=image_jpeg,
             intrinsics_json=intrinsics_json,
             frame_id=frame_id,
@@ -452,8 +452,8 @@ class PlaceMap:
 
 
 def _keyframe(row: tuple[Any, ...]) -> Keyframe:
-    keyframe_id, session_id, stamp_ns, pose, travelled, frame_id, intrinsics, mounted = row
-    way = None if travelled is None else float(travelled)
+    keyframe_id, session_id, stamp_ns, pose, path_length, frame_id, intrinsics, mounted = row
+    way = None if path_length is None else float(path_length)
     if not isinstance(frame_id, str) or not isinstance(intrinsics, (str, type(None))):
         raise TypeError(f"keyframe {keyframe_id} has bytes where its texts should be")
     return Keyframe(

@@ -30,14 +30,14 @@ class ReadFrame:
     Attributes:
         frame: The frame.
         proposal: KEEP or COMPARE.
-        travelled: Metres since the source's begin, or None.
+        path_length: Metres since the source's begin, or None.
         jpeg: The image to keep, if it is certain that the frame is kept.
         features: Local features to keep, likewise.
     """
 
     frame: FrameLike
     proposal: Proposal
-    travelled: float | None
+    path_length: float | None
     jpeg: bytes | None
     features: FeatureBlob | None
 
@@ -161,20 +161,20 @@ class BatchReader:
             if self._stop.is_set():
                 return
             stamp_ns = frame.stamp_ns
-            travelled = self._odometer.update(frame.pose)
+            path_length = self._odometer.update(frame.pose)
             proposal = self._motion.propose(frame.stamp_ns, frame.pose)
             if proposal is Proposal.SKIP:
                 continue
             gathered += 1
             if self._shard is None or self._shard.has(self._number):
-                items.append(self._read(frame, proposal, travelled))
+                items.append(self._read(frame, proposal, path_length))
             if gathered == self._size:
                 self._number += 1
                 yield Batch(items, count, stamp_ns, self._state(), is_last=False)
                 items, gathered = [], 0
         yield Batch(items, count, stamp_ns, self._state(), is_last=True)
 
-    def _read(self, frame: FrameLike, proposal: Proposal, travelled: float | None) -> ReadFrame:
+    def _read(self, frame: FrameLike, proposal: Proposal, path_length: float | None) -> ReadFrame:
         if self._shard is not None and proposal is Proposal.COMPARE:
             raise MapError(
                 "without poses each keyframe depends on the one before, so a recording cannot be built in parts: give "
@@ -184,7 +184,7 @@ class BatchReader:
         if proposal is Proposal.KEEP:
             jpeg = self._encode(frame.image)
             features = self._find_features(frame) if self._find_features else None
-        return ReadFrame(frame, proposal, travelled, jpeg, features)
+        return ReadFrame(frame, proposal, path_length, jpeg, features)
 
     def _state(self) -> dict[str, Any]:
         return {"motion": self._motion.state(), "odometer": self._odometer.state(), "batch": self._number}

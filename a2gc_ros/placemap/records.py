@@ -78,7 +78,7 @@ class Keyframe:
         session_id: The session it belongs to.
         stamp_ns: Stamp of the image.
         pose: ``t_odom_base`` at the stamp, or None where no odometry was known.
-        travelled: Metres travelled since the session began, or None without odometry.
+        path_length: Metres travelled since the session began, or None without odometry.
         frame_id: The camera's frame.
         intrinsics_json: Calibration of the camera as JSON, or None.
         t_base_camera: Pose of the camera's optical frame in the robot's base, or None where it was not known.
@@ -88,7 +88,7 @@ class Keyframe:
     session_id: int
     stamp_ns: int
     pose: Pose | None
-    travelled: float | None
+    path_length: float | None
     frame_id: str = ""
     intrinsics_json: str | None = None
     t_base_camera: Pose | None = None
@@ -115,7 +115,7 @@ class NewKeyframe:
         stamp_ns: Stamp of the image.
         descriptor: float32, shape (D,), L2-normalised.
         pose: ``t_odom_base``, or None.
-        travelled: Metres since the session began, or None.
+        path_length: Metres since the session began, or None.
         image_jpeg: The image as :func:`a2gc_ros.placemap.thumbnails.encode_jpeg` gives it, or None.
         intrinsics_json: As :func:`a2gc_ros.placemap.thumbnails.intrinsics_json` gives it, or None.
         frame_id: The camera's frame.
@@ -126,7 +126,7 @@ class NewKeyframe:
     stamp_ns: int
     descriptor: npt.NDArray[Any]
     pose: Pose | None = None
-    travelled: float | None = None
+    path_length: float | None = None
     image_jpeg: bytes | None = None
     intrinsics_json: str | None = None
     frame_id: str = ""

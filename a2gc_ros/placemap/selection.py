@@ -71,7 +71,7 @@ class Odometer:
     MIN_STEP_M = 0.05
 
     def __init__(self) -> None:
-        self._travelled = 0.0
+        self._path_length = 0.0
         self._last: Pose | None = None
 
     def update(self, pose: Pose | None) -> float | None:
@@ -82,18 +82,18 @@ class Odometer:
             self._last = pose
         step = geometry.distance(self._last, pose)
         if step < self.MIN_STEP_M:
-            return self._travelled
-        self._travelled += step
+            return self._path_length
+        self._path_length += step
         self._last = pose
-        return self._travelled
+        return self._path_length
 
     def state(self) -> dict[str, Any]:
         """Returns the state as JSON values."""
-        return {"travelled": self._travelled, "last": _listed(self._last)}
+        return {"travelled": self._path_length, "last": _listed(self._last)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes over what :meth:`state` returned."""
-        self._travelled = float(state["travelled"])
+        self._path_length = float(state["travelled"])
         self._last = _matrix(state["last"])
 
 

@@ -52,7 +52,7 @@ def _insert(connection: sqlite3.Connection, session_id: int, new: NewKeyframe, d
             session_id,
             int(new.stamp_ns),
             _pose_bytes(new.pose, f"the pose of the keyframe at {new.stamp_ns} ns"),
-            None if new.travelled is None else float(new.travelled),
+            None if new.path_length is None else float(new.path_length),
             new.frame_id,
             _intrinsics_id(connection, new.intrinsics_json),
             _pose_bytes(new.t_base_camera, f"the camera's pose on the robot at {new.stamp_ns} ns"),

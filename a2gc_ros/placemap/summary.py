@@ -16,13 +16,13 @@ class SessionSummary:
         session: The session.
         keyframes: How many it has.
         seconds: From its first keyframe to its last.
-        travelled: Metres to the last keyframe with odometry; None where none has it.
+        path_length: Metres to the last keyframe with odometry; None where none has it.
     """
 
     session: Session
     keyframes: int
     seconds: float
-    travelled: float | None
+    path_length: float | None
 
 
 def summaries(place_map: PlaceMap) -> list[SessionSummary]:

@@ -280,7 +280,7 @@ def _sessions(place_map: PlaceMap, every: Sequence[Keyframe], shown: Sequence[Ke
     parts = {part[0].session_id: part for part in _parts(every)}
     table = [("session", "from", "recorded on (UTC)", "keyframes", "minutes", "metres", "metres between", "with poses")]
     for number, part in parts.items():
-        ways = [keyframe.travelled for keyframe in part if keyframe.travelled is not None]
+        ways = [keyframe.path_length for keyframe in part if keyframe.path_length is not None]
         way = max(ways) if ways else None
         seconds = (part[-1].stamp_ns - part[0].stamp_ns) / 1e9
         # A simulation's clock begins at zero.

@@ -63,7 +63,7 @@ def measure_odometry(motion: TimedPath, noise: WheelNoise, rate: float, seed: in
     systematic = np.array([noise.speed_scale, noise.turn_scale, noise.turn_bias])
     speed_scale, turn_scale, bias = systematic * rng.choice([-1.0, 1.0], 3)
     sigma = np.array([noise.speed_density, noise.turn_density]) * np.sqrt(rate)
-    driven = [motion.travelled_at(t) for t in times]
+    driven = [motion.path_length_at(t) for t in times]
     turned = np.unwrap([yaw_of(motion.pose_at(t)) for t in times])
     truth = np.column_stack([np.diff(driven), np.diff(turned)]) / step
     measured = truth * [1 + speed_scale, 1 + turn_scale] + [0.0, bias] + sigma * rng.standard_normal(truth.shape)

@@ -31,25 +31,25 @@ class Path:
     """
 
     points: Array
-    travelled: Array
+    path_length: Array
     heading: Array
     leg: npt.NDArray[np.int64]
 
     @property
     def length(self) -> float:
         """Metres."""
-        return float(self.travelled[-1])
+        return float(self.path_length[-1])
 
     @property
     def curvature(self) -> Array:
         """Radians per metre at every point, float64 (n,)."""
-        return np.gradient(self.heading, self.travelled)
+        return np.gradient(self.heading, self.path_length)
 
-    def pose_at(self, travelled: float) -> Pose:
+    def pose_at(self, path_length: float) -> Pose:
         """Returns ``t_map_base`` at a distance from the start, metres."""
-        x = np.interp(travelled, self.travelled, self.points[:, 0])
-        y = np.interp(travelled, self.travelled, self.points[:, 1])
-        return pose_from_xy_yaw(float(x), float(y), float(np.interp(travelled, self.travelled, self.heading)))
+        x = np.interp(path_length, self.path_length, self.points[:, 0])
+        y = np.interp(path_length, self.path_length, self.points[:, 1])
+        return pose_from_xy_yaw(float(x), float(y), float(np.interp(path_length, self.path_length, self.heading)))
 
 
 def check_route(town: TownConfig, crossings: tuple[Crossing, ...], *, closed: bool) -> None:
@@ -112,9 +112,9 @@ def _arc(start: Array, direction: Array, turn: float, radius: float) -> Array:
 
 def _resampled(points: Array) -> Array:
     """Returns points at equal distances along a chain."""
-    travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    grid = np.linspace(0, travelled[-1], max(round(travelled[-1] / STEP), 2) + 1)
-    return np.column_stack([np.interp(grid, travelled, points[:, k]) for k in (0, 1)])
+    path_length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    grid = np.linspace(0, path_length[-1], max(round(path_length[-1] / STEP), 2) + 1)
+    return np.column_stack([np.interp(grid, path_length, points[:, k]) for k in (0, 1)])
 
 
 def smoothed(points: Array, sigma: float) -> Array:
@@ -187,12 +187,12 @@ def _legs(points: Array, start: Array, drive: DriveConfig) -> npt.NDArray[np.int
 def _wandering(points: Array, leg: npt.NDArray[np.int64], drive: DriveConfig) -> Array:
     """Moves the points of later laps sideways by a slow random wave."""
     rng = np.random.default_rng([drive.seed, 21])
-    travelled = np.arange(len(points)) * STEP
+    path_length = np.arange(len(points)) * STEP
     offset = np.zeros(len(points))
     for k in range(1, int(leg.max()) + 1):
         side = 1.0 if k % 2 else -1.0
         wave = side * 0.55 + sum(
-            0.22 * np.sin(2 * np.pi * travelled / period + rng.uniform(0, 2 * np.pi)) for period in (31.0, 53.0)
+            0.22 * np.sin(2 * np.pi * path_length / period + rng.uniform(0, 2 * np.pi)) for period in (31.0, 53.0)
         )
         offset[leg == k] = drive.wander * wave[leg == k]
     half = round(4.0 / STEP)
@@ -203,10 +203,10 @@ def _wandering(points: Array, leg: npt.NDArray[np.int64], drive: DriveConfig) ->
 
 
 def _path(points: Array, leg: npt.NDArray[np.int64]) -> Path:
-    travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    path_length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     tangent = np.gradient(points, axis=0)
     heading = np.unwrap(np.arctan2(tangent[:, 1], tangent[:, 0]))
-    return Path(points, travelled, heading, leg)
+    return Path(points, path_length, heading, leg)
 
 
 @dataclass(frozen=True)
@@ -228,17 +228,17 @@ class TimedPath:
         """Seconds."""
         return float(self.times[-1])
 
-    def travelled_at(self, time: float) -> float:
+    def path_length_at(self, time: float) -> float:
         """Returns the distance driven by a time, metres."""
-        return float(np.interp(time, self.times, self.path.travelled))
+        return float(np.interp(time, self.times, self.path.path_length))
 
     def pose_at(self, time: float) -> Pose:
         """Returns ``t_map_base`` at a time, seconds from the start."""
-        return self.path.pose_at(self.travelled_at(time))
+        return self.path.pose_at(self.path_length_at(time))
 
     def leg_at(self, time: float) -> int:
         """Returns the leg (see :class:`Path`) that is driven at a time."""
-        index = int(np.searchsorted(self.path.travelled, self.travelled_at(time), side="right")) - 1
+        index = int(np.searchsorted(self.path.path_length, self.path_length_at(time), side="right")) - 1
         return int(self.path.leg[index])
 
 
@@ -251,7 +251,7 @@ def plan_motion(path: Path, *, speed: float, corner_speed: float, acceleration: 
     sideways = corner_speed**2 / 5.0
     limit = np.minimum(speed, np.sqrt(sideways / np.maximum(np.abs(path.curvature), 1e-6)))
     limit[0] = limit[-1] = min(corner_speed, speed) / 2
-    gaps = np.diff(path.travelled)
+    gaps = np.diff(path.path_length)
     speeds = limit.copy()
     for k in range(1, len(speeds)):
         speeds[k] = min(speeds[k], np.sqrt(speeds[k - 1] ** 2 + 2 * acceleration * gaps[k - 1]))

@@ -86,7 +86,7 @@ def test_files_are_stored_as_they_are(photos: Path, tmp_path: Path) -> None:
         assert [topic.name for topic in recording.topics] == ["/front/image_raw/compressed"]
 
 
-@pytest.mark.parametrize(("grey", "encoding"), [(True, b"mono8"), (False, b"rgb8")])
+@pytest.mark.parametrize(("gray", "encoding"), [(True, b"mono8"), (False, b"rgb8")])
 def test_raw_pixels_are_stored_in_as_few_channels_as_they_have(
     photos: Path, tmp_path: Path, gray: bool, encoding: bytes
 ) -> None:

@@ -77,7 +77,7 @@ def test_a_built_map_holds_the_recording(town: Path) -> None:
     with PlaceMap.open(town, read_only=True) as place_map:
         keyframes = place_map.keyframes()
         assert [k.stamp_ns for k in keyframes] == [10**9 + 2 * at * 10**8 for at in range(20)]
-        assert keyframes[-1].travelled == pytest.approx(19)
+        assert keyframes[-1].path_length == pytest.approx(19)
         assert all(place_map.image(k.id) for k in keyframes)
         assert all((blob := place_map.features(k.id)) is not None and blob.kind == "rootsift/2" for k in keyframes)
         assert place_map.manifest.settings["spacing"]["distance_m"] == 1.0

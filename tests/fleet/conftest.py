@@ -67,7 +67,7 @@ def written(path: Path, sessions: int = 2, length: int = 30, seed: int = 0) -> P
                         10**18 + at * 10**9,
                         vector,
                         pose=pose_from_xy_yaw(at, number, 0.1) if posed else None,
-                        travelled=float(at) if posed else None,
+                        path_length=float(at) if posed else None,
                         image_jpeg=rng.bytes(200),
                         intrinsics_json=f'{{"width": {640 + number}}}' if posed else None,
                         frame_id="camera",

@@ -36,9 +36,9 @@ def picture(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     for _ in range(25):
         corner = rng.integers(0, 120, 2)
         size = rng.integers(3, 28, 2)
-        colour = [int(c) for c in rng.integers(0, 256, 3)]
-        cv2.rectangle(image, corner.tolist(), (corner + size).tolist(), colour, -1)
-        cv2.circle(image, rng.integers(0, 128, 2).tolist(), int(rng.integers(2, 9)), colour[::-1], -1)
+        color = [int(c) for c in rng.integers(0, 256, 3)]
+        cv2.rectangle(image, corner.tolist(), (corner + size).tolist(), color, -1)
+        cv2.circle(image, rng.integers(0, 128, 2).tolist(), int(rng.integers(2, 9)), color[::-1], -1)
     return np.asarray(image)
 
 

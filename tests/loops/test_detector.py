@@ -317,7 +317,7 @@ def test_keyframes_carry_what_the_frame_knew(drive: Callable) -> None:
         keyframe = place_map.keyframe(keyframe_id)
         assert keyframe.pose is not None
         np.testing.assert_array_equal(keyframe.pose, frame.pose)
-        assert keyframe.travelled == 0.0
+        assert keyframe.path_length == 0.0
         assert keyframe.frame_id == "camera"
         assert keyframe.intrinsics_json is not None
         assert place_map.image(keyframe_id) is not None

@@ -15,14 +15,14 @@ from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.placemap import Manifest, PlaceMap
 
 CONFIG = LoopConfig(min_time_gap_s=30.0, store_images=False, max_false_positive_rate=0.01)
-METRES = range(10, 28)
+METERS = range(10, 28)
 BLOCK_M = 36.0
 ROBOT_CAMERA = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
 
 
 def street(town: Any, side: int, start_s: float) -> list[Frame]:
     """Drives along one side of the block, a metre and a second each."""
-    poses = [town.pose(side * BLOCK_M + metre) for metre in METRES]
+    poses = [town.pose(side * BLOCK_M + metre) for metre in METERS]
     return [Frame(round((start_s + at) * 1e9), town.view(pose @ ROBOT_CAMERA)) for at, pose in enumerate(poses)]
 
 
@@ -77,5 +77,5 @@ def test_look_alikes_are_not_taken_for_one_another(
 
 def test_the_same_street_is_found_again(town: Any, describe: Callable) -> None:
     found = closures([*street(town, 0, 0.0), *street(town, 0, 100.0)], describe)
-    assert len(found) > len(METRES) // 2
+    assert len(found) > len(METERS) // 2
     assert all(abs(query - 100 - keyframe) <= 2 for query, keyframe in found)

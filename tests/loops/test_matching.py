@@ -25,7 +25,7 @@ def test_maps_searched_beside_one_another_give_what_each_gives(large: int, monke
         for place_map, rows in zip(maps, vectors, strict=True):
             place_map.add_many(
                 place_map.add_session("").id,
-                [NewKeyframe(at, row, pose=np.eye(4), travelled=float(at)) for at, row in enumerate(rows)],
+                [NewKeyframe(at, row, pose=np.eye(4), path_length=float(at)) for at, row in enumerate(rows)],
             )
             place_map.prepare()
         excluded = np.array([1, 8])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from a2gc_ros.loops.impostor_tail import ImpostorTail, fit
 from a2gc_ros.loops.matching import LocatedMatch
-from a2gc_ros.loops.place_filter import PlaceFilter, Step
+from a2gc_ros.loops.place_filter import FilterStep, PlaceFilter
 from a2gc_ros.loops.results import Match
 from a2gc_ros.placemap.impostors import Impostor
 
@@ -37,7 +37,7 @@ def run(
 ) -> list[list[float]]:
     places = PlaceFilter()
     return [
-        places.update(Step(at * SECOND, 1000.0 + at if odometry else NAN, [200]), matches, [statistics])
+        places.update(FilterStep(at * SECOND, 1000.0 + at if odometry else NAN, [200]), matches, [statistics])
         for at, matches in enumerate(steps)
     ]
 
@@ -78,7 +78,10 @@ def test_two_places_that_look_the_same_share_the_probability() -> None:
 def test_two_visits_of_one_place_do_not_compete() -> None:
     def visits(at: int) -> list[LocatedMatch]:
         again = located(150 + at)
-        return [located(50 + at), LocatedMatch(again.match, again.ordinal, again.travelled, (50.0 + at + 5, 2.0, 0.0))]
+        return [
+            located(50 + at),
+            LocatedMatch(again.match, again.ordinal, again.path_length, (50.0 + at + 5, 2.0, 0.0)),
+        ]
 
     (*_, last) = run([visits(at) for at in range(8)])
     assert min(last) > 0.99
@@ -107,8 +110,8 @@ def test_a_place_that_is_out_of_sight_for_a_while_is_kept() -> None:
 def test_a_stamp_that_steps_back_forgets_everything() -> None:
     places = PlaceFilter()
     for at in range(6):
-        places.update(Step(at * SECOND, float(at), [200]), [located(100 + at)], [ORDINARY])
-    (after,) = places.update(Step(0, 6.0, [200]), [located(106, 0.6)], [ORDINARY])
+        places.update(FilterStep(at * SECOND, float(at), [200]), [located(100 + at)], [ORDINARY])
+    (after,) = places.update(FilterStep(0, 6.0, [200]), [located(106, 0.6)], [ORDINARY])
     ((fresh,),) = run([[located(106, 0.6)]])
     assert after == pytest.approx(fresh)
 
@@ -116,11 +119,13 @@ def test_a_stamp_that_steps_back_forgets_everything() -> None:
 def test_geometry_weighs_in_and_is_remembered() -> None:
     fits, refused = PlaceFilter(), PlaceFilter()
     for places in (fits, refused):
-        places.update(Step(0, 0.0, [200]), [located(100, 0.6), located(10, 0.6)], [ORDINARY])
+        places.update(FilterStep(0, 0.0, [200]), [located(100, 0.6), located(10, 0.6)], [ORDINARY])
     before = fits.probability(0)
     assert fits.weigh(0, 1000.0) > before > refused.weigh(0, 0.3)
     assert fits.probability(1) < before
-    later = [places.update(Step(SECOND, 1.0, [200]), [located(101, LOW)], [ORDINARY])[0] for places in (fits, refused)]
+    later = [
+        places.update(FilterStep(SECOND, 1.0, [200]), [located(101, LOW)], [ORDINARY])[0] for places in (fits, refused)
+    ]
     assert later[0] > later[1]
 
 
@@ -136,6 +141,6 @@ def test_probabilities_are_probabilities(steps: list[list[tuple[int, float, int]
     places = PlaceFilter()
     for at, matches in enumerate(steps):
         found = [located(o, s, session=session) for o, s, session in sorted(matches, key=lambda m: -m[1])]
-        probabilities = places.update(Step(at * SECOND, float(at), [200]), found, [ORDINARY])
+        probabilities = places.update(FilterStep(at * SECOND, float(at), [200]), found, [ORDINARY])
         assert len(probabilities) == len(found)
         assert all(0 <= p <= 1 for p in probabilities)

@@ -14,7 +14,7 @@ from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
-from a2gc_ros.loops.agreement import MOST
+from a2gc_ros.loops.pairwise_consistency import MOST
 from a2gc_ros.loops.place_filter import KEPT
 from a2gc_ros.placemap import Manifest, PlaceMap
 

@@ -18,7 +18,7 @@ LAW = EvidenceModel(
 
 
 def pair(step: int, ordinal: int, *, inliers: int = 60, matches: int = 80, **more: object) -> VerifiedPair:
-    known = {"way": math.nan, "target": (0, 1), "travelled": math.nan, "coverage": 0.3, "advance": 0.1}
+    known = {"way": math.nan, "target": (0, 1), "path_length": math.nan, "coverage": 0.3, "advance": 0.1}
     return VerifiedPair(step=step, ordinal=ordinal, matches=matches, inliers=inliers, **(known | more))  # type: ignore[arg-type]
 
 
@@ -49,11 +49,11 @@ def test_other_sessions_and_maps_support_nothing() -> None:
     assert length(pair(11, 51, target=(0, 2)), pair(12, 52, target=(1, 1))) == 1
 
 
-@pytest.mark.parametrize(("travelled", "joins"), [(107.0, True), (93.0, True), (100.0, False), (120.0, False)])
-def test_odometry_replaces_counting(travelled: float, joins: bool) -> None:
+@pytest.mark.parametrize(("path_length", "joins"), [(107.0, True), (93.0, True), (100.0, False), (120.0, False)])
+def test_odometry_replaces_counting(path_length: float, joins: bool) -> None:
     """The map's keyframes lie closer than the queries: they are counted wrong, and measured right."""
-    at = pair(10, 50, way=500.0, travelled=100.0)
-    other = pair(11, 90, way=508.0, travelled=travelled)
+    at = pair(10, 50, way=500.0, path_length=100.0)
+    other = pair(11, 90, way=508.0, path_length=path_length)
     assert strongest([at, other], LAW)[0].length == 1 + joins
 
 

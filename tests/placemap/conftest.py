@@ -58,7 +58,7 @@ def filled(tmp_path: Path, manifest: Manifest, unit: Callable) -> Path:
                         stamp_ns=at * 10**9,
                         descriptor=vector,
                         pose=pose if with_pose else None,
-                        travelled=float(at) if with_pose else None,
+                        path_length=float(at) if with_pose else None,
                         image_jpeg=b"\xff\xd8jpeg%d" % at,
                         frame_id="camera",
                     )

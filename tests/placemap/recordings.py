@@ -105,7 +105,7 @@ def content(place_map: PlaceMap) -> list[tuple]:
             k.session_id,
             k.stamp_ns,
             None if k.pose is None else k.pose.tobytes(),
-            k.travelled,
+            k.path_length,
             place_map.descriptors([k.id]).tobytes(),
             place_map.image(k.id),
             None if k.t_base_camera is None else k.t_base_camera.tobytes(),

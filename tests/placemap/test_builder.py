@@ -40,7 +40,7 @@ def test_keyframes_are_spaced_by_the_way(tmp_path: Path) -> None:
     angles = np.array([0.05 * k.stamp_ns / 1e8 for k in keyframes])
     assert ((steps >= 1.0 - 1e-9) | (np.diff(angles) >= 0.5 - 1e-9)).all()
     assert (steps < 1.4).all()
-    assert keyframes[-1].travelled == pytest.approx(ways[-1] - ways[0], rel=0.02)
+    assert keyframes[-1].path_length == pytest.approx(ways[-1] - ways[0], rel=0.02)
 
 
 def test_a_standing_robot_adds_nothing(tmp_path: Path) -> None:

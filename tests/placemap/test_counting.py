@@ -60,5 +60,5 @@ def test_counting_and_looking_into_sessions_walk_no_keyframes(filled: Path) -> N
 def test_a_session_in_numbers(filled: Path) -> None:
     with PlaceMap.open(filled) as place_map:
         place_map.add_session("empty")
-        found = [(s.session.name, s.keyframes, s.seconds, s.travelled) for s in summaries(place_map)]
+        found = [(s.session.name, s.keyframes, s.seconds, s.path_length) for s in summaries(place_map)]
     assert found == [("morning", 40, 39.0, 39.0), ("evening", 20, 19.0, None), ("empty", 0, 0.0, None)]

@@ -39,7 +39,7 @@ def test_merged_maps_keep_their_sessions_apart(filled: Path, manifest: Manifest,
         assert pose is not None
         assert expected is not None
         np.testing.assert_array_equal(pose, expected)
-        assert both.keyframe(8).travelled == 7.0
+        assert both.keyframe(8).path_length == 7.0
     assert sorted(p.name for p in filled.parent.iterdir() if "both" in p.name) == ["both.a2gc"]
 
 

@@ -30,7 +30,7 @@ def test_what_goes_in_comes_out(filled: Path, unit: Callable) -> None:
         assert place_map.count(1) == 40
         keyframe = place_map.keyframe(8)
         assert keyframe.stamp_ns == 7 * 10**9
-        assert keyframe.travelled == 7.0
+        assert keyframe.path_length == 7.0
         assert keyframe.pose is not None
         assert keyframe.pose[0, 3] == 7.0
         assert keyframe.frame_id == "camera"

@@ -27,7 +27,7 @@ def year(tmp_path: Path, manifest: Manifest, unit: Callable) -> Path:
         for day in (0, 180, 360):
             session = place_map.add_session(str(day))
             keyframes = [
-                NewKeyframe(day * DAY_NS + at, vector, pose=pose, image_jpeg=b"j", travelled=float(at))
+                NewKeyframe(day * DAY_NS + at, vector, pose=pose, image_jpeg=b"j", path_length=float(at))
                 for at, (pose, vector) in enumerate(zip(poses, unit(len(poses), seed=day), strict=True))
             ]
             place_map.add_many(session.id, keyframes)

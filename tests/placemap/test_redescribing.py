@@ -52,7 +52,7 @@ def pictured(tmp_path: Path, manifest: Manifest, unit: Callable) -> Path:
                 stamp_ns=10**9 * (1 + at // 2),
                 descriptor=vector,
                 pose=np.diag([1.0, 1, 1, 1]),
-                travelled=float(at),
+                path_length=float(at),
                 image_jpeg=None if at == 4 else encode_jpeg(image(at)),
                 features=FeatureBlob("test/1", bytes([at])),
             )
@@ -84,11 +84,11 @@ def test_everything_else_is_kept(pictured: Path, tmp_path: Path) -> None:
                 # Another model's keyframes are not those of the session that others know.
                 assert ours.uuid != theirs.uuid
             for old, kept in zip(source.keyframes(), new.keyframes(), strict=True):
-                assert (old.id, old.session_id, old.stamp_ns, old.travelled) == (
+                assert (old.id, old.session_id, old.stamp_ns, old.path_length) == (
                     kept.id,
                     kept.session_id,
                     kept.stamp_ns,
-                    kept.travelled,
+                    kept.path_length,
                 )
                 np.testing.assert_array_equal(old.pose, kept.pose)
                 assert new.image(kept.id) == source.image(kept.id)

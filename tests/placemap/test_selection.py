@@ -68,8 +68,8 @@ def test_odometer_adds_up_the_way_and_ignores_the_noise_of_standing() -> None:
     for x in noise:
         assert odometer.update(geometry.pose_from_xy_yaw(x, 0, 0)) == 0.0
     for x in np.arange(0, 10, 0.01):
-        travelled = odometer.update(geometry.pose_from_xy_yaw(x, 0, 0))
-    assert travelled == pytest.approx(10, abs=0.1)
+        path_length = odometer.update(geometry.pose_from_xy_yaw(x, 0, 0))
+    assert path_length == pytest.approx(10, abs=0.1)
     assert odometer.update(None) is None
 
 

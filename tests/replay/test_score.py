@@ -39,7 +39,7 @@ def run(*queries: QueryRecord) -> RunRecord:
 
 def test_a_path_knows_its_length_and_its_images() -> None:
     path = two_laps()
-    assert path.travelled[-1] == pytest.approx(390.0)
+    assert path.path_length[-1] == pytest.approx(390.0)
     assert path.index_of(50 * SECOND) == 10
     assert path.index_of(51 * SECOND) is None
 

@@ -67,7 +67,7 @@ def write_map(street: ModuleType, model: Path, path: Path, begin: float) -> Path
                 frame.stamp_ns,
                 extractor.extract_one(image),
                 pose=pose,
-                travelled=float(way - begin),
+                path_length=float(way - begin),
                 image_jpeg=encode_jpeg(image),
                 intrinsics_json=intrinsics_json(street.INTRINSICS),
                 t_base_camera=street.ROBOT_CAMERA,

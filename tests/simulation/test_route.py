@@ -87,7 +87,7 @@ def test_speed_and_acceleration_stay_within_their_bounds(drive: Drive) -> None:
 def test_every_motion_covers_the_whole_path(speed: float, corner: float, acceleration: float) -> None:
     path = plan_path(TownConfig(), DriveConfig(laps=1, against=()))
     motion = plan_motion(path, speed=speed, corner_speed=corner, acceleration=acceleration)
-    assert motion.travelled_at(motion.duration) == pytest.approx(path.length)
+    assert motion.path_length_at(motion.duration) == pytest.approx(path.length)
     assert motion.duration >= path.length / speed - 1e-6
 
 

@@ -33,7 +33,7 @@ def place_map():
         for name, stamps, seen in (("first", (0, 10, 20, 60), (0, 1, 2, 0)), ("second", (100, 110), (1, 3))):
             session = opened.add_session(name, "")
             for stamp, place in zip(stamps, seen, strict=True):
-                opened.add(session.id, stamp * SECOND, places[place], pose=pose(10.0 * place, stamp), travelled=None)
+                opened.add(session.id, stamp * SECOND, places[place], pose=pose(10.0 * place, stamp), path_length=None)
         yield opened
 
 

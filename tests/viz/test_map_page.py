@@ -42,7 +42,7 @@ def grown(poses: bool = True) -> PlaceMap:
         pose = at(x) if poses else None
         way = 50.0 * number if poses else None
         place_map.add(
-            session, number * 60 * SECOND, looking(look), pose=pose, travelled=way, image_jpeg=textured(picture)
+            session, number * 60 * SECOND, looking(look), pose=pose, path_length=way, image_jpeg=textured(picture)
         )
     return place_map
 

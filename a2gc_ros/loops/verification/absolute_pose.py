@@ -21,7 +21,7 @@ from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.clusters import shared_errors
 from a2gc_ros.loops.verification.landmarks import Landmarks, projected
-from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimised
+from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimized
 from a2gc_ros.loops.verification.sampson import homogeneous
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -101,13 +101,13 @@ def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pos
         The distinct minima, best first; empty where nothing can be computed.
     """
     guesses = [*starts, *_minimal(landmarks, rays, noise)]
-    minima = _distinct(_minimise(guesses, landmarks, rays, noise, NEAR))
+    minima = _distinct(_minimize(guesses, landmarks, rays, noise, NEAR))
     if not minima:
         return []
     # Another light places features less exactly than the landmarks were; what the best pose leaves tells how much.
     squares = _linearised(minima[0].pose[None], landmarks, rays, noise).squares
     noise = noise * float(np.clip(np.sqrt(np.quantile(squares, 0.8) / SQUARE_80), *NOISE_FACTORS))
-    minima = _distinct(_minimise([minimum.pose for minimum in minima], landmarks, rays, noise, CONVERGED))
+    minima = _distinct(_minimize([minimum.pose for minimum in minima], landmarks, rays, noise, CONVERGED))
     found = [_with_covariance(minimum, landmarks, rays, noise) for minimum in minima]
     return [pose for pose in found if pose is not None]
 
@@ -232,7 +232,7 @@ def _whitened(columns: Array, variances: Array, carried: Array, by_landmark: Arr
     return white
 
 
-def _minimise(
+def _minimize(
     poses: Sequence[Pose], landmarks: Landmarks, rays: Array, noise: Array, converged: float
 ) -> list[_Minimum]:
     def quadratic(at_poses: Sequence[Pose]) -> Quadratic:
@@ -240,7 +240,7 @@ def _minimise(
         # By the camera's motion the errors change the other way than the projections.
         return cauchy(at.errors, -at.by_pose, CAUCHY_SCALE)
 
-    found = minimised(
+    found = minimized(
         poses,
         quadratic,
         _moved,

@@ -58,7 +58,7 @@ def is_usable(intrinsics: CameraIntrinsics | None) -> bool:
     return bool(finite and intrinsics.matrix[0, 0] > 0 and intrinsics.matrix[1, 1] > 0)
 
 
-def normalised_points(points: npt.NDArray[np.float64], intrinsics: CameraIntrinsics) -> npt.NDArray[np.float64]:
+def normalized_points(points: npt.NDArray[np.float64], intrinsics: CameraIntrinsics) -> npt.NDArray[np.float64]:
     """Removes distortion and camera matrix.
 
     Args:

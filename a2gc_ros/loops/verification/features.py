@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from a2gc_ros.loops.local_features import FEATURES, LocalFeatureDetector
 
-NEIGHBOUR_RATIO: Final = 0.8
+NEIGHBOR_RATIO: Final = 0.8
 """Largest ratio of distances, as a detector's own, between neighbouring keyframes, whose views differ less; in one
 direction only."""
 
@@ -134,7 +134,7 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.in
     return _distinct(np.stack([good, to_b[good]], axis=1), a.points, b.points)
 
 
-def match_into(a: LocalFeatures, b: LocalFeatures, ratio: float = NEIGHBOUR_RATIO) -> npt.NDArray[np.int64]:
+def match_into(a: LocalFeatures, b: LocalFeatures, ratio: float = NEIGHBOR_RATIO) -> npt.NDArray[np.int64]:
     """Matches the features of one image to another that surely shows the same.
 
     Args:

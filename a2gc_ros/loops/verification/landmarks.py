@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.loops.verification.features import match_into
-from a2gc_ros.loops.verification.neighbour_motion import refine_motion
+from a2gc_ros.loops.verification.neighbor_motion import refine_motion
 from a2gc_ros.loops.verification.views import View
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ class LandmarkCache:
 
     def of(self, keyframe: View) -> Landmarks:
         """Returns what :func:`measure` says; a keyframe that has got another neighbour since is measured again."""
-        views = [keyframe, *keyframe.neighbours()]
+        views = [keyframe, *keyframe.neighbors()]
         kept = self._kept.get(id(keyframe))
         if kept is None or len(kept[0]) != len(views) or any(a() is not b for a, b in zip(kept[0], views, strict=True)):
             kept = [weakref.ref(view) for view in views], measure(keyframe, views[1:])
@@ -98,12 +98,12 @@ class LandmarkCache:
         return kept[1]
 
 
-def measure(keyframe: View, neighbours: list[View] | None = None) -> Landmarks:
+def measure(keyframe: View, neighbors: list[View] | None = None) -> Landmarks:
     """Measures how far away the features of a keyframe are.
 
     Args:
         keyframe: The keyframe, calibrated.
-        neighbours: Views of the keyframes nearby, where they were looked up already.
+        neighbors: Views of the keyframes nearby, where they were looked up already.
     """
     assert keyframe.rays is not None
     landmarks = _unknown(keyframe.rays, keyframe.noise)
@@ -111,8 +111,8 @@ def measure(keyframe: View, neighbours: list[View] | None = None) -> Landmarks:
         landmarks = _from_depth(landmarks, keyframe.features.inverse_depths.astype(np.float64))
     if keyframe.t_odom_camera is None:
         return landmarks
-    for neighbour in keyframe.neighbours() if neighbours is None else neighbours:
-        landmarks = _with_neighbour(landmarks, keyframe, neighbour)
+    for neighbor in keyframe.neighbors() if neighbors is None else neighbors:
+        landmarks = _with_neighbor(landmarks, keyframe, neighbor)
     return landmarks
 
 
@@ -138,18 +138,18 @@ def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
     return Landmarks(landmarks.rays, np.where(known, inverse, 0), covariances, known, none, landmarks.by_motion)
 
 
-def _with_neighbour(landmarks: Landmarks, keyframe: View, neighbour: View) -> Landmarks:
+def _with_neighbor(landmarks: Landmarks, keyframe: View, neighbor: View) -> Landmarks:
     """Adds what one neighbour tells; where two tell of one feature, the surer one is believed."""
     assert keyframe.t_odom_camera is not None
     assert keyframe.rays is not None
-    if neighbour.rays is None or neighbour.t_odom_camera is None:
+    if neighbor.rays is None or neighbor.t_odom_camera is None:
         return landmarks
-    pairs = match_into(keyframe.features, neighbour.features)
+    pairs = match_into(keyframe.features, neighbor.features)
     if len(pairs) < MIN_COMMON:
         return landmarks
-    mine, rays = pairs[:, 0], neighbour.rays[pairs[:, 1]]
-    here, there = keyframe.noise[mine], neighbour.noise[pairs[:, 1]]
-    expected = np.linalg.inv(neighbour.t_odom_camera) @ keyframe.t_odom_camera
+    mine, rays = pairs[:, 0], neighbor.rays[pairs[:, 1]]
+    here, there = keyframe.noise[mine], neighbor.noise[pairs[:, 1]]
+    expected = np.linalg.inv(neighbor.t_odom_camera) @ keyframe.t_odom_camera
     motion = refine_motion(keyframe.rays[mine], rays, expected, np.sqrt((here**2 + there**2) / 2))
     if motion is None or motion.inliers.sum() < MIN_COMMON:
         return landmarks

@@ -49,7 +49,7 @@ def cauchy(errors: Array, jacobian: Array, scale: float) -> Quadratic:
     )
 
 
-def minimised(
+def minimized(
     starts: Sequence[T],
     quadratic: Callable[[Sequence[T]], Quadratic],
     moved: Callable[[T, Array], T],

@@ -138,7 +138,7 @@ def _is_rival(best: CameraPose, other: CameraPose) -> bool:
 
 
 def _why_unknown(keyframe: View) -> str:
-    if keyframe.mounting_missing:
+    if keyframe.extrinsics_missing:
         return "the camera's pose on the robot is not known"
     if keyframe.t_odom_camera is None:
         return "the map has no odometry there"

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimised
+from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimized
 from a2gc_ros.loops.verification.sampson import Matches, skew
 
 try:
@@ -28,7 +28,7 @@ CONVERGED: Final = 1e-5
 """A step that gains less than this share of the cost is the last."""
 
 _STEP_TOLERANCE: Final = 1e-6
-_NORMALISED: Final = {"model": "PINHOLE", "width": 0, "height": 0, "params": [1.0, 1.0, 0.0, 0.0]}
+_NORMALIZED: Final = {"model": "PINHOLE", "width": 0, "height": 0, "params": [1.0, 1.0, 0.0, 0.0]}
 """A camera whose pixels are directions."""
 
 
@@ -67,7 +67,7 @@ def _by_poselib(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoVie
         "max_iterations": ITERATIONS,
         "step_tol": _STEP_TOLERANCE,
     }
-    pose, _ = poselib.refine_relative_pose(matches.a[:, :2], matches.b[:, :2], pose, _NORMALISED, _NORMALISED, options)
+    pose, _ = poselib.refine_relative_pose(matches.a[:, :2], matches.b[:, :2], pose, _NORMALIZED, _NORMALIZED, options)
     found = TwoViews(np.asarray(pose.R), np.asarray(pose.t) / np.linalg.norm(pose.t))
     errors = matches.errors(found.essential)
     return found, float(np.log1p((errors / scale) ** 2).sum())
@@ -78,7 +78,7 @@ def _by_numpy(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoViews
         errors, jacobians = zip(*(linearised(motion, matches) for motion in motions), strict=True)
         return cauchy(np.stack(errors)[:, :, None], np.stack(jacobians)[:, :, None], scale)
 
-    return minimised(
+    return minimized(
         [start],
         quadratic,
         _moved,

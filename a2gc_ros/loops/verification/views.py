@@ -16,7 +16,7 @@ from a2gc_ros.geometry import Pose
 from a2gc_ros.images.calibration import same_shape
 from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.images.frame import CameraIntrinsics
-from a2gc_ros.loops.verification.camera import is_usable, normalised_points, parse_intrinsics
+from a2gc_ros.loops.verification.camera import is_usable, normalized_points, parse_intrinsics
 from a2gc_ros.loops.verification.feature_coding import decode, encode
 from a2gc_ros.loops.verification.features import FeatureExtractor, LocalFeatures, chosen
 from a2gc_ros.placemap import FeatureBlob, Keyframe, PlaceMap
@@ -55,9 +55,9 @@ class View:
         noise: float64 (N,), standard deviation of each direction as expected; empty without calibration.
         t_odom_camera: Pose of the camera in the session's odometry frame; None where odometry or the camera's pose on
             the robot is unknown.
-        mounting_missing: Whether odometry is known and only the camera's pose on the robot is not.
+        extrinsics_missing: Whether odometry is known and only the camera's pose on the robot is not.
         uncalibrated: Why there is no calibration; empty where there is.
-        neighbours: Gives views of keyframes of the same session nearby; they are looked up when they are needed.
+        neighbors: Gives views of keyframes of the same session nearby; they are looked up when they are needed.
     """
 
     features: LocalFeatures
@@ -65,9 +65,9 @@ class View:
     rays: npt.NDArray[np.float64] | None = None
     noise: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     t_odom_camera: Pose | None = None
-    mounting_missing: bool = False
+    extrinsics_missing: bool = False
     uncalibrated: str = ""
-    neighbours: Callable[[], list[View]] = list
+    neighbors: Callable[[], list[View]] = list
 
 
 def view_of(
@@ -100,7 +100,7 @@ def view_of(
         )
     else:
         scaled = intrinsics.scaled_to(features.width, features.height)
-        rays = normalised_points(features.points, scaled)
+        rays = normalized_points(features.points, scaled)
         directed = np.asarray(np.isfinite(rays).all(axis=1))
         if not directed.all():
             features, rays = chosen(features, directed), rays[directed]
@@ -109,8 +109,8 @@ def view_of(
         uncalibrated = ""
     if t_odom_base is not None and t_base_camera is not None:
         t_odom_camera = t_odom_base @ t_base_camera
-    mounting_missing = t_odom_base is not None and t_base_camera is None
-    return View(features, scaled, rays, noise, t_odom_camera, mounting_missing, uncalibrated)
+    extrinsics_missing = t_odom_base is not None and t_base_camera is None
+    return View(features, scaled, rays, noise, t_odom_camera, extrinsics_missing, uncalibrated)
 
 
 def for_detection(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -179,7 +179,7 @@ class KeyframeViews:
         if features is None:
             return None
         view = view_of(features, intrinsics, keyframe.pose, keyframe.t_base_camera, problem)
-        return replace(view, neighbours=lambda: self._neighbours(place_map, keyframe))
+        return replace(view, neighbors=lambda: self._neighbors(place_map, keyframe))
 
     def _features(self, place_map: PlaceMap, keyframe_id: int) -> LocalFeatures | None:
         blob = place_map.features(keyframe_id)
@@ -189,8 +189,8 @@ class KeyframeViews:
         jpeg = place_map.image(keyframe_id)
         return None if jpeg is None else self._finder.of_jpeg(jpeg)
 
-    def _neighbours(self, place_map: PlaceMap, keyframe: Keyframe) -> list[View]:
-        views = (self.get(place_map, number) for number in neighbours_of(place_map, keyframe))
+    def _neighbors(self, place_map: PlaceMap, keyframe: Keyframe) -> list[View]:
+        views = (self.get(place_map, number) for number in neighbors_of(place_map, keyframe))
         return [view for view in views if view is not None]
 
 
@@ -203,7 +203,7 @@ def _calibration_of(keyframe: Keyframe) -> tuple[CameraIntrinsics | None, str]:
     return intrinsics, "" if intrinsics is not None else "the map holds no calibration of its camera"
 
 
-def neighbours_of(place_map: PlaceMap, keyframe: Keyframe) -> list[int]:
+def neighbors_of(place_map: PlaceMap, keyframe: Keyframe) -> list[int]:
     """Chooses keyframes from which the surroundings of one can be triangulated.
 
     On either side along its session the first beyond each of ``BASELINES_M``: near ones share most of what is seen,

@@ -69,9 +69,9 @@ class Cloud:
         pose = t_world_camera if odometry is None else odometry
         return view_of(features, CAMERA, pose, np.eye(4) if mounted else None)
 
-    def keyframe(self, t_world_camera: Pose, neighbours: list[View], rng: np.random.Generator, **options) -> View:
+    def keyframe(self, t_world_camera: Pose, neighbors: list[View], rng: np.random.Generator, **options) -> View:
         """Returns a view that has neighbours."""
-        return replace(self.view(t_world_camera, rng, **options), neighbours=lambda: neighbours)
+        return replace(self.view(t_world_camera, rng, **options), neighbors=lambda: neighbors)
 
 
 def cloud_of(points: Array, rng: np.random.Generator) -> Cloud:

@@ -12,7 +12,7 @@ from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.loops import LoopConfig
 from a2gc_ros.loops.verification import GeometricVerifier
-from a2gc_ros.loops.verification.views import FeatureFinder, neighbours_of
+from a2gc_ros.loops.verification.views import FeatureFinder, neighbors_of
 from a2gc_ros.placemap import FeatureBlob, Manifest, NewKeyframe, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
 
@@ -108,10 +108,10 @@ def test_the_same_spot_has_a_pose_too(town, store: Store) -> None:
 
 def test_neighbours_are_chosen_by_distance_on_both_sides(store: Store) -> None:
     place_map = store()
-    assert neighbours_of(place_map, place_map.keyframe(5)) == [4, 2, 6, 8]
-    assert neighbours_of(place_map, place_map.keyframe(1)) == [2, 4]
+    assert neighbors_of(place_map, place_map.keyframe(5)) == [4, 2, 6, 8]
+    assert neighbors_of(place_map, place_map.keyframe(1)) == [2, 4]
     other = place_map.add_session("other")
     pose = np.eye(4)
     added = place_map.add(other.id, 100, np.eye(4, dtype=np.float32)[0], pose=pose, features=FeatureBlob("x", b""))
-    assert neighbours_of(place_map, place_map.keyframe(added)) == []
-    assert neighbours_of(place_map, place_map.keyframe(10)) == [9, 7]
+    assert neighbors_of(place_map, place_map.keyframe(added)) == []
+    assert neighbors_of(place_map, place_map.keyframe(10)) == [9, 7]

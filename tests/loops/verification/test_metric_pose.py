@@ -13,7 +13,7 @@ from programs import load
 from a2gc_ros import geometry
 from a2gc_ros.loops.verification.landmarks import LandmarkCache
 from a2gc_ros.loops.verification.metric_pose import DEPENDENCE, locate_query, realistic
-from a2gc_ros.loops.verification.neighbour_motion import prior_std
+from a2gc_ros.loops.verification.neighbor_motion import prior_std
 
 scenes = load(Path(__file__).with_name("conftest.py"))
 moved, error, cloud_of = scenes.moved, scenes.error, scenes.cloud_of
@@ -35,8 +35,8 @@ def by_odometry(t_keyframe_neighbour: np.ndarray, rng: np.random.Generator) -> n
     return geometry.inverse(wrong)
 
 
-def keyframe_of(cloud, rng: np.random.Generator, neighbours=AHEAD, **options):
-    seen = [cloud.view(pose, rng, odometry=by_odometry(pose, rng)) for pose in neighbours]
+def keyframe_of(cloud, rng: np.random.Generator, neighbors=AHEAD, **options):
+    seen = [cloud.view(pose, rng, odometry=by_odometry(pose, rng)) for pose in neighbors]
     return cloud.keyframe(np.eye(4), seen, rng, **options)
 
 
@@ -74,11 +74,11 @@ def test_landmarks_are_measured_once_and_again_with_another_neighbour(street) ->
     rng = np.random.default_rng(1)
     cloud = street(rng)
     near, far = (cloud.view(pose, rng) for pose in AHEAD)
-    neighbours = [near]
-    keyframe, cache = cloud.keyframe(np.eye(4), neighbours, rng), LandmarkCache()
+    neighbors = [near]
+    keyframe, cache = cloud.keyframe(np.eye(4), neighbors, rng), LandmarkCache()
     first = cache.of(keyframe)
     assert cache.of(keyframe) is first
-    neighbours.append(far)
+    neighbors.append(far)
     second = cache.of(keyframe)
     assert len(second.motions) == len(first.motions) + 1
     taken = second.take(np.array([3, 1]))
@@ -168,7 +168,7 @@ def test_repeated_texture_gives_no_confident_pose() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "neighbours", "said"),
+    ("options", "neighbors", "said"),
     [
         ({"mounted": False}, AHEAD, "the camera's pose on the robot is not known"),
         ({}, [], "too few of the features were seen from two keyframes"),
@@ -176,10 +176,10 @@ def test_repeated_texture_gives_no_confident_pose() -> None:
     ],
     ids=["no mounting", "no neighbour", "no baseline"],
 )
-def test_what_is_missing_is_said(street, options: dict, neighbours: list, said: str) -> None:
+def test_what_is_missing_is_said(street, options: dict, neighbors: list, said: str) -> None:
     rng = np.random.default_rng(6)
     cloud = street(rng)
-    keyframe = keyframe_of(cloud, rng, neighbours, **options)
+    keyframe = keyframe_of(cloud, rng, neighbors, **options)
     located = locate_query(cloud.view(moved((0.5, 0, 0.5)), rng), keyframe, pairs_of(cloud), None)
     assert located.pose is None
     assert said in located.reason
@@ -191,8 +191,8 @@ def test_a_camera_mounted_otherwise_than_said_gets_no_metres(street) -> None:
     rng = np.random.default_rng(7)
     cloud = street(rng)
     aside = moved((-1.5, 0.0, 0.0))
-    neighbour = cloud.view(aside, rng, odometry=moved((0.0, 0.0, -1.5)))
-    keyframe = cloud.keyframe(np.eye(4), [neighbour], rng)
+    neighbor = cloud.view(aside, rng, odometry=moved((0.0, 0.0, -1.5)))
+    keyframe = cloud.keyframe(np.eye(4), [neighbor], rng)
     located = locate_query(cloud.view(moved((0.5, 0, 0.5)), rng), keyframe, pairs_of(cloud), None)
     assert located.pose is None
     assert "two keyframes" in located.reason

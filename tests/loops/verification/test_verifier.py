@@ -12,7 +12,7 @@ from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.loops import LoopConfig
 from a2gc_ros.loops.verification import GeometricVerifier, estimators, views
-from a2gc_ros.loops.verification.camera import is_usable, normalised_points, parse_intrinsics
+from a2gc_ros.loops.verification.camera import is_usable, normalized_points, parse_intrinsics
 from a2gc_ros.loops.verification.features import FeatureExtractor, coverage, match
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
@@ -228,7 +228,7 @@ def test_normalised_points_undo_the_projection(model: str) -> None:
     project = cv2.fisheye.projectPoints if model == "equidistant" else cv2.projectPoints
     pixels = project(homogeneous, np.zeros(3), np.zeros(3), matrix, np.array(distortion))[0]
     intrinsics = CameraIntrinsics(400, 300, matrix, np.array(distortion), model)
-    np.testing.assert_allclose(normalised_points(pixels.reshape(-1, 2), intrinsics), rays, atol=2e-3)
+    np.testing.assert_allclose(normalized_points(pixels.reshape(-1, 2), intrinsics), rays, atol=2e-3)
 
 
 def test_calibrations_are_read_back_and_damaged_ones_refused() -> None:

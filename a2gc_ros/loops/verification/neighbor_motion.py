@@ -58,7 +58,7 @@ MAX_SURPRISE: Final = 4.0
 
 
 @dataclass(frozen=True)
-class NeighbourMotion:
+class NeighborMotion:
     """A refined motion.
 
     Attributes:
@@ -74,7 +74,7 @@ class NeighbourMotion:
     noise_factor: float
 
 
-def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> NeighbourMotion | None:
+def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> NeighborMotion | None:
     """Refines the motion between two keyframes.
 
     Args:
@@ -92,7 +92,7 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> Neighbour
     deviation = prior_std(expected)
     pose, offset, factor = expected.copy(), np.zeros(6), 1.0
     for _ in range(PASSES):
-        pose, offset, normal = _minimised(pose, offset, deviation, matches, factor * noise)
+        pose, offset, normal = _minimized(pose, offset, deviation, matches, factor * noise)
         if np.abs(offset / deviation).max() > MAX_SURPRISE:
             return None
         errors = np.abs(matches.errors(skew(pose[:3, 3]) @ pose[:3, :3])) / noise
@@ -103,7 +103,7 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> Neighbour
     residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
     pulls = (_weights(residuals, factor * noise) * residuals)[:, None] * jacobian
     covariance = inverse + shared_errors(a, pulls, inverse)
-    return NeighbourMotion(pose, covariance, errors <= INLIER * factor, factor)
+    return NeighborMotion(pose, covariance, errors <= INLIER * factor, factor)
 
 
 def _weights(residuals: Array, noise: Array) -> Array:
@@ -111,7 +111,7 @@ def _weights(residuals: Array, noise: Array) -> Array:
     return np.asarray(1 / (noise**2 * (1 + (residuals / (2 * noise)) ** 2)))
 
 
-def _minimised(
+def _minimized(
     pose: Pose, offset: Array, deviation: Array, matches: Matches, noise: Array
 ) -> tuple[Pose, Array, Array]:
     """Goes on from a pose and its offset from odometry; returns both and the normal matrix at the minimum."""

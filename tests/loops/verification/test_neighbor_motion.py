@@ -9,7 +9,7 @@ import pytest
 from a2gc_ros import geometry
 from a2gc_ros.loops.verification.clusters import shared_errors
 from a2gc_ros.loops.verification.landmarks import triangulate
-from a2gc_ros.loops.verification.neighbour_motion import prior_std, refine_motion
+from a2gc_ros.loops.verification.neighbor_motion import prior_std, refine_motion
 
 NOISE = 0.3 / 320
 

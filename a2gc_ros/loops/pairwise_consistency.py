@@ -41,7 +41,7 @@ SIGMAS: Final = 3.0
 ROTATION_RAD: Final = 0.02
 """Error of a rotation whose covariance is not known."""
 
-METRES, RADIANS = slice(0, 3), slice(3, 6)
+METERS, RADIANS = slice(0, 3), slice(3, 6)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class PlacedClosure:
         mount = self.t_base_camera
         sigma, error = ROTATION_RAD, 0.0
         if verification.covariance is not None:
-            error, sigma = (float(np.sqrt(np.trace(verification.covariance[part, part]))) for part in (METRES, RADIANS))
+            error, sigma = (float(np.sqrt(np.trace(verification.covariance[part, part]))) for part in (METERS, RADIANS))
         if verification.scale_known:
             return mount @ camera @ geometry.inverse(mount), (1.0, 1.0), sigma, error
         # The lever from the base to the camera is short against the tolerance: the rotation is turned, the direction
@@ -107,7 +107,7 @@ class _Node:
     agrees: frozenset[int]
 
 
-class Agreement:
+class PairwiseConsistency:
     """Holds closures back until enough others agree with them.
 
     Args:
@@ -192,12 +192,12 @@ def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
         count: Number of nodes.
         linked: Whether two different nodes are linked; called once for each pair, i < j.
     """
-    neighbours = [0] * count
+    neighbors = [0] * count
     for i in range(count):
         for j in range(i + 1, count):
             if linked(i, j):
-                neighbours[i] |= 1 << j
-                neighbours[j] |= 1 << i
+                neighbors[i] |= 1 << j
+                neighbors[j] |= 1 << i
     best = 0
 
     def expand(chosen: int, candidates: int) -> None:
@@ -206,30 +206,30 @@ def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
             if chosen.bit_count() > best.bit_count():
                 best = chosen
             return
-        order, colours = _coloured(candidates, neighbours)
-        for node, colour in zip(reversed(order), reversed(colours), strict=True):
-            if chosen.bit_count() + colour <= best.bit_count():
+        order, colors = _colored(candidates, neighbors)
+        for node, color in zip(reversed(order), reversed(colors), strict=True):
+            if chosen.bit_count() + color <= best.bit_count():
                 return
-            expand(chosen | 1 << node, candidates & neighbours[node])
+            expand(chosen | 1 << node, candidates & neighbors[node])
             candidates &= ~(1 << node)
 
     expand(0, (1 << count) - 1)
     return {node for node in range(count) if best >> node & 1}
 
 
-def _coloured(candidates: int, neighbours: Sequence[int]) -> tuple[list[int], list[int]]:
+def _colored(candidates: int, neighbors: Sequence[int]) -> tuple[list[int], list[int]]:
     """Returns the nodes in the order of their colours, no two linked ones alike: a clique has as many at most."""
-    order, colours, colour = [], [], 0
+    order, colors, color = [], [], 0
     while candidates:
-        colour += 1
+        color += 1
         free = candidates
         while free:
             node = (free & -free).bit_length() - 1
             order.append(node)
-            colours.append(colour)
+            colors.append(color)
             candidates &= ~(1 << node)
-            free &= ~(1 << node) & ~neighbours[node]
-    return order, colours
+            free &= ~(1 << node) & ~neighbors[node]
+    return order, colors
 
 
 def _in_order(a: PlacedClosure, b: PlacedClosure) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
-from a2gc_ros.loops.agreement import Agreement, PlacedClosure, largest_clique
+from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency, PlacedClosure, largest_clique
 from a2gc_ros.loops.results import LoopClosure, Match, Verification
 
 CAMERA = np.array([[0.0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
@@ -45,7 +45,7 @@ def line(step: int, lateral: float = 0.0) -> Pose:
 
 @pytest.mark.parametrize("metric", [True, False])
 def test_true_closures_are_given_out_once_three_agree(metric: bool) -> None:
-    agreement = Agreement(3, 20, 0.1)
+    agreement = PairwiseConsistency(3, 20, 0.1)
     counts = [
         len(agreement.release(step, step, [closure(step, line(step, 1.0), line(step), metric=metric)]))
         for step in range(5)
@@ -54,7 +54,7 @@ def test_true_closures_are_given_out_once_three_agree(metric: bool) -> None:
 
 
 def test_a_lone_false_closure_among_true_ones_is_never_given_out() -> None:
-    agreement = Agreement(3, 20, 0.1)
+    agreement = PairwiseConsistency(3, 20, 0.1)
     given_out = []
     for step in range(10):
         keyframe = line(step + 25) if step == 5 else line(step)
@@ -67,7 +67,7 @@ def test_a_lone_false_closure_among_true_ones_is_never_given_out() -> None:
 
 @pytest.mark.parametrize(("hold", "given_out"), [(20, [8, 4, 0]), (5, [8, 4]), (0, [8])])
 def test_a_closure_waits_no_longer_than_it_may_but_supports_later_ones(hold: int, given_out: list[int]) -> None:
-    agreement = Agreement(3, hold, 0.1)
+    agreement = PairwiseConsistency(3, hold, 0.1)
     out = [c for s in (0, 4, 8) for c in agreement.release(s, s * 10**9, [closure(s, line(s, 1.0), line(s))])]
     assert [c.match.query_stamp_ns for c in out] == given_out
     assert out[0].held_s == pytest.approx(8, abs=1e-6)
@@ -75,7 +75,7 @@ def test_a_closure_waits_no_longer_than_it_may_but_supports_later_ones(hold: int
 
 def test_where_one_is_enough_nothing_is_held_back() -> None:
     placed = closure(0, line(0), line(0))
-    assert Agreement(1, 20, 0.1).release(0, 0, [placed]) == [placed.closure]
+    assert PairwiseConsistency(1, 20, 0.1).release(0, 0, [placed]) == [placed.closure]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_where_one_is_enough_nothing_is_held_back() -> None:
     ids=["the same way", "the other way", "one that is out of order", "no order"],
 )
 def test_without_odometry_closures_agree_by_their_order(keyframes: tuple[int, ...], given_out: list[int]) -> None:
-    agreement = Agreement(3, 20, 0.1)
+    agreement = PairwiseConsistency(3, 20, 0.1)
     counts = []
     for step, keyframe in enumerate(keyframes):
         bare = LoopClosure(Match(step, 0, keyframe, 1, keyframe, 0.8), None, 0.999)
@@ -114,14 +114,14 @@ def test_what_agrees(off: float, metric: bool, turned: float, agree: bool) -> No
     a = closure(0, line(0, 1.0), line(0), metric=metric)
     named = line(5) @ pose_from_xy_yaw(off, 0, 0)
     b = closure(5, line(5, 1.0), named, named @ pose_from_xy_yaw(0, 1, 0), metric=metric, rotation_rad=turned)
-    assert Agreement(2, 20, 0.1).agree(a, b) is agree
+    assert PairwiseConsistency(2, 20, 0.1).agree(a, b) is agree
 
 
 @pytest.mark.parametrize(("apart", "agree"), [(10.0, True), (40.0, False)])
 def test_unknown_scale_leaves_room_along_the_direction_up_to_a_shared_view(apart: float, agree: bool) -> None:
     a = closure(0, line(0, 1.0), line(0))
     b = closure(5, line(5, 1.0), line(5) @ pose_from_xy_yaw(-apart, 1.0, 0), line(5, 1.0))
-    assert Agreement(2, 20, 0.0).agree(a, b) is agree
+    assert PairwiseConsistency(2, 20, 0.0).agree(a, b) is agree
 
 
 @settings(deadline=None, max_examples=60)
