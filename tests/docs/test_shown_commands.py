@@ -129,7 +129,7 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("stand_ins")
-@pytest.mark.parametrize(("page", "count"), [("train.md", 9), ("evaluate.md", 10)])
+@pytest.mark.parametrize(("page", "count"), [("train.md", 8), ("evaluate.md", 10)])
 def test_what_is_shown_works(page: str, count: int) -> None:
     commands = shown(page)
     assert len(commands) >= count
