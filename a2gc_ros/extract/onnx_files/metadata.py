@@ -200,9 +200,8 @@ def read_spec(path: Path) -> ModelSpec:
 
 
 def _check_data(data: Path, expected: str) -> None:
-    try:
-        found = sha256_of(data)
-    except OSError:
-        raise ModelError(f"its weights, the file {data.name}, are not beside it; copy both files.") from None
+    if not data.is_file() or not data.stat().st_size:
+        raise ModelError(f"its weights, the file {data.name}, are not beside it; copy both files.")
+    found = sha256_of(data)
     if found != expected:
         raise ModelError(f"its weights, the file {data.name}, do not match their checksum; copy or export both again.")
