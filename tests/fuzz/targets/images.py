@@ -17,7 +17,7 @@ from a2gc_ros.images.calibration import CameraCalibration, fitted
 from a2gc_ros.images.convert import ENCODINGS, sensor_bits, to_rgb
 from a2gc_ros.images.decode import compressed_size, decode_compressed
 from a2gc_ros.images.depth import to_meters
-from a2gc_ros.loops.verification.camera import normalised_points, parse_intrinsics
+from a2gc_ros.loops.verification.camera import normalized_points, parse_intrinsics
 from a2gc_ros.placemap.thumbnails import intrinsics_json
 
 
@@ -163,7 +163,7 @@ def metres(rng: random.Random, _: Path) -> None:
         return
     # Pixels of the whole image, as the one that is sent has them.
     pixels = (PIXELS - (x, y) + 0.5) / binning - 0.5
-    rays = normalised_points(pixels, stored)
+    rays = normalized_points(pixels, stored)
     if rectified:
         truth = (PIXELS - said["projection"][:2, 2]) / np.diag(said["projection"])[:2]
     else:
