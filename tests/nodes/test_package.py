@@ -33,7 +33,7 @@ KEYS = {
 OPTIONAL = {
     *("torch", "onnx", "onnxscript", "openvino", "safetensors", "tensorrt", "tensorrt_rtx", "cuda"),
     *("mujoco", "glfw", "OpenGL", "google", "gtsam", "poselib", "threadpoolctl"),
-    *("starlette", "uvicorn", "psycopg", "yoyo"),
+    *("starlette", "uvicorn", "psycopg", "yoyo", "rerun", "foxglove"),
 }
 
 
