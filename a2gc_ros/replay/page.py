@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.placemap import Keyframe
 from a2gc_ros.replay import why
 from a2gc_ros.replay.explored import Explored, Key, explore, matched, pictures_of
 from a2gc_ros.replay.funnel import Funnel, OfKeyframe, features_per_keyframe
@@ -20,9 +21,12 @@ from a2gc_ros.replay.score import Score
 from a2gc_ros.replay.visits import Visit, visits
 from a2gc_ros.viz.page_data import PageData
 from a2gc_ros.viz.report import Report, Section, View
-from a2gc_ros.viz.similarity_tiles import Shades, shades, tiles
+from a2gc_ros.viz.similarity_tiles import Pooled, Shades, pooled_cosines, shades, tiles
 
 MOST_MATCHED_CLOSURES: Final = 280
+SAMPLED: Final = 100_000
+"""Cosines of a part of the matrix by which its shades are chosen."""
+
 MOST_OF_A_VISIT: Final = 40
 """Pairs of one visit in its strip, evenly chosen."""
 
@@ -39,6 +43,7 @@ class _Found:
     explored: Explored
     visits: Sequence[Visit]
     missed: Sequence[int]
+    alike: _Alike
 
 
 def explored_run(judged: Judged) -> Explored:
@@ -63,7 +68,7 @@ def page(
     seen = visits(closures, explored.closures)
     row_of = {keyframe.stamp_ns: at for at, keyframe in enumerate(explored.own)}
     missed = [row_of[stamp] for stamp in (result.missed if result else ()) if stamp in row_of]
-    found = _Found(judged, result, explored, seen, missed)
+    found = _Found(judged, result, explored, seen, missed, _alike_of(judged, explored.own))
     falls = why.sections(
         followed,
         judged.config,
@@ -186,12 +191,6 @@ def _sessions(explored: Explored) -> list[tuple[int, int]]:
 def _when(found: _Found) -> Section:
     explored, judged = found.explored, found.judged
     own = explored.own
-    best: npt.NDArray[np.float64] = np.full(len(own), np.nan)
-    if own:
-        table = _table(found)
-        possible = np.where(admissible(own, judged.config), table, np.nan)
-        has = np.isfinite(possible).any(axis=1)
-        best[has] = np.nanmax(possible[has], axis=1)
     begin = own[0].stamp_ns if own else 0
     text = (
         "Above, the similarity of each keyframe to the most similar older one, with the closures as dots; then how "
@@ -206,7 +205,7 @@ def _when(found: _Found) -> Section:
     queries = judged.run.queries
     data = {
         "own": len(own),
-        "best": [round(float(value), 4) for value in best],
+        "best": [round(float(value), 4) for value in found.alike.best],
         "latency_t": [round((query.stamp_ns - begin) / 1e9, 3) for query in queries],
         "latency": [round(query.latency_ms, 2) for query in queries],
         "visits": [visit.queries for visit in found.visits],
@@ -216,11 +215,38 @@ def _when(found: _Found) -> Section:
     return Section("When", text, views=[View("when", data)])
 
 
-def _table(found: _Found) -> npt.NDArray[np.float32]:
-    """Cosines of the run's keyframes in order of time, float32 (N, N)."""
-    order = [keyframe.id for keyframe in found.explored.own]
-    descriptors = found.judged.live.descriptors(order)
-    return np.asarray(descriptors @ descriptors.T, dtype=np.float32)
+@dataclass(frozen=True)
+class _Alike:
+    """How alike the run's keyframes look.
+
+    Attributes:
+        descriptors: float32 (N, D), in order of time.
+        matrix: Each with each.
+        best: float32 (N,), cosine of the most similar keyframe that may be matched; NaN where there is none.
+        range_: Shades that tell those apart that may be matched.
+    """
+
+    descriptors: npt.NDArray[np.float32]
+    matrix: Pooled
+    best: npt.NDArray[np.float32]
+    range_: Shades
+
+
+def _alike_of(judged: Judged, own: Sequence[Keyframe]) -> _Alike:
+    descriptors = judged.live.descriptors([keyframe.id for keyframe in own])
+    best = np.full(len(own), np.nan, dtype=np.float32)
+    sampled: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)]
+
+    def look(begin: int, cosines: npt.NDArray[np.float32]) -> None:
+        possible = admissible(own, judged.config, slice(begin, begin + len(cosines)))
+        has = possible.any(axis=1)
+        best[begin : begin + len(cosines)][has] = np.where(possible, cosines, -np.inf)[has].max(axis=1)
+        # Some of them are enough to know their range.
+        sampled.append(cosines[possible][:: max(1, possible.sum() // SAMPLED)])
+
+    matrix = pooled_cosines(descriptors, descriptors, look)
+    those = np.concatenate(sampled)
+    return _Alike(descriptors, matrix, best, shades(those if len(those) else matrix.table))
 
 
 def _visits(found: _Found) -> list[Section]:
@@ -257,16 +283,14 @@ def _alike(found: _Found) -> list[Section]:
     explored, judged = found.explored, found.judged
     if not explored.own:
         return []
-    table = _table(found)
-    range_ = shades(table, admissible(explored.own, judged.config))
-    tables = [_matrix("this run", table, range_, 0)]
+    alike, range_ = found.alike, found.alike.range_
+    tables = [_matrix("this run", alike.matrix, range_, 0)]
     bounds = [*explored.first_of_map, len(explored.spots)]
     for index, place_map in enumerate(judged.maps, 1):
         ids = [keyframe_id for _, keyframe_id in explored.keyframes[bounds[index] : bounds[index + 1]]]
         if ids:
-            own = judged.live.descriptors([keyframe.id for keyframe in explored.own])
-            cosines = np.asarray(own @ place_map.descriptors(ids).T, dtype=np.float32)
-            tables.append(_matrix(_name_of_map(place_map.path), cosines, range_, bounds[index]))
+            matrix = pooled_cosines(alike.descriptors, place_map.descriptors(ids))
+            tables.append(_matrix(_name_of_map(place_map.path), matrix, range_, bounds[index]))
     data = {"tables": tables, "truth": _truth(found), "low": range_.low, "high": range_.high}
     text = (
         "Each cell is the similarity of two keyframes. A revisit is a bright line beside the "
@@ -276,9 +300,9 @@ def _alike(found: _Found) -> list[Section]:
     return [Section("What looks like what", text, views=[View("matrix", data)], short="Similarity")]
 
 
-def _matrix(name: str, table: npt.NDArray[np.float32], range_: Shades, first: int) -> dict[str, Any]:
-    rows, columns = table.shape
-    return {"name": name, "rows": rows, "columns": columns, "first": first, "tiles": tiles(table, range_)}
+def _matrix(name: str, matrix: Pooled, range_: Shades, first: int) -> dict[str, Any]:
+    shape = {"rows": matrix.rows, "columns": matrix.columns}
+    return {"name": name, **shape, "first": first, "tiles": tiles(matrix, range_)}
 
 
 def _truth(found: _Found) -> list[tuple[int, int, int]]:

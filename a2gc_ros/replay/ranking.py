@@ -35,13 +35,13 @@ def similarities(live: PlaceMap, reference: PlaceMap) -> npt.NDArray[np.float32]
     return np.asarray(_descriptors(live) @ _descriptors(reference).T, dtype=np.float32)
 
 
-def admissible(keyframes: Sequence[Keyframe], config: LoopConfig) -> npt.NDArray[np.bool_]:
-    """Tells which keyframes of one session lie far enough in the past of which others; bool (N, N)."""
+def admissible(keyframes: Sequence[Keyframe], config: LoopConfig, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
+    """Tells which keyframes of one session lie far enough in the past of which others; bool (rows, N)."""
     stamps = np.array([keyframe.stamp_ns for keyframe in keyframes], dtype=np.int64)
     way = np.array([np.nan if k.path_length is None else k.path_length for k in keyframes])
-    late_enough = (stamps[:, None] - stamps[None]) / 1e9 >= config.min_time_gap_s
+    late_enough = (stamps[rows, None] - stamps[None]) / 1e9 >= config.min_time_gap_s
     # Without odometry the way is NaN, and time alone decides.
-    return late_enough & ~(way[:, None] - way[None] < config.min_travel_m)
+    return late_enough & ~(way[rows, None] - way[None] < config.min_travel_m)
 
 
 def nearest_matches(

@@ -21,7 +21,7 @@ from a2gc_ros.viz.matched_features import FeatureMatcher
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PageData, PairRow, Spot
 from a2gc_ros.viz.report import Report, Section, View
 from a2gc_ros.viz.session_layout import side_by_side
-from a2gc_ros.viz.similarity_tiles import shades, tiles
+from a2gc_ros.viz.similarity_tiles import pooled_cosines, shades, tiles
 
 MOST: Final = 5000
 """Keyframes of a page; of a larger map they are chosen evenly."""
@@ -113,7 +113,7 @@ def map_page(place_map: PlaceMap, *, gap_s: float = 30.0, served: bool = False) 
         *_where(shown, spots, strength),
         _sessions(place_map, every, shown),
         *_look_alikes(rows),
-        _matrix(shown, table),
+        _matrix(shown, vectors, table),
         *(
             [
                 Section(
@@ -340,9 +340,14 @@ def _look_alikes(rows: Sequence[PairRow]) -> list[Section]:
     return sections
 
 
-def _matrix(shown: Sequence[Keyframe], table: npt.NDArray[np.float32]) -> Section:
+def _matrix(shown: Sequence[Keyframe], vectors: npt.NDArray[np.float32], table: npt.NDArray[np.float32]) -> Section:
     range_ = shades(table, ~np.eye(len(shown), dtype=bool))
     entry: dict[str, Any] = {"name": "the map", "rows": len(shown), "columns": len(shown), "first": 0}
-    data = {"tables": [entry | {"tiles": tiles(table, range_)}], "truth": [], "low": range_.low, "high": range_.high}
+    data = {
+        "tables": [entry | {"tiles": tiles(pooled_cosines(vectors, vectors), range_)}],
+        "truth": [],
+        "low": range_.low,
+        "high": range_.high,
+    }
     text = "Every keyframe against every other, session after session."
     return Section("What looks like what", text, views=[View("matrix", data)], short="Similarity")

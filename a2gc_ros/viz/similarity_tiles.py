@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ TILE: Final = 512
 
 MOST: Final = 2048
 """Pixels of the whole's side; larger matrices show the largest of each block of cells, so that bright ones stay."""
+
+
+CELLS_AT_ONCE: Final = 8_000_000
+"""Cosines in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +46,73 @@ def shades(table: npt.NDArray[np.float32], of_interest: npt.NDArray[np.bool_] | 
     return Shades(float(low), float(max(high, low + 1e-3)))
 
 
-def tiles(table: npt.NDArray[np.float32], range_: Shades) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Pooled:
+    """A matrix small enough to be drawn.
+
+    Attributes:
+        table: float32 (ceil(rows / block), ceil(columns / block)), the largest cosine of each block of cells.
+        block: Cells of a block's side; 1 where the matrix is small.
+        rows: Of the whole matrix.
+        columns: Of the whole matrix.
+    """
+
+    table: npt.NDArray[np.float32]
+    block: int
+    rows: int
+    columns: int
+
+
+def pooled_cosines(
+    queries: npt.NDArray[np.float32],
+    references: npt.NDArray[np.float32],
+    on_rows: Callable[[int, npt.NDArray[np.float32]], None] = lambda _begin, _cosines: None,
+) -> Pooled:
+    """Compares everything with everything, some rows at a time, so that a day's run fits into memory.
+
+    Args:
+        queries: float32 (Q, D), L2-normalised.
+        references: float32 (R, D), L2-normalised.
+        on_rows: Is given the first row of each part, and its cosines, float32 (q, R).
+    """
+    rows, columns = len(queries), len(references)
+    block = max(1, -(-max(rows, columns) // MOST))
+    step = block * max(1, CELLS_AT_ONCE // (block * max(1, columns)))
+    parts = []
+    for begin in range(0, rows, step):
+        cosines = np.asarray(queries[begin : begin + step] @ references.T, dtype=np.float32)
+        on_rows(begin, cosines)
+        parts.append(_largest(cosines, block))
+    table = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+    return Pooled(table, block, rows, columns)
+
+
+def tiles(matrix: Pooled, range_: Shades) -> list[dict[str, Any]]:
     """Cuts a matrix into grey pictures.
 
     Args:
-        table: float32 (Q, R), cosines.
+        matrix: The cosines.
         range_: Black and white.
 
     Returns:
-        For each tile ``row``, ``column``, ``rows`` and ``columns``, in cells of the matrix, and ``type`` and ``bytes``
-        (base64) of its picture.
+        For each tile ``row``, ``column``, ``rows`` and ``columns``, in cells of the whole matrix, and ``type`` and
+        ``bytes`` (base64) of its picture.
     """
-    block = max(1, -(-max(table.shape) // MOST))
+    table, block = matrix.table, matrix.block
     found = []
-    cells = TILE * block
-    for row in range(0, table.shape[0], cells):
-        for column in range(0, table.shape[1], cells):
-            part = table[row : row + cells, column : column + cells]
-            scaled = (_largest(part, block) - range_.low) / (range_.high - range_.low)
-            gray = np.asarray(np.clip(np.round(scaled * 255), 0, 255), dtype=np.uint8)
+    for row in range(0, table.shape[0], TILE):
+        for column in range(0, table.shape[1], TILE):
+            scaled = (table[row : row + TILE, column : column + TILE] - range_.low) / (range_.high - range_.low)
+            grey = np.asarray(np.clip(np.round(scaled * 255), 0, 255), dtype=np.uint8)
             # One pixel is one cell of a small matrix, and every one counts.
             lossless = table.size <= TILE * TILE
             kind, ending = ("image/png", ".png") if lossless else ("image/webp", ".webp")
             options = [cv2.IMWRITE_PNG_COMPRESSION, 9] if lossless else [cv2.IMWRITE_WEBP_QUALITY, 60]
-            _, data = cv2.imencode(ending, gray, options)
+            _, data = cv2.imencode(ending, grey, options)
             encoded = base64.b64encode(bytes(data)).decode("ascii")
-            shape = {"rows": gray.shape[0] * block, "columns": gray.shape[1] * block}
-            found.append({"row": row, "column": column, **shape, "type": kind, "bytes": encoded})
+            shape = {"rows": grey.shape[0] * block, "columns": grey.shape[1] * block}
+            at = {"row": row * block, "column": column * block}
+            found.append({**at, **shape, "type": kind, "bytes": encoded})
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from a2gc_ros.viz.album import BUDGET_BYTES, album
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PageData, PairRow, Spot
 from a2gc_ros.viz.report import Report, Section, View
-from a2gc_ros.viz.similarity_tiles import shades, tiles
+from a2gc_ros.viz.similarity_tiles import pooled_cosines, shades, tiles
 
 LAPS = 4
 
@@ -63,7 +63,15 @@ def page_of(count: int, *, name: str = "a drive", pictures: int = 24) -> Report:
         "rate": 0.003,
     }
     matrix = {
-        "tables": [{"name": name, "rows": count, "columns": count, "first": 0, "tiles": tiles(table, range_)}],
+        "tables": [
+            {
+                "name": name,
+                "rows": count,
+                "columns": count,
+                "first": 0,
+                "tiles": tiles(pooled_cosines(vectors, vectors / 2), range_),
+            }
+        ],
         "truth": [],
         "low": range_.low,
         "high": range_.high,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from a2gc_ros.viz.album import album
-from a2gc_ros.viz.similarity_tiles import MOST, TILE, Shades, shades, tiles
+from a2gc_ros.viz.similarity_tiles import MOST, TILE, Pooled, Shades, pooled_cosines, shades, tiles
 
 NOISE = np.random.default_rng(0).integers(0, 256, (360, 480, 3), dtype=np.uint8)
 SMOOTH = cv2.GaussianBlur(NOISE, (0, 0), 1.5)
@@ -39,20 +39,26 @@ def test_a_map_without_pictures_has_an_empty_album() -> None:
 
 def test_a_small_matrix_is_kept_cell_by_cell() -> None:
     table = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
-    (tile,) = tiles(table, Shades(0.0, 1.0))
+    (tile,) = tiles(Pooled(table, 1, 3, 4), Shades(0.0, 1.0))
     assert (tile["row"], tile["column"], tile["rows"], tile["columns"]) == (0, 0, 3, 4)
     np.testing.assert_array_equal(decoded(tile["bytes"], cv2.IMREAD_GRAYSCALE), np.round(table * 255))
 
 
 def test_a_large_matrix_keeps_its_bright_cells() -> None:
-    table = np.zeros((MOST * 2 - 1, 700), dtype=np.float32)
-    table[3000, 650] = 1
-    parts = tiles(table, Shades(0.0, 1.0))
+    vectors = np.zeros((MOST * 2 - 1, 2), dtype=np.float32)
+    vectors[3000, 0] = 1
+    others = np.zeros((700, 2), dtype=np.float32)
+    others[650, 0] = 1
+    told: list[tuple[int, int]] = []
+    matrix = pooled_cosines(vectors, others, lambda begin, cosines: told.append((begin, len(cosines))))
+    assert told[0][0] == 0
+    assert [begin + rows for begin, rows in told] == [*(begin for begin, _ in told[1:]), len(vectors)]
+    parts = tiles(matrix, Shades(0.0, 1.0))
     assert all(max(decoded(part["bytes"]).shape) <= TILE for part in parts)
     (bright,) = [part for part in parts if decoded(part["bytes"], cv2.IMREAD_GRAYSCALE).max() > 128]
     assert bright["row"] <= 3000 < bright["row"] + bright["rows"]
     assert bright["column"] <= 650 < bright["column"] + bright["columns"]
-    assert sum(part["rows"] * part["columns"] for part in parts) >= table.size
+    assert sum(part["rows"] * part["columns"] for part in parts) >= len(vectors) * len(others)
 
 
 def test_shades_are_for_what_may_be_matched() -> None:
