@@ -90,12 +90,12 @@ test: lint ## Lint, types, architecture, then every test
 
 .PHONY: test-fast
 test-fast: $(STAMPS)/test ## The tests of one thing at a time, for while you work: no processes of ROS, nothing slow
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' $(PYTEST_ARGS)
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' $(PYTEST_ARGS)
 
 .PHONY: coverage
 coverage: $(STAMPS)/test ## The same with the lines that no test reached; slower, so apart from `make test`
 	@$(INSTALL) 'pytest-cov>=5'
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' \
+	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' \
 	    --cov a2gc_ros --cov a2gc_training --cov-report term-missing:skip-covered $(PYTEST_ARGS)
 
 .PHONY: fuzz
