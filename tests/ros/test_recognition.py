@@ -302,7 +302,11 @@ def test_a_replay_at_any_speed_in_simulated_time_finds_what_offline_finds(start_
         return len(node.closures) == worked_on > 0 and received == node.count("camera", "received")
 
     time.sleep(1.0)
-    wait_for(settled, "an answer to every image that was not skipped")
+    try:
+        wait_for(settled, "an answer to every image that was not skipped")
+    except AssertionError as error:
+        seen = [node.message(part) for part in ("camera", "recognition")]
+        raise AssertionError(f"{error}; {len(node.closures)} answers; {seen}; {node.log[-2000:]}") from error
     # By simulated time, not the machine's, which is years away.
     assert abs(float(node.value("recognition", "age of the newest result [ms]"))) < 20_000
     # A busy machine may skip an image; the answers must be those of the images that were worked on.

@@ -35,6 +35,7 @@ from a2gc_training.evaluate import describe, judge
 from a2gc_training.look_alikes import LookAlikes
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
+from a2gc_training.preemption import Preemption
 from a2gc_training.recipe import DistillationSection, InitializeSection, ModelSection, Recipe
 from a2gc_training.run_folder import (
     begin,
@@ -235,7 +236,7 @@ def _averaging(recipe: Recipe) -> list[lightning.Callback]:
 
 def _trainer(recipe: Recipe, out: Path, callbacks: list[lightning.Callback]) -> lightning.Trainer:
     section = recipe.trainer
-    callbacks = [*callbacks, LearningRateMonitor("step")]
+    callbacks = [*callbacks, LearningRateMonitor("step"), Preemption()]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     return lightning.Trainer(

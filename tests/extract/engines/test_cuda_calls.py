@@ -16,7 +16,7 @@ def test_cuda_says_that_there_is_no_gpu():
     pytest.importorskip("cuda.bindings.runtime", reason="needs cuda-bindings")
     from a2gc_ros.extract.engines import cuda_calls
 
-    for ask in (cuda_calls.first_gpu, cuda_calls.Stream):
+    for ask in (cuda_calls.first_gpu, cuda_calls.CudaStream):
         with pytest.raises(BackendError, match=r"No NVIDIA GPU can be used here .* use a CPU backend"):
             ask()
     with pytest.raises(BackendError, match=r"No NVIDIA GPU|CUDA failed in cudaHostAlloc"):
