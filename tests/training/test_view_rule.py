@@ -40,6 +40,8 @@ def overlap(seen: Views) -> float:
         (views((0, 0, 0), (0, 0, 90)), 0.0),
         (views((0, 0, 179), (0, 0, -151)), 2 / 3),
         (views((0, 0, 0), (0, 0, 180)), 0.0),
+        # All but the whole circle each, turned against one another: they miss 101 degrees of 259, and share two ends.
+        (views((0, 0, 236), (0, 0, 0), degrees=259), 158 / 259),
         (views((0, 0, 0), (25, 0, 0)), 0.0),
         # Face to face across ten metres: a square of area 50 in sectors of area 25 pi.
         (views((0, 0, 0), (10, 0, 180)), 2 / np.pi),

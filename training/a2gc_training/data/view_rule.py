@@ -13,7 +13,11 @@ from a2gc_training.data.rules import Matcher, Places
 from a2gc_training.data.tables import ImageTable
 
 RINGS, SPOKES = 16, 16
-"""How many points stand for what a camera sees: an overlap is known to about one in 256."""
+"""How many points stand for what a camera sees: an overlap is known to two in a hundred or better."""
+
+STAGGER = (np.arange(RINGS) * 7 % RINGS + 0.5) / RINGS
+"""How far into its share of the view each ring's points lie: at one angle for all rings, the overlap of views from one
+spot would come in whole spokes."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,10 @@ class Views:
     def _points(self, views: NDArray[np.int64]) -> NDArray[np.float64]:
         """Points spread evenly over each view's area: (M, RINGS * SPOKES, 2)."""
         distance = self.reach * np.sqrt((np.arange(RINGS) + 0.5) / RINGS)
-        share = 2 * (np.arange(SPOKES) + 0.5) / SPOKES - 1
-        angle = self.heading[views, None] + self.half_angle[views, None] * share
+        share = 2 * (np.arange(SPOKES) + STAGGER[:, None]) / SPOKES - 1
+        angle = self.heading[views, None, None] + self.half_angle[views, None, None] * share
         direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-        points = self.position[views, None, None] + distance[:, None, None] * direction[:, None]
+        points = self.position[views, None, None] + distance[:, None, None] * direction
         return points.reshape(len(views), RINGS * SPOKES, 2)
 
     def _sees(self, views: NDArray[np.int64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
