@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +49,7 @@ class OpenVinoRuntime:
 
     def __init__(self, path: Path, precision: Precision, threads: int) -> None:
         self.precision = precision
-        core = openvino.Core()
+        core = _core()
         offered = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if not set(_CAPABILITIES[precision]) <= set(offered):
             raise BackendError(f"This CPU does not compute in {precision} under OpenVINO; use precision auto.")
@@ -75,7 +77,7 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load {path} ({_first_line(error)}); export it again.") from None
         # The uncompiled model first: it holds weights of its own.
-        del model, parts, stem, rest, core
+        del model, parts, stem, rest
         return_freed_memory()
         release_code(Path(openvino.__path__[0]))
         self._lock = threading.Lock()
@@ -95,6 +97,16 @@ class OpenVinoRuntime:
             inputs = self._stem.infer([image], share_inputs=True, share_outputs=True)[0]
         outputs = self._request.infer([inputs], share_inputs=True, share_outputs=True)
         return np.array(outputs["descriptor"], dtype=np.float32)
+
+
+@functools.cache
+def _core() -> Any:
+    """The one core of this process, which is never let go.
+
+    Its CPU plugin gives the thread that starts it another stack for signal handlers, and frees that stack in whichever
+    thread the last model goes: the next signal would then end the process.
+    """
+    return openvino.Core()
 
 
 def _first_line(error: Exception) -> str:
