@@ -56,7 +56,7 @@ def _signs(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 class Sift(_OpenCv):
     """RootSIFT (Arandjelovic and Zisserman, CVPR 2012): compares histograms by the Hellinger kernel.
 
-    Kept as a byte for each value, in steps of 1/512, byte by byte of all features together, deflated: 105 bytes
+    Kept as a byte for each value, in steps of 1/512, byte by byte of all features together, deflated: 102 bytes
     a feature. The older form has the same bytes feature by feature. Half a byte for each value took 60, but then 2 %
     match otherwise, and which closures are found changes.
     """
