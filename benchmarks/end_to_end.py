@@ -2,14 +2,12 @@
 
     python benchmarks/end_to_end.py
     python benchmarks/end_to_end.py --sizes 1920x1080 --compressed --seconds 20 --json
-    python benchmarks/end_to_end.py --sizes 640x480 --rate 20 --keyframes 10000 --seconds 120
 
 For each size a real place recognition process gets images from this process. Twice: at a camera's rate, for the
 latency from `publish` to the answer's arrival; and faster than it can work, for the rate it sustains. The peer in the
 same run is an echo node that answers every image with an empty message and looks at no pixel: what is above it is ours.
-With `--keyframes` the node also searches a loaded map of so many made-up places. "oldest" is how old the newest answer
-ever was, and "memory" what the node held at the begin and at the end of the first run. Where the time goes is what the
-node says in its diagnostics. Where cv_bridge is installed, image conversion is compared with it.
+Where the time goes is what the node says in its diagnostics. Where cv_bridge is installed, image conversion is compared
+with it. Whether the node keeps up with a robot's drive beside a large map, `live_rate.py` tells.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -43,13 +40,10 @@ from rich.table import Table
 from sensor_msgs.msg import CompressedImage, Image
 
 from a2gc_msgs.msg import LoopClosureCandidates
-from a2gc_ros.extract.choose import find_file
-from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.images.convert import to_rgb
 from a2gc_ros.nodes.base.conversions import header_message
 from a2gc_ros.nodes.base.qos import newest_only, results
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
-from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap
 
 PROFILE = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
 PLACES = 40
@@ -197,39 +191,15 @@ def spinning(node: Node) -> Iterator[None]:
         node.destroy_node()
 
 
-def memory_mib(process: subprocess.Popen[bytes]) -> float:
-    """Returns what a process holds in memory."""
-    pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def made_up_map(path: Path, model: str, keyframes: int) -> Path:
-    """Writes a map of places that look like nothing the node is going to see."""
-    file = find_file(model)
-    if file is None:
-        raise SystemExit(f"--keyframes wants a model whose file is here, not {model}")
-    spec = read_spec(file)
-    rng = np.random.default_rng(0)
-    with PlaceMap.create(path, Manifest(spec.fingerprint, spec.descriptor_dim, spec.name)) as place_map:
-        session = place_map.add_session("made up")
-        for first in range(0, keyframes, 1000):
-            drawn = rng.standard_normal((min(1000, keyframes - first), spec.descriptor_dim), dtype=np.float32)
-            drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-            place_map.add_many(session.id, [NewKeyframe(first + at, row) for at, row in enumerate(drawn)])
-    return path
-
-
-def node_command(model: str, loaded: Path | None, *, compressed: bool) -> list[str]:
+def node_command(model: str, *, compressed: bool) -> list[str]:
     """The command of the node under test: every gate as by default, but short enough for loops to close here."""
-    parameters: dict[str, object] = {
+    parameters = {
         "model": model,
         "image_transport": "compressed" if compressed else "raw",
         "diagnostics_period": 0.5,
         "loop.min_time_gap_s": 1.0,
         "loop.keyframe_min_interval_s": 0.05,
     }
-    if loaded is not None:
-        parameters["maps"] = [str(loaded)]
     command = [sys.executable, "-m", "a2gc_ros.nodes.place_recognition", "--ros-args", "-r", "__ns:=/ours"]
     return command + [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
 
@@ -239,14 +209,13 @@ def measure(
 ) -> dict[str, Any]:
     """Measures one node at one size."""
     camera = Camera(namespace, drawn, compressed=arguments.compressed)
-    with running(command) as process, spinning(camera):
+    with running(command), spinning(camera):
         camera.wait_until_answered(120.0)
         camera.clear()
-        before = memory_mib(process)
         camera.stream(arguments.rate, arguments.seconds)
         time.sleep(1.0)
         sent, arrived = np.array(camera.answers).T * 1e3
-        latencies, stages, after = arrived - sent, dict(camera.stages), memory_mib(process)
+        latencies, stages = arrived - sent, dict(camera.stages)
         camera.clear()
         camera.stream(SATURATION * arguments.rate, arguments.seconds / 2)
         time.sleep(0.5)
@@ -257,8 +226,6 @@ def measure(
             "p50_ms": float(p50),
             "p95_ms": float(p95),
             "p99_ms": float(p99),
-            "oldest_ms": float((arrived[1:] - sent[:-1]).max()),
-            "memory_mib": [before, after],
             "sustained_hz": (len(answered) - 1) / (answered[-1] - answered[0]),
             "stages_ms": stages,
         }
@@ -285,29 +252,18 @@ def conversion(view: Pixels, repeats: int = 50) -> dict[str, float] | None:
 
 def show(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """Prints the table."""
-    table = Table(
-        "image",
-        "node",
-        "p50",
-        "p95",
-        "p99",
-        "oldest [ms]",
-        "memory [MiB]",
-        "sustained [Hz]",
-        "where the time goes [ms]",
-    )
+    table = Table("image", "node", "p50", "p95", "p99 [ms]", "sustained [Hz]", "where the time goes [ms]")
     for row in rows:
         for name in ("ours", "echo"):
             cell = row[name]
             stages = ", ".join(f"{stage} {value:.1f}" for stage, value in cell["stages_ms"].items() if value >= 0.05)
-            times = (f"{cell[p]:.1f}" for p in ("p50_ms", "p95_ms", "p99_ms", "oldest_ms"))
-            held = " to ".join(f"{mib:.0f}" for mib in cell["memory_mib"])
-            table.add_row(row["size"], name, *times, held, f"{cell['sustained_hz']:.1f}", stages or "transport only")
+            numbers = (f"{cell[p]:.1f}" for p in ("p50_ms", "p95_ms", "p99_ms", "sustained_hz"))
+            table.add_row(row["size"], name, *numbers, stages or "transport only")
         ratio = row["ours"]["p50_ms"] / row["echo"]["p50_ms"]
         table.add_row("", "ours : echo", f"{ratio:.1f}x")
         if row["conversion_ms"]:
             ours, theirs = row["conversion_ms"]["ours"], row["conversion_ms"]["cv_bridge"]
-            table.add_row("", "cv_bridge : ours", f"{theirs / ours:.2f}x", *[""] * 5, "conversion of bgr8")
+            table.add_row("", "cv_bridge : ours", f"{theirs / ours:.2f}x", "", "", "", "conversion of bgr8")
     console.print(table)
 
 
@@ -317,7 +273,6 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["320x240", "640x480", "1280x720", "1920x1080"])
     parser.add_argument("--rate", type=float, default=5.0, help="camera rate for the latency, images per second")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the latency run")
-    parser.add_argument("--keyframes", type=int, default=0, help="of a loaded map")
     parser.add_argument("--model", default="a2gc-efficientnet-lite0")
     parser.add_argument("--compressed", action="store_true", help="JPEG images")
     parser.add_argument("--json", action="store_true")
@@ -332,16 +287,11 @@ def main() -> None:
     rclpy.init()
     console = Console(stderr=True)
     peer = [sys.executable, __file__, "--echo", *(["--compressed"] if arguments.compressed else [])]
-    folder = tempfile.TemporaryDirectory()
-    loaded = None
-    if arguments.keyframes:
-        loaded = made_up_map(Path(folder.name) / "made_up.a2gc", arguments.model, arguments.keyframes)
-    command = node_command(arguments.model, loaded, compressed=arguments.compressed)
     rows = []
     for size in track(arguments.sizes, "measuring", console=console, disable=not console.is_terminal):
         width, height = map(int, size.split("x"))
         drawn = views(width, height)
-        ours = measure(command, "/ours", drawn, arguments)
+        ours = measure(node_command(arguments.model, compressed=arguments.compressed), "/ours", drawn, arguments)
         rows.append(
             {
                 "size": size,
@@ -355,7 +305,6 @@ def main() -> None:
     else:
         show(rows, Console(width=140))
     rclpy.shutdown()
-    folder.cleanup()
 
 
 if __name__ == "__main__":
