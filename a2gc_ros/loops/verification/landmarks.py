@@ -8,15 +8,17 @@ variance, where its depth would be anything (Civera, Davison, Montiel, IEEE T-RO
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros import geometry
 from a2gc_ros.loops.verification.features import match_into
-from a2gc_ros.loops.verification.neighbor_motion import refine_motion
+from a2gc_ros.loops.verification.neighbor_motion import NeighborMotion, refine_motion
 from a2gc_ros.loops.verification.views import View
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -33,9 +35,6 @@ KNOWN_STD: Final = 0.1
 
 SAME_INVERSE_DEPTH: Final = 1e-6
 """A step below this, 1/metres, is the last."""
-
-REMEMBERED: Final = 256
-"""Keyframes whose landmarks are kept for their next question: as many as the views."""
 
 MIN_COMMON: Final = 12
 """Features that a neighbour must share with the keyframe for its motion to be trusted."""
@@ -78,41 +77,94 @@ class Landmarks:
         )
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """What two neighbouring keyframes see in common.
+
+    Attributes:
+        pairs: int64 (N, 2), matches that agree with the motion: indices of features of one and of the other.
+        motion: From one to the other.
+    """
+
+    pairs: npt.NDArray[np.int64]
+    motion: NeighborMotion
+
+    def reversed(self) -> Overlap:
+        """Returns the same, the other keyframe first."""
+        return Overlap(self.pairs[:, ::-1], self.motion.reversed())
+
+
 class LandmarkCache:
-    """Landmarks of the keyframes asked for last: they are the keyframe's own, whoever looks at it."""
+    """Landmarks of keyframes, for as long as their views are remembered: they are the keyframe's own, whoever looks.
+
+    So is what two neighbours have in common, which both ask for.
+    """
 
     def __init__(self) -> None:
-        # By the identity of the views they came from, which are left to whoever keeps those.
-        self._kept: OrderedDict[int, tuple[list[weakref.ref[View]], Landmarks]] = OrderedDict()
+        self._landmarks: WeakKeyDictionary[View, tuple[list[weakref.ref[View]], Landmarks]] = WeakKeyDictionary()
+        self._overlaps: WeakKeyDictionary[View, WeakKeyDictionary[View, Overlap | None]] = WeakKeyDictionary()
 
     def of(self, keyframe: View) -> Landmarks:
         """Returns what :func:`measure` says; a keyframe that has got another neighbour since is measured again."""
-        views = [keyframe, *keyframe.neighbors()]
-        kept = self._kept.get(id(keyframe))
-        if kept is None or len(kept[0]) != len(views) or any(a() is not b for a, b in zip(kept[0], views, strict=True)):
-            kept = [weakref.ref(view) for view in views], measure(keyframe, views[1:])
-            self._kept[id(keyframe)] = kept
-            if len(self._kept) > REMEMBERED:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(id(keyframe))
+        neighbors = keyframe.neighbors()
+        names = [weakref.ref(neighbor) for neighbor in neighbors]
+        kept = self._landmarks.get(keyframe)
+        if kept is None or kept[0] != names:
+            kept = self._landmarks[keyframe] = names, measure(keyframe, neighbors, self._overlap)
         return kept[1]
 
+    def _overlap(self, a: View, b: View) -> Overlap | None:
+        of_a = self._overlaps.setdefault(a, WeakKeyDictionary())
+        if b not in of_a:
+            of_a[b] = overlap(a, b)
+        return of_a[b]
 
-def measure(keyframe: View, neighbors: list[View] | None = None) -> Landmarks:
+
+def overlap(a: View, b: View) -> Overlap | None:
+    """Finds what two keyframes of one session have in common, and the motion between them.
+
+    Returns:
+        None where that is too little, or contradicts odometry.
+    """
+    if a.rays is None or b.rays is None or a.t_odom_camera is None or b.t_odom_camera is None:
+        return None
+    pairs = match_into(a.features, b.features)
+    if len(pairs) < MIN_COMMON:
+        return None
+    in_a, in_b = pairs.T
+    expected = geometry.relative(b.t_odom_camera, a.t_odom_camera)
+    noise = np.sqrt((a.noise[in_a] ** 2 + b.noise[in_b] ** 2) / 2)
+    motion = refine_motion(a.rays[in_a], b.rays[in_b], expected, noise)
+    if motion is None or motion.inliers.sum() < MIN_COMMON:
+        return None
+    return Overlap(pairs[motion.inliers], motion)
+
+
+def measure(
+    keyframe: View,
+    neighbors: Sequence[View] | None = None,
+    common: Callable[[View, View], Overlap | None] = overlap,
+) -> Landmarks:
     """Measures how far away the features of a keyframe are.
 
     Args:
         keyframe: The keyframe, calibrated.
         neighbors: Views of the keyframes nearby, where they were looked up already.
+        common: What two keyframes have in common, the earlier one first.
     """
     assert keyframe.rays is not None
     landmarks = _unknown(keyframe.rays, keyframe.noise)
     if keyframe.features.inverse_depths is not None:
         landmarks = _from_depth(landmarks, keyframe.features.inverse_depths.astype(np.float64))
-    if keyframe.t_odom_camera is None:
-        return landmarks
     for neighbor in keyframe.neighbors() if neighbors is None else neighbors:
-        landmarks = _with_neighbor(landmarks, keyframe, neighbor)
+        # Whichever of the two asks, the answer is the same.
+        if neighbor.number < keyframe.number:
+            shared = common(neighbor, keyframe)
+            shared = None if shared is None else shared.reversed()
+        else:
+            shared = common(keyframe, neighbor)
+        if shared is not None:
+            landmarks = _with_neighbor(landmarks, keyframe, neighbor, shared)
     return landmarks
 
 
@@ -138,24 +190,12 @@ def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
     return Landmarks(landmarks.rays, np.where(known, inverse, 0), covariances, known, none, landmarks.by_motion)
 
 
-def _with_neighbor(landmarks: Landmarks, keyframe: View, neighbor: View) -> Landmarks:
+def _with_neighbor(landmarks: Landmarks, keyframe: View, neighbor: View, shared: Overlap) -> Landmarks:
     """Adds what one neighbour tells; where two tell of one feature, the surer one is believed."""
-    assert keyframe.t_odom_camera is not None
-    assert keyframe.rays is not None
-    if neighbor.rays is None or neighbor.t_odom_camera is None:
-        return landmarks
-    pairs = match_into(keyframe.features, neighbor.features)
-    if len(pairs) < MIN_COMMON:
-        return landmarks
-    mine, rays = pairs[:, 0], neighbor.rays[pairs[:, 1]]
-    here, there = keyframe.noise[mine], neighbor.noise[pairs[:, 1]]
-    expected = np.linalg.inv(neighbor.t_odom_camera) @ keyframe.t_odom_camera
-    motion = refine_motion(keyframe.rays[mine], rays, expected, np.sqrt((here**2 + there**2) / 2))
-    if motion is None or motion.inliers.sum() < MIN_COMMON:
-        return landmarks
-    agreeing, factor = motion.inliers, motion.noise_factor
-    rows, rays = mine[agreeing], rays[agreeing]
-    found = triangulate(landmarks.rays[rows], rays, motion.pose, factor * here[agreeing], factor * there[agreeing])
+    assert neighbor.rays is not None
+    (rows, theirs), motion, factor = shared.pairs.T, shared.motion, shared.motion.noise_factor
+    noise, their_noise = factor * keyframe.noise[rows], factor * neighbor.noise[theirs]
+    found = triangulate(landmarks.rays[rows], neighbor.rays[theirs], motion.pose, noise, their_noise)
     better = found.in_front & (found.covariances[:, 2, 2] < landmarks.covariances[rows, 2, 2])
     group = len(landmarks.motions)
     at = rows[better]

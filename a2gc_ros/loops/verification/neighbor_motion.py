@@ -7,7 +7,7 @@ stays odometry's, and so does its uncertainty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import cv2
@@ -72,6 +72,14 @@ class NeighborMotion:
     covariance: Array
     inliers: npt.NDArray[np.bool_]
     noise_factor: float
+
+    def reversed(self) -> NeighborMotion:
+        """Returns the motion from ``b`` to ``a``."""
+        pose = geometry.inverse(self.pose)
+        rotation = pose[:3, :3]
+        # A small motion in the axes of b, seen from a: t' = -R' t, and a turn moves the end of a lever.
+        change = -np.block([[rotation, rotation @ skew(self.pose[:3, 3])], [np.zeros((3, 3)), rotation]])
+        return replace(self, pose=pose, covariance=change @ self.covariance @ change.T)
 
 
 def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> NeighborMotion | None:

@@ -44,9 +44,9 @@ MAX_TURN: Final = 0.6
 """Radians beyond which neighbours share too little of what they see."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
-    """One image, as the geometric check sees it.
+    """One image, as the geometric check sees it; equal to itself alone.
 
     Attributes:
         features: Its local features.
@@ -57,6 +57,7 @@ class View:
             the robot is unknown.
         extrinsics_missing: Whether odometry is known and only the camera's pose on the robot is not.
         uncalibrated: Why there is no calibration; empty where there is.
+        number: Of the keyframe in its map; 0 for a frame.
         neighbors: Gives views of keyframes of the same session nearby; they are looked up when they are needed.
     """
 
@@ -67,6 +68,7 @@ class View:
     t_odom_camera: Pose | None = None
     extrinsics_missing: bool = False
     uncalibrated: str = ""
+    number: int = 0
     neighbors: Callable[[], list[View]] = list
 
 
@@ -179,7 +181,7 @@ class KeyframeViews:
         if features is None:
             return None
         view = view_of(features, intrinsics, keyframe.pose, keyframe.t_base_camera, problem)
-        return replace(view, neighbors=lambda: self._neighbors(place_map, keyframe))
+        return replace(view, number=keyframe_id, neighbors=lambda: self._neighbors(place_map, keyframe))
 
     def _features(self, place_map: PlaceMap, keyframe_id: int) -> LocalFeatures | None:
         blob = place_map.features(keyframe_id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from programs import load
 
 from a2gc_ros import geometry
+from a2gc_ros.loops.verification import landmarks
 from a2gc_ros.loops.verification.landmarks import LandmarkCache
 from a2gc_ros.loops.verification.metric_pose import DEPENDENCE, locate_query, realistic
 from a2gc_ros.loops.verification.neighbor_motion import prior_std
@@ -86,15 +90,38 @@ def test_landmarks_are_measured_once_and_again_with_another_neighbour(street) ->
     assert taken.motions is second.motions
 
 
-def test_the_cache_of_landmarks_is_bounded(street, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2gc_ros.loops.verification.landmarks.REMEMBERED", 2)
+def test_landmarks_go_with_their_view(street) -> None:
     rng = np.random.default_rng(1)
-    cloud = street(rng)
-    keyframes, cache = [cloud.keyframe(np.eye(4), [], rng) for _ in range(3)], LandmarkCache()
-    first = cache.of(keyframes[0])
-    for keyframe in keyframes[1:]:
-        cache.of(keyframe)
-    assert cache.of(keyframes[0]) is not first
+    cloud, cache = street(rng), LandmarkCache()
+    keyframe = cloud.keyframe(np.eye(4), [cloud.view(AHEAD[0], rng)], rng)
+    kept = weakref.ref(cache.of(keyframe))
+    gc.collect()
+    assert kept() is not None
+    del keyframe
+    gc.collect()
+    assert kept() is None
+
+
+def test_what_neighbours_have_in_common_is_found_once_for_both(street, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    cloud, cache, asked = street(rng), LandmarkCache(), []
+    views = [replace(cloud.view(pose, rng), number=number) for number, pose in enumerate((np.eye(4), *AHEAD), 1)]
+    views = [replace(view, neighbors=lambda own=view.number: [v for v in views if v.number != own]) for view in views]
+    found = landmarks.overlap
+
+    def counted(a, b):
+        asked.append((a.number, b.number))
+        return found(a, b)
+
+    monkeypatch.setattr(landmarks, "overlap", counted)
+    measured = [cache.of(view) for view in views]
+    assert sorted(asked) == [(1, 2), (1, 3), (2, 3)]
+    for view, of_view in zip(views, measured, strict=True):
+        # Odometry is exact here, and so are the depths but for the features' noise, whichever way they were found.
+        depths = 1 / ((cloud.points - view.t_odom_camera[:3, 3]) @ view.t_odom_camera[:3, :3])[:, 2]
+        off = (of_view.inverse_depths - depths)[of_view.known] / np.sqrt(of_view.covariances[of_view.known, 2, 2])
+        assert of_view.known.mean() > 0.5
+        assert np.quantile(np.abs(off), 0.8) < 2.5
 
 
 def test_depth_images_serve_without_odometry(street) -> None:

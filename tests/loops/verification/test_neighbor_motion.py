@@ -9,7 +9,7 @@ import pytest
 from a2gc_ros import geometry
 from a2gc_ros.loops.verification.clusters import shared_errors
 from a2gc_ros.loops.verification.landmarks import triangulate
-from a2gc_ros.loops.verification.neighbor_motion import prior_std, refine_motion
+from a2gc_ros.loops.verification.neighbor_motion import NeighborMotion, prior_std, refine_motion
 
 NOISE = 0.3 / 320
 
@@ -53,6 +53,25 @@ def test_images_that_contradict_odometry_give_nothing() -> None:
     rng = np.random.default_rng(0)
     _, a, b = views(rng, pose((2.0, 0.0, 0.0), (0.0, 0.0, 0.0)))
     assert refine_motion(a, b, pose((0.0, 0.0, -2.0), (0.0, 0.0, 0.0)), np.full(200, NOISE)) is None
+
+
+def test_a_motion_the_other_way_has_the_covariance_of_sampled_ones() -> None:
+    rng = np.random.default_rng(0)
+    there = pose((0.5, 0.2, -2.0), (0.02, 0.4, -0.1))
+    root = np.diag([0.01, 0.02, 0.05, 0.004, 0.001, 0.002]) @ rng.standard_normal((6, 6)) / 2
+    motion = NeighborMotion(there, root @ root.T, np.ones(9, dtype=bool), 1.0)
+    back = motion.reversed()
+    np.testing.assert_allclose(back.pose @ there, np.eye(4), atol=1e-12)
+    off = []
+    for error in rng.standard_normal((4000, 6)) @ root.T:
+        moved = pose(error[:3], error[3:])
+        moved[:3, :3] = moved[:3, :3] @ there[:3, :3]
+        moved[:3, 3] += there[:3, 3]
+        wrong = np.linalg.inv(moved)
+        off.append([*(wrong - back.pose)[:3, 3], *cv2.Rodrigues(wrong[:3, :3] @ back.pose[:3, :3].T)[0].ravel()])
+    np.testing.assert_allclose(np.cov(np.array(off).T), back.covariance, atol=0.05 * np.abs(back.covariance).max())
+    again = back.reversed()
+    np.testing.assert_allclose(again.covariance, motion.covariance, atol=1e-12)
 
 
 def test_depths_and_their_derivatives_are_right() -> None:
