@@ -37,7 +37,7 @@ class GroundTruthPath:
         stamps_ns: int64 (N,), ascending.
         positions: float64 (N, 3), metres, in one common frame.
         headings: float64 (N,), radians about +z.
-        travelled: float64 (N,), metres along the path since its first image.
+        path_length: float64 (N,), metres along the path since its first image.
     """
 
     stamps_ns: npt.NDArray[np.int64]

@@ -46,7 +46,7 @@ class Worker(Generic[T, P]):
         self._prepared: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._run_preparing, name="preparation", daemon=True),
-            threading.Thread(target=self._run_working, name="recogniser", daemon=True),
+            threading.Thread(target=self._run_working, name="recognizer", daemon=True),
         ]
 
     def start(self) -> None:
