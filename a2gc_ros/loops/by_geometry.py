@@ -11,6 +11,7 @@ pair may wait.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,10 @@ from a2gc_ros.loops.verification import Comparison, GeometricVerifier, View
 from a2gc_ros.placemap import PlaceMap
 
 NO_TIME: Final = "no time was left for it"
+
+MOST_FOUND: Final = 3
+"""Poses found in one map with one keyframe, the oldest first. A run that becomes sure brings all that waited at
+once; the newest image is not to wait for more than can agree, and the others come with the next keyframes."""
 
 PLACE_KEYFRAMES: Final = 10
 """Keyframes of one session within so many of each other may show the same place."""
@@ -248,18 +253,18 @@ class ByGeometry:
 
     def _accept(self, detection: Detection) -> list[tuple[_Held, LoopClosure]]:
         """Looks for the poses of the likeliest sure pairs, one for each query and map; older queries first."""
-        accepted = []
-        tried: set[int] = set()
-        while (held := next((held for held in self._sure() if id(held) not in tried), None)) is not None:
+        accepted: list[tuple[_Held, LoopClosure]] = []
+        found: Counter[int] = Counter()
+        while (held := next((h for h in self._sure() if found[h.match.map_index] < MOST_FOUND), None)) is not None:
             if self._budget.spent and detection.verifications:
                 left = [held for held in self._sure() if held.place not in self._taken]
                 for held in left:
                     held.reason = NO_TIME
                 detection.postponed += len(left)
                 break
-            tried.add(id(held))
             closure = self._locate(held, detection)
             if closure is not None:
+                found[held.match.map_index] += 1
                 accepted.append((held, closure))
             elif held.refuted:
                 # What it supported has lost a support.

@@ -112,7 +112,9 @@ def same(a: int, b: int) -> bool:
 
 def test_pairs_wait_until_others_agree_and_go_out_with_their_own_stamps() -> None:
     detections, _ = run(Scripted(same))
-    assert given_out(detections) == {10: 4, 11: 3, 12: 2, 13: 1} | dict.fromkeys(range(14, 35), 0)
+    # Five are sure at once. Three poses are found with that keyframe, and three with the next.
+    assert given_out(detections) == {10: 4, 11: 3, 12: 2, 13: 2, 14: 1} | dict.fromkeys(range(15, 35), 0)
+    assert [len(d.verifications) for d in detections if d.verifications] == [3, 3] + [1] * 19
 
 
 def test_nothing_late_is_given_out_where_nothing_may_wait() -> None:
