@@ -6,9 +6,11 @@ out of it, and that within ten seconds. The same number always gives the same in
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -68,6 +70,13 @@ class Outcome:
 def generator(target: str, number: int) -> random.Random:
     """The random numbers of one case."""
     return random.Random(int.from_bytes(hashlib.sha256(f"{target} {number}".encode()).digest()[:8], "big"))
+
+
+def kept_folder() -> Path:
+    """A folder for what a process makes once for all its cases; it goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="a2gc-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def attempt(target: Target, number: int, folder: Path) -> tuple[str, bool, float]:

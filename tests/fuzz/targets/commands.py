@@ -7,11 +7,10 @@ import io
 import os
 import random
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
-from harness import Target
+from harness import Target, kept_folder
 
 from a2gc_ros.cli import main as cli
 from targets import maps, recordings
@@ -58,7 +57,7 @@ COMMANDS = (
 
 @cache
 def files() -> tuple[str, ...]:
-    folder = Path(tempfile.mkdtemp(prefix="a2gc-fuzz-"))
+    folder = kept_folder()
     (folder / "town.a2gc").write_bytes(maps.a_map())
     for name, data in recordings.recordings().items():
         (folder / name).write_bytes(data)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import Target, mutated
+from harness import Target, kept_folder, mutated
 
 from a2gc_ros.bags.formats import open_storage
 from a2gc_ros.bags.messages import calibration_of, decode_depth, decode_image, image_size, pose_of, sensor_bits_of
@@ -94,8 +94,7 @@ def from_corpus(file: Path, folder: Path) -> None:
 @cache
 def opened() -> Storage:
     """A storage that lends its parser."""
-    folder = tempfile.mkdtemp(prefix="a2gc-fuzz-")
-    return open_storage(written(Path(folder) / "run.mcap"))
+    return open_storage(written(kept_folder() / "run.mcap"))
 
 
 @cache
