@@ -10,7 +10,7 @@ import numpy as np
 
 from a2gc_simulation.colors import Color, adjusted, random_color
 from a2gc_simulation.facades import Facade
-from a2gc_simulation.lettering import FONTS, SIGN_COLORS, write_centerd
+from a2gc_simulation.lettering import FONTS, SIGN_COLORS, write_centered
 from a2gc_simulation.noise import Image, shade, smooth_noise
 from a2gc_simulation.walls import paint_wall
 
@@ -231,7 +231,7 @@ class _Painter:
             self.rectangle(x0, y0, x1, y1, plate)
         s, h = self.scale, self.image.shape[0]
         box = self.image[max(round(h - y1 * s), 0) : round(h - y0 * s), max(round(x0 * s), 0) : round(x1 * s)]
-        box[:] = write_centerd(box, text, ink, self.font)
+        box[:] = write_centered(box, text, ink, self.font)
 
     def _cornice(self) -> None:
         facade = self.facade

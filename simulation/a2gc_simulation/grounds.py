@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from a2gc_simulation.colors import Color, adjusted, random_color
-from a2gc_simulation.lettering import SIGN_COLORS, write_centerd
+from a2gc_simulation.lettering import SIGN_COLORS, write_centered
 from a2gc_simulation.noise import Image, shade, smooth_noise, tileable
 
 PAINT = (214, 212, 204)
@@ -150,6 +150,6 @@ def paint_poster(width: int, height: int, rng: np.random.Generator) -> Image:
     words = ("CIRCUS", "MUSEUM", "VOTE 7", "JAZZ", "OPERA", "SUMMER", "COFFEE", "EXPO", "MARATHON", "TRAMS", "ZOO")
     band = slice(height * 3 // 4, height)
     image[band] = ground
-    image[band] = write_centerd(image[band], words[int(rng.integers(len(words)))], ink, int(rng.integers(3)))
+    image[band] = write_centered(image[band], words[int(rng.integers(len(words)))], ink, int(rng.integers(3)))
     cv2.rectangle(image, (0, 0), (width - 1, height - 1), (60, 60, 62), max(height // 40, 2))
     return image

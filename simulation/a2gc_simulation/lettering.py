@@ -21,7 +21,7 @@ SIGN_COLORS: tuple[tuple[Color, Color], ...] = (
 FONTS = (cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SIMPLEX)
 
 
-def write_centerd(image: Image, text: str, ink: Color, font: int = 0) -> Image:
+def write_centered(image: Image, text: str, ink: Color, font: int = 0) -> Image:
     """Returns a copy of an image with one line of text written as large as fits, in the middle."""
     h, w = image.shape[:2]
     face = FONTS[font % len(FONTS)]

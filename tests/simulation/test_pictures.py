@@ -8,7 +8,7 @@ import pytest
 from a2gc_simulation import grounds
 from a2gc_simulation.facade_painter import paint_facade
 from a2gc_simulation.facades import WALLS, Facade, random_facade
-from a2gc_simulation.lettering import write_centerd
+from a2gc_simulation.lettering import write_centered
 from a2gc_simulation.light import LIGHTS, light_of, paint_sky
 from a2gc_simulation.noise import smooth_noise, tileable
 from a2gc_simulation.walls import paint_wall
@@ -63,7 +63,7 @@ def test_walls_have_the_colour_that_was_asked_for() -> None:
 
 def test_lettering_stays_inside_and_leaves_the_original_alone() -> None:
     board = np.zeros((40, 200, 3), np.uint8)
-    written = write_centerd(board, "PHARMACY", (255, 255, 255))
+    written = write_centered(board, "PHARMACY", (255, 255, 255))
     assert not board.any()
     columns = np.flatnonzero(written.max(axis=(0, 2)) > 128)
     assert columns.min() > 4
