@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from a2gc_ros.replay.score import Score, score
 
 Also = Callable[[Judged, Explored], None]
 """Writes something else of a run."""
+
+FORMER_NAMES: Final = {"recognised": "recognized"}
+"""Of numbers that scripts read; a page shows the new ones."""
 
 
 def write_report(judged: Judged, folder: Path, also: Sequence[Also] = ()) -> dict[str, Any]:
@@ -43,13 +46,14 @@ def write_report(judged: Judged, folder: Path, also: Sequence[Also] = ()) -> dic
     revisited = None if result is None else result.revisited
     followed = funnel(judged.followed.queries, len(judged.live), revisited, judged.right, nearest)
     numbers = _numbers(judged, result, followed)
-    (folder / "numbers.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    told = numbers | {former: numbers[name] for former, name in FORMER_NAMES.items() if name in numbers}
+    (folder / "numbers.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     write_queries(folder / "queries.jsonl", judged.run.queries)
     explored = explored_run(judged)
     page(judged, explored, result, followed, numbers).write(folder / "index.html")
     for write in also:
         write(judged, explored)
-    return numbers
+    return told
 
 
 def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str, Any]:
@@ -75,8 +79,6 @@ def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str
         numbers["heading_deg"] = result.rule.heading_deg
         for name in ("queries", "revisits", "recognized", "right", "unjudged"):
             numbers[name] = getattr(result, name)
-        # Its former name, for scripts that read it.
-        numbers["recognised"] = result.recognized
         numbers["judged"] = result.closures
         numbers["precision"] = _rounded(result.precision)
         numbers["recall"] = _rounded(result.recall)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_offline_report_finds_the_second_round(recording: Path, model: Path, tmp
     assert json.loads((tmp_path / "r" / "numbers.json").read_text()) == numbers
     page = (tmp_path / "r" / "index.html").read_text()
     assert "<dt>precision</dt><dd>1.000</dd>" in page
+    assert {"recognized", "recognised"} & set(re.findall(r"<td>(\w+)</td>", page)) == {"recognized"}
     data = json.loads(page.split('id="data">')[1].split("</script>")[0])
     assert len(data["keyframes"]["t"]) == len(data["album"]) == 2 * STEPS
     assert sum(fate == Fate.CLOSURE for fate in data["pairs"]["stage"]) == numbers["closures"]
