@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 import socket
 from pathlib import Path
@@ -13,6 +12,8 @@ from rich.console import Console
 from a2gc_ros.cli import any_typer as typer
 from a2gc_ros.cli import options
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.shipped import DEFAULT_MODEL
+from a2gc_ros.system.installation import needing
 
 if TYPE_CHECKING:
     from a2gc_ros.serving.finding import Finder
@@ -33,9 +34,7 @@ def serve(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8600,
-    model: Annotated[str, typer.Option(help="The model that made the map: a name, or an .onnx file.")] = (
-        "a2gc-efficientnet-lite0"
-    ),
+    model: Annotated[str, typer.Option(help="The model that made the map: a name, or an .onnx file.")] = DEFAULT_MODEL,
     backend: options.Backend = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves it to the runtime.")] = 0,
     token: Annotated[
@@ -55,14 +54,11 @@ def serve(
 
     `a2gc serve town.a2gc --host 0.0.0.0`
     """
-    missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"serving needs {' and '.join(missing)}: pip install starlette uvicorn")
-    import uvicorn
+    with needing("a2gc serve", "serve"):
+        import uvicorn
 
-    from a2gc_ros.serving.app import application
-    from a2gc_ros.serving.guard import is_loopback
-
+        from a2gc_ros.serving.app import application
+        from a2gc_ros.serving.guard import is_loopback
     if token is not None and not token:
         raise ConfigError("--token is empty; leave it out to have one drawn")
     asked = token or ("" if is_loopback(host) else secrets.token_urlsafe(24))

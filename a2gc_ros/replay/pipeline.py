@@ -33,6 +33,7 @@ from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.report import Also, write_report
 from a2gc_ros.replay.rerun_file import write_rerun
 from a2gc_ros.shipped import DEFAULT_MODEL
+from a2gc_ros.system.installation import needs
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,9 @@ def _need_viewers(options: ReplayOptions) -> None:
     Raises:
         ConfigError: If a viewer's file is wanted and its SDK is missing.
     """
-    for wanted, module, package in (
-        (options.rerun, "rerun", "rerun-sdk"),
-        (options.foxglove, "foxglove", "foxglove-sdk"),
-    ):
+    for wanted, module in ((options.rerun, "rerun"), (options.foxglove, "foxglove")):
         if wanted is not None and importlib.util.find_spec(module) is None:
-            raise ConfigError(f"{wanted} needs {package}, which is not installed: pip install {package}")
+            raise ConfigError(needs(f"Writing {wanted}", f"{module}-sdk", module))
 
 
 def _also(options: ReplayOptions) -> list[Also]:
