@@ -16,6 +16,7 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Verification
 from a2gc_ros.loops.verification import GeometricVerifier, View
+from a2gc_ros.loops.verification.views import view_of
 from a2gc_ros.placemap import Keyframe, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 from a2gc_ros.viz.matched_features import drawn
@@ -66,12 +67,13 @@ class Finder:
         with self._one_at_a_time:
             descriptor = self._extractor.extract_one(image)
             similarities, ids = self._map.search(descriptor[None], ANSWERS)
+            query = self._verifier.view_of_frame(Frame(0, image, uncalibrated="nobody knows this camera"))
             found = []
             for similarity, keyframe_id in zip(similarities[0], ids[0], strict=True):
                 if keyframe_id >= 0:
                     keyframe = self._map.keyframe(int(keyframe_id))
-                    query = self._view(image, keyframe if same_camera else None)
-                    found.append(self._compared(query, keyframe) | {"similarity": float(similarity)})
+                    view = self._calibrated_like(query, keyframe) if same_camera else query
+                    found.append(self._compared(view, keyframe) | {"similarity": float(similarity)})
         found.sort(key=lambda entry: (not entry["verified"], -entry["similarity"]))
         return {"picture": _shown(image), "answers": found}
 
@@ -90,15 +92,12 @@ class Finder:
             cosine = float(np.dot(*self._map.descriptors([query.id, keyframe.id])))
             return self._compared(view, keyframe) | {"similarity": cosine}
 
-    def _view(self, image: npt.NDArray[np.uint8], like: Keyframe | None) -> View:
-        """Finds the features of a picture; with a keyframe's calibration and camera where it is said to have them."""
-        view = self._verifier.view_of_frame(Frame(0, image, uncalibrated="nobody knows this camera"))
-        if like is None:
-            return view
-        kept = self._verifier.view_of_keyframe(self._map, like.id)
+    def _calibrated_like(self, query: View, keyframe: Keyframe) -> View:
+        """Returns the view of a picture that the camera of a keyframe took."""
+        kept = self._verifier.view_of_keyframe(self._map, keyframe.id)
         if kept is None or kept.intrinsics is None:
-            return view
-        return self._verifier.view_of_frame(Frame(0, image, intrinsics=kept.intrinsics))
+            return query
+        return view_of(query.features, kept.intrinsics)
 
     def _compared(self, query: View, keyframe: Keyframe) -> dict[str, Any]:
         kept = self._verifier.view_of_keyframe(self._map, keyframe.id)
