@@ -5,7 +5,7 @@ folder, as compiled engines do, so that a map brings none along, and maps that c
 
 Layout, little-endian: 8 bytes magic, 32 bytes SHA-256 of all that follows, then an ``.npz`` without pickled objects:
 ``dim``, ``fitted_rows``, ``ids``, ``checks`` (CRC-32 of some rows' descriptors), ``sessions``, ``stamps_ns``,
-``travelled``, ``positions``, ``mean``, ``matrix``, ``coarse`` (the index as faiss writes it).
+``path_length``, ``positions``, ``mean``, ``matrix``, ``coarse`` (the index as faiss writes it).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,8 +65,3 @@ def _encode(image: Image, side: int, quality: int) -> bytes:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".webp", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, quality])
     return bytes(data)
-
-
-def gathered(images: Sequence[Image | None], budget: int = BUDGET_BYTES) -> Album:
-    """The same of pictures that are at hand."""
-    return album(len(images), lambda i: images[i], budget)
