@@ -25,7 +25,7 @@ NUMBERS: Final = {
 def write_foxglove(path: Path, judged: Judged, explored: Explored) -> None:
     """Writes an MCAP file that Foxglove opens with config/replay.foxglove.json.
 
-    Topics: ``/camera`` and ``/recognised`` (CompressedImage), ``/camera/matches`` and ``/recognised/matches``
+    Topics: ``/camera`` and ``/recognized`` (CompressedImage), ``/camera/matches`` and ``/recognized/matches``
     (ImageAnnotations), ``/pose`` (PoseInFrame), ``/scene`` (SceneUpdate), ``/numbers`` (JSON).
 
     Args:
@@ -46,9 +46,9 @@ def write_foxglove(path: Path, judged: Judged, explored: Explored) -> None:
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"{path} cannot be written ({error}): name another file with --foxglove") from error
     with writer:
-        images = [channels.CompressedImageChannel(f"/{name}", context=context) for name in ("camera", "recognised")]
+        images = [channels.CompressedImageChannel(f"/{name}", context=context) for name in ("camera", "recognized")]
         marks = [
-            channels.ImageAnnotationsChannel(f"/{name}/matches", context=context) for name in ("camera", "recognised")
+            channels.ImageAnnotationsChannel(f"/{name}/matches", context=context) for name in ("camera", "recognized")
         ]
         pose = channels.PoseInFrameChannel("/pose", context=context)
         scene = channels.SceneUpdateChannel("/scene", context=context)
@@ -74,7 +74,7 @@ def write_foxglove(path: Path, judged: Judged, explored: Explored) -> None:
             for number, link in enumerate(moment.links):
                 if link.here is not None and link.there is not None:
                     name = f"pair {moment.stamp_ns} {number}"
-                    entities.append(_line(messages, stamp, name, (link.here, link.there), _colour(link)))
+                    entities.append(_line(messages, stamp, name, (link.here, link.there), _color(link)))
             if closures:
                 pictures[1] = closures[0].jpeg
             for side, (jpeg, image, mark) in enumerate(zip(pictures, images, marks, strict=True)):
@@ -97,14 +97,14 @@ def _axes(point: Point) -> dict[str, float]:
     return dict(zip("xyz", point, strict=True))
 
 
-def _colour(link: Link) -> Point:
+def _color(link: Link) -> Point:
     if link.row.fate is not Fate.CLOSURE:
         return 0.9, 0.62, 0.0
     return (0.84, 0.37, 0.0) if link.row.right is False else (0.0, 0.62, 0.45)
 
 
-def _line(messages: Any, stamp: Any, name: str, ends: tuple[Point, Point], colour: Point) -> Any:
-    red, green, blue = colour
+def _line(messages: Any, stamp: Any, name: str, ends: tuple[Point, Point], color: Point) -> Any:
+    red, green, blue = color
     line = messages.LinePrimitive(
         type=messages.LinePrimitiveLineType.LineStrip,
         thickness=2.0,

@@ -43,7 +43,7 @@ def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
             # All that came before the cursor: every segment and every closure is written once.
             rrb.Spatial3DView(origin="/world", name="Where", time_ranges=[until_now]),
             rrb.Vertical(
-                rrb.Spatial2DView(origin="/camera", name="Now"), rrb.Spatial2DView(origin="/recognised", name="Then")
+                rrb.Spatial2DView(origin="/camera", name="Now"), rrb.Spatial2DView(origin="/recognized", name="Then")
             ),
             rrb.Vertical(
                 rrb.TimeSeriesView(origin="/similarity", name="Similarity"),
@@ -58,7 +58,7 @@ def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
         recording.save(path, default_blueprint=layout)
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"{path} cannot be written ({error}): name another file with --rerun") from error
-    colours = {"closures": CLOSURE, "wrong": WRONG, "held": HELD}
+    colors = {"closures": CLOSURE, "wrong": WRONG, "held": HELD}
     before = None
     for moment in moments(judged, explored):
         recording.set_time(TIME, timestamp=np.datetime64(moment.stamp_ns, "ns"))
@@ -69,12 +69,12 @@ def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
         before = moment.position
         if math.isfinite(moment.latency_ms):
             recording.log("latency_ms", rr.Scalars(moment.latency_ms))
-        for kind, colour in colours.items():
+        for kind, color in colors.items():
             lines = [
                 [link.here, link.there] for link in moment.links if _kind(link) == kind and link.here and link.there
             ]
             if lines:
-                recording.log(f"world/{kind}", rr.LineStrips3D(lines, colors=[colour]))
+                recording.log(f"world/{kind}", rr.LineStrips3D(lines, colors=[color]))
         closures = [link for link in moment.links if link.row.fate is Fate.CLOSURE]
         if moment.links:
             best = moment.links[0].row
@@ -84,7 +84,7 @@ def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
         if closures:
             _log_closure(recording, moment.jpeg, closures[0])
         else:
-            for entity in ("camera/matches", "recognised"):
+            for entity in ("camera/matches", "recognized"):
                 recording.log(entity, rr.Clear(recursive=True))
     recording.flush()
     recording.disconnect()
@@ -101,7 +101,7 @@ def _log_closure(recording: Any, jpeg: bytes | None, link: Link) -> None:
     import rerun as rr
 
     if link.jpeg is not None:
-        recording.log("recognised/image", rr.EncodedImage(contents=link.jpeg, media_type="image/jpeg"))
+        recording.log("recognized/image", rr.EncodedImage(contents=link.jpeg, media_type="image/jpeg"))
     row = link.row
     words = f"similarity {row.similarity:.2f}, {row.inliers} features agree"
     if row.probability is not None:
@@ -109,7 +109,7 @@ def _log_closure(recording: Any, jpeg: bytes | None, link: Link) -> None:
     recording.log("closures", rr.TextLog(words))
     if link.found is None:
         return
-    for side, (entity, picture) in enumerate((("camera/matches", jpeg), ("recognised/matches", link.jpeg))):
+    for side, (entity, picture) in enumerate((("camera/matches", jpeg), ("recognized/matches", link.jpeg))):
         if picture is not None:
             points = pixels(link.found, side, *compressed_size(picture))
             recording.log(entity, rr.Points2D(points, colors=[CLOSURE], radii=[2.0]))

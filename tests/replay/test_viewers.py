@@ -37,14 +37,14 @@ def test_foxglove_gets_its_own_schemas_at_the_stamps_of_the_run(recording: Path,
     assert {topic: name for topic, name in schemas.items() if topic != "/numbers"} == {
         "/camera": "foxglove.CompressedImage",
         "/camera/matches": "foxglove.ImageAnnotations",
-        "/recognised": "foxglove.CompressedImage",
-        "/recognised/matches": "foxglove.ImageAnnotations",
+        "/recognized": "foxglove.CompressedImage",
+        "/recognized/matches": "foxglove.ImageAnnotations",
         "/pose": "foxglove.PoseInFrame",
         "/scene": "foxglove.SceneUpdate",
     }
     assert stamps == {START_NS + step * 250_000_000 for step in range(2 * STEPS)}
     assert counts["/camera"] == counts["/pose"] == counts["/scene"] == counts["/numbers"] == numbers["keyframes"]
-    assert counts["/recognised"] == sum(bool(query.closures) for query in queries)
+    assert counts["/recognized"] == sum(bool(query.closures) for query in queries)
     assert max(entry.get("probability", 0) for entry in told) > 0.9
     # The layout that ships asks for these topics, and for no other.
     layout = LAYOUT.read_text()
@@ -59,7 +59,7 @@ def test_rerun_gets_every_image_and_closure(recording: Path, model: Path, tmp_pa
     for part in chunk.RrdReader(str(tmp_path / "run.rrd")).stream():
         rows[part.entity_path] += part.num_rows
     assert rows["/camera/image"] == rows["/world/path"] == numbers["keyframes"]
-    assert rows["/recognised/image"] == rows["/closures"] == numbers["recognized"]
+    assert rows["/recognized/image"] == rows["/closures"] == numbers["recognized"]
 
 
 def test_what_is_missing_is_said_before_the_run(
