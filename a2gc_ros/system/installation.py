@@ -60,13 +60,16 @@ BESIDE: Final[dict[str, str]] = {"a2gc_simulation": "simulation", "a2gc_training
 def pip_install(extra: str) -> str:
     """Returns the command that installs an extra's packages, such as ``pip install 'gtsam>=4.3a1'``.
 
-    It names the packages, since a2gc_ros itself is on no index. Where a2gc_ros runs without having been installed, it
-    says from where the extra can be.
+    It names the packages, since a2gc_ros itself is on no index. Where a2gc_ros runs without having been installed, or
+    was installed before it had this extra, it says from where the extra can be.
     """
     try:
-        return f"pip install {' '.join(shlex.quote(name) for name in _requirements(extra))}"
+        packages = _requirements(extra)
     except importlib.metadata.PackageNotFoundError:
+        packages = ()
+    if not packages:
         return f"pip install '.[{extra}]' in a clone of a2gc_ros"
+    return f"pip install {' '.join(shlex.quote(name) for name in packages)}"
 
 
 def needs(what: str, package: str, extra: str) -> str:

@@ -67,6 +67,6 @@ def test_what_is_missing_is_said_before_the_run(
 ) -> None:
     monkeypatch.setattr(pipeline.importlib.util, "find_spec", lambda name: None)
     for viewer, package in (("rerun", "rerun-sdk"), ("foxglove", "foxglove-sdk")):
-        with pytest.raises(ConfigError, match=f"needs {package}, .* pip install '{package}"):
+        with pytest.raises(ConfigError, match=f"needs {package}, .* pip install '({package}|.\\[{viewer}\\])"):
             replay(options(recording, model, tmp_path, **{viewer: tmp_path / "x"}))
     assert not (tmp_path / "r").exists()

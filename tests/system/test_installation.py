@@ -44,6 +44,7 @@ def test_what_nobody_foresaw_keeps_its_traceback():
 def test_an_extra_is_installed_by_its_packages():
     assert re.fullmatch(r"pip install 'gtsam>=[\w.]+'", pip_install("slam"))
     assert re.fullmatch(r"pip install 'openvino>=[\w.]+'", pip_install("openvino"))
+    assert pip_install("not_yet") == "pip install '.[not_yet]' in a clone of a2gc_ros"
 
 
 def test_texts_name_packages_that_setup_py_names_too(repository):
