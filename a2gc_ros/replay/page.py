@@ -385,7 +385,8 @@ def _span(explored: Explored, first: int, last: int) -> str:
 
 
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
+    # Rounded first: 119.97 s are 2:00.0, not 1:60.0.
+    minutes, rest = divmod(round(seconds, 1), 60)
     return f"{int(minutes)}:{rest:04.1f}" if minutes else f"{seconds:.1f} s"
 
 

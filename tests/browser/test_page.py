@@ -147,6 +147,15 @@ def test_tables_sort_and_filter(watched: Watched, tmp_path: Path) -> None:
     assert similarities()[0] <= before[-1]
 
 
+def test_times_carry_their_seconds_over(watched: Watched, tmp_path: Path) -> None:
+    page_of(40).write(tmp_path / "index.html")
+    page = watched.open(tmp_path / "index.html")
+    seconds = (0, 59.94, 60, 61.25, 119.97, 3600)
+    shown = ["0.0 s", "59.9 s", "1:00.0", "1:01.3", "2:00.0", "60:00.0"]
+    assert [page.evaluate(f"clock({value})") for value in seconds] == shown
+    assert [page.evaluate(f"clockTick({value})") for value in (59.5, 119.7, 125)] == ["59.5 s", "2:00", "2:05"]
+
+
 def ink(page: Any, selector: str) -> str:
     """A fingerprint of what a chart shows."""
     return page.locator(f"{selector} .plot canvas").first.evaluate("canvas => canvas.toDataURL()")

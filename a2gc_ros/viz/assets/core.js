@@ -64,8 +64,10 @@ function probability(value) {
 }
 function clock(seconds) {
   if (seconds == null) return "–";
-  const whole = Math.floor(Math.abs(seconds) / 60);
-  return whole ? `${whole}:${(Math.abs(seconds) % 60).toFixed(1).padStart(4, "0")}` : `${seconds.toFixed(1)} s`;
+  // Rounded first: 119.97 s are 2:00.0, not 1:60.0.
+  const tenths = Math.round(10 * Math.abs(seconds));
+  const whole = Math.floor(tenths / 600);
+  return whole ? `${whole}:${(tenths % 600 / 10).toFixed(1).padStart(4, "0")}` : `${seconds.toFixed(1)} s`;
 }
 /** Words for a keyframe. */
 function nameOf(keyframe) {

@@ -173,10 +173,11 @@ views.when = (host, spec) => {
   if (pairs.stage.includes(AGREES) || pairs.stage.includes(SURE)) {
     tools.append(make("span", {class: "tools"}, make("span", {class: "swatch held"}), "held back"));
   }
-    if (charts.length) tools.append(...zoomTools(charts[0], "time"));
+  if (charts.length) tools.append(...zoomTools(charts[0], "time"));
   host.append(make("p", {class: "hint"},
     "Drag to move; click a chart, then the wheel or plus and minus zoom; a double click shows all. The pictures follow."));
   fill(span);
   onChoice(() => charts.forEach((chart) => chart.paint()));
 };
-const clockTick = (v) => v < 0 ? "" : v >= 60 ? `${Math.floor(v / 60)}:${(v % 60).toFixed(0).padStart(2, "0")}` : `${+v.toFixed(2)} s`;
+const clockTick = (v) => v < 0 ? "" : v < 60 ? `${+v.toFixed(2)} s`
+  : `${Math.floor(Math.round(v) / 60)}:${String(Math.round(v) % 60).padStart(2, "0")}`;
