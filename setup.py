@@ -77,7 +77,7 @@ EXTRAS = {
     "fleet": ["psycopg[binary]>=3.1.18", "yoyo-migrations>=8.2"],
     "viz": ["matplotlib>=3.5"],
     # `a2gc replay --rerun` and `--foxglove`: a run in the viewers that people have.
-    "rerun": ["rerun-sdk>=0.24"],
+    "rerun": ["rerun-sdk>=0.26"],
     "foxglove": ["foxglove-sdk>=0.10"],
     # `a2gc serve`: a map in the browser, with a program behind it.
     "serve": ["starlette>=0.37", "uvicorn>=0.24"],
@@ -183,6 +183,7 @@ setup(
             "place_recognition = a2gc_ros.executables:place_recognition",
             "bag_player = a2gc_ros.executables:bag_player",
             "pose_graph = a2gc_ros.executables:pose_graph",
+            "rerun_viewer = a2gc_ros.executables:rerun_viewer",
         ]
     },
     zip_safe=False,

@@ -29,6 +29,11 @@ def pose_graph() -> None:
     _run("pose_graph", "a2gc_ros.nodes.pose_graph")
 
 
+def rerun_viewer() -> None:
+    """Runs the viewer of the place recognition node."""
+    _run("rerun_viewer", "a2gc_ros.nodes.rerun_viewer")
+
+
 def _run(name: str, module: str) -> None:
     try:
         importlib.import_module(module).main()

@@ -53,6 +53,13 @@ def start_node(context):
             remappings=[(f"/{topic}", topic) for topic in SHOWN],
             condition=IfCondition(LaunchConfiguration("rviz")),
         ),
+        Node(
+            package="a2gc_ros",
+            executable="rerun_viewer",
+            namespace=namespace,
+            output="screen",
+            condition=IfCondition(LaunchConfiguration("rerun")),
+        ),
     ]
 
 
@@ -73,6 +80,7 @@ def generate_launch_description():
                 choices=["debug", "info", "warn", "error"],
             ),
             DeclareLaunchArgument("rviz", default_value="false", description="Show way, closures and matches in RViz."),
+            DeclareLaunchArgument("rerun", default_value="false", description="Show them in Rerun (needs rerun-sdk)."),
             # Room for large images in shared memory; a profile that the user has set stays.
             SetEnvironmentVariable(
                 "FASTDDS_DEFAULT_PROFILES_FILE",

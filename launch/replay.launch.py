@@ -44,6 +44,7 @@ def generate_launch_description():
             **{argument.name: LaunchConfiguration(argument.name) for argument in PLACE_RECOGNITION},
             "params_file": LaunchConfiguration("params_file"),
             "rviz": LaunchConfiguration("rviz"),
+            "rerun": LaunchConfiguration("rerun"),
             "use_sim_time": "true",
         }.items(),
     )
@@ -61,6 +62,7 @@ def generate_launch_description():
             ),
             DeclareLaunchArgument("params_file", default_value="", description="Parameter file, such as your robot's."),
             DeclareLaunchArgument("rviz", default_value="false", description="Show way, closures and matches in RViz."),
+            DeclareLaunchArgument("rerun", default_value="false", description="Show them in Rerun (needs rerun-sdk)."),
             node,
             player,
             RegisterEventHandler(end),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,10 @@ from a2gc_ros.images.decode import compressed_size
 from a2gc_ros.replay.explored import Explored
 from a2gc_ros.replay.judged import Judged
 from a2gc_ros.replay.moments import Link, moments, pixels
+from a2gc_ros.replay.rerun_layout import TIME, layout
 from a2gc_ros.viz.page_data import Fate
 
 CLOSURE, WRONG, HELD, PATH = (0, 158, 115), (213, 94, 0), (230, 159, 0), (140, 140, 140)
-
-TIME: Final = "stamp"
 
 
 def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
@@ -35,27 +34,12 @@ def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
     import rerun.blueprint as rrb
 
     recording = rr.RecordingStream("a2gc_replay", recording_id=judged.recording)
-    until_now = rrb.VisibleTimeRange(
-        TIME, start=rrb.TimeRangeBoundary.infinite(), end=rrb.TimeRangeBoundary.cursor_relative()
-    )
-    layout = rrb.Blueprint(
-        rrb.Horizontal(
-            # All that came before the cursor: every segment and every closure is written once.
-            rrb.Spatial3DView(origin="/world", name="Where", time_ranges=[until_now]),
-            rrb.Vertical(
-                rrb.Spatial2DView(origin="/camera", name="Now"), rrb.Spatial2DView(origin="/recognized", name="Then")
-            ),
-            rrb.Vertical(
-                rrb.TimeSeriesView(origin="/similarity", name="Similarity"),
-                rrb.TimeSeriesView(origin="/probability", name="Probability"),
-                rrb.TimeSeriesView(origin="/latency_ms", name="Milliseconds"),
-            ),
-        ),
-        collapse_panels=True,
-    )
+    names = {"/camera": "Now", "/recognized": "Then"}
+    # Every segment and every closure is written once.
+    views = layout([rrb.Spatial2DView(origin=entity, name=name) for entity, name in names.items()], until_now=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        recording.save(path, default_blueprint=layout)
+        recording.save(path, default_blueprint=views)
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"{path} cannot be written ({error}): name another file with --rerun") from error
     colors = {"closures": CLOSURE, "wrong": WRONG, "held": HELD}
