@@ -164,6 +164,12 @@ def test_the_rate_that_would_have_let_the_likeliest_through_is_named() -> None:
             {},
             "60 local .* 12 of 12 .* fewer than 70",
         ),
+        (
+            (*(query(at, pair("compared")) for at in range(19)), query(20, pair("given out"))),
+            [60] * 20,
+            {},
+            "20 of 20 have fewer than 70, which is few .* Revisits in such pictures may be missed",
+        ),
         (tuple(query(at, pair("compared")) for at in range(12)), [60, *[90] * 11], {}, "90 local features .* enough"),
         (tuple(query(at, pair("verified")) for at in range(12)), [60] * 12, {}, "60 local features .* enough"),
     ],
