@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Protocol
 
 GAP: Final = 12
@@ -30,7 +31,8 @@ class Visit:
         members: Numbers of its closures, in order of time, one for each query.
         queries: First and last query.
         keyframes: The least and the greatest keyframe that was recognised.
-        backwards: Whether the older stretch is passed the other way.
+        backwards: Whether the older stretch is passed the other way, at more of its keyframes than not: on laps, what
+            is recognised jumps from one to another.
     """
 
     members: tuple[int, ...]
@@ -58,12 +60,13 @@ def visits(closures: Sequence[ClosureLike], numbers: Sequence[int] | None = None
     found = []
     for group in groups:
         seen = [closures[i].keyframe for i in group]
+        onward = sum((after > before) - (after < before) for before, after in pairwise(seen))
         found.append(
             Visit(
                 tuple(called[i] for i in group),
                 (closures[group[0]].query, closures[group[-1]].query),
                 (min(seen), max(seen)),
-                seen[-1] < seen[0],
+                onward < 0,
             )
         )
     return found
