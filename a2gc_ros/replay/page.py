@@ -143,7 +143,7 @@ def _tiles(found: _Found, numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     if result is None:
         tiles = [
             (str(numbers["closures"]), "loop closures"),
-            (str(len(found.visits)), "revisits found"),
+            (str(len(found.visits)), "revisit found" if len(found.visits) == 1 else "revisits found"),
             (str(numbers["keyframes"]), "keyframes"),
         ]
     else:

@@ -49,6 +49,9 @@ function sureColour(p) {
 const GIVEN = 3, SURE = 2, AGREES = 1, COMPARED = 0;
 const stageNames = data.words?.stages || ["refused by geometry", "not sure enough", "sure, not given out", "closure"];
 const stageClasses = ["refused", "held", "held", "right"];
+/** What pairs between refused and given out are called together: some may have been sure, and another was taken. */
+const heldName = pairs.stage?.includes(SURE) ? "held back" : stageNames[AGREES];
+const counted = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 function classOf(pair) {
   if (pairs.stage[pair] === GIVEN) return pairs.right[pair] === false ? "wrong" : "right";
   return stageClasses[pairs.stage[pair]];

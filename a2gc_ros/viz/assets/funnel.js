@@ -36,9 +36,11 @@ views.funnel = (host, spec) => {
     const now = new Set(judged.filter((i) => pairs.p[i] >= asked).map((i) => pairs.q[i]));
     const verdicts = sure.filter((i) => pairs.right[i] != null);
     const wrong = verdicts.filter((i) => !pairs.right[i]).length;
-    text.textContent = `${keyframesSure.size} keyframes would be sure, ${now.size} are at ${probability(asked)}.`
-      + (verdicts.length ? ` Of their ${verdicts.length} pairs ${wrong} show truly another place.` : "")
-      + ` Try it: --set max_false_positive_rate=${+rate.toPrecision(2)}. Poses that contradict one another are left out after that.`;
+    text.textContent = (moved ? `${counted(keyframesSure.size, "keyframe")} would be sure, ${now.size} are at ${probability(asked)}.`
+      : `${counted(now.size, "keyframe")} would be sure, as in this run.`)
+      + (verdicts.length ? ` Of their ${counted(verdicts.length, "pair")} ${wrong} show truly another place.` : "")
+      + (moved ? ` Try it: --set max_false_positive_rate=${+rate.toPrecision(2)}.` : " Move the slider to ask for more or less.")
+      + " Poses that contradict one another are left out after that.";
     // Those that the change is about, the least sure first.
     const [low, high] = least < asked ? [least, asked] : [asked, least];
     const between = judged.filter((i) => pairs.p[i] >= low && pairs.p[i] < high).sort((a, b) => pairs.p[a] - pairs.p[b]);

@@ -107,7 +107,7 @@ views.matrix = (host, spec) => {
   }
   tools.append(toggle("closures", `${stageNames[GIVEN]} (${closures.length})`, "right"));
   const held = order[AGREES].length + order[SURE].length;
-  if (held) tools.append(toggle("held", `${stageNames[AGREES]} (${held})`, "held"));
+  if (held) tools.append(toggle("held", `${heldName} (${held})`, "held"));
   if (order[COMPARED].length) tools.append(toggle("refused", `${stageNames[COMPARED]} (${order[COMPARED].length})`, "refused"));
   if (spec.truth.length) tools.append(toggle("truth", "same place in truth", "right"));
   const key = make("canvas", {class: "ramp", width: 256, height: 1, "aria-hidden": "true"});

@@ -171,7 +171,7 @@ views.when = (host, spec) => {
   tools.append(make("span", {class: "tools"}, make("span", {class: "swatch right"}), "revisit found"));
   if (spec.missed.length) tools.append(make("span", {class: "tools"}, make("span", {class: "swatch missed"}), "missed"));
   if (pairs.stage.includes(AGREES) || pairs.stage.includes(SURE)) {
-    tools.append(make("span", {class: "tools"}, make("span", {class: "swatch held"}), "held back"));
+    tools.append(make("span", {class: "tools"}, make("span", {class: "swatch held"}), heldName));
   }
   if (charts.length) tools.append(...zoomTools(charts[0], "time"));
   host.append(make("p", {class: "hint"},

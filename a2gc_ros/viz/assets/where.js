@@ -137,7 +137,7 @@ views.where = (host, spec) => {
   tools.append(toggle("closures", `${stageNames[GIVEN]} (${closures.length})`, known ? "right" : ""));
   if (groups.wrong.length) tools.append(make("span", {class: "tools"}, make("span", {class: "swatch wrong"}),
     `wrong (${groups.wrong.length})`));
-  if (groups.held.length) tools.append(toggle("held", `${stageNames[AGREES]} (${count(groups.held)})`, "held"));
+  if (groups.held.length) tools.append(toggle("held", `${heldName} (${count(groups.held)})`, "held"));
   if (groups.refused.length) tools.append(toggle("refused", `${stageNames[COMPARED]} (${count(groups.refused)})`, "refused"));
   if (missed.size) tools.append(toggle("missed", `missed (${missed.size})`, "missed"));
   tools.append(spec.heat ? heatKey(spec.heat) : rampKey(), lift, ...zoomTools(chart, "path"));
