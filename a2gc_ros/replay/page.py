@@ -262,8 +262,10 @@ def _visits(found: _Found) -> list[Section]:
         then = _span(explored, *visit.keyframes)
         probabilities = [pair.probability for pair in members if pair.probability is not None]
         inliers = np.median([pair.inliers for pair in members])
-        text = f"{len(members)} keyframes with closures, {inliers:.0f} features agree"
-        text += " (median)" if len(members) > 1 else ""
+        if len(members) > 1:
+            text = f"{len(members)} keyframes with closures, {inliers:.0f} features agree (median)"
+        else:
+            text = f"One keyframe with a closure, {inliers:.0f} features agree"
         if probabilities:
             text += f"; least probability {min(probabilities):.4f}"
         if visit.backwards and len(members) > 2:

@@ -43,8 +43,8 @@ views.matrix = (host, spec) => {
   const chart = plane(box, {
     label: "Similarity of every keyframe with every other; dots are closures", equal: true, flip: true, cross: true,
     x: [0, table().columns], y: [0, table().rows], xLabel: "older keyframe", yLabel: "keyframe",
-    xValues: (v) => v < 0 || v >= table().columns ? "" : clockTick(keyframes.t[table().first + Math.floor(v)]),
-    yValues: (v) => v < 0 || v >= table().rows ? "" : clockTick(keyframes.t[Math.floor(v)]),
+    xValues: (v) => v < 0 || v >= table().columns ? "" : rowTick(table().first + Math.floor(v)),
+    yValues: (v) => v < 0 || v >= table().rows ? "" : rowTick(Math.floor(v)),
     height: (w) => Math.min(720, Math.max(300, w * 0.92)),
     draw(u, m) {
       const c = u.ctx;
@@ -119,3 +119,5 @@ views.matrix = (host, spec) => {
   load(0);
   onChoice(() => chart.paint());
 };
+// Rows lie at no round times.
+const rowTick = (row) => keyframes.t[row] < 60 ? `${keyframes.t[row].toFixed(1).replace(/\.0$/, "")} s` : clockTick(keyframes.t[row]);
