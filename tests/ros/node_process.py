@@ -123,6 +123,12 @@ class NodeProcess:
         self.wait_for_log("active: listening to")
         return self
 
+    def wait_until_heard_of(self) -> NodeProcess:
+        """Waits until it is active and what it says arrives: answers to who is not yet found are lost."""
+        self.wait_until_active()
+        wait_for(lambda: self.status("recognition"), f"diagnostics of {self.name}")
+        return self
+
     def wait_until_heard(self, publisher: Any) -> None:
         """Waits until a publisher sends to this node, and not only to another one that listens to the topic, too."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -291,7 +294,7 @@ def recording(tmp_path_factory):
 # How many images a node skips at 24 a second is the machine's affair; the lockstep test below plays faster still.
 @pytest.mark.parametrize("rate", [1.5, 3.0])
 def test_a_replay_at_any_speed_in_simulated_time_finds_what_offline_finds(start_node, recording, model, play, rate):
-    node = start_node(namespace := new_namespace(), use_sim_time=True, **PARAMETERS).wait_until_active()
+    node = start_node(namespace := new_namespace(), use_sim_time=True, **PARAMETERS).wait_until_heard_of()
     remaps = [f"{old}:={namespace}/{new}" for old, new in (("/drive/image", "image"), ("/drive/odom", "odom"))]
     played = play(recording, "--rate", rate, "--wait", 10, "--ros-args", *(x for r in remaps for x in ("-r", r)))
     assert played.returncode == 0, played.stderr
@@ -316,14 +319,51 @@ def test_a_replay_at_any_speed_in_simulated_time_finds_what_offline_finds(start_
     node.kill()
 
 
-def test_in_lockstep_every_image_is_answered_however_fast_they_are_played(start_node, recording, model, play):
-    node = start_node(namespace := new_namespace(), use_sim_time=True, **PARAMETERS).wait_until_active()
+LISTENER = """
+import sys, rclpy
+from a2gc_msgs.msg import LoopClosureCandidates
+rclpy.init()
+node = rclpy.create_node("listener")
+heard = []
+node.create_subscription(LoopClosureCandidates, sys.argv[1], heard.append, 100)
+while len(heard) < int(sys.argv[2]):
+    rclpy.spin_once(node)
+"""
+
+
+@pytest.fixture
+def listener():
+    """Starts another program that listens to a topic, until it has heard so many messages."""
+    started = []
+
+    def start(topic: str, count: int) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", LISTENER, topic, str(count)]))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_in_lockstep_every_image_is_answered_however_fast_they_are_played(
+    start_node, recording, model, play, probe, listener
+):
+    node = start_node(namespace := new_namespace(), use_sim_time=True, **PARAMETERS).wait_until_heard_of()
     remaps = {"/drive/image": "image", "/drive/odom": "odom", "loop_closures": "loop_closures"}
     remapping = [part for old, new in remaps.items() for part in ("-r", f"{old}:={namespace}/{new}")]
+    # One that stands still meanwhile, as a busy back end does.
+    other = listener(node.topic("loop_closures"), len(STEPS))
+    wait_for(lambda: probe.node.count_subscribers(node.topic("loop_closures")) == 2, "the other listener")
+    time.sleep(0.5)
+    other.send_signal(signal.SIGSTOP)
     played = play(recording, "--rate", 100, "--lockstep", "--wait", 10, "--ros-args", *remapping)
+    other.send_signal(signal.SIGCONT)
     assert played.returncode == 0, played.stderr
     assert "no answer" not in played.stderr
+    wait_for(lambda: node.count("recognition", "processed") == len(STEPS), "work on every image")
     wait_for(lambda: len(node.closures) == len(STEPS), "an answer to every image")
+    assert other.wait(20) == 0
     assert found(node.closures) == offline(model)
 
 

@@ -30,6 +30,9 @@ from a2gc_ros.nodes.recognition.recognizer import Recognizer
 from a2gc_ros.placemap.records import Keyframe
 from a2gc_ros.placemap.thumbnails import decode_jpeg
 
+ANSWERS_KEPT = 100
+"""For who listens to closures and stands still for a while: at ten images a second, ten seconds."""
+
 MOST_POSES = 1000
 """Frames whose poses are remembered: more than a closure waits for others to agree."""
 
@@ -76,7 +79,7 @@ class Outputs:
         # By stamp: a closure may be about an earlier image.
         self._poses: dict[int, Pose] = {}
         create = node.create_lifecycle_publisher
-        self._closures = create(LoopClosureCandidates, "loop_closures", qos.results())
+        self._closures = create(LoopClosureCandidates, "loop_closures", qos.results(ANSWERS_KEPT))
         self._pose = create(PoseWithCovarianceStamped, "relocalization_pose", qos.results())
         self._markers = create(MarkerArray, "~/markers", qos.results(1))
         self._debug_image = create(Image, "~/debug_image", qos.results(1))
