@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
 from a2gc_ros.errors import MapError
 
 SAMPLE_BYTES: Final = 64 * 1024
+DIGITS: Final = 32
 
 
 def source_identity(path: str | Path, **reading: object) -> str:
@@ -38,4 +40,9 @@ def source_identity(path: str | Path, **reading: object) -> str:
     except OSError as error:
         raise MapError(f"{root} cannot be read ({error})") from error
     how = "".join(f" {name}={value}" for name, value in sorted(reading.items()) if value is not None)
-    return f"{root.name} {digest.hexdigest()[:32]}{how}"
+    return f"{root.name} {digest.hexdigest()[:DIGITS]}{how}"
+
+
+def source_name(identity: str) -> str:
+    """Returns what people call a recording and the way it is read, of its identity."""
+    return re.sub(rf" [0-9a-f]{{{DIGITS}}}(?= |$)", "", identity, count=1)

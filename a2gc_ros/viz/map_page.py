@@ -16,6 +16,7 @@ from a2gc_ros.errors import A2gcError, MapError
 from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.placemap import Keyframe, PlaceMap
+from a2gc_ros.placemap.identity import source_name
 from a2gc_ros.viz.album import album
 from a2gc_ros.viz.matched_features import FeatureMatcher
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PageData, PairRow, Spot
@@ -147,17 +148,22 @@ def map_page(place_map: PlaceMap, *, gap_s: float = 30.0, served: bool = False) 
         subtitle,
         [
             (f"{len(every):,}", "keyframes"),
-            (str(len(place_map.sessions())), "sessions"),
+            (str(len(names)), "session" if len(names) == 1 else "sessions"),
             (f"{sum(seconds) / 60e9:.1f} min", "recorded"),
-            (
-                str(sum(rows[n].right is False for n in agreeing)),
-                "pairs of two places, by odometry, that geometry takes for one",
-            ),
+            _taken_for_one([rows[n] for n in agreeing]),
         ],
         sections,
         shared.as_json() | {"keyframe_ids": [keyframe.id for keyframe in shown]},
         served,
     )
+
+
+def _taken_for_one(agreeing: Sequence[PairRow]) -> tuple[str, str]:
+    """The number that a map should have few of, and what it counts: without odometry nobody knows which are wrong."""
+    if any(row.right is not None for row in agreeing):
+        wrong = sum(row.right is False for row in agreeing)
+        return str(wrong), "pairs of two places, by odometry, that geometry takes for one"
+    return str(len(agreeing)), "pairs far apart in time that geometry takes for one place"
 
 
 def _parts(keyframes: Sequence[Keyframe]) -> list[list[Keyframe]]:
@@ -289,7 +295,7 @@ def _sessions(place_map: PlaceMap, every: Sequence[Keyframe], shown: Sequence[Ke
         table.append(
             (
                 names[number].name,
-                names[number].source,
+                source_name(names[number].source),
                 f"{began:%Y-%m-%d %H:%M}" if began.year > OLDEST_YEAR else "–",
                 f"{len(part):,}",
                 f"{seconds / 60:.1f}",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap.identity import source_identity
+from a2gc_ros.placemap.identity import source_identity, source_name
 from a2gc_ros.placemap.thumbnails import decode_jpeg, encode_jpeg, shrink
 
 
@@ -48,6 +48,7 @@ def test_a_recording_is_known_wherever_it_lies(tmp_path: Path) -> None:
     first = source_identity(tmp_path / "a" / "run.mcap", topic="/image")
     assert source_identity(tmp_path / "b" / "run.mcap", topic="/image", poses=None) == first
     assert source_identity(tmp_path / "a" / "run.mcap", topic="/other") != first
+    assert source_name(first) == "run.mcap topic=/image"
     (tmp_path / "b" / "run.mcap").write_bytes(content[:-1] + b"!")
     assert source_identity(tmp_path / "b" / "run.mcap", topic="/image") != first
     folder_identity = source_identity(tmp_path / "a")

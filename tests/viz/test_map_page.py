@@ -58,6 +58,7 @@ def test_look_alikes_are_told_from_places_seen_twice() -> None:
     assert found[4, 1] == (Fate.NOT_SURE, False)
     assert found[5, 2] == (Fate.REFUSED, False)
     assert data["pairs"]["apart"][list(zip(pairs["q"], pairs["k"], strict=True)).index((4, 1))] == 100
+    assert ("1", "pairs of two places, by odometry, that geometry takes for one") in map_page(grown()).tiles
     headings = [section.heading for section in map_page(grown()).sections]
     assert {"Where", "Sessions", "Alike, and geometry agrees", "Places seen twice", "What looks like what"} <= set(
         headings
@@ -68,6 +69,8 @@ def test_a_map_without_poses_has_no_path_and_judges_nothing() -> None:
     report = map_page(grown(poses=False))
     assert "Where" not in [section.heading for section in report.sections]
     assert set(report.shared["pairs"]["right"]) == {None}
+    told = [pair for pair in report.shared["pairs"]["stage"] if pair == Fate.NOT_SURE]
+    assert (str(len(told)), "pairs far apart in time that geometry takes for one place") in report.tiles
     assert "&lt;b&gt;morning&lt;/b&gt;" in report.to_html()
 
 

@@ -71,7 +71,8 @@ function setUpViewer() {
     figures = [frame(q, "query"), frame(k, "keyframe")];
     both.replaceChildren(...figures);
     for (const image of both.querySelectorAll("img")) image.addEventListener("load", redraw);
-    const rows = [["probability", probability(pairs.p[pair])], ["similarity", fixed(pairs.s[pair], 3)]];
+    const rows = [["similarity", fixed(pairs.s[pair], 3)]];
+    if (pairs.p[pair] != null) rows.unshift(["probability", probability(pairs.p[pair])]);
     if (pairs.m[pair] != null) rows.push(["features that agree", `${pairs.i[pair]} of ${pairs.m[pair]} matches`]);
     else if (pairs.i[pair]) rows.push(["features that agree", `${pairs.i[pair]}`]);
     if (pairs.c[pair] != null) rows.push(["spread over", `${Math.round(100 * pairs.c[pair])} % of the image`]);
