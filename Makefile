@@ -121,7 +121,7 @@ screenshots: $(STAMPS)/test ## The documentation's pictures of pages, in docs/as
 	@$(ENVIRONMENT) a2gc map show $(PAGES)/town.a2gc 300 --out $(PAGES)/asked.jpg
 	@$(ENVIRONMENT) a2gc map build $(DEMO_BAG) --stop $(DEMO_LAP) --out $(PAGES)/lap.a2gc
 	@$(ENVIRONMENT) a2gc serve $(PAGES)/lap.a2gc --port 8677 & server=$$!; trap "kill $$server" EXIT; \
-	    until (exec 3<>/dev/tcp/127.0.0.1/8677) 2> /dev/null; do sleep 1; done; \
+	    until (exec 3<>/dev/tcp/127.0.0.1/8677) 2> /dev/null; do kill -0 $$server && sleep 1 || exit 1; done; \
 	    $(ENVIRONMENT) $(PY) tests/browser/screenshots.py --served http://127.0.0.1:8677/ --ask $(PAGES)/asked.jpg \
 	        --out docs/assets
 	@$(ENVIRONMENT) $(PY) tests/browser/screenshots.py --demo $(PAGES)/demo --map $(PAGES)/map.html \
