@@ -97,11 +97,15 @@ class RerunViewer(Node):
     """
 
     def __init__(self, recording: rerun.RecordingStream, node_name: str) -> None:
+        import rerun as rr
+
         super().__init__("rerun_viewer")
         self._recording = recording
         self._blocks: defaultdict[str, Blocks] = defaultdict(Blocks)
         self._levels: dict[str, bytes] = {}
         self._watched = f"{self.get_namespace().rstrip('/')}/{node_name}".lstrip("/")
+        for entity in ("similarity", "probability"):
+            recording.log(entity, rr.SeriesPoints(marker_sizes=[4.0]), static=True)
         guard = Guard(self.get_logger)
         # No closure is passed over where drawing takes long; of markers and pictures the newest is enough.
         for kind, topic, callback, depth in (
@@ -115,14 +119,15 @@ class RerunViewer(Node):
     def _on_answer(self, message: LoopClosureCandidates) -> None:
         import rerun as rr
 
-        self._recording.set_time(TIME, timestamp=np.datetime64(_nanoseconds(message.header.stamp), "ns"))
+        # Numbers stand at the image that a closure is about, words where it became sure.
+        for candidate in message.candidates:
+            self._set_time(candidate.query_stamp)
+            self._recording.log("similarity", rr.Scalars(candidate.similarity))
+            if math.isfinite(candidate.probability):
+                self._recording.log("probability", rr.Scalars(candidate.probability))
+        self._set_time(message.header.stamp)
         for candidate in message.candidates:
             self._recording.log("log/closures", rr.TextLog(in_words(candidate), level="INFO"))
-        if message.candidates:
-            newest = message.candidates[0]
-            self._recording.log("similarity", rr.Scalars(newest.similarity))
-            if math.isfinite(newest.probability):
-                self._recording.log("probability", rr.Scalars(newest.probability))
 
     def _on_markers(self, message: MarkerArray) -> None:
         for marker in message.markers:
@@ -148,9 +153,12 @@ class RerunViewer(Node):
     def _on_picture(self, message: Image) -> None:
         import rerun as rr
 
-        self._recording.set_time(TIME, timestamp=np.datetime64(_nanoseconds(message.header.stamp), "ns"))
+        self._set_time(message.header.stamp)
         jpeg = encode_jpeg(decode_image(message, IMAGE), LONGEST_SIDE, QUALITY)
         self._recording.log("picture", rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
+
+    def _set_time(self, stamp: Any) -> None:
+        self._recording.set_time(TIME, timestamp=np.datetime64(_nanoseconds(stamp), "ns"))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         import rerun as rr
