@@ -56,6 +56,8 @@ def of_a_run(browser: Any, path: Path, out: Path) -> None:
     watched = Watched(browser)
     page = watched.open(path)
     watched.show_all()
+    # It stays at the top of the window, and so would lie across what is taller.
+    page.locator("nav.bar").evaluate("bar => { bar.hidden = true; }")
     for view in VIEWS:
         section = page.locator("section", has=page.locator(f"[data-view={view}]")).first
         section.scroll_into_view_if_needed()
