@@ -13,7 +13,13 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, TRANSFORMS, TRANSFORMS_OF_OLD_ROS1
+from a2gc_ros.bags.message_types import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    OWN_DEFINITIONS,
+    TRANSFORMS,
+    TRANSFORMS_OF_OLD_ROS1,
+)
 from a2gc_ros.errors import BagError
 
 
@@ -60,7 +66,10 @@ class RawMessage:
 def typestore(ros_version: int) -> Typestore:
     """Returns the message types of a ROS generation; the ones used here are the same in all its distributions."""
     if ros_version == 2:
-        return get_typestore(Stores.ROS2_HUMBLE)
+        store = get_typestore(Stores.ROS2_HUMBLE)
+        for name, definition in OWN_DEFINITIONS.items():
+            store.register(get_types_from_msg(definition, name))
+        return store
     store = get_typestore(Stores.ROS1_NOETIC)
     for name in (TRANSFORMS, TRANSFORMS_OF_OLD_ROS1):
         store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", name))

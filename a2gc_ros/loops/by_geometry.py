@@ -238,10 +238,12 @@ class ByGeometry:
             same = columns.sessions == other.match.session_id
             near |= same & (np.abs(columns.ordinals - other.ordinal) <= PLACE_KEYFRAMES)
         exclude = columns.ids[near]
+        if index in query.excluded:
+            exclude = np.union1d(exclude, query.excluded[index])
         if index == 0:
             # Of a query that waited also what was stored since.
             since = columns.ids[columns.ids >= self._keyframe_ids.get(query.step, np.iinfo(np.int64).max)]
-            exclude = np.union1d(np.union1d(exclude, query.excluded), since)
+            exclude = np.union1d(exclude, since)
         similarities, ids = self._maps[index].search(query.descriptor, 1, exclude=exclude)
         return float(similarities[0, 0]) if ids[0, 0] >= 0 else 0.0
 

@@ -68,12 +68,12 @@ class BySimilarity:
         if query.path_length is not None and self._config.max_drift < 1:
             return query.ruled_out
         believed = [found for found in self._filter.believed() if found.match.map_index == 0]
-        return matching.elsewhere(self._maps[0], self._session_id, query.excluded, believed)
+        return matching.elsewhere(self._maps[0], self._session_id, query.excluded[0], believed)
 
     def _likely(self, query: Query) -> list[int]:
         """Returns the numbers of the matches that may be the place, likeliest first."""
         searched = [len(place_map.columns) for place_map in self._maps]
-        searched[0] -= len(query.excluded)
+        searched[0] -= len(query.excluded[0])
         tails = [calibration.tail_for(count) for calibration, count in zip(self._calibrations, searched, strict=True)]
         step = FilterStep(query.frame.stamp_ns, query.way, searched)
         probabilities = self._filter.update(step, query.located, tails)

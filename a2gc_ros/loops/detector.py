@@ -162,7 +162,7 @@ class LoopDetector:
             if self._selector.select(frame.stamp_ns, frame.pose, descriptor):
                 with timed(detection, "features"):
                     view = view or self.look_at(frame)
-                query = Query(frame, descriptor, view, self._steps, path_length, located, excluded, ruled_out)
+                query = Query(frame, descriptor, view, self._steps, path_length, located, {0: excluded}, ruled_out)
                 self._judge.look(query, detection)
                 with timed(detection, "store"):
                     keyframe_id = self._store(query)

@@ -55,7 +55,8 @@ class PlacedClosure:
         query_way: Metres travelled at the query, or None.
         keyframe: ``t_odom_base`` of the keyframe in its session, or None.
         keyframe_way: Metres travelled at the keyframe in its session, or None.
-        t_base_camera: Pose of the camera on the robot, or None.
+        query_camera: ``t_base_camera`` of the robot at the query, or None.
+        keyframe_camera: ``t_base_camera`` of the robot that made the keyframe, which may be another one, or None.
     """
 
     closure: LoopClosure
@@ -64,7 +65,8 @@ class PlacedClosure:
     query_way: float | None
     keyframe: Pose | None
     keyframe_way: float | None
-    t_base_camera: Pose | None
+    query_camera: Pose | None
+    keyframe_camera: Pose | None
 
     @cached_property
     def relative_base(self) -> tuple[Pose, tuple[float, float], float, float] | None:
@@ -75,20 +77,21 @@ class PlacedClosure:
         has no pose or the camera's place on the robot is unknown.
         """
         verification = self.closure.verification
-        if verification is None or verification.relative_pose is None or self.t_base_camera is None:
+        if verification is None or verification.relative_pose is None:
             return None
-        camera = verification.relative_pose
-        mount = self.t_base_camera
+        if self.query_camera is None or self.keyframe_camera is None:
+            return None
+        camera, at_query, at_keyframe = verification.relative_pose, self.query_camera, self.keyframe_camera
         sigma, error = ROTATION_RAD, 0.0
         if verification.covariance is not None:
             error, sigma = (float(np.sqrt(np.trace(verification.covariance[part, part]))) for part in (METERS, RADIANS))
         if verification.scale_known:
-            return mount @ camera @ geometry.inverse(mount), (1.0, 1.0), sigma, error
+            return at_keyframe @ camera @ geometry.inverse(at_query), (1.0, 1.0), sigma, error
         # The lever from the base to the camera is short against the tolerance: the rotation is turned, the direction
         # too.
         pose = np.eye(4)
-        pose[:3, :3] = mount[:3, :3] @ camera[:3, :3] @ mount[:3, :3].T
-        pose[:3, 3] = mount[:3, :3] @ camera[:3, 3]
+        pose[:3, :3] = at_keyframe[:3, :3] @ camera[:3, :3] @ at_query[:3, :3].T
+        pose[:3, 3] = at_keyframe[:3, :3] @ camera[:3, 3]
         return pose, (0.0, VIEW_M), sigma, 0.0
 
 
@@ -215,6 +218,26 @@ def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
 
     expand(0, (1 << count) - 1)
     return {node for node in range(count) if best >> node & 1}
+
+
+def large_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
+    """Returns a set of nodes that are all linked with one another, of a graph of any size.
+
+    Greedy: the nodes with the most links first. Where most nodes belong to one set it finds that.
+
+    Args:
+        count: Number of nodes.
+        linked: Whether two different nodes are linked; called once for each pair, i < j.
+    """
+    links = np.zeros((count, count), dtype=bool)
+    for i in range(count):
+        for j in range(i + 1, count):
+            links[i, j] = links[j, i] = linked(i, j)
+    chosen: list[int] = []
+    for node in np.argsort(-links.sum(axis=1), kind="stable").tolist():
+        if links[node, chosen].all():
+            chosen.append(node)
+    return set(chosen)
 
 
 def _colored(candidates: int, neighbors: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -1,7 +1,8 @@
-"""A frame that becomes a keyframe, with all that the gates need to know of it."""
+"""A keyframe that is looked for, with all that the gates need to know of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,31 +13,31 @@ from a2gc_ros.loops.matching import LocatedMatch
 from a2gc_ros.loops.pairwise_consistency import PlacedClosure
 from a2gc_ros.loops.results import LoopClosure
 from a2gc_ros.loops.verification import View
-from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.placemap import Keyframe, PlaceMap
 
 
 @dataclass(frozen=True)
 class Query:
-    """A frame that becomes a keyframe.
+    """A keyframe that is looked for: a frame on its way into the live map, or one of a stored session.
 
     Attributes:
-        frame: The frame.
+        frame: The frame, or the stored keyframe.
         descriptor: Of its image, float32 (D,).
         view: Its local features; None where nothing is verified.
         step: Counts the keyframes of the session.
         path_length: Metres since the session began, or None.
         located: Its matches, best first.
-        excluded: Ids of the live keyframes that are never matched with it.
-        ruled_out: Those of them where odometry says that the robot is not.
+        excluded: Ids of keyframes that are never matched with it, by the number of their map.
+        ruled_out: Those of the live map among them where odometry says that the robot is not.
     """
 
-    frame: Frame
+    frame: Frame | Keyframe
     descriptor: npt.NDArray[np.float32]
     view: View | None
     step: int
     path_length: float | None
     located: list[LocatedMatch]
-    excluded: npt.NDArray[np.int64]
+    excluded: Mapping[int, npt.NDArray[np.int64]]
     ruled_out: npt.NDArray[np.int64]
 
     @property
@@ -64,4 +65,6 @@ class Query:
             keyframe.pose,
             keyframe.path_length,
             self.frame.t_base_camera,
+            # Maps that do not say were made by a robot alike, as far as anyone knows.
+            self.frame.t_base_camera if keyframe.t_base_camera is None else keyframe.t_base_camera,
         )

@@ -123,6 +123,19 @@ def adjoint(pose: Pose) -> Matrix:
     return out
 
 
+def at_bases(measured: Pose, covariance: Matrix, t_base_before: Pose, t_base_after: Pose) -> tuple[Pose, Matrix]:
+    """Turns a measurement between two frames that are fixed to two bases into one between the bases.
+
+    Args:
+        measured: ``t_before_after``.
+        covariance: Of it, (6, 6) in the graph's tangent.
+        t_base_before: The one frame in its base.
+        t_base_after: The other one in its own.
+    """
+    carry = adjoint(t_base_after)
+    return t_base_before @ measured @ geometry.inverse(t_base_after), carry @ covariance @ carry.T
+
+
 def growth_of(before: tuple[Pose, Matrix], after: tuple[Pose, Matrix]) -> Matrix:
     """Returns by how much odometry became less certain over a step, (6, 6), in the graph's tangent.
 

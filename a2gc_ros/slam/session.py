@@ -13,7 +13,7 @@ from a2gc_ros import geometry
 from a2gc_ros.bags.trajectory import MAX_GAP_NS, Trajectory
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import Pose
-from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise, adjoint, growth_of
+from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise, at_bases, growth_of
 from a2gc_ros.slam.pose_graph import Closure, PoseGraph
 
 Matrix = npt.NDArray[np.float64]
@@ -166,16 +166,8 @@ class SlamSession:
         measured, covariance = self.config.closure.covariance(
             closure.relative_pose, closure.covariance, scale_known=closure.scale_known
         )
-        t_earlier_camera, t_later_camera = t_earlier_base @ t_base_camera, t_later_base @ t_base_camera
-        carry = adjoint(t_later_camera)
-        fits = self.graph.add_closure(
-            Closure(
-                earlier,
-                later,
-                t_earlier_camera @ measured @ geometry.inverse(t_later_camera),
-                carry @ covariance @ carry.T,
-            )
-        )
+        cameras = t_earlier_base @ t_base_camera, t_later_base @ t_base_camera
+        fits = self.graph.add_closure(Closure(earlier, later, *at_bases(measured, covariance, *cameras)))
         return "agrees" if fits else "contradicts"
 
     def t_map_odom(self) -> Pose:

@@ -35,7 +35,7 @@ def closure(
     verification = Verification(True, 80, 90, relative if posed else None, 1e-6 * np.eye(6), scale_known=metric)
     match = Match(step, 0, step + 1, 1, step, 0.8)
     return PlacedClosure(
-        LoopClosure(match, verification, 0.999), step, query, 500.0 + step, keyframe, float(step), CAMERA
+        LoopClosure(match, verification, 0.999), step, query, 500.0 + step, keyframe, float(step), CAMERA, CAMERA
     )
 
 
@@ -93,7 +93,9 @@ def test_without_odometry_closures_agree_by_their_order(keyframes: tuple[int, ..
     counts = []
     for step, keyframe in enumerate(keyframes):
         bare = LoopClosure(Match(step, 0, keyframe, 1, keyframe, 0.8), None, 0.999)
-        counts.append(len(agreement.release(step, step, [PlacedClosure(bare, step, None, None, None, None, None)])))
+        counts.append(
+            len(agreement.release(step, step, [PlacedClosure(bare, step, None, None, None, None, None, None)]))
+        )
     assert counts == given_out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ class Drive:
 
     truth: list[Pose]
     odometry: list[Pose]
+    camera: ClassVar[Pose] = CAMERA
 
     def stamp(self, step: int) -> int:
         return START_NS + step * 500_000_000
@@ -56,3 +58,9 @@ def drive(seed: int = 0, *, scale: float = 1.01, bias: float = 0.002) -> Drive:
 @pytest.fixture(scope="session")
 def two_laps() -> Drive:
     return drive()
+
+
+@pytest.fixture(scope="session")
+def two_robots() -> tuple[Drive, Drive]:
+    """The same way, each with an odometry of its own."""
+    return drive(0), drive(1)

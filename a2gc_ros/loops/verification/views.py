@@ -159,11 +159,12 @@ class KeyframeViews:
 
     def __init__(self, finder: FeatureFinder) -> None:
         self._finder = finder
-        self._cache: OrderedDict[tuple[str, int], View | None] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, str, int], View | None] = OrderedDict()
 
     def get(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
         """Returns the view of a keyframe; None when there are neither features nor a readable image."""
-        key = (place_map.manifest.uuid, keyframe_id)
+        # Copies of one map share its identity, and may have grown apart since.
+        key = (place_map.manifest.uuid, place_map.path, keyframe_id)
         if key not in self._cache:
             self._cache[key] = self._read(place_map, keyframe_id)
             if len(self._cache) > CACHED_VIEWS:
