@@ -21,6 +21,7 @@ from a2gc_ros.cli.eval_data import (
     StoreOption,
     TopicOption,
     TruthOption,
+    describe_with_bars,
     open_all,
     run_with_bars,
 )
@@ -49,6 +50,9 @@ Examples:
 - `a2gc eval --database monday.mcap --queries friday.mcap --radius 10`
 
 - `a2gc eval --datasets sf_xl_v1 --data-root ~/data --ram 4G --compress pca512,pcaw512,pca512+rabitq`
+
+- `a2gc eval --datasets sf_xl_v1 --data-root ~/data --store /scratch --shard auto/8` describes one part of eight; the
+  same without `--shard` takes over what all have described
 """
 
 
@@ -98,6 +102,7 @@ def evaluate(
     faiss_gpu: Annotated[bool, typer.Option("--faiss-gpu", help="Search on a GPU with faiss-gpu.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Images that run through the model at once.")] = 16,
     store: StoreOption = None,
+    shard: options.Shard = None,
     backend: options.Backend = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = 0,
@@ -116,6 +121,7 @@ def evaluate(
     from a2gc_ros.evaluation.tables import FORMATS
     from a2gc_ros.evaluation.timing import image_ms
     from a2gc_ros.extract import open_extractor
+    from a2gc_ros.system.shards import parse as parse_shard
     from a2gc_ros.system.sizes import parse_size as parse_memory
 
     if table is not None and table not in FORMATS:
@@ -133,16 +139,23 @@ def evaluate(
     chosen = items(models) or [DEFAULT_MODEL]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
         raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
+    part = None if shard is None else parse_shard(shard)
     console = Console(stderr=True)
     outcomes, found = [], []
     for model in chosen:
         extractor = open_extractor(model, backend=backend, precision=precision, threads=threads, size=pixels)  # type: ignore[arg-type]  # checked there
         console.print(f"{extractor!r}: {extractor.reason}", highlight=False, soft_wrap=True)
-        ms = image_ms(extractor)
+        ms = image_ms(extractor) if part is None else 0.0
         for dataset in sets:
+            if part is not None:
+                describe_with_bars(dataset, extractor, settings, part)
+                continue
             outcome = run_with_bars(dataset, extractor, settings)
             outcomes.append(outcome)
             found.append(numbers(outcome, row_name(model, extractor), ms, intervals=ci))
+    if part is not None:
+        console.print(f"{part} is described in {settings.store}; with all parts there, run this without --shard.")
+        return
     if per_query is not None:
         write_per_query(outcomes[0], per_query)
     if predictions is not None:

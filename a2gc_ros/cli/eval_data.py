@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from a2gc_ros.evaluation.dataset import Dataset
     from a2gc_ros.evaluation.evaluate import EvaluationResult, EvaluationSettings, Watch
     from a2gc_ros.extract.extractor import Extractor
+    from a2gc_ros.system.shards import Shard
 
 ALL = "all"
 """In place of a benchmark's name: every one that is there."""
@@ -155,6 +156,15 @@ def run_with_bars(dataset: Dataset, extractor: Extractor, settings: EvaluationSe
 
     with progress_bars("rows") as progress:
         return run(dataset, extractor, settings, _watch(progress))
+
+
+def describe_with_bars(dataset: Dataset, extractor: Extractor, settings: EvaluationSettings, shard: Shard) -> None:
+    """Describes one part of a data set's images, with a progress bar for each set."""
+    from a2gc_ros.evaluation.evaluate import describe_part
+    from a2gc_ros.system.progress import progress_bars
+
+    with progress_bars("rows") as progress:
+        describe_part(dataset, extractor, settings, shard, _watch(progress))
 
 
 def _watch(progress: Any) -> Watch:

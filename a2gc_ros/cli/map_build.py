@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from a2gc_ros.bags import Recording
     from a2gc_ros.extract import Extractor
     from a2gc_ros.placemap import BuildProgress, PlaceMap, Spacing
-    from a2gc_ros.placemap.shards import Shard
+    from a2gc_ros.system.shards import Shard
 
 WITHOUT_FEATURES = "none"
 

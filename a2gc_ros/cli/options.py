@@ -17,4 +17,8 @@ Rectification = Annotated[
 SensorBits = Annotated[
     int, typer.Option(min=0, max=16, help="Bits in use of mono16 and 16-bit mosaics; 0 takes what images show.")
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="Do one part of several, as 2/8; auto/8 asks SLURM or Kubernetes which.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

@@ -13,6 +13,7 @@ from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.images import ImageSet
 from a2gc_ros.evaluation.store import DescriptorStore, StoreKey, digest_of
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.system.shards import Shard
 
 WRITE_EVERY = 128
 """Images between two writes: what a killed run may lose."""
@@ -26,15 +27,20 @@ def describe(
     parent: Path,
     *,
     batch: int = 16,
+    shard: Shard | None = None,
     on_progress: Progress = lambda _done, _total: None,
 ) -> DescriptorStore:
     """Opens the store of an image set, and describes what it lacks or what has changed since.
+
+    Parts have stores of their own, so that processes on several machines may fill them at once; whoever opens the whole
+    store takes them over. The same images run through the model together, in parts or in one run.
 
     Args:
         images: The images.
         extractor: The model.
         parent: The folder that holds stores.
         batch: Images that run through the model at once.
+        shard: Describes this part alone.
         on_progress: Called with images described and in total; the first call says what an earlier run left.
 
     Returns:
@@ -55,11 +61,15 @@ def describe(
         digest=digest_of(images),
         rows=len(images.names),
     )
-    store = DescriptorStore(parent, key)
+    mine = [row for row in range(len(marks)) if shard is None or shard.has(row // batch)]
+    rows = np.array(mine, dtype=np.int64)
+    store = DescriptorStore(parent, key, shard)
     try:
-        todo = np.flatnonzero(np.asarray(store.marks) != marks).astype(np.int64)
-        on_progress(len(marks) - len(todo), len(marks))
-        _fill(store, images, marks, todo, extractor, batch, on_progress)
+        if shard is None:
+            store.take_parts()
+        todo = rows[np.asarray(store.marks)[rows] != marks[rows]]
+        on_progress(len(rows) - len(todo), len(rows))
+        _fill(store, images, marks, todo, len(rows), extractor, batch, on_progress)
     except BaseException:
         store.close()
         raise
@@ -71,12 +81,13 @@ def _fill(
     images: ImageSet,
     marks: NDArray[np.int64],
     todo: NDArray[np.int64],
+    total: int,
     extractor: Extractor,
     batch: int,
     on_progress: Progress,
 ) -> None:
     pictures = images.read(todo)
-    before = len(marks) - len(todo)
+    before = total - len(todo)
     done = 0
     while done < len(todo):
         found: list[NDArray[np.float32]] = []
@@ -85,11 +96,9 @@ def _fill(
             if not prepared:
                 break
             found.append(extractor.run(np.stack(prepared)))
-            on_progress(before + done + sum(map(len, found)), len(marks))
+            on_progress(before + done + sum(map(len, found)), total)
         if not found:
-            raise DatasetError(
-                f"{images.name} ended after {before + done} of {len(marks)} images; run the command again."
-            )
+            raise DatasetError(f"{images.name} ended after {before + done} of {total} images; run the command again.")
         descriptors = np.concatenate(found)
         rows = todo[done : done + len(descriptors)]
         store.write(rows, descriptors, marks[rows])

@@ -22,6 +22,7 @@ from a2gc_ros.evaluation.rows import Rows, SubsetRows
 from a2gc_ros.evaluation.search import Neighbors, search
 from a2gc_ros.evaluation.store import DescriptorStore
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.system.shards import Shard
 
 Watch = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -163,6 +164,23 @@ def evaluate(
     )
 
 
+def describe_part(
+    dataset: Dataset,
+    extractor: Extractor,
+    settings: EvaluationSettings,
+    shard: Shard,
+    watch: Watch = lambda *_: None,
+) -> None:
+    """Describes one part of a data set's images into the store, for :func:`evaluate` to find there.
+
+    Raises:
+        DatasetError: An image is missing or damaged, or the store cannot be used.
+        BackendError: The model failed.
+    """
+    for images in {id(subset.images): subset.images for subset in (dataset.database, dataset.queries)}.values():
+        _described(images, extractor, settings, watch, shard).close()
+
+
 def _rows(
     subset: Subset,
     extractor: Extractor,
@@ -172,16 +190,22 @@ def _rows(
     stack: ExitStack,
 ) -> Rows:
     """Descriptors of a subset; a set that is both database and queries is described once."""
-    images: ImageSet = subset.images
+    images = subset.images
     if id(images) not in stores:
-
-        def advance(done: int, total: int) -> None:
-            watch(f"Describing {images.name}", done, total)
-
-        store = describe(images, extractor, settings.store, batch=settings.batch, on_progress=advance)
-        stores[id(images)] = stack.enter_context(store)
+        stores[id(images)] = stack.enter_context(_described(images, extractor, settings, watch))
     store = stores[id(images)]
     return store if subset.rows is None else SubsetRows(store, subset.rows)
+
+
+def _described(
+    images: ImageSet, extractor: Extractor, settings: EvaluationSettings, watch: Watch, shard: Shard | None = None
+) -> DescriptorStore:
+    """Opens the store of an image set, or of a part of it, with all described."""
+
+    def advance(done: int, total: int) -> None:
+        watch(f"Describing {images.name}", done, total)
+
+    return describe(images, extractor, settings.store, batch=settings.batch, shard=shard, on_progress=advance)
 
 
 def _curve(neighbors: Neighbors, scored: NDArray[np.int64], positives: Sequence[NDArray[np.int64]]) -> Curve:

@@ -24,10 +24,14 @@ from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.images import ImageSet
 from a2gc_ros.system.files import write_whole
 from a2gc_ros.system.folders import cache_folder
+from a2gc_ros.system.shards import Shard
 from a2gc_ros.system.sizes import show_size
 
 FORMAT = 1
 HALF_BYTES = 2
+
+_PART = ".part"
+_TAKEN_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,14 @@ class DescriptorStore:
     Args:
         parent: The folder that holds stores.
         key: Whose descriptors of what.
+        part: The part of them that this store is for; None for all.
 
     Raises:
         DatasetError: The disk has not enough room, the store is damaged, or another process is filling it.
     """
 
-    def __init__(self, parent: Path, key: StoreKey) -> None:
-        self.path = parent / key.folder
+    def __init__(self, parent: Path, key: StoreKey, part: Shard | None = None) -> None:
+        self.path = parent / (key.folder if part is None else f"{key.folder}{_PART}{part.number}of{part.count}")
         self.key = key
         self.dim = key.dim
         self.cost = HALF_BYTES * key.dim
@@ -132,6 +137,22 @@ class DescriptorStore:
         os.fsync(self._rows)
         self.marks[rows] = marks
         self.marks.flush()  # type: ignore[attr-defined]  # a memory map
+
+    def take_parts(self) -> None:
+        """Takes over what processes of their own described in parts, and removes these.
+
+        Raises:
+            DatasetError: A part is damaged, or still at work.
+        """
+        for path in sorted(self.path.parent.glob(f"{self.key.folder}{_PART}*")):
+            number, _, count = path.name.rpartition(_PART)[2].partition("of")
+            with DescriptorStore(self.path.parent, self.key, Shard(int(number), int(count))) as part:
+                there = np.flatnonzero(part.marks >= 0).astype(np.int64)
+                for at in range(0, len(there), _TAKEN_AT_ONCE):
+                    rows = there[at : at + _TAKEN_AT_ONCE]
+                    descriptors = np.concatenate([part.read(row, row + 1) for row in rows.tolist()])
+                    self.write(rows, descriptors, part.marks[rows])
+            shutil.rmtree(path)
 
     def _prepare(self) -> None:
         """Makes the files where there are none; ``store.json`` comes last, so it stands for a whole store."""

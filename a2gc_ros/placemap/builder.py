@@ -20,9 +20,10 @@ from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.reading import Batch, BatchReader, Encode, ReadFrame
 from a2gc_ros.placemap.records import FeatureBlob, FrameLike, NewKeyframe, Session
 from a2gc_ros.placemap.selection import ChangeGate, Spacing
-from a2gc_ros.placemap.shards import Shard, session_uuid
+from a2gc_ros.placemap.shards import session_uuid
 from a2gc_ros.placemap.storing import insert_keyframes, insert_session
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
+from a2gc_ros.system.shards import Shard
 
 
 class SpecLike(Protocol):

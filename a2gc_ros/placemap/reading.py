@@ -16,8 +16,8 @@ import numpy.typing as npt
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap.records import FeatureBlob, FrameLike
 from a2gc_ros.placemap.selection import MotionGate, Odometer, Proposal, Spacing
-from a2gc_ros.placemap.shards import Shard
 from a2gc_ros.placemap.thumbnails import encode_jpeg
+from a2gc_ros.system.shards import Shard
 
 Encode: TypeAlias = "Callable[[npt.NDArray[np.uint8]], bytes | None]"
 """An image, RGB uint8 (H, W, 3), as a map keeps it."""

@@ -17,6 +17,7 @@ from a2gc_ros.evaluation.describe import describe
 from a2gc_ros.evaluation.images import FileImages
 from a2gc_ros.evaluation.store import DescriptorStore, StoreKey
 from a2gc_ros.extract import Extractor
+from a2gc_ros.system.shards import Shard
 
 COUNT = 12
 
@@ -63,6 +64,33 @@ def test_only_what_is_new_or_changed_is_described(images: FileImages, extractor:
     describe(again, extractor, tmp_path, on_progress=lambda done, total: calls.append((done, total))).close()
     assert again.seen == [4]
     assert calls == [(COUNT - 1, COUNT), (COUNT, COUNT)]
+
+
+def test_parts_are_taken_over_as_one_run_would_have_described_them(
+    images: FileImages, extractor: Extractor, tmp_path: Path
+) -> None:
+    with describe(images, extractor, tmp_path / "whole", batch=3) as store:
+        whole = store.read(0, COUNT)
+    shared = tmp_path / "shared"
+    seen = []
+    for number in (2, 1):
+        part = Watched(images)
+        describe(part, extractor, shared, batch=3, shard=Shard(number, 3)).close()
+        seen.append(part.seen)
+    assert seen == [[3, 4, 5], [0, 1, 2, 9, 10, 11]]
+    rest = Watched(images)
+    with describe(rest, extractor, shared, batch=3) as store:
+        np.testing.assert_array_equal(store.read(0, COUNT), whole)
+    # What no part described is done now, and the parts are gone.
+    assert rest.seen == [6, 7, 8]
+    assert [path.name for path in shared.iterdir()] == [store.path.name]
+
+
+def test_a_part_at_work_is_waited_for(images: FileImages, extractor: Extractor, tmp_path: Path) -> None:
+    at_work = describe(images, extractor, tmp_path, shard=Shard(1, 2))
+    with at_work, pytest.raises(DatasetError, match="wait for it"):
+        describe(images, extractor, tmp_path)
+    describe(images, extractor, tmp_path).close()
 
 
 def test_a_damaged_image_leaves_the_rest_for_the_next_run(

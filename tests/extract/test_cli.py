@@ -36,6 +36,45 @@ def test_images_and_folders_become_one_file(small, tmp_path):
         np.testing.assert_allclose(found["descriptors"], expected, atol=2e-6)
 
 
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (11, 20, 30, 3), np.uint8)):
+        (folder / f"{number:02d}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    return folder
+
+
+def test_parts_joined_are_the_file_of_one_run(small, photos, tmp_path, monkeypatch):
+    of_model = "--model", small.file, "--backend", "onnxruntime"
+    run("extract", photos, "--out", tmp_path / "whole.npz", *of_model)
+    for task in range(12):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(task))
+        run("extract", photos, "--out", tmp_path / f"part{task}.npz", "--shard", "auto/12", *of_model)
+    parts = sorted(tmp_path.glob("part*.npz"))
+    run("extract", *parts, "--out", tmp_path / "joined.npz")
+    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "joined.npz") as joined:
+        assert whole.files == joined.files
+        for name in whole.files:
+            np.testing.assert_array_equal(whole[name], joined[name])
+    with pytest.raises(ConfigError, match="part 1 of 12 is missing"):
+        run("extract", *parts[1:], "--out", tmp_path / "some.npz")
+    with pytest.raises(ConfigError, match="no part"):
+        run("extract", parts[0], tmp_path / "whole.npz", "--out", tmp_path / "some.npz")
+
+
+def test_a_part_that_is_there_is_not_described_again(small, photos, tmp_path):
+    out = tmp_path / "part.npz"
+    command = "extract", photos, "--out", out, "--shard", "1/2", "--model", small.file, "--backend", "onnxruntime"
+    run(*command)
+    first = out.stat().st_ino
+    assert "is there" in run(*command).stderr
+    assert out.stat().st_ino == first
+    (photos / "00.png").unlink()
+    run(*command)
+    assert out.stat().st_ino != first
+
+
 def test_a_folder_without_images_is_refused(small, tmp_path):
     with pytest.raises(ConfigError, match="neither an image nor a folder"):
         run("extract", tmp_path, "--out", tmp_path / "x.npz", "--model", small.file)
