@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +18,10 @@ Fetch: TypeAlias = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 """Gives rows by their numbers as float32 (N, D)."""
 
 BLOCK_ROWS = 1024
+
+ASKED_AT_ONCE = 500
+"""Rows of one statement; SQLite before 3.32 takes 999 values."""
+
 UNIT_TOLERANCE = 0.01
 
 
@@ -56,11 +60,21 @@ def decode(data: bytes, crc32: int, dim: int, keyframe_id: int) -> Half:
     Raises:
         MapError: If its length or checksum is wrong.
     """
+    return _halves([_whole(data, crc32, dim, keyframe_id)], dim)[0]
+
+
+def _whole(data: bytes, crc32: int, dim: int, keyframe_id: int) -> bytes:
+    """Returns a stored descriptor's bytes, if they are what was stored."""
     if len(data) != 2 * dim or zlib.crc32(data) != crc32:
         raise MapError(
             f"the descriptor of keyframe {keyframe_id} is damaged: restore the map from a copy, or build it again"
         )
-    return np.frombuffer(data, dtype="<f2").astype(np.float16, copy=False)
+    return data
+
+
+def _halves(rows: Sequence[bytes], dim: int) -> Half:
+    """Returns stored descriptors as an array, (N, D); together, for one by one takes longer than reading them."""
+    return np.frombuffer(b"".join(rows), dtype="<f2").reshape(len(rows), dim).astype(np.float16, copy=False)
 
 
 class StoredDescriptors:
@@ -83,12 +97,16 @@ class StoredDescriptors:
         Raises:
             MapError: If one is missing or damaged.
         """
-        query = "SELECT data, crc32 FROM descriptors WHERE keyframe_id = ?"
-        out = np.empty((len(ids), self._dim), dtype=np.float16)
-        for at, keyframe_id in enumerate(ids.tolist()):
-            data, crc32 = self._connection.execute(query, (keyframe_id,)).fetchone() or (b"", 0)
-            out[at] = decode(data, crc32, self._dim, keyframe_id)
-        return out
+        rows: list[bytes] = []
+        for begin in range(0, len(ids), ASKED_AT_ONCE):
+            some = ids[begin : begin + ASKED_AT_ONCE].tolist()
+            # One statement for many: starting one takes longer than finding a row.
+            query = f"SELECT keyframe_id, data, crc32 FROM descriptors WHERE keyframe_id IN ({','.join('?' * len(some))})"
+            found = {number: (data, crc32) for number, data, crc32 in self._connection.execute(query, some)}
+            if missing := [number for number in some if number not in found]:
+                raise MapError(f"the map has no keyframe {missing[0]}, or none with a descriptor: build it again")
+            rows += [_whole(*found[number], self._dim, number) for number in some]
+        return _halves(rows, self._dim)
 
 
 class DescriptorBlocks:

@@ -269,17 +269,9 @@ class PlaceMap:
         Raises:
             MapError: If a keyframe does not exist or its descriptor is damaged.
         """
-        dim = self._manifest.descriptor_dim
-        out = np.empty((len(ids), dim), dtype=np.float32)
         with self.reading() as connection:
-            for at, keyframe_id in enumerate(ids):
-                row = connection.execute(
-                    "SELECT data, crc32 FROM descriptors WHERE keyframe_id = ?", (int(keyframe_id),)
-                ).fetchone()
-                if row is None:
-                    raise MapError(f"{self._path} has no keyframe {keyframe_id}")
-                out[at] = coding.decode(row[0], row[1], dim, int(keyframe_id))
-        return out
+            stored = coding.StoredDescriptors(connection, self._manifest.descriptor_dim)
+            return stored.take(np.asarray(ids, dtype=np.int64)).astype(np.float32)
 
     def __len__(self) -> int:
         with self.reading():
