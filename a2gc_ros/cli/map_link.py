@@ -53,7 +53,7 @@ def link(first: Path, second: Path, out: Path | None, bag: Path | None, settings
             )
         done = {
             "closures": len(links.found),
-            "in_metres": sum(found.closure.verification.scale_known for found in links.found),
+            "in_metres": sum(found.in_metres for found in links.found),
             "contradicting": links.contradicting,
             "unreadable": links.unreadable,
             "sessions": _pairs(ours, theirs, links.found),

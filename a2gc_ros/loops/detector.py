@@ -165,7 +165,7 @@ class LoopDetector:
                 query = Query(frame, descriptor, view, self._steps, path_length, located, {0: excluded}, ruled_out)
                 self._judge.look(query, detection)
                 with timed(detection, "store"):
-                    keyframe_id = self._store(query)
+                    keyframe_id = self._store(frame, query)
                 detection.keyframe_id = keyframe_id
                 self._judge.decide(query, keyframe_id, detection)
                 self._steps += 1
@@ -183,8 +183,7 @@ class LoopDetector:
     def _search(self, frame: Frame, descriptor: npt.NDArray[np.float32], excluded: Ids) -> list[LocatedMatch]:
         return matching.nearest_in_each(self._maps, frame.stamp_ns, descriptor, self.config.k, excluded)
 
-    def _store(self, query: Query) -> int:
-        frame = query.frame
+    def _store(self, frame: Frame, query: Query) -> int:
         keyframe_id = self._maps[0].add(
             self._session.id,
             frame.stamp_ns,

@@ -47,6 +47,11 @@ class Link:
     keyframe: Keyframe
 
     @property
+    def in_metres(self) -> bool:
+        """Whether its pose is known with its scale."""
+        return self.closure.verification is not None and self.closure.verification.scale_known
+
+    @property
     def placed(self) -> PlacedClosure:
         """The closure between the odometry of the two sessions."""
         query, keyframe = self.query, self.keyframe

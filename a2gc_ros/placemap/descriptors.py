@@ -101,7 +101,8 @@ class StoredDescriptors:
         for begin in range(0, len(ids), ASKED_AT_ONCE):
             some = ids[begin : begin + ASKED_AT_ONCE].tolist()
             # One statement for many: starting one takes longer than finding a row.
-            query = f"SELECT keyframe_id, data, crc32 FROM descriptors WHERE keyframe_id IN ({','.join('?' * len(some))})"
+            asked = ",".join("?" * len(some))
+            query = f"SELECT keyframe_id, data, crc32 FROM descriptors WHERE keyframe_id IN ({asked})"
             found = {number: (data, crc32) for number, data, crc32 in self._connection.execute(query, some)}
             if missing := [number for number in some if number not in found]:
                 raise MapError(f"the map has no keyframe {missing[0]}, or none with a descriptor: build it again")

@@ -32,7 +32,8 @@ def write_closures(links: Sequence[Link], path: Path) -> None:
     """
     if path.suffix == ".bag":
         raise BagError(f"cannot write {path}: our messages are ROS 2's; let the name end in .mcap or .db3")
-    with _ClosureWriter(path) as writer:
+    writer = _ClosureWriter(path)
+    with writer:
         for link in links:
             writer.add_closure(link.closure, link.query.frame_id)
 

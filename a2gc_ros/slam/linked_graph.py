@@ -113,7 +113,9 @@ def link_graph(place_map: PlaceMap, other: PlaceMap, links: Sequence[Link]) -> L
                     if keyframe.pose is not None:
                         run.setdefault(keyframe.stamp_ns, keyframe)
     frames, components = _frames(list(runs), runs, joints)
-    vertices, odometry, numbers = [], [], {}
+    vertices: list[Vertex] = []
+    odometry: list[Edge] = []
+    numbers: dict[tuple[str, int], int] = {}
     for uuid, run in runs.items():
         for stamp in sorted(run):
             numbers[uuid, stamp] = len(vertices)
