@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from a2gc_ros.errors import FleetError
 from a2gc_ros.fleet.database import connected, shown
-from a2gc_ros.placemap import Manifest, PlaceMap
-from a2gc_ros.placemap.storing import insert_session
+from a2gc_ros.placemap import FeatureBlob, Manifest, PlaceMap
+from a2gc_ros.placemap.storing import insert_row, insert_session
 
 BATCH: Final = 200
 
@@ -146,25 +146,11 @@ def _store(connection: Any, place_map: PlaceMap, ids: list[int], *, pictures: bo
             identity = str(uuid.UUID(identity))
             if identity not in sessions:
                 sessions[identity] = insert_session(out, name, source, identity).id
-            number = out.execute(
-                "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (sessions[identity], *middle, mounted, _camera(out, camera)),
-            ).lastrowid
             stored = half.values.astype("<f2").tobytes()
             if zlib.crc32(stored) != crc32:
                 raise FleetError(
-                    f"the descriptor of keyframe {ids} was changed in the database: restore it from a copy"
+                    f"the descriptor of the keyframe at {middle[0]} ns of session {identity} was changed in the "
+                    "database: restore it from a copy"
                 )
-            out.execute("INSERT INTO descriptors (keyframe_id, crc32, data) VALUES (?, ?, ?)", (number, crc32, stored))
-            if jpeg is not None:
-                out.execute("INSERT INTO images VALUES (?, ?)", (number, jpeg))
-            if kind is not None:
-                out.execute("INSERT INTO features VALUES (?, ?, ?)", (number, kind, data))
-
-
-def _camera(out: Any, text: str | None) -> int | None:
-    if text is None:
-        return None
-    out.execute("INSERT OR IGNORE INTO intrinsics (json) VALUES (?)", (text,))
-    return int(out.execute("SELECT id FROM intrinsics WHERE json = ?", (text,)).fetchone()[0])
+            found = None if kind is None else FeatureBlob(kind, data)
+            insert_row(out, sessions[identity], (*middle, mounted), camera, (stored, crc32), jpeg, found)

@@ -13,7 +13,7 @@ from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import shards
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.records import Manifest
-from a2gc_ros.placemap.storing import insert_session
+from a2gc_ros.placemap.storing import camera_id, insert_session
 from a2gc_ros.placemap.writer_lock import WriterLock
 from a2gc_ros.system.files import publish
 
@@ -131,8 +131,7 @@ class _Copy:
             new = row[0] if row else insert_session(out, session.name, session.source, session.uuid).id
             self._new_sessions[old] = new
         for old, text in self.rows.execute("SELECT id, json FROM intrinsics"):
-            out.execute("INSERT OR IGNORE INTO intrinsics (json) VALUES (?)", (text,))
-            self._cameras[old] = out.execute("SELECT id FROM intrinsics WHERE json = ?", (text,)).fetchone()[0]
+            self._cameras[old] = camera_id(out, text)
 
     def keyframe(self, out: sqlite3.Connection, old: int, seen: set[tuple[int, int, int | None]]) -> None:
         """Copies a keyframe, unless one of its session with this stamp and descriptor came from another map."""
