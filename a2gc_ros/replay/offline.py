@@ -35,7 +35,7 @@ def run_offline(
         extractor: Gives the descriptors.
         detector: Holds the live map and the loaded ones.
         on_frame: Called after each frame, for a progress bar.
-        ahead: How many frames are prepared ahead; 0 works on one frame after the other in one thread.
+        ahead: How many frames are prepared ahead; 0 works on one frame after the other.
     """
     answers = []
     for prepared in done_ahead(frames, Preparation(detector, extractor.extract_one), steps=ahead):

@@ -54,6 +54,13 @@ def test_work_is_done_in_order(count: int, steps: int) -> None:
     assert list(done_ahead(range(count), lambda i: i * i, steps=steps)) == [i * i for i in range(count)]
 
 
+@pytest.mark.parametrize("steps", [0, 1])
+def test_work_is_done_in_one_other_thread(steps: int) -> None:
+    threads = set(done_ahead(range(4), lambda _: threading.get_ident(), steps=steps))
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
 def test_work_goes_on_meanwhile_in_another_thread_and_items_are_drawn_in_this_one() -> None:
     here = threading.get_ident()
     drawn, done = [], [threading.Event() for _ in range(3)]
