@@ -39,8 +39,8 @@ from frozen_features import (
 from place_protocols import RobotRun, Scores, Tower, Town, average
 
 from a2gc_ros.models import PlaceModel, build, checkpoints
-from a2gc_ros.models.a2gc import A2GC
-from a2gc_ros.models.projected import Projected
+from a2gc_ros.models.aggregators.a2gc import A2GC
+from a2gc_ros.models.aggregators.projected import Projected
 
 RECIPES = Path(__file__).resolve().parents[1] / "training" / "recipes"
 

@@ -27,7 +27,7 @@ from place_protocols import BATCH, Descriptors, Images
 from torch import Tensor
 
 from a2gc_ros.models import Features, PlaceModel
-from a2gc_ros.models.projected import Projected
+from a2gc_ros.models.aggregators.projected import Projected
 
 Item = TypeVar("Item")
 

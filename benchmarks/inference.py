@@ -120,7 +120,7 @@ def measure(name: str, size: tuple[int, int] | None, options: argparse.Namespace
 
 def main() -> None:
     """Runs the benchmark."""
-    from a2gc_ros.cli.image_size import parse_size
+    from a2gc_ros.cli.base.image_size import parse_size
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME:SIZE")

@@ -155,7 +155,7 @@ def as_markdown(machine: str, rows: list[Row]) -> str:
 
 def main() -> None:
     """Runs the benchmark."""
-    from a2gc_ros.cli.image_size import parse_size
+    from a2gc_ros.cli.base.image_size import parse_size
     from a2gc_ros.extract.gpu import has_gpu
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

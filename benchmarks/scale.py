@@ -160,7 +160,7 @@ def opened(path: Path) -> dict[str, float]:
 
 def measured(path: Path, mixtures: Mixtures, keyframes: int) -> dict[str, Any]:
     """Measures all that an open map does."""
-    from a2gc_ros.cli.map import _summary
+    from a2gc_ros.cli.map.commands import _summary
     from a2gc_ros.loops.calibration import measure
     from a2gc_ros.placemap import PlaceMap
 

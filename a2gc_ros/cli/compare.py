@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli import options
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.spaced_lists import command_with, items
+from a2gc_ros.cli.base.whole_table import print_whole
 from a2gc_ros.cli.eval_data import (
     HeadingOption,
     Own,
@@ -24,8 +26,6 @@ from a2gc_ros.cli.eval_data import (
     open_all,
     run_with_bars,
 )
-from a2gc_ros.cli.spaced_lists import command_with, items
-from a2gc_ros.cli.whole_table import print_whole
 from a2gc_ros.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import Console
 from rich.table import Table
 
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli import options
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
 
 if TYPE_CHECKING:
     from a2gc_ros.evaluation.datasets.catalogue import Benchmark

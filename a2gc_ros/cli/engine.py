@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import Console
 from rich.table import Table
 
-from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
 from a2gc_ros.system.sizes import show_size
 

@@ -8,8 +8,10 @@ from typing import Annotated
 
 from rich.console import Console
 
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli import options
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.image_size import parse_size
+from a2gc_ros.cli.base.spaced_lists import command_with, items
 from a2gc_ros.cli.eval_data import (
     DatabaseOption,
     DataRootOption,
@@ -25,8 +27,6 @@ from a2gc_ros.cli.eval_data import (
     open_all,
     run_with_bars,
 )
-from a2gc_ros.cli.image_size import parse_size
-from a2gc_ros.cli.spaced_lists import command_with, items
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.datasets import usable
 from a2gc_ros.errors import ConfigError
 

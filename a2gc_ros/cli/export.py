@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli.image_size import parse_size
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base.image_size import parse_size
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.installation import needing
 from a2gc_ros.system.sizes import show_size
@@ -194,8 +194,8 @@ def _build(
     """The network with its weights, and their licence."""
     from a2gc_ros.extract.choose import CHECKPOINTS
     from a2gc_ros.models import build, checkpoints, named
-    from a2gc_ros.models.layouts import LAYOUTS
-    from a2gc_ros.models.released import licence_of, read_model
+    from a2gc_ros.models.checkpoints.layouts import LAYOUTS
+    from a2gc_ros.models.checkpoints.released import licence_of, read_model
 
     path = Path(model).expanduser()
     if path.suffix in CHECKPOINTS:

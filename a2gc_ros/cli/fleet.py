@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.base import any_typer as typer
 
 fleet_app = typer.Typer(
     help="Prepare the PostgreSQL database that holds the maps of a fleet.",

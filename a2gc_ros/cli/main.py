@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from a2gc_ros import __version__
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli.system_errors import told
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base.system_errors import told
 from a2gc_ros.errors import A2gcError
 
 VERBS: tuple[str, ...] = (

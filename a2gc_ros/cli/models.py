@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from rich.console import Console
 from rich.table import Table
 
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli import options
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
 from a2gc_ros.errors import ModelError
 
 models_app = typer.Typer(
@@ -74,7 +74,7 @@ def info(
 
     if file.suffix in CHECKPOINTS:
         from a2gc_ros.extract.pytorch.backend import spec_of
-        from a2gc_ros.models.released import read_model
+        from a2gc_ros.models.checkpoints.released import read_model
 
         model, licence = read_model(file)
         typer.echo(json.dumps({**asdict(spec_of(model, licence)), **model.architecture.to_dict()}, indent=2))

@@ -10,8 +10,8 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli import options
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.installation import needing
 from a2gc_ros.system.sizes import show_size

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from rich.console import Console
 
-from a2gc_ros.cli import any_typer as typer
-from a2gc_ros.cli import options
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needing

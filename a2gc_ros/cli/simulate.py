@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.errors import A2gcError, ConfigError, TrainingError
 from a2gc_ros.system.installation import needing
 

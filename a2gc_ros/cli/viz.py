@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from a2gc_ros.cli import any_typer as typer
+from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.cli.viz_retrieval import retrieval
 from a2gc_ros.shipped import DEFAULT_MODEL

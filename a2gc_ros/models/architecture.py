@@ -9,22 +9,22 @@ from typing import Any
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models import own_code
-from a2gc_ros.models.a2gc import A2GC, ASYOT
 from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.aggregators.a2gc import A2GC, ASYOT
+from a2gc_ros.models.aggregators.boq import BoQ
+from a2gc_ros.models.aggregators.cosplace import CosPlace
+from a2gc_ros.models.aggregators.gem import GeM
+from a2gc_ros.models.aggregators.mixvpr import MixVPR
+from a2gc_ros.models.aggregators.netvlad import NetVLAD
+from a2gc_ros.models.aggregators.projected import Projected
+from a2gc_ros.models.aggregators.salad import Salad
+from a2gc_ros.models.aggregators.vlad import VLAD
 from a2gc_ros.models.backbone import Backbone
-from a2gc_ros.models.boq import BoQ
-from a2gc_ros.models.cosplace import CosPlace
-from a2gc_ros.models.dinov2 import DinoV2
-from a2gc_ros.models.efficientnet_lite import EfficientNetLite
-from a2gc_ros.models.gem import GeM
-from a2gc_ros.models.mixvpr import MixVPR
-from a2gc_ros.models.mobilenetv2 import MobileNetV2
-from a2gc_ros.models.netvlad import NetVLAD
-from a2gc_ros.models.projected import Projected
-from a2gc_ros.models.resnet import ResNet
-from a2gc_ros.models.salad import Salad
-from a2gc_ros.models.vgg import Vgg16
-from a2gc_ros.models.vlad import VLAD
+from a2gc_ros.models.backbones.dinov2 import DinoV2
+from a2gc_ros.models.backbones.efficientnet_lite import EfficientNetLite
+from a2gc_ros.models.backbones.mobilenetv2 import MobileNetV2
+from a2gc_ros.models.backbones.resnet import ResNet
+from a2gc_ros.models.backbones.vgg import Vgg16
 from a2gc_ros.plugins import Registry, is_class_of
 
 _OUR_BACKBONES: dict[str, type[Backbone] | str] = {

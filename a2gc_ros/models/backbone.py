@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
-from a2gc_ros.models.weights import Weights
+from a2gc_ros.models.weights.weights import Weights
 
 
 class Features(NamedTuple):

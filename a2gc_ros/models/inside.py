@@ -7,11 +7,11 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
-from a2gc_ros.models.a2gc import A2GC
-from a2gc_ros.models.cluster_transport import ClusterTransport
+from a2gc_ros.models.aggregators.a2gc import A2GC
+from a2gc_ros.models.aggregators.cluster_transport import ClusterTransport
+from a2gc_ros.models.aggregators.projected import Projected
+from a2gc_ros.models.aggregators.vlad import VLAD
 from a2gc_ros.models.place_model import PlaceModel
-from a2gc_ros.models.projected import Projected
-from a2gc_ros.models.vlad import VLAD
 
 
 class Inside(NamedTuple):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2gc_ros.images.preprocess import Preprocessing
-from a2gc_ros.models import efficientnet_lite
 from a2gc_ros.models.architecture import Architecture
-from a2gc_ros.models.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
-from a2gc_ros.models.published_weights import (
+from a2gc_ros.models.backbones import efficientnet_lite
+from a2gc_ros.models.backbones.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
+from a2gc_ros.models.weights.methods import METHODS
+from a2gc_ros.models.weights.published import (
     CLIQUEMINING_WEIGHTS,
     EFFICIENTNET_LITE_WEIGHTS,
     MOBILENETV2_WEIGHTS,
@@ -19,8 +20,7 @@ from a2gc_ros.models.published_weights import (
     released,
     torchvision_weights,
 )
-from a2gc_ros.models.released import METHODS
-from a2gc_ros.models.weights import Weights
+from a2gc_ros.models.weights.weights import Weights
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_ros.models.aggregators.projected import Projected
 from a2gc_ros.models.architecture import Architecture
-from a2gc_ros.models.projected import Projected
 
 
 class PlaceModel(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
-from a2gc_ros.models import checkpoints, download
+from a2gc_ros.models import checkpoints
 from a2gc_ros.models.architecture import (
     AGGREGATORS,
     BACKBONES,
@@ -20,6 +20,7 @@ from a2gc_ros.models.architecture import (
 )
 from a2gc_ros.models.named_models import MODELS, SITE_HEAD, NamedModel
 from a2gc_ros.models.place_model import PlaceModel
+from a2gc_ros.models.weights import download
 
 OVER_ADDED_BACKBONES = ("A2GC", "SALAD", "GeM", "NetVLAD", "VLAD")
 

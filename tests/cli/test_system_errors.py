@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from a2gc_ros.cli import main as cli
-from a2gc_ros.cli.system_errors import told
+from a2gc_ros.cli.base.system_errors import told
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_the_guide_trains_and_its_file_opens_where_its_module_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from a2gc_ros.models import own_code
-    from a2gc_ros.models.released import read_model
+    from a2gc_ros.models.checkpoints.released import read_model
 
     summary = json.loads(run("train", "mine.yaml", "--json").stdout)
     assert summary["after"]["held_out"]["queries"] == 6

@@ -11,17 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from a2gc_ros.models import dinov2
-from a2gc_ros.models.a2gc import A2GC
 from a2gc_ros.models.aggregator import Aggregator
-from a2gc_ros.models.boq import BoQ
+from a2gc_ros.models.aggregators.a2gc import A2GC
+from a2gc_ros.models.aggregators.boq import BoQ
+from a2gc_ros.models.aggregators.cluster_transport import ClusterTransport
+from a2gc_ros.models.aggregators.cosplace import CosPlace
+from a2gc_ros.models.aggregators.mixvpr import MixVPR
+from a2gc_ros.models.aggregators.projected import Projected
+from a2gc_ros.models.aggregators.salad import Salad
+from a2gc_ros.models.backbones import dinov2
 from a2gc_ros.models.checkpoints import in_our_words
-from a2gc_ros.models.cluster_transport import ClusterTransport
-from a2gc_ros.models.cosplace import CosPlace
-from a2gc_ros.models.layouts import LAYOUTS
-from a2gc_ros.models.mixvpr import MixVPR
-from a2gc_ros.models.projected import Projected
-from a2gc_ros.models.salad import Salad
+from a2gc_ros.models.checkpoints.layouts import LAYOUTS
 
 HERE = Path(__file__).parent / "parity"
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "parity"

@@ -10,10 +10,10 @@ import torch
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models import MODELS, Architecture, PlaceModel, build
-from a2gc_ros.models.a2gc import A2GC
+from a2gc_ros.models.aggregators.a2gc import A2GC
+from a2gc_ros.models.aggregators.projected import Projected
+from a2gc_ros.models.checkpoints.layouts import LAYOUTS
 from a2gc_ros.models.fingerprint import fingerprint
-from a2gc_ros.models.layouts import LAYOUTS
-from a2gc_ros.models.projected import Projected
 
 DIMENSIONS = {
     "a2gc-dinov2-vits14": 8448,

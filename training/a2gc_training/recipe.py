@@ -35,7 +35,7 @@ class ModelSection:
             (downloaded when they are not cached); false loads none.
         trainable_blocks: How many of the backbone's last blocks train; None trains all of it.
         weights: A checkpoint file to start from.
-        layout: Its layout, a key of ``a2gc_ros.models.layouts.LAYOUTS``; None finds it from the names in the file.
+        layout: Its layout, a key of ``a2gc_ros.models.checkpoints.LAYOUTS``; None finds it from the names in the file.
         may_lack: Patterns of weights that the file need not hold (for SALAD's file: ``aggregator.geo*`` and
             ``aggregator.cluster_geo``).
         options: Further arguments of ``a2gc_ros.models.build``.
@@ -210,7 +210,7 @@ class DistillationSection:
             ``original`` images may also be an ONNX file of ``a2gc export`` or a model file of a training.
         teacher_weights: The teacher's checkpoint file; None loads its published weights.
         teacher_options: Further arguments of ``a2gc_ros.models.build`` for the teacher.
-        teacher_layout: The layout of that file, a key of ``a2gc_ros.models.layouts.LAYOUTS``; None finds it.
+        teacher_layout: The layout of that file, a key of ``a2gc_ros.models.checkpoints.LAYOUTS``; None finds it.
         compare: ``features`` (cosine of each local feature; the maps must have the same shape), ``similarities``
             (mean square difference of the batch's cosine matrices; any two models) or ``descriptors`` (cosine of each
             descriptor with the teacher's, projected on as many principal directions as the student has dimensions).

@@ -15,10 +15,10 @@ from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.gpu import OUT_OF_MEMORY, memory_mb
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
+from a2gc_ros.models.checkpoints.released import read_model
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.models.registry import build, named
-from a2gc_ros.models.released import read_model
 
 _AUTOCAST: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -24,10 +24,10 @@ from a2gc_ros.extract.onnx_files.metadata import describe, encode_metadata
 from a2gc_ros.extract.pytorch.fold import fold
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_ros.models.aggregators.vlad import VLAD
 from a2gc_ros.models.fingerprint import fingerprint
 from a2gc_ros.models.inside import look_inside
 from a2gc_ros.models.place_model import PlaceModel
-from a2gc_ros.models.vlad import VLAD
 from a2gc_ros.system.files import draft_of, folder_beside, publish
 from a2gc_ros.system.installation import needs
 from a2gc_ros.system.libraries import without_warnings

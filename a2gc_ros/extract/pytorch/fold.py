@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from a2gc_ros.models.dinov2 import Attention, Block, LayerScale, Mlp, SwiGlu
+from a2gc_ros.models.backbones.dinov2 import Attention, Block, LayerScale, Mlp, SwiGlu
 from a2gc_ros.models.place_model import PlaceModel
 
 

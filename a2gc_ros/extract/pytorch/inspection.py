@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from a2gc_ros.extract.pytorch.backend import spec_of
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.models import build, named
+from a2gc_ros.models.checkpoints.released import read_model
 from a2gc_ros.models.inside import look_inside
-from a2gc_ros.models.released import read_model
 
 
 def open_in_torch(

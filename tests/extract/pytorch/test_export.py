@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from a2gc_ros.cli.image_size import parse_size
+from a2gc_ros.cli.base.image_size import parse_size
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError, ConfigError, ModelError
 from a2gc_ros.extract import open_extractor
@@ -22,7 +22,8 @@ from a2gc_ros.extract.pytorch import export
 from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
 from a2gc_ros.images.preprocess import Preprocessing
-from a2gc_ros.models import Architecture, PlaceModel, build, checkpoints, dinov2
+from a2gc_ros.models import Architecture, PlaceModel, build, checkpoints
+from a2gc_ros.models.backbones import dinov2
 
 TINY = {"depth": 1, "clusters": 4, "cluster_dim": 8, "token_dim": 16}
 

@@ -5,7 +5,7 @@ import torch
 
 from a2gc_ros.extract.pytorch.fold import fold
 from a2gc_ros.models import build
-from a2gc_ros.models.dinov2 import LayerScale
+from a2gc_ros.models.backbones.dinov2 import LayerScale
 from a2gc_ros.models.fingerprint import fingerprint
 
 HEAD = {"clusters": 4, "cluster_dim": 8, "token_dim": 16, "hidden": 32}

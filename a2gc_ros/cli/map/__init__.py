@@ -1,0 +1,5 @@
+"""``a2gc map``: its commands, and the work behind each."""
+
+from a2gc_ros.cli.map.commands import register
+
+__all__ = ["register"]

@@ -1,0 +1,60 @@
+"""NetVLAD: soft-assigned residuals to learnable centres (Arandjelović et al., arXiv 1511.07247)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.aggregators import from_data
+from a2gc_ros.models.pooling import normalized_residuals
+from a2gc_ros.models.precision import at_least_float32, full_precision
+
+
+class NetVLAD(Aggregator):
+    """NetVLAD over L2-normalised local features; the descriptor has clusters * in_channels dimensions.
+
+    Args:
+        in_channels: Channels of the feature map.
+        token_channels: Channels of the token, which is not used.
+        clusters: Number K of centres.
+    """
+
+    def __init__(self, *, in_channels: int, token_channels: int, clusters: int = 64) -> None:
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
+        self.clusters = clusters
+        self.descriptor_dim = clusters * in_channels
+        self.conv = nn.Conv2d(in_channels, clusters, 1)
+        self.centroids = nn.Parameter(torch.rand(clusters, in_channels))
+
+    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """L2-normalised descriptors (B, K*C), each centre's residual normalised first."""
+        with full_precision(features):
+            local = functional.normalize(at_least_float32(features), dim=1)
+            assignment = self.conv(local).flatten(2).softmax(dim=1)
+            if mask is not None:
+                assignment = assignment * mask.flatten(1).to(assignment.dtype)[:, None]
+            return normalized_residuals(assignment, local, self.centroids)
+
+    @torch.no_grad()
+    def initialize_from(
+        self,
+        features: Tensor,
+        tokens: Tensor,  # noqa: ARG002
+        *,
+        contrast: float = 100.0,
+        whitening: float = 0.0,  # noqa: ARG002
+        seed: int = 0,
+    ) -> None:
+        """Starts the centres at k-means centres of the data and the assignment at a soft one to them.
+
+        The arguments are those of every aggregator; tokens and whitening play no part.
+        """
+        local = functional.normalize(features.float(), dim=1).flatten(2).transpose(1, 2).flatten(0, 1)
+        samples = from_data.sample_rows(local, seed=seed)
+        weight, bias = from_data.soft_assignment(samples, self.clusters, contrast=contrast, seed=seed)
+        self.centroids.copy_(from_data.kmeans(samples, self.clusters, seed=seed))
+        self.conv.weight.copy_(weight[:, :, None, None])
+        assert self.conv.bias is not None
+        self.conv.bias.copy_(bias)

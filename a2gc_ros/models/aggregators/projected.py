@@ -1,0 +1,67 @@
+"""A linear layer after an aggregator: a smaller descriptor, learned or set by PCA-whitening."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.aggregators import from_data
+from a2gc_ros.models.precision import at_least_float32, full_precision
+
+
+class Projected(Aggregator):
+    """An aggregator and a linear map of its descriptor, normalised again; MegaLoc's head is one of these.
+
+    Args:
+        aggregator: The aggregator whose descriptors are projected.
+        descriptor_dim: Dimension after the projection.
+    """
+
+    def __init__(self, aggregator: Aggregator, descriptor_dim: int) -> None:
+        super().__init__(in_channels=aggregator.in_channels, token_channels=aggregator.token_channels)
+        self.agg = aggregator
+        self.linear = nn.Linear(aggregator.descriptor_dim, descriptor_dim)
+        self.descriptor_dim = descriptor_dim
+
+    def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
+        """L2-normalised descriptors (B, D)."""
+        projected = self.linear(self.agg(features, token, mask))
+        with full_precision(projected):
+            return functional.normalize(at_least_float32(projected), dim=1)
+
+    def check_grid(self, rows: int, columns: int) -> None:
+        """What the aggregator inside takes."""
+        self.agg.check_grid(rows, columns)
+
+    def bake(self, rows: int, columns: int) -> None:
+        """Bakes the aggregator inside."""
+        self.agg.bake(rows, columns)
+
+    def initialize_from(
+        self,
+        features: Tensor,
+        tokens: Tensor,
+        *,
+        contrast: float = 100.0,
+        whitening: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        """Starts the aggregator inside from the data; the projection is set apart, by `whiten`."""
+        self.agg.initialize_from(features, tokens, contrast=contrast, whitening=whitening, seed=seed)
+
+    @torch.no_grad()
+    def whiten(self, descriptors: Tensor, *, whitening: float = 1.0) -> None:
+        """Sets the projection to the principal components of descriptors (N, D) of the aggregator inside.
+
+        Args:
+            descriptors: At least one more than the output has dimensions.
+            whitening: 1 gives all components the same variance, 0 keeps theirs.
+
+        Raises:
+            ModelError: There are too few descriptors.
+        """
+        weight, bias = from_data.principal_components(descriptors, self.linear.out_features, whitening=whitening)
+        self.linear.weight.copy_(weight)
+        self.linear.bias.copy_(bias)

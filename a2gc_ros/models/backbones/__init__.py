@@ -1,0 +1,1 @@
+"""The backbones that come with the project, one in each file."""
