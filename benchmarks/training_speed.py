@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from a2gc_training.augmentation import Augmentation
-from a2gc_training.distillation import standardise
+from a2gc_training.distillation import standardize
 from a2gc_training.losses import MetricLoss
 from a2gc_training.recipe import Recipe, load_recipe
 from kept_results import keep
@@ -67,7 +67,7 @@ class Steps:
         self._augmentation = Augmentation(recipe.augmentation).cuda()
         self._loss = MetricLoss(recipe.loss)
         trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.AdamW(trained, lr=recipe.optimiser.lr)
+        self._optimizer = torch.optim.AdamW(trained, lr=recipe.optimizer.lr)
         self._dtype = AUTOCAST.get(recipe.trainer.precision)
         self._scaler = torch.amp.GradScaler("cuda", enabled=self._dtype == torch.float16)
         sampling, size = recipe.sampling, self._model.preprocessing
@@ -83,7 +83,7 @@ class Steps:
         size = self._model.preprocessing
         events[0].record()
         with torch.no_grad():
-            images = standardise(self._augmentation(self._batch), size.mean, size.std)
+            images = standardize(self._augmentation(self._batch), size.mean, size.std)
         events[1].record()
         with torch.autocast("cuda", self._dtype, enabled=self._dtype is not None):
             loss = self._loss(self._model(images), self._places)

@@ -27,9 +27,9 @@ def init(database: UrlArgument) -> None:
     Examples:
     `a2gc fleet init postgresql://postgres@fleet.example/maps`
     """
-    from a2gc_ros.fleet import initialise
+    from a2gc_ros.fleet import initialize
 
-    steps = initialise(database)
+    steps = initialize(database)
     typer.echo(f"{steps} steps were taken" if steps else "the tables are as they should be")
 
 

@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 def train(
     recipe: Path = typer.Argument(..., help="The recipe, a YAML file."),
     assignments: list[str] = typer.Option(
-        [], "--set", metavar="KEY=VALUE", help="Replace an entry, dotted: optimiser.lr=1e-4. May be repeated."
+        [], "--set", metavar="KEY=VALUE", help="Replace an entry, dotted: optimizer.lr=1e-4. May be repeated."
     ),
     out: Path | None = typer.Option(
         None, "--out", "-o", help="Folder for everything the run leaves. By default runs/NAME."

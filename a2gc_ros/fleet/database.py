@@ -67,7 +67,7 @@ def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
         raise FleetError(sentence(url, error)) from error
 
 
-def initialise(url: str) -> int:
+def initialize(url: str) -> int:
     """Makes the tables of a fleet's database, or brings them to the present form; the owner does this.
 
     Returns:

@@ -28,7 +28,7 @@ YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = {
     "model.image_size": "[48, 64]",
     "model.options": "{clusters: 4, cluster_dim: 8, token_dim: 8}",
-    "initialise.images": "40",
+    "initialize.images": "40",
     "sampling.places_per_batch": "3",
     "trainer.epochs": "1",
     "trainer.workers": "0",
@@ -47,8 +47,8 @@ OF_RECIPE = {
         "train.0.metres": "0.2",
         "train.0.same": "{kind: view, metres: 0.6, overlap: 0.3, reach: 1.0}",
         "validation.0.source.metres": "0.2",
-        "initialise.images": "12",
-        "initialise.views": "2",
+        "initialize.images": "12",
+        "initialize.views": "2",
     },
 }
 """What some need besides: a teacher that is not downloaded, and what the same place is in a small room."""

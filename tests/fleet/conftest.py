@@ -29,15 +29,15 @@ def url(server: str) -> str:
     """A fleet's empty database."""
     import psycopg
 
-    from a2gc_ros.fleet import initialise
+    from a2gc_ros.fleet import initialize
 
     name = "fleet"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
     database = server.replace("/postgres?", f"/{name}?")
-    assert initialise(database) == 1
-    assert initialise(database) == 0
+    assert initialize(database) == 1
+    assert initialize(database) == 0
     return database
 
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from a2gc_ros.errors import FleetError, MapError
-from a2gc_ros.fleet import Wanted, index_model, initialise, locate, pull, push
+from a2gc_ros.fleet import Wanted, index_model, initialize, locate, pull, push
 from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap
 
 from .conftest import content, written
@@ -176,7 +176,7 @@ def test_what_cannot_be_reached_is_told_in_a_sentence(server: str, town: Path) -
             pushed(town, url)
         assert "secret" not in str(told.value)
     with pytest.raises(FleetError, match="cannot be reached"):
-        initialise("postgresql://me:secret@127.0.0.1:1/x")
+        initialize("postgresql://me:secret@127.0.0.1:1/x")
 
 
 PUSHER = """

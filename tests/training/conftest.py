@@ -72,7 +72,7 @@ def tiny_recipe() -> dict[str, Any]:
         "train": [{**rooms, "seed": 1, "places": 8}],
         "validation": [{"name": "rooms", "source": {**rooms, "seed": 2, "places": 4}}],
         "sampling": {"places_per_batch": 4, "images_per_place": 2},
-        "optimiser": {"lr": 1e-3, "total_iters": 100},
+        "optimizer": {"lr": 1e-3, "total_iters": 100},
         "trainer": {"epochs": 1, "accelerator": "cpu", "devices": 1, "workers": 0, "log_every": 1},
     }
 

@@ -42,9 +42,9 @@ def test_the_outcome_is_a_table_or_json(recipe_file: Path, tmp_path: Path) -> No
     assert shown.exit_code == 0, shown.output
     assert f"Model: {tmp_path / 'a' / 'tiny.safetensors'}" in shown.stdout
     assert "rooms" in shown.stdout
-    printed = run(str(recipe_file), "--out", str(tmp_path / "b"), "--json", "--set", "optimiser.lr=2e-3")
+    printed = run(str(recipe_file), "--out", str(tmp_path / "b"), "--json", "--set", "optimizer.lr=2e-3")
     assert json.loads(printed.stdout)["after"]["rooms"]["queries"] == 12
-    assert yaml.safe_load((tmp_path / "b" / "recipe.yaml").read_text())["optimiser"]["lr"] == 2e-3
+    assert yaml.safe_load((tmp_path / "b" / "recipe.yaml").read_text())["optimizer"]["lr"] == 2e-3
 
 
 def test_a_run_goes_to_a_folder_of_its_name(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +76,9 @@ def test_an_interrupted_run_can_be_resumed(recipe_file: Path, tmp_path: Path) ->
 
 
 def test_a_slip_is_one_sentence(recipe_file: Path) -> None:
-    result = run(str(recipe_file), "--set", "optimiser.learning_rate=1")
+    result = run(str(recipe_file), "--set", "optimizer.learning_rate=1")
     assert isinstance(result.exception, ConfigError)
-    assert str(result.exception).startswith("The recipe entry `optimiser.learning_rate` is unknown")
+    assert str(result.exception).startswith("The recipe entry `optimizer.learning_rate` is unknown")
 
 
 def test_an_image_that_breaks_in_a_reading_process_is_one_sentence(

@@ -108,13 +108,13 @@ def test_a_written_recipe_reads_back(drawing: Drawing) -> None:
 
 
 def test_override_replaces_single_entries_and_leaves_the_source() -> None:
-    values = {"optimiser": {"lr": 1.0}, "train": [{"root": "a"}, {"root": "b"}]}
-    changed = override(values, ["optimiser.lr=3e-4", "train.1.root=c", "trainer.epochs=2", "name=x=y"])
-    assert changed["optimiser"]["lr"] in (3e-4, "3e-4")
+    values = {"optimizer": {"lr": 1.0}, "train": [{"root": "a"}, {"root": "b"}]}
+    changed = override(values, ["optimizer.lr=3e-4", "train.1.root=c", "trainer.epochs=2", "name=x=y"])
+    assert changed["optimizer"]["lr"] in (3e-4, "3e-4")
     assert changed["train"] == [{"root": "a"}, {"root": "c"}]
     assert changed["trainer"] == {"epochs": 2}
     assert changed["name"] == "x=y"
-    assert values == {"optimiser": {"lr": 1.0}, "train": [{"root": "a"}, {"root": "b"}]}
+    assert values == {"optimizer": {"lr": 1.0}, "train": [{"root": "a"}, {"root": "b"}]}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.data.places import ImagesDataset
 from a2gc_training.data.tables import FileReader, ImageTable
-from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardise
+from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardize
 from a2gc_training.evaluate import describe
 from a2gc_training.recipe import DistillationSection, load_recipe
 from a2gc_training.run import train
@@ -45,7 +45,7 @@ def test_a_student_is_no_distance_from_itself_and_some_once_it_moves(compare: An
     )
     target = distance.teacher.target({"teacher_images": images})
     with torch.no_grad():
-        features = student.backbone(standardise(images, student.preprocessing.mean, student.preprocessing.std))
+        features = student.backbone(standardize(images, student.preprocessing.mean, student.preprocessing.std))
         own = features.map if compare == "features" else student.aggregator(features.map, features.token)
     assert float(distance(own, target)) == pytest.approx(0, abs=1e-5)
     other = functional.normalize(torch.randn_like(own), dim=1)
@@ -180,7 +180,7 @@ def test_a_student_comes_to_agree_with_its_teacher_on_images_it_never_saw(
             "model.options={last_stage: 2, clusters: 4, cluster_dim: 16, token_dim: 32, hidden: null}",
             f"train=[{{kind: generated, seed: 1, places: 64, views: 4, {size}}}]",
             *("validation=[]", "sampling={places_per_batch: 4}", "augmentation={}"),
-            *("optimiser.lr=2e-3", "trainer.epochs=4"),
+            *("optimizer.lr=2e-3", "trainer.epochs=4"),
         ],
     )
     held_out = GeneratedSource(places=16, views=4, height=48, width=64, seed=2).table()

@@ -45,7 +45,7 @@ def test_the_default_loss_is_the_papers(seed: int) -> None:
 def test_descending_a_loss_brings_places_together(name: str) -> None:
     loss = MetricLoss(LossSection(name, {}, None, {}))
     x = descriptors().requires_grad_()
-    optimiser = torch.optim.Adam([x], lr=0.02)
+    optimizer = torch.optim.Adam([x], lr=0.02)
 
     def gap() -> float:
         unit = functional.normalize(x.detach(), dim=1)
@@ -55,11 +55,11 @@ def test_descending_a_loss_brings_places_together(name: str) -> None:
 
     before, first = gap(), None
     for _ in range(25):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         value = loss(functional.normalize(x, dim=1), PLACES)
         first = float(value.detach()) if first is None else first
         value.backward()
-        optimiser.step()
+        optimizer.step()
     assert float(value.detach()) < first
     assert gap() > before
 

@@ -33,8 +33,8 @@ def recipe(stem: str) -> Recipe:
 def test_the_papers_recipe_is_the_papers() -> None:
     found = recipe("gsv_cities_a2gc_vitb14")
     assert (found.sampling.places_per_batch, found.sampling.images_per_place) == (60, 4)
-    optimiser = found.optimiser
-    assert (optimiser.lr, optimiser.weight_decay, optimiser.end_factor, optimiser.total_iters) == (
+    optimizer = found.optimizer
+    assert (optimizer.lr, optimizer.weight_decay, optimizer.end_factor, optimizer.total_iters) == (
         *(6e-5, 9.5e-9, 0.2, 4000),
     )
     assert (found.model.image_size, found.model.trainable_blocks) == ((224, 224), 4)
@@ -61,12 +61,26 @@ def test_smoke_needs_no_data_and_places_names_two_folders() -> None:
     assert training.root != validation.source.root
 
 
+def test_the_former_names_of_sections_go_on_working_and_say_so(tmp_path: Path, caplog) -> None:
+    base, file = tmp_path / "base.yaml", tmp_path / "mine.yaml"
+    smoke = (RECIPES[0].parent / "smoke.yaml").read_text(encoding="utf-8")
+    base.write_text(smoke.replace("optimizer:", "optimiser:") + "initialise: {images: 8}\n", encoding="utf-8")
+    file.write_text("extends: base.yaml\noptimizer: {warmup_iters: 2}\n", encoding="utf-8")
+    found = load_recipe(file, ["optimiser.weight_decay=0.5"])
+    assert (found.optimizer.lr, found.optimizer.warmup_iters, found.optimizer.weight_decay) == (1e-3, 2, 0.5)
+    assert found.initialize.images == 8
+    assert "`initialise` in a recipe is now `initialize`" in caplog.text
+    file.write_text("extends: base.yaml\noptimizer: {}\noptimiser: {}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="both `optimizer` and its former name `optimiser`"):
+        load_recipe(file)
+
+
 @pytest.mark.parametrize(
     ("assignment", "sentence"),
     [
-        ("optimser.lr=1", "`optimser` is unknown; did you mean `optimiser`?"),
-        ("optimiser.lr=fast", "`optimiser.lr` must be a number, but is 'fast'"),
-        ("optimiser.lr=-1", "`optimiser`: lr must be above 0"),
+        ("optimser.lr=1", "`optimser` is unknown; did you mean `optimizer`?"),
+        ("optimizer.lr=fast", "`optimizer.lr` must be a number, but is 'fast'"),
+        ("optimizer.lr=-1", "`optimizer`: lr must be above 0"),
         ("train=[]", "train lists no source"),
         ("train.0.kind=generate", "did you mean `generated`?"),
         ("train.0.places=0", "`train.0`: places must be at least 1"),

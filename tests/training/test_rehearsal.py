@@ -29,7 +29,7 @@ def test_a_recipe_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     recipe = load_recipe(path, ["model.image_size=[126, 126]", *(["model.options.depth=1"] if large else [])])
     cut = rehearsal(recipe)
     # What the recipe is about stays as it is.
-    for section in ("name", "seed", "augmentation", "loss", "optimiser"):
+    for section in ("name", "seed", "augmentation", "loss", "optimizer"):
         assert getattr(cut, section) == getattr(recipe, section)
     assert cut.model.name == recipe.model.name
     assert [section.name for section in cut.validation] == [section.name for section in recipe.validation]
@@ -52,7 +52,7 @@ def test_what_does_not_fit_one_cpu_is_cut(tiny_recipe: dict[str, Any], repositor
         [
             *("trainer.devices=8", "trainer.nodes=4", "trainer.strategy=ddp", "sampling.from_one=city"),
             "distillation={weight: 1, teacher: salad-dinov2-vitb14, teacher_sees: original, compare: descriptors}",
-            *("initialise.images=1000", "model.weights=gone.ckpt", "model.pretrained=true"),
+            *("initialize.images=1000", "model.weights=gone.ckpt", "model.pretrained=true"),
         ],
     )
     cut = rehearsal(recipe)
@@ -64,7 +64,7 @@ def test_what_does_not_fit_one_cpu_is_cut(tiny_recipe: dict[str, Any], repositor
     assert cut.distillation.teacher is None
     assert cut.distillation.compare == "similarities"
     assert cut.sampling.from_one in cut.train[0].table().columns
-    assert cut.initialise.images <= 48
+    assert cut.initialize.images <= 48
 
 
 def test_the_command_says_what_it_is_and_keeps_nothing(

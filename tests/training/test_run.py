@@ -97,7 +97,7 @@ def test_images_in_parts_have_the_gradient_of_the_whole_batch(tiny_recipe: dict[
             model,
             MetricLoss(settings.loss),
             Augmentation(settings.augmentation),
-            settings.optimiser,
+            settings.optimizer,
             images_at_once=at_once,
         )
         model.zero_grad()
@@ -141,8 +141,8 @@ def test_resuming_and_starting_over_are_told_apart(tiny_recipe: dict[str, Any], 
     train(recipe(tiny_recipe), tmp_path)
     with pytest.raises(ConfigError, match="already holds a run"):
         train(recipe(tiny_recipe), tmp_path)
-    with pytest.raises(ConfigError, match=r"started with another `optimiser\.lr`"):
-        train(recipe(tiny_recipe, optimiser__lr=0.5), tmp_path, resume=True)
+    with pytest.raises(ConfigError, match=r"started with another `optimizer\.lr`"):
+        train(recipe(tiny_recipe, optimizer__lr=0.5), tmp_path, resume=True)
 
 
 def test_everything_at_once(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -153,12 +153,12 @@ def test_everything_at_once(tiny_recipe: dict[str, Any], tmp_path: Path) -> None
             train=[*tiny_recipe["train"], {**tiny_recipe["train"][0], "seed": 9}],
             sampling__from_one="room",
             sampling__places_per_batch=2,
-            initialise__images=24,
+            initialize__images=24,
             model__trainable_blocks=1,
             distillation={"weight": 0.5, "teacher_sees": "viewpoint"},
             augmentation={"yaw_deg": 5, "brightness": 0.2, "gray": 0.2, "rand_augment": 1},
             loss={"name": "circle", "options": {}, "miner": None},
-            optimiser={"lr": 1e-3, "backbone_lr": 1e-4, "warmup_iters": 2},
+            optimizer={"lr": 1e-3, "backbone_lr": 1e-4, "warmup_iters": 2},
             trainer__precision="bf16-mixed",
             trainer__average_decay=0.5,
             trainer__workers=1,
@@ -263,11 +263,11 @@ def test_the_learning_rate_rises_then_falls_to_its_share() -> None:
     assert [decay(step) for step in (110, 500)] == pytest.approx([0.2, 0.2])
     # Without warm-up it is the LinearLR of torch.
     parameter = torch.nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.SGD([parameter], lr=1.0)
-    linear = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.2, 40)
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    linear = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.2, 40)
     for step in range(50):
         assert LinearDecay(0.2, 40, 0)(step) == pytest.approx(linear.get_last_lr()[0])
-        optimiser.step()
+        optimizer.step()
         linear.step()
 
 

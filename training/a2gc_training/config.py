@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,11 @@ import yaml
 from a2gc_ros.errors import ConfigError
 
 T = TypeVar("T")
+
+FORMER_KEYS = {"initialise": "initialize", "optimiser": "optimizer"}
+"""Sections of a recipe by the names that they had, which go on working."""
+
+_log = logging.getLogger(__name__)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -37,7 +43,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The recipe {path} is not valid YAML: {reason}; correct that line.") from error
     if not isinstance(values, dict):
         raise ConfigError(f"The recipe {path} holds no mapping; begin it with `name: ...`.")
-    return values
+    for former, name in FORMER_KEYS.items():
+        if former in values and name in values:
+            raise ConfigError(f"The recipe {path} has both `{name}` and its former name `{former}`; leave one.")
+    return {_present_key(key): value for key, value in values.items()}
 
 
 def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
@@ -62,8 +71,16 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"The value in `--set {assignment}` is not valid YAML; quote it.") from error
-        _assign(result, key.strip().split("."), value, assignment)
+        section, *inside = key.strip().split(".")
+        _assign(result, [_present_key(section), *inside], value, assignment)
     return result
+
+
+def _present_key(key: Any) -> Any:
+    name = FORMER_KEYS.get(key, key) if isinstance(key, str) else key
+    if name != key:
+        _log.warning("`%s` in a recipe is now `%s`; write that, for the former name will go.", key, name)
+    return name
 
 
 def _copy(value: Any) -> Any:

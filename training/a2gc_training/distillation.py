@@ -101,7 +101,7 @@ class LiveTeacher:
         size = (preprocessing.height, preprocessing.width)
         if images.shape[-2:] != size:
             images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        return standardise(images, preprocessing.mean, preprocessing.std)
+        return standardize(images, preprocessing.mean, preprocessing.std)
 
 
 class StoredTeacher:
@@ -149,7 +149,7 @@ def _principal_directions(tables: Sequence[NDArray[np.floating]], dim: int) -> T
     return torch.linalg.svd(samples, full_matrices=False).Vh[:dim].T.contiguous()
 
 
-def standardise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def standardize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Images (B, 3, H, W) less ``mean``, divided by ``std``, by channel."""
     shift, scale = (images.new_tensor(values).reshape(3, 1, 1) for values in (mean, std))
     return (images - shift) / scale

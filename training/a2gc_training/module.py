@@ -16,7 +16,7 @@ from a2gc_ros.errors import ConfigError, TrainingError
 from a2gc_ros.models.checkpoints import METADATA_KEY, metadata
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
-from a2gc_training.distillation import Distillation, standardise
+from a2gc_training.distillation import Distillation, standardize
 from a2gc_training.losses import MetricLoss
 from a2gc_training.recipe import OptimizerSection
 
@@ -31,7 +31,7 @@ class PlaceTraining(lightning.LightningModule):
         model: The network.
         loss: The metric loss.
         augmentation: What happens to training images.
-        optimiser: AdamW and its schedule.
+        optimizer: AdamW and its schedule.
         distillation: What keeps the model near a teacher, or None.
         images_at_once: Images that pass the network together, or None for the whole batch.
         seed: Of augmentation and dropout.
@@ -45,7 +45,7 @@ class PlaceTraining(lightning.LightningModule):
         model: PlaceModel,
         loss: MetricLoss,
         augmentation: Augmentation,
-        optimiser: OptimizerSection,
+        optimizer: OptimizerSection,
         distillation: Distillation | None = None,
         *,
         images_at_once: int | None = None,
@@ -65,7 +65,7 @@ class PlaceTraining(lightning.LightningModule):
         # In a tuple it is no submodule, so what kornia keeps in it stays out of checkpoints.
         self._augmentation = (augmentation,)
         self.distillation = distillation
-        self._optimizer = optimiser
+        self._optimizer = optimizer
 
     @property
     def augmentation(self) -> Augmentation:
@@ -92,7 +92,7 @@ class PlaceTraining(lightning.LightningModule):
             seen = self.augmentation.viewpoint(batch["images"].permute(0, 3, 1, 2).float() / 255)
             images = self.augmentation.appearance(seen)
         preprocessing = self.model.preprocessing
-        ready = {**batch, "images": standardise(images, preprocessing.mean, preprocessing.std)}
+        ready = {**batch, "images": standardize(images, preprocessing.mean, preprocessing.std)}
         if self.distillation is not None and self.distillation.teacher_sees != "original":
             ready["teacher_images"] = seen if self.distillation.teacher_sees == "viewpoint" else images
         return ready
@@ -113,7 +113,7 @@ class PlaceTraining(lightning.LightningModule):
         if not (torch.isfinite(loss) & torch.isfinite(everyone).all()):
             raise TrainingError(
                 f"The loss or a descriptor is not finite at step {self.trainer.global_step + 1} (the loss is "
-                f"{loss.item()}), so training stops and keeps the checkpoints of earlier epochs; lower optimiser.lr, "
+                f"{loss.item()}), so training stops and keeps the checkpoints of earlier epochs; lower optimizer.lr, "
                 "clip gradients (trainer.gradient_clip), or compute in 32-true."
             )
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=count)
@@ -133,9 +133,9 @@ class PlaceTraining(lightning.LightningModule):
         backbone_lr = section.lr if section.backbone_lr is None else section.backbone_lr
         groups = [{"params": rest, "lr": section.lr, "name": "head"}]
         groups.append({"params": backbone, "lr": backbone_lr, "name": "backbone"})
-        optimiser = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=section.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._schedule())
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=section.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what rebuilds the network from the checkpoint alone."""

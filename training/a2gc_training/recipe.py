@@ -345,12 +345,12 @@ class Recipe:
         model: The network.
         train: The places to learn from; several sources are drawn from as one.
         validation: The sets on which recall is watched.
-        initialise: Start of the aggregator from the data.
+        initialize: Start of the aggregator from the data.
         sampling: Which images meet in a batch.
         augmentation: What happens to them.
         loss: The metric loss.
         distillation: What keeps the student near a teacher.
-        optimiser: AdamW and its schedule.
+        optimizer: AdamW and its schedule.
         trainer: How Lightning runs it.
     """
 
@@ -359,12 +359,12 @@ class Recipe:
     train: tuple[Source, ...]
     seed: int = 0
     validation: tuple[ValidationSection, ...] = ()
-    initialise: InitializeSection = field(default_factory=InitializeSection)
+    initialize: InitializeSection = field(default_factory=InitializeSection)
     sampling: SamplingSection = field(default_factory=SamplingSection)
     augmentation: AugmentationSection = field(default_factory=AugmentationSection)
     loss: LossSection = field(default_factory=LossSection)
     distillation: DistillationSection = field(default_factory=DistillationSection)
-    optimiser: OptimizerSection = field(default_factory=OptimizerSection)
+    optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     trainer: TrainerSection = field(default_factory=TrainerSection)
 
     def __post_init__(self) -> None:

@@ -44,13 +44,13 @@ def rehearsal(recipe: Recipe) -> Recipe:
 
     return replace(
         recipe,
-        model=_model(recipe.model, model, from_data=recipe.initialise.images > 0),
+        model=_model(recipe.model, model, from_data=recipe.initialize.images > 0),
         train=tuple(rooms(number, PLACES) for number in range(len(recipe.train))),
         validation=tuple(
             type(section)(section.name, rooms(1000 + number, VALIDATION_PLACES))
             for number, section in enumerate(recipe.validation)
         ),
-        initialise=_initialize(recipe.initialise),
+        initialize=_initialize(recipe.initialize),
         sampling=_sampling(recipe.sampling),
         distillation=_distillation(recipe.distillation),
         trainer=replace(

@@ -30,7 +30,7 @@ from a2gc_training.callbacks import RecallWatch
 from a2gc_training.data.module import PlacesDataModule, ValidationSet, load_validation
 from a2gc_training.data.places import PlacesDataset, load_places
 from a2gc_training.data.validation import refuse_shared_images
-from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardise
+from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardize
 from a2gc_training.evaluate import describe, judge
 from a2gc_training.look_alikes import LookAlikes
 from a2gc_training.losses import MetricLoss
@@ -150,7 +150,7 @@ def initialize_head(
             yield model.normalize(stacked)
             if augmentation is not None:
                 for _ in range(section.views):
-                    yield standardise(augmentation(stacked.permute(0, 3, 1, 2).float() / 255), *normalization)
+                    yield standardize(augmentation(stacked.permute(0, 3, 1, 2).float() / 255), *normalization)
 
     model.initialize_from(batches(), contrast=section.contrast, whitening=section.whitening, seed=seed)
     model.train()
@@ -182,14 +182,14 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
     refuse_shared_images(training.tables, [item.images.table for item in sets])
     data = _data(recipe, training, sets)
     data.sampler()
-    if recipe.initialise.images:
+    if recipe.initialize.images:
         views = Augmentation(recipe.augmentation)
-        initialize_head(model, training, recipe.initialise, views, seed=recipe.seed)
+        initialize_head(model, training, recipe.initialize, views, seed=recipe.seed)
     module = PlaceTraining(
         model,
         MetricLoss(recipe.loss),
         Augmentation(recipe.augmentation),
-        recipe.optimiser,
+        recipe.optimizer,
         build_distillation(recipe.distillation, model, training),
         images_at_once=recipe.trainer.images_at_once,
         seed=recipe.seed,
