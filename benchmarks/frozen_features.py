@@ -18,7 +18,6 @@ import torch
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.data.places import PlacesDataset
 from a2gc_training.data.sampling import PlaceSampler
-from a2gc_training.distillation import standardize
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import LinearDecay
 from a2gc_training.recipe import Recipe
@@ -27,6 +26,7 @@ from place_protocols import BATCH, Descriptors, Images
 from torch import Tensor
 
 from a2gc_ros.models import Features, PlaceModel
+from a2gc_ros.models.aggregator import DataStart
 from a2gc_ros.models.aggregators.projected import Projected
 
 Item = TypeVar("Item")
@@ -120,7 +120,7 @@ def with_views(model: PlaceModel, data: PlacesDataset, augmentation: Augmentatio
                 yield model.normalize(images)
             else:
                 changed = augmentation(images.permute(0, 3, 1, 2).float() / 255)
-                yield standardize(changed, model.preprocessing.mean, model.preprocessing.std)
+                yield model.standardize(changed)
 
 
 @torch.inference_mode()
@@ -136,7 +136,7 @@ def start_from_data(recipe: Recipe, model: PlaceModel, features: FrozenFeatures,
     section = recipe.initialize
     head, rows = model.aggregator.eval(), images * (1 + section.views)
     seen = features[:rows]
-    head.initialize_from(*seen, contrast=section.contrast, whitening=section.whitening, seed=recipe.seed)
+    head.initialize_from(*seen, DataStart(section.contrast, section.whitening, recipe.seed))
     if isinstance(head, Projected):
         head.whiten(torch.cat([head.agg(item.map, item.token) for item in features.batches(rows)]))
 

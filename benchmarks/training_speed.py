@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 from a2gc_training.augmentation import Augmentation
-from a2gc_training.distillation import standardize
 from a2gc_training.losses import MetricLoss
 from a2gc_training.recipe import Recipe, load_recipe
 from kept_results import keep
@@ -80,10 +79,9 @@ class Steps:
     def __call__(self) -> tuple[float, float, bool]:
         """Makes a step; returns the milliseconds of augmentation and of the rest, and whether the loss is finite."""
         events = [torch.cuda.Event(enable_timing=True) for _ in range(3)]
-        size = self._model.preprocessing
         events[0].record()
         with torch.no_grad():
-            images = standardize(self._augmentation(self._batch), size.mean, size.std)
+            images = self._model.standardize(self._augmentation(self._batch))
         events[1].record()
         with torch.autocast("cuda", self._dtype, enabled=self._dtype is not None):
             loss = self._loss(self._model(images), self._places)

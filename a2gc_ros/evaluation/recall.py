@@ -15,6 +15,8 @@ DEFAULT_KS = (1, 5, 10)
 BENCHMARK_KS = (1, 5, 10, 15, 20, 25, 50, 100)
 """What tables of benchmarks report."""
 
+BOOTSTRAP_SAMPLES = 2000
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -47,40 +49,17 @@ class Recall:
         """Recall@k over all queries."""
         return float(self.hits[:, self._position(k)].mean())
 
-    def interval(
-        self,
-        k: int,
-        *,
-        groups: NDArray[np.int64] | None = None,
-        confidence: float = 0.95,
-        samples: int = 2000,
-        seed: int = 0,
-    ) -> Interval:
-        """Recall@k with a percentile bootstrap over queries.
+    def interval(self, k: int, *, groups: NDArray[np.int64] | None = None) -> Interval:
+        """Recall@k with a 95 % percentile bootstrap over queries.
 
         Args:
             k: One of ``ks``.
             groups: int64 (Q,); when given, whole groups are drawn (the clips of a walk, whose frames resemble
                 each other), which gives the honest, wider interval.
-            confidence: Probability mass of the interval.
-            samples: Bootstrap samples.
-            seed: Seed.
-
-        Returns:
-            Value and interval.
         """
-        return _bootstrap(self.hits[:, self._position(k)].astype(np.float64), groups, confidence, samples, seed)
+        return _bootstrap(self.hits[:, self._position(k)].astype(np.float64), groups)
 
-    def margin_over(
-        self,
-        other: Recall,
-        k: int,
-        *,
-        groups: NDArray[np.int64] | None = None,
-        confidence: float = 0.95,
-        samples: int = 2000,
-        seed: int = 0,
-    ) -> Interval:
+    def margin_over(self, other: Recall, k: int, *, groups: NDArray[np.int64] | None = None) -> Interval:
         """Recall@k minus another model's on the same queries, by a paired bootstrap; arguments as in ``interval``.
 
         Raises:
@@ -92,7 +71,7 @@ class Recall:
             )
         own = self.hits[:, self._position(k)].astype(np.float64)
         theirs = other.hits[:, other._position(k)]
-        return _bootstrap(own - theirs, groups, confidence, samples, seed)
+        return _bootstrap(own - theirs, groups)
 
     def _position(self, k: int) -> int:
         if k not in self.ks:
@@ -122,22 +101,15 @@ def recall(ranked: NDArray[np.int64], positives: Sequence[NDArray[np.int64]], ks
     return Recall(ks, hits, np.array([len(found) > 0 for found in positives]))
 
 
-def _bootstrap(
-    values: NDArray[np.float64],
-    groups: NDArray[np.int64] | None,
-    confidence: float,
-    samples: int,
-    seed: int,
-) -> Interval:
-    """Percentile bootstrap of a mean, over values or over whole groups of them."""
+def _bootstrap(values: NDArray[np.float64], groups: NDArray[np.int64] | None) -> Interval:
+    """95 % percentile bootstrap of a mean, over values or over whole groups of them."""
     codes = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sums = np.bincount(codes, values)
     counts = np.bincount(codes)
-    rng = np.random.default_rng(seed)
-    means = np.empty(samples)
-    for sample in range(samples):
+    rng = np.random.default_rng(0)
+    means = np.empty(BOOTSTRAP_SAMPLES)
+    for sample in range(BOOTSTRAP_SAMPLES):
         drawn = rng.integers(0, len(counts), len(counts))
         means[sample] = sums[drawn].sum() / counts[drawn].sum()
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))

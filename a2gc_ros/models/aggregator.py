@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
+
+
+@dataclass(frozen=True)
+class DataStart:
+    """How weights are set from data.
+
+    Attributes:
+        contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
+        whitening: How far the scales of principal components in the heads are evened out: 0 not at all, 1 wholly.
+        seed: Seed of the k-means start and of the choice of samples.
+    """
+
+    contrast: float = 100.0
+    whitening: float = 0.0
+    seed: int = 0
 
 
 class Aggregator(nn.Module, ABC):
@@ -42,23 +58,13 @@ class Aggregator(nn.Module, ABC):
     def bake(self, rows: int, columns: int) -> None:
         """Precomputes whatever depends on the grid alone; most aggregators have nothing of the kind."""
 
-    def initialize_from(
-        self,
-        features: Tensor,  # noqa: ARG002
-        tokens: Tensor,  # noqa: ARG002
-        *,
-        contrast: float = 100.0,  # noqa: ARG002
-        whitening: float = 0.0,  # noqa: ARG002
-        seed: int = 0,  # noqa: ARG002
-    ) -> None:
+    def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:  # noqa: ARG002
         """Sets the weights from features of a few hundred images, so that the untrained aggregator is a sensible one.
 
         Args:
             features: Feature maps (N, C, H, W).
             tokens: Their global tokens (N, T).
-            contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
-            whitening: How far the scales of principal components are evened out: 0 not at all, 1 wholly.
-            seed: Seed of the k-means start and of the choice of samples.
+            start: How.
 
         Raises:
             ModelError: This aggregator has no such start, or there is too little data for it.

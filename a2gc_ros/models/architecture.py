@@ -162,7 +162,14 @@ def _named(role: str, name: str, known: Mapping[str, type[Any]], base: type[Any]
 
 def options_of(kind: type[Backbone] | type[Aggregator]) -> set[str]:
     """Names of the options a backbone or aggregator takes."""
-    return set(inspect.signature(kind).parameters) - _CHANNELS
+    taken: dict[str, inspect.Parameter] = {}
+    for level in kind.__mro__:
+        own = inspect.signature(level).parameters
+        taken |= own
+        # What it does not name itself it hands on.
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values()):
+            break
+    return {name for name, parameter in taken.items() if parameter.kind is not parameter.VAR_KEYWORD} - _CHANNELS
 
 
 def _check_options(role: str, name: str, kind: type[Backbone] | type[Aggregator], options: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -11,16 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from a2gc_ros.images.views import random_view
+from a2gc_ros.models.aggregator import DataStart
 from a2gc_ros.models.place_model import PlaceModel
 
 VIEWS = 2
 """Augmented views of every image: they show the whitening what changes without the place changing."""
 
-CONTRAST = 7.4
-"""How many times the nearest centre outweighs the second nearest for an average feature: soft, e squared."""
-
-HALF_WHITENED = 0.5
-"""Of the local features' components: each is divided by its deviation to this power."""
+START = DataStart(contrast=7.4, whitening=0.5)
+"""Soft, e squared; each of the local features' components is divided by its deviation to the power of a half."""
 
 BATCH = 16
 
@@ -46,4 +45,4 @@ def fit_head(model: PlaceModel, images: Iterable[NDArray[np.uint8]], *, views: i
             for _ in range(views):
                 yield model.normalize(torch.from_numpy(np.stack([random_view(image, rng) for image in chunk])))
 
-    model.initialize_from(batches(), contrast=CONTRAST, whitening=HALF_WHITENED, seed=seed)
+    model.initialize_from(batches(), replace(START, seed=seed))

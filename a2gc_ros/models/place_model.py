@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.images.preprocess import Preprocessing
+from a2gc_ros.models.aggregator import DataStart
 from a2gc_ros.models.aggregators.projected import Projected
 from a2gc_ros.models.architecture import Architecture
 
@@ -52,8 +53,11 @@ class PlaceModel(nn.Module):
 
     def normalize(self, images: Tensor) -> Tensor:
         """RGB images uint8 (B, H, W, 3) as the network's float (B, 3, H, W)."""
-        scaled = images.permute(0, 3, 1, 2).to(self._mean.dtype) / 255
-        return (scaled - self._mean) / self._std
+        return self.standardize(images.permute(0, 3, 1, 2).to(self._mean.dtype) / 255)
+
+    def standardize(self, images: Tensor) -> Tensor:
+        """Images with intensities in [0, 1], float (B, 3, H, W), less the mean and divided by the deviation of each."""
+        return (images - self._mean) / self._std
 
     def bake(self) -> PlaceModel:
         """Switches to evaluation and precomputes what depends on the input size alone, as for an export."""
@@ -64,9 +68,7 @@ class PlaceModel(nn.Module):
         return self
 
     @torch.no_grad()
-    def initialize_from(
-        self, batches: Iterable[Tensor], *, contrast: float = 100.0, whitening: float = 0.0, seed: int = 0
-    ) -> None:
+    def initialize_from(self, batches: Iterable[Tensor], start: DataStart = DataStart()) -> None:
         """Sets the aggregator from the backbone's features of normalised images, batches of (B, 3, H, W).
 
         A few hundred images of the kind the model will see are enough. A final projection is whitened on their
@@ -74,9 +76,7 @@ class PlaceModel(nn.Module):
 
         Args:
             batches: The images.
-            contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
-            whitening: How far the scales of principal components in the heads are evened out: 0 not at all, 1 wholly.
-            seed: Seed of the k-means start and of the choice of samples.
+            start: How its weights are set.
 
         Raises:
             ModelError: There is too little data, or the aggregator has no such start.
@@ -88,9 +88,7 @@ class PlaceModel(nn.Module):
         self.aggregator.initialize_from(
             torch.cat([item.map for item in features]),
             torch.cat([item.token for item in features]),
-            contrast=contrast,
-            whitening=whitening,
-            seed=seed,
+            start,
         )
         if isinstance(self.aggregator, Projected):
             self.aggregator.whiten(torch.cat([self.aggregator.agg(item.map, item.token) for item in features]))

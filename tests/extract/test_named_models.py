@@ -19,7 +19,7 @@ from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.extract.quantize import quantize
 from a2gc_ros.models import MODELS, build
-from a2gc_ros.models.backbones.mobilenetv2 import STRIDE_8, STRIDE_16
+from a2gc_ros.models.backbones.mobilenetv2 import STRIDE_16
 
 HEAD = {"clusters": 4, "cluster_dim": 8, "token_dim": 16, "hidden": 32}
 CHOSEN = ("salad-dinov2-vits14-reg", "megaloc-dinov2-vitb14", "gem-resnet50", "netvlad-mobilenetv2")
@@ -50,7 +50,7 @@ def reduced(name):
     elif architecture.backbone == "resnet":
         options["last_stage"] = 1
     else:
-        options["tap"] = STRIDE_8
+        options["tap"] = 17
         if "token_tap" in architecture.backbone_options:
             options["token_tap"] = STRIDE_16 - 18
     if architecture.projection:

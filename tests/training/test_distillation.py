@@ -10,7 +10,7 @@ import torch
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.data.places import ImagesDataset
 from a2gc_training.data.tables import FileReader, ImageTable
-from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardize
+from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher
 from a2gc_training.evaluate import describe
 from a2gc_training.recipe import DistillationSection, load_recipe
 from a2gc_training.run import train
@@ -45,7 +45,7 @@ def test_a_student_is_no_distance_from_itself_and_some_once_it_moves(compare: An
     )
     target = distance.teacher.target({"teacher_images": images})
     with torch.no_grad():
-        features = student.backbone(standardize(images, student.preprocessing.mean, student.preprocessing.std))
+        features = student.backbone(student.standardize(images))
         own = features.map if compare == "features" else student.aggregator(features.map, features.token)
     assert float(distance(own, target)) == pytest.approx(0, abs=1e-5)
     other = functional.normalize(torch.randn_like(own), dim=1)

@@ -98,7 +98,6 @@ def test_groups_do_not_mix_and_share_the_epoch_by_size() -> None:
 
 def test_small_places_are_left_out() -> None:
     drawn = sampler(places([1, 4, 4, 1, 4, 4]), min_images=3, steps=10)
-    assert drawn.usable_places == 4
     assert {place for batch in drawn for _, place in batch} == {1, 2, 4, 5}
 
 

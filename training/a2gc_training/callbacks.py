@@ -24,16 +24,14 @@ class RecallWatch(lightning.Callback):
 
     Args:
         sets: The validation sets, in the order of the loaders.
-        ks: The K.
 
     Attributes:
         latest: The last recall of each set, by name.
     """
 
-    def __init__(self, sets: Sequence[ValidationSet], ks: Sequence[int] = DEFAULT_KS) -> None:
+    def __init__(self, sets: Sequence[ValidationSet]) -> None:
         super().__init__()
         self._sets = list(sets)
-        self._ks = tuple(ks)
         self._descriptors: list[NDArray[np.float32] | None] = []
         self.latest: dict[str, Recall] = {}
 
@@ -67,8 +65,8 @@ class RecallWatch(lightning.Callback):
             return
         for item, descriptors in zip(self._sets, self._descriptors, strict=True):
             if descriptors is not None:
-                self.latest[item.name] = judge(descriptors, item.task, self._ks)
-        for k in self._ks:
+                self.latest[item.name] = judge(descriptors, item.task)
+        for k in DEFAULT_KS:
             values = {name: outcome.at(k) for name, outcome in self.latest.items()}
             if len(values) > 1:
                 values[MEAN] = sum(values.values()) / len(values)

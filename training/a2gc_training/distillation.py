@@ -101,7 +101,7 @@ class LiveTeacher:
         size = (preprocessing.height, preprocessing.width)
         if images.shape[-2:] != size:
             images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        return standardize(images, preprocessing.mean, preprocessing.std)
+        return self.model.standardize(images)
 
 
 class StoredTeacher:
@@ -147,9 +147,3 @@ def _principal_directions(tables: Sequence[NDArray[np.floating]], dim: int) -> T
             "teacher one to one; set `distillation.compare` to `similarities`."
         )
     return torch.linalg.svd(samples, full_matrices=False).Vh[:dim].T.contiguous()
-
-
-def standardize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Images (B, 3, H, W) less ``mean``, divided by ``std``, by channel."""
-    shift, scale = (images.new_tensor(values).reshape(3, 1, 1) for values in (mean, std))
-    return (images - shift) / scale

@@ -16,7 +16,7 @@ from a2gc_ros.errors import ConfigError, TrainingError
 from a2gc_ros.models.checkpoints import METADATA_KEY, metadata
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
-from a2gc_training.distillation import Distillation, standardize
+from a2gc_training.distillation import Distillation
 from a2gc_training.losses import MetricLoss
 from a2gc_training.recipe import OptimizerSection
 
@@ -91,8 +91,7 @@ class PlaceTraining(lightning.LightningModule):
         with torch.no_grad():
             seen = self.augmentation.viewpoint(batch["images"].permute(0, 3, 1, 2).float() / 255)
             images = self.augmentation.appearance(seen)
-        preprocessing = self.model.preprocessing
-        ready = {**batch, "images": standardize(images, preprocessing.mean, preprocessing.std)}
+        ready = {**batch, "images": self.model.standardize(images)}
         if self.distillation is not None and self.distillation.teacher_sees != "original":
             ready["teacher_images"] = seen if self.distillation.teacher_sees == "viewpoint" else images
         return ready

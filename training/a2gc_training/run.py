@@ -23,6 +23,7 @@ from a2gc_ros.evaluation.recall import Recall
 from a2gc_ros.extract import Extractor, open_extractor
 from a2gc_ros.extract.pytorch.backend import TorchRuntime, spec_of
 from a2gc_ros.models import checkpoints
+from a2gc_ros.models.aggregator import DataStart
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.system.progress import progress_over
 from a2gc_training.augmentation import Augmentation
@@ -30,7 +31,7 @@ from a2gc_training.callbacks import RecallWatch
 from a2gc_training.data.module import PlacesDataModule, ValidationSet, load_validation
 from a2gc_training.data.places import PlacesDataset, load_places
 from a2gc_training.data.validation import refuse_shared_images
-from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher, standardize
+from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher
 from a2gc_training.evaluate import describe, judge
 from a2gc_training.look_alikes import LookAlikes
 from a2gc_training.losses import MetricLoss
@@ -46,6 +47,9 @@ from a2gc_training.run_folder import (
     was_requeued,
 )
 from a2gc_training.stored_descriptors import stored_descriptors
+
+HEAD_BATCH = 32
+"""Images at a time from which a head is started."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,6 @@ def initialize_head(
     augmentation: Augmentation | None = None,
     *,
     seed: int = 0,
-    batch: int = 32,
 ) -> None:
     """Starts the aggregator from training images, drawn evenly over the set, and from augmented views of them.
 
@@ -135,24 +138,22 @@ def initialize_head(
         section: How many images and views, and how the head starts from them.
         augmentation: What makes the views; without it the images alone are looked at.
         seed: Seed of the draw and of the k-means start.
-        batch: Images at a time.
 
     Raises:
         ModelError: The aggregator has no such start, or there are too few images for it.
     """
     used = np.unique(np.concatenate(training.places.members))
     rows = np.random.default_rng(seed).permutation(used)[: section.images]
-    normalization = model.preprocessing.mean, model.preprocessing.std
 
     def batches() -> Iterator[Tensor]:
-        for first in progress_over(range(0, len(rows), batch), "Starting the head from images"):
-            stacked = torch.from_numpy(np.stack([training.image(int(row)) for row in rows[first : first + batch]]))
+        for first in progress_over(range(0, len(rows), HEAD_BATCH), "Starting the head from images"):
+            stacked = torch.from_numpy(np.stack([training.image(int(row)) for row in rows[first : first + HEAD_BATCH]]))
             yield model.normalize(stacked)
             if augmentation is not None:
                 for _ in range(section.views):
-                    yield standardize(augmentation(stacked.permute(0, 3, 1, 2).float() / 255), *normalization)
+                    yield model.standardize(augmentation(stacked.permute(0, 3, 1, 2).float() / 255))
 
-    model.initialize_from(batches(), contrast=section.contrast, whitening=section.whitening, seed=seed)
+    model.initialize_from(batches(), DataStart(section.contrast, section.whitening, seed))
     model.train()
 
 

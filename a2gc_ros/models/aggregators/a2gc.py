@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from a2gc_ros.models.aggregators.cluster_transport import ClusterTransport
-from a2gc_ros.models.aggregators.optimal_transport import SWEEPS, asymmetric_transport, sinkhorn_transport
+from a2gc_ros.models.aggregators.optimal_transport import asymmetric_transport, sinkhorn_transport
+from a2gc_ros.models.baked import Baked
 
 GEOMETRY_DIM = 16
 GEOMETRY_SPREAD = 0.02
@@ -37,41 +40,18 @@ class A2GC(ClusterTransport):
     """
 
     def __init__(
-        self,
-        *,
-        in_channels: int,
-        token_channels: int,
-        clusters: int = 64,
-        cluster_dim: int = 128,
-        token_dim: int = 256,
-        hidden: int | None = 512,
-        dropout: float = 0.3,
-        geometry: bool = True,
-        sweeps: int = SWEEPS,
-        asymmetric: bool = True,
-        scale: float | None = None,
+        self, *, geometry: bool = True, asymmetric: bool = True, scale: float | None = None, **heads: Any
     ) -> None:
-        super().__init__(
-            in_channels=in_channels,
-            token_channels=token_channels,
-            clusters=clusters,
-            cluster_dim=cluster_dim,
-            token_dim=token_dim,
-            hidden=hidden,
-            dropout=dropout,
-            sweeps=sweeps,
-        )
+        super().__init__(**heads)
         self.geometry = geometry
         self.geo_scale: Tensor | float
         self.asymmetric = asymmetric
         if geometry:
             self.geo_proj = nn.Linear(2, GEOMETRY_DIM)
-            self.cluster_geo = nn.Parameter(GEOMETRY_SPREAD * torch.randn(clusters, GEOMETRY_DIM))
+            self.cluster_geo = nn.Parameter(GEOMETRY_SPREAD * torch.randn(self.clusters, GEOMETRY_DIM))
             self.geo_scale = nn.Parameter(torch.tensor(GEOMETRY_SCALE)) if scale is None else scale
         self._coordinates: dict[tuple[int, int, torch.device], Tensor] = {}
-        self.register_buffer("_baked", None, persistent=False)
-        self._baked: Tensor | None
-        self._baked_grid: tuple[int, int] | None = None
+        self.baked = Baked()
 
     def log_plan(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         """Log transport plan by the chosen solver."""
@@ -83,7 +63,7 @@ class A2GC(ClusterTransport):
         scores = super().scores(features)
         if not self.geometry:
             return scores
-        return scores + self._geometric_bias(features.shape[-2], features.shape[-1])
+        return scores + self.baked.get((features.shape[-2], features.shape[-1]), self.geometric_bias)
 
     def geometric_bias(self, rows: int, columns: int) -> Tensor:
         """λ S^g of a grid, (m, rows*columns)."""
@@ -97,30 +77,9 @@ class A2GC(ClusterTransport):
         return self.geo_scale * (self.cluster_geo @ projected.T)
 
     def bake(self, rows: int, columns: int) -> None:
-        """Keeps the geometric bias of one grid as a constant; training and loading weights discard it."""
+        """Keeps the geometric bias of one grid as a constant."""
         if self.geometry:
-            self._baked = self.geometric_bias(rows, columns).detach().clone()
-            self._baked_grid = (rows, columns)
-
-    def train(self, mode: bool = True) -> A2GC:
-        """Switches mode; training discards a baked bias, which would no longer follow the weights."""
-        if mode:
-            self._unbake()
-        super().train(mode)
-        return self
-
-    def _geometric_bias(self, rows: int, columns: int) -> Tensor:
-        if self._baked is not None and self._baked_grid == (rows, columns):
-            return self._baked
-        return self.geometric_bias(rows, columns)
-
-    def _unbake(self) -> None:
-        self._baked = None
-        self._baked_grid = None
-
-    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        self._unbake()
-        super()._load_from_state_dict(*args, **kwargs)
+            self.baked.keep((rows, columns), self.geometric_bias(rows, columns))
 
 
 ASYOT = A2GC

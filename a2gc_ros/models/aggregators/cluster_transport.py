@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.models.aggregator import Aggregator, flat_mask
+from a2gc_ros.models.aggregator import Aggregator, DataStart, flat_mask
 from a2gc_ros.models.aggregators import from_data
 from a2gc_ros.models.aggregators.optimal_transport import SWEEPS, with_dustbin
 from a2gc_ros.models.precision import at_least_float32, full_precision
@@ -84,34 +84,25 @@ class ClusterTransport(Aggregator):
         return functional.normalize(torch.cat(parts, dim=1), dim=1)
 
     @torch.no_grad()
-    def initialize_from(
-        self,
-        features: Tensor,
-        tokens: Tensor,
-        *,
-        contrast: float = 100.0,
-        whitening: float = 0.0,
-        seed: int = 0,
-    ) -> None:
+    def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:
         """Makes the untrained aggregator a soft VLAD of the data.
 
         Local features and tokens are projected on their principal components; scores are those of a soft
         assignment to k-means centres; the dustbin lies where the best cluster of an average token lies. Heads with a
         hidden layer of at least twice their outputs represent the same linear maps exactly.
 
-        The arguments are those of every aggregator.
-
         Raises:
             ModelError: There are fewer samples than components, or a hidden layer is too narrow.
         """
-        samples = from_data.sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=seed)
-        weight, bias = from_data.principal_components(samples, self.cluster_dim, whitening=whitening)
+        samples = from_data.sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=start.seed)
+        weight, bias = from_data.principal_components(samples, self.cluster_dim, whitening=start.whitening)
         _set_linear(self.cluster_features, weight, bias)
-        weight, bias = from_data.soft_assignment(samples, self.clusters, contrast=contrast, seed=seed)
+        centers = from_data.kmeans(samples, self.clusters, seed=start.seed)
+        weight, bias = from_data.soft_scores(samples, centers, contrast=start.contrast)
         best = (samples @ weight.T + bias).amax(dim=1).mean()
         _set_linear(self.score, weight, bias + (self.dust_bin.to(best) - best))
         if self.token_dim:
-            weight, bias = from_data.principal_components(tokens.float(), self.token_dim, whitening=whitening)
+            weight, bias = from_data.principal_components(tokens.float(), self.token_dim, whitening=start.whitening)
             _set_linear(self.token_features, weight, bias)
 
 

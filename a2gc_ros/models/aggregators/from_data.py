@@ -13,15 +13,15 @@ MAX_SAMPLES = 50_000
 KMEANS_ROUNDS = 30
 
 
-def sample_rows(rows: Tensor, *, limit: int = MAX_SAMPLES, seed: int = 0) -> Tensor:
-    """At most `limit` rows of (N, C), chosen at random without repetition, as float32."""
-    if len(rows) > limit:
+def sample_rows(rows: Tensor, *, seed: int) -> Tensor:
+    """At most `MAX_SAMPLES` rows of (N, C), chosen at random without repetition, as float32."""
+    if len(rows) > MAX_SAMPLES:
         generator = torch.Generator().manual_seed(seed)
-        rows = rows[torch.randperm(len(rows), generator=generator)[:limit].to(rows.device)]
+        rows = rows[torch.randperm(len(rows), generator=generator)[:MAX_SAMPLES].to(rows.device)]
     return rows.float()
 
 
-def principal_components(samples: Tensor, count: int, *, whitening: float = 0.0) -> tuple[Tensor, Tensor]:
+def principal_components(samples: Tensor, count: int, *, whitening: float) -> tuple[Tensor, Tensor]:
     """The affine map to the first principal components.
 
     Args:
@@ -42,16 +42,22 @@ def principal_components(samples: Tensor, count: int, *, whitening: float = 0.0)
             f"{count} principal components need more than {count} samples of at least {count} dimensions and got "
             f"{total} of {channels}: give more images or ask for fewer dimensions."
         )
-    samples = samples.double()
-    mean = samples.mean(dim=0)
-    centred = samples - mean
-    variances, directions = torch.linalg.eigh(centred.T @ centred / (total - 1))
-    variances = variances.flip(0)[:count].clamp(min=1e-12)
-    weight = directions.flip(1)[:, :count].T * variances[:, None] ** (-0.5 * whitening)
+    mean, variances, directions = principal_axes(samples)
+    variances = variances[:count].clamp(min=1e-12)
+    weight = directions[:, :count].T * variances[:, None] ** (-0.5 * whitening)
     return weight.float(), (-weight @ mean).float()
 
 
-def kmeans(samples: Tensor, count: int, *, rounds: int = KMEANS_ROUNDS, seed: int = 0) -> Tensor:
+def principal_axes(samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (C,), variances (C,), the largest first, and directions (C, C), in columns, of samples (N, C); float64."""
+    samples = samples.double()
+    mean = samples.mean(dim=0)
+    centered = samples - mean
+    variances, directions = torch.linalg.eigh(centered.T @ centered / (len(samples) - 1))
+    return mean, variances.flip(0), directions.flip(1)
+
+
+def kmeans(samples: Tensor, count: int, *, seed: int) -> Tensor:
     """Centres (count, C) of k-means over samples (N, C), started by k-means++.
 
     An emptied cluster starts again at a random sample.
@@ -63,7 +69,7 @@ def kmeans(samples: Tensor, count: int, *, rounds: int = KMEANS_ROUNDS, seed: in
         raise ModelError(f"{count} cluster centres need at least as many samples and got {len(samples)}.")
     generator = torch.Generator(device="cpu").manual_seed(seed)
     centres = _spread_start(samples, count, generator)
-    for _ in range(rounds):
+    for _ in range(KMEANS_ROUNDS):
         nearest = torch.cdist(samples, centres).argmin(dim=1)
         sizes = torch.bincount(nearest, minlength=count)
         sums = torch.zeros_like(centres).index_add_(0, nearest, samples)
@@ -75,12 +81,7 @@ def kmeans(samples: Tensor, count: int, *, rounds: int = KMEANS_ROUNDS, seed: in
     return centres
 
 
-def soft_assignment(samples: Tensor, count: int, *, contrast: float = 100.0, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """A linear score of every k-means centre: `soft_scores` of `count` centres that start from `seed`."""
-    return soft_scores(samples, kmeans(samples, count, seed=seed), contrast=contrast)
-
-
-def soft_scores(samples: Tensor, centres: Tensor, *, contrast: float = 100.0) -> tuple[Tensor, Tensor]:
+def soft_scores(samples: Tensor, centres: Tensor, *, contrast: float) -> tuple[Tensor, Tensor]:
     """A linear score of every centre whose softmax is a soft assignment to the nearest.
 
     The score of centre c is -α|x - c|² up to a term all centres share: 2α c·x - α|c|².

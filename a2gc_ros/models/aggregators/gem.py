@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.aggregator import Aggregator, DataStart
 from a2gc_ros.models.pooling import FLOOR, generalized_mean
 from a2gc_ros.models.precision import full_precision
 
@@ -33,13 +33,5 @@ class GeM(Aggregator):
         with full_precision(pooled):
             return functional.normalize(pooled, dim=1)
 
-    def initialize_from(
-        self,
-        features: Tensor,
-        tokens: Tensor,
-        *,
-        contrast: float = 100.0,
-        whitening: float = 0.0,
-        seed: int = 0,
-    ) -> None:
+    def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:
         """Leaves GeM as it is: it has no head, and a projection after it is whitened apart."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.aggregator import Aggregator, DataStart
 from a2gc_ros.models.aggregators import from_data
 from a2gc_ros.models.pooling import normalized_residuals
 from a2gc_ros.models.precision import at_least_float32, full_precision
@@ -38,23 +38,12 @@ class NetVLAD(Aggregator):
             return normalized_residuals(assignment, local, self.centroids)
 
     @torch.no_grad()
-    def initialize_from(
-        self,
-        features: Tensor,
-        tokens: Tensor,  # noqa: ARG002
-        *,
-        contrast: float = 100.0,
-        whitening: float = 0.0,  # noqa: ARG002
-        seed: int = 0,
-    ) -> None:
-        """Starts the centres at k-means centres of the data and the assignment at a soft one to them.
-
-        The arguments are those of every aggregator; tokens and whitening play no part.
-        """
+    def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:  # noqa: ARG002
+        """Starts the centres at k-means centres of the data and the assignment at a soft one to them; no whitening."""
         local = functional.normalize(features.float(), dim=1).flatten(2).transpose(1, 2).flatten(0, 1)
-        samples = from_data.sample_rows(local, seed=seed)
-        weight, bias = from_data.soft_assignment(samples, self.clusters, contrast=contrast, seed=seed)
-        self.centroids.copy_(from_data.kmeans(samples, self.clusters, seed=seed))
+        samples = from_data.sample_rows(local, seed=start.seed)
+        self.centroids.copy_(from_data.kmeans(samples, self.clusters, seed=start.seed))
+        weight, bias = from_data.soft_scores(samples, self.centroids, contrast=start.contrast)
         self.conv.weight.copy_(weight[:, :, None, None])
         assert self.conv.bias is not None
         self.conv.bias.copy_(bias)

@@ -18,7 +18,6 @@ from a2gc_ros.errors import ModelError
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
 SWEEPS = 3
-MINIMAL_TEMPERATURE = 1e-6
 
 
 def with_dustbin(scores: Tensor, dustbin: Tensor) -> Tensor:
@@ -28,9 +27,7 @@ def with_dustbin(scores: Tensor, dustbin: Tensor) -> Tensor:
     return torch.cat((scores, row), dim=1)
 
 
-def asymmetric_transport(
-    scores: Tensor, *, mask: Tensor | None = None, temperature: float = 1.0, sweeps: int = SWEEPS
-) -> Tensor:
+def asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None, sweeps: int = SWEEPS) -> Tensor:
     """Log of the transport plan of A²GC (arXiv 2511.14109).
 
     Each sweep averages the row- and the column-normalised scores; then one scaling to the clusters' masses and one
@@ -39,7 +36,6 @@ def asymmetric_transport(
     Args:
         scores: M, (B, m+1, n) with the dustbin last; computed in at least float32.
         mask: Boolean (B, n), true for tokens that count; all do if not given.
-        temperature: τ, which divides the scores.
         sweeps: Number of averaging sweeps.
 
     Returns:
@@ -49,20 +45,19 @@ def asymmetric_transport(
         ModelError: The mask leaves an image without any token.
     """
     with full_precision(scores):
-        z = at_least_float32(scores) / max(temperature, MINIMAL_TEMPERATURE)
+        z = at_least_float32(scores)
         counts = _token_counts(z, mask)
         clusters = scores.shape[1] - 1
         log_a, log_b = _log_masses(counts, clusters, torch.clamp(counts - clusters, min=1))
         return _averaging_sweeps(z, log_a, log_b, mask, sweeps)
 
 
-def balanced_asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None, sweeps: int = SWEEPS) -> Tensor:
+def balanced_asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """`asymmetric_transport` without a dustbin: each of m clusters asks for 1/m, each of n tokens brings 1/n.
 
     Args:
         scores: (B, m, n), one row for each cluster.
         mask: Boolean (B, n), true for tokens that count; all do if not given.
-        sweeps: Number of averaging sweeps.
 
     Returns:
         log P, (B, m, n); -inf for tokens that do not count.
@@ -73,12 +68,10 @@ def balanced_asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None,
     with full_precision(scores):
         z = at_least_float32(scores)
         log_b = -torch.log(_token_counts(z, mask))
-        return _averaging_sweeps(z, -math.log(scores.shape[1]), log_b, mask, sweeps)
+        return _averaging_sweeps(z, -math.log(scores.shape[1]), log_b, mask, SWEEPS)
 
 
-def sinkhorn_transport(
-    scores: Tensor, *, mask: Tensor | None = None, temperature: float = 1.0, sweeps: int = SWEEPS
-) -> Tensor:
+def sinkhorn_transport(scores: Tensor, *, mask: Tensor | None = None, sweeps: int = SWEEPS) -> Tensor:
     """Log of the transport plan of SALAD (arXiv 2311.15937): ordinary Sinkhorn sweeps, rows then columns.
 
     Arguments and result are those of `asymmetric_transport`.
@@ -90,7 +83,7 @@ def sinkhorn_transport(
     if tokens <= clusters:
         raise ModelError(_too_few_tokens(tokens, clusters))
     with full_precision(scores):
-        m = at_least_float32(scores) / max(temperature, MINIMAL_TEMPERATURE)
+        m = at_least_float32(scores)
         counts = _token_counts(m, mask)
         if mask is not None and bool((counts <= clusters).any()):
             raise ModelError(_too_few_tokens(int(counts.min()), clusters))

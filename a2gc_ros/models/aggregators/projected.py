@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.aggregator import Aggregator, DataStart
 from a2gc_ros.models.aggregators import from_data
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
@@ -39,29 +39,17 @@ class Projected(Aggregator):
         """Bakes the aggregator inside."""
         self.agg.bake(rows, columns)
 
-    def initialize_from(
-        self,
-        features: Tensor,
-        tokens: Tensor,
-        *,
-        contrast: float = 100.0,
-        whitening: float = 0.0,
-        seed: int = 0,
-    ) -> None:
+    def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:
         """Starts the aggregator inside from the data; the projection is set apart, by `whiten`."""
-        self.agg.initialize_from(features, tokens, contrast=contrast, whitening=whitening, seed=seed)
+        self.agg.initialize_from(features, tokens, start)
 
     @torch.no_grad()
-    def whiten(self, descriptors: Tensor, *, whitening: float = 1.0) -> None:
-        """Sets the projection to the principal components of descriptors (N, D) of the aggregator inside.
-
-        Args:
-            descriptors: At least one more than the output has dimensions.
-            whitening: 1 gives all components the same variance, 0 keeps theirs.
+    def whiten(self, descriptors: Tensor) -> None:
+        """Sets the projection to the whitened principal components of descriptors (N, D) of the aggregator inside.
 
         Raises:
-            ModelError: There are too few descriptors.
+            ModelError: There are no more descriptors than the output has dimensions.
         """
-        weight, bias = from_data.principal_components(descriptors, self.linear.out_features, whitening=whitening)
+        weight, bias = from_data.principal_components(descriptors, self.linear.out_features, whitening=1.0)
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(bias)

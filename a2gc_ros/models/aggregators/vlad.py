@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.models.aggregator import Aggregator, flat_mask
+from a2gc_ros.models.aggregator import Aggregator, DataStart, flat_mask
 from a2gc_ros.models.aggregators import from_data
 from a2gc_ros.models.aggregators.optimal_transport import balanced_asymmetric_transport
 from a2gc_ros.models.aggregators.whitening import Whitening
@@ -87,27 +87,19 @@ class VLAD(Aggregator):
             return functional.normalize(self.whitening(pooled), dim=1)
 
     @torch.no_grad()
-    def initialize_from(
-        self,
-        features: Tensor,
-        tokens: Tensor,  # noqa: ARG002
-        *,
-        contrast: float = 100.0,
-        whitening: float = 0.5,
-        seed: int = 0,
-    ) -> None:
-        """Sets everything from the data; the arguments are those of every aggregator, and tokens play no part.
+    def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:  # noqa: ARG002
+        """Sets everything from the data; tokens play no part.
 
         Raises:
             ModelError: There are fewer samples than components.
         """
-        samples = from_data.sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=seed)
-        weight, bias = from_data.principal_components(samples, self.centres.shape[1], whitening=whitening)
+        samples = from_data.sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=start.seed)
+        weight, bias = from_data.principal_components(samples, self.centres.shape[1], whitening=start.whitening)
         self.local.weight.copy_(weight[:, :, None, None])
         _bias(self.local).copy_(bias)
         reduced = samples @ weight.T + bias
-        self.centres.copy_(from_data.kmeans(reduced, self.clusters, seed=seed))
-        weight, bias = from_data.soft_scores(reduced, self.centres, contrast=contrast)
+        self.centres.copy_(from_data.kmeans(reduced, self.clusters, seed=start.seed))
+        weight, bias = from_data.soft_scores(reduced, self.centres, contrast=start.contrast)
         self.score.weight.copy_(weight[:, :, None, None])
         _bias(self.score).copy_(bias)
         self.whitening.fit(torch.cat([self.pool(part.float()) for part in features.split(IMAGES_AT_ONCE)]))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
+from a2gc_ros.models.aggregators.from_data import principal_axes
 
 SHRINKAGE = 0.1
 """Share of the mean variance that is added to the variance of every component."""
@@ -17,7 +18,7 @@ LEAST_SAMPLES = 32
 class Whitening(nn.Module):
     """(x - mean) @ projection, where the columns of the projection are principal components over their deviation.
 
-    A component of variance v is divided by √(v + s), s being `shrinkage` times the mean variance: the smallest ones
+    A component of variance v is divided by √(v + s), s being `SHRINKAGE` times the mean variance: the smallest ones
     hold more rounding error than picture, and dividing by their own deviation alone would make it loud.
 
     Args:
@@ -49,7 +50,7 @@ class Whitening(nn.Module):
         return (x - self.mean) @ self.projection
 
     @torch.no_grad()
-    def fit(self, vectors: Tensor, *, shrinkage: float = SHRINKAGE) -> None:
+    def fit(self, vectors: Tensor) -> None:
         """Sets mean and projection from vectors (N, K).
 
         Raises:
@@ -61,12 +62,9 @@ class Whitening(nn.Module):
                 f"A whitening needs {LEAST_SAMPLES} images and views of them at the least and got {len(vectors)}: "
                 "give more."
             )
-        vectors = vectors.double()
-        mean = vectors.mean(dim=0)
-        centred = vectors - mean
-        variances, directions = torch.linalg.eigh(centred.T @ centred / (len(vectors) - 1))
-        variances, directions = variances.flip(0).clamp(min=0), directions.flip(1)
-        added = (shrinkage * variances.mean()).clamp(min=1e-12)
+        mean, variances, directions = principal_axes(vectors)
+        variances = variances.clamp(min=0)
+        added = (SHRINKAGE * variances.mean()).clamp(min=1e-12)
         self.mean.copy_(mean)
         self.projection.copy_(directions[:, :outputs] * (variances[:outputs] + added).rsqrt())
         self.samples.fill_(len(vectors))

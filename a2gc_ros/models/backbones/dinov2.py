@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models.backbone import Backbone, Features
+from a2gc_ros.models.baked import Baked
 
 PATCH = 14
 TRAINED_GRID = 37
@@ -162,9 +163,7 @@ class DinoV2(Backbone):
         self.mask_token = nn.Parameter(torch.zeros(1, size.dim), requires_grad=False)
         self.blocks = nn.ModuleList([Block(size) for _ in range(size.depth if depth is None else depth)])
         self.norm = nn.LayerNorm(size.dim, eps=1e-6) if final_norm else nn.Identity()
-        self.register_buffer("_baked", None, persistent=False)
-        self._baked: Tensor | None
-        self._baked_grid: tuple[int, int] | None = None
+        self.baked = Baked()
         self._initialize()
 
     def forward(self, images: Tensor) -> Features:
@@ -172,7 +171,9 @@ class DinoV2(Backbone):
         rows, columns = self.grid(images.shape[-2], images.shape[-1])
         x = self.patch_embed(images)
         batch = x.shape[0]
-        x = torch.cat((self.cls_token.expand(batch, -1, -1), x), dim=1) + self._positions(rows, columns)
+        x = torch.cat((self.cls_token.expand(batch, -1, -1), x), dim=1) + self.baked.get(
+            (rows, columns), self.interpolate_positions
+        )
         if self.registers:
             x = torch.cat((x[:, :1], self.register_tokens.expand(batch, -1, -1), x[:, 1:]), dim=1)
         for block in self.blocks:
@@ -216,20 +217,9 @@ class DinoV2(Backbone):
         return torch.cat((self.pos_embed[:, :1], patches), dim=1)
 
     def bake(self, height: int, width: int) -> None:
-        """Keeps the position embedding of one image size as a constant: nothing is interpolated any more.
-
-        The constant is not part of the weights. Training mode and loading weights discard it.
-        """
+        """Keeps the position embedding of one image size as a constant: nothing is interpolated any more."""
         grid = self.grid(height, width)
-        self._baked = self.interpolate_positions(*grid).detach().clone()
-        self._baked_grid = grid
-
-    def train(self, mode: bool = True) -> DinoV2:
-        """Switches mode; training discards a baked position embedding, which would no longer follow the weights."""
-        if mode:
-            self._unbake()
-        super().train(mode)
-        return self
+        self.baked.keep(grid, self.interpolate_positions(*grid))
 
     def set_trainable_blocks(self, count: int | None) -> None:
         """As in every backbone; the mask token never trains."""
@@ -243,19 +233,6 @@ class DinoV2(Backbone):
     def final_modules(self) -> Sequence[nn.Module]:
         """The final norm."""
         return [self.norm]
-
-    def _positions(self, rows: int, columns: int) -> Tensor:
-        if self._baked is not None and self._baked_grid == (rows, columns):
-            return self._baked
-        return self.interpolate_positions(rows, columns)
-
-    def _unbake(self) -> None:
-        self._baked = None
-        self._baked_grid = None
-
-    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        self._unbake()
-        super()._load_from_state_dict(*args, **kwargs)
 
     def _initialize(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)

@@ -29,4 +29,3 @@ class EfficientNetLite(InvertedResiduals):
 
     LAYERS = layers_of(STAGES)
     TAP = STRIDE_16
-    CLASSES = 1000

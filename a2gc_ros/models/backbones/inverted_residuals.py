@@ -90,28 +90,18 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
 class InvertedResiduals(Backbone):
     """A network up to the convolution a tap names; later convolutions do not exist.
 
-    A subclass gives the table `LAYERS`, the `TAP` that it has by default, and the number of `CLASSES` that its
-    classifier tells apart.
+    A subclass gives the table `LAYERS` and the `TAP` that it has by default.
 
     Args:
         tap: Number of the convolution whose (activated, residual-added) output is the map; `TAP` if not given.
         token_tap: Number of the convolution whose output, pooled over the image, is the token; `tap` if not given.
         token_power: Power of the generalised mean that pools the token; 1 is the average.
-        classifier: Keep the whole network and its ImageNet classifier, for `classify`.
     """
 
     LAYERS: ClassVar[Sequence[Layer]]
     TAP: ClassVar[int]
-    CLASSES: ClassVar[int]
 
-    def __init__(
-        self,
-        *,
-        tap: int | None = None,
-        token_tap: int | None = None,
-        token_power: float = 1.0,
-        classifier: bool = False,
-    ) -> None:
+    def __init__(self, *, tap: int | None = None, token_tap: int | None = None, token_power: float = 1.0) -> None:
         super().__init__()
         tap = self.TAP if tap is None else tap
         name, last = type(self).__name__, len(self.LAYERS) - 1
@@ -124,11 +114,8 @@ class InvertedResiduals(Backbone):
         self.tap = tap
         self.token_tap = token_tap
         self.token_power = token_power
-        self.classifier = classifier
-        self.layers = self.LAYERS if classifier else self.LAYERS[: max(tap, token_tap) + 1]
+        self.layers = self.LAYERS[: max(tap, token_tap) + 1]
         self.convs = nn.ModuleList([layer.convolution() for layer in self.layers])
-        if classifier:
-            self.convs.append(nn.Conv2d(LAST_CHANNELS, self.CLASSES, 1))
         self.out_channels = self.LAYERS[tap].outputs
         self.token_channels = self.LAYERS[token_tap].outputs
         self.stride = 1
@@ -145,19 +132,6 @@ class InvertedResiduals(Backbone):
         maps = self._run(images, {self.tap, self.token_tap})
         return Features(maps[self.tap], self._token(maps[self.token_tap]))
 
-    def classify(self, images: Tensor) -> Tensor:
-        """ImageNet logits (B, `CLASSES`).
-
-        Raises:
-            ModelError: The model was built without its classifier.
-        """
-        if not self.classifier:
-            raise ModelError(
-                f"This {type(self).__name__} was built without its classifier; build it with classifier=True."
-            )
-        last = len(self.LAYERS) - 1
-        return self.convs[-1](self._run(images, {last})[last].mean(dim=(2, 3), keepdim=True)).flatten(1)
-
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the map: "SAME" padding rounds up."""
         return -(-height // self.stride), -(-width // self.stride)
@@ -165,7 +139,7 @@ class InvertedResiduals(Backbone):
     def blocks_by_depth(self) -> Sequence[Sequence[nn.Module]]:
         """The stem, the inverted residual blocks and the last 1x1 convolution, as far as they exist."""
         units: list[list[nn.Module]] = [[] for _ in range(self.layers[-1].block + 1)]
-        for layer, conv in zip(self.layers, self.convs[: len(self.layers)], strict=True):
+        for layer, conv in zip(self.layers, self.convs, strict=True):
             units[layer.block].append(conv)
         return units
 

@@ -18,14 +18,8 @@ STAGES = (
     StageSpec(expansion=6, channels=320, blocks=1, stride=1),
 )
 
-STRIDE_8 = 17
-"""32 channels, the last block at 8 pixels per cell."""
 STRIDE_16 = 38
 """96 channels, the last block at 16 pixels per cell."""
-STRIDE_16_EXPANDED = 39
-"""576 channels, the widened map at 16 pixels per cell just before the last reduction."""
-STRIDE_32 = 50
-"""320 channels, the last block at 32 pixels per cell."""
 STRIDE_32_EXPANDED = 51
 """1280 channels, the map ImageNet's classifier pools."""
 
@@ -35,4 +29,3 @@ class MobileNetV2(InvertedResiduals):
 
     LAYERS = layers_of(STAGES)
     TAP = STRIDE_16
-    CLASSES = 1001

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.models.aggregator import Aggregator
+from a2gc_ros.models.aggregator import Aggregator, DataStart
 from a2gc_ros.models.aggregators.a2gc import A2GC, ASYOT, grid_coordinates
 from a2gc_ros.models.aggregators.gem import GeM
 from a2gc_ros.models.aggregators.netvlad import NetVLAD
@@ -423,7 +423,7 @@ class TestStartFromData:
         descriptors = []
         for _ in range(2):
             model = make(name)
-            model.initialize_from(maps, tokens, seed=3)
+            model.initialize_from(maps, tokens, DataStart(seed=3))
             descriptors.append(model(maps, tokens))
         assert torch.equal(*descriptors)
 

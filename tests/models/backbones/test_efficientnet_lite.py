@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from a2gc_ros.models.backbones.efficientnet_lite import STRIDE_16, STRIDE_32_EXPANDED, EfficientNetLite
@@ -86,14 +86,16 @@ def test_folded_weights_give_what_the_published_ones_give() -> None:
     from fold_efficientnet_lite import fold
 
     weights = {name: value.double() for name, value in published(torch.Generator().manual_seed(0)).items()}
-    network = EfficientNetLite(tap=STRIDE_32_EXPANDED, classifier=True).double().eval()
-    network.load_state_dict(fold(weights))
+    folded = fold(weights)
+    network = EfficientNetLite(tap=STRIDE_32_EXPANDED).double().eval()
+    network.load_state_dict({name: folded.pop(name) for name in network.state_dict()})
     images = torch.rand(2, 3, 96, 64, generator=torch.Generator().manual_seed(1)).double() * 2 - 1
     with torch.inference_mode():
         expected = peer(weights, images)
         torch.testing.assert_close(network(images).map, expected, atol=1e-8, rtol=1e-8)
-        logits = nn.functional.linear(expected.mean(dim=(2, 3)), weights["_fc.weight"], weights["_fc.bias"])
-        torch.testing.assert_close(network.classify(images), logits, atol=1e-8, rtol=1e-8)
+    assert set(folded) == {"convs.49.weight", "convs.49.bias"}
+    assert torch.equal(folded["convs.49.weight"].flatten(1), weights["_fc.weight"])
+    assert torch.equal(folded["convs.49.bias"], weights["_fc.bias"])
 
 
 @pytest.mark.parametrize(("tap", "channels", "stride"), [(STRIDE_16, 112, 16), (STRIDE_32_EXPANDED, 1280, 32)])

@@ -20,19 +20,12 @@ from safetensors.numpy import load_file
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models import checkpoints
 from a2gc_ros.models.backbones.inverted_residuals import same_padding
-from a2gc_ros.models.backbones.mobilenetv2 import (
-    STRIDE_8,
-    STRIDE_16,
-    STRIDE_16_EXPANDED,
-    STRIDE_32,
-    STRIDE_32_EXPANDED,
-    MobileNetV2,
-)
+from a2gc_ros.models.backbones.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED, MobileNetV2
 from a2gc_ros.models.registry import build
 
 Array = NDArray[np.float32]
 REFERENCE = Path(__file__).with_name("mobilenetv2_reference.json")
-TAPS = {STRIDE_8: (8, 32), STRIDE_16: (16, 96), STRIDE_16_EXPANDED: (16, 576), STRIDE_32: (32, 320), 51: (32, 1280)}
+TAPS = {17: (8, 32), STRIDE_16: (16, 96), 39: (16, 576), 50: (32, 320), STRIDE_32_EXPANDED: (32, 1280)}
 
 # (name of the expanding, depthwise and projecting convolution or None, stride, whether the input is added)
 BLOCKS = [
@@ -103,14 +96,16 @@ def run_peer(weights: dict[str, Array], images: Array) -> dict[str, Array]:
     return dict(zip(names, session.run(None, {"images": images}), strict=True))
 
 
-def random_model(**options: int | bool) -> tuple[MobileNetV2, dict[str, Array]]:
+def random_model() -> tuple[MobileNetV2, dict[str, Array]]:
+    """The whole network, and its weights with a classifier's."""
     torch.manual_seed(0)
-    model = MobileNetV2(**options).eval()  # type: ignore[arg-type]
+    model = MobileNetV2(tap=STRIDE_32_EXPANDED).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith("bias"):
                 weight.normal_(std=0.3)
-    return model, {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    classifier = {"convs.52.weight": torch.randn(1001, 1280, 1, 1), "convs.52.bias": torch.randn(1001)}
+    return model, {name: tensor.numpy() for name, tensor in (model.state_dict() | classifier).items()}
 
 
 def picture(height: int, width: int) -> Array:
@@ -123,9 +118,9 @@ def picture(height: int, width: int) -> Array:
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (57, 83)], ids=["even", "odd"])
 @pytest.mark.parametrize("tap", TAPS)
 def test_equals_the_onnx_graph(tap: int, height: int, width: int) -> None:
-    whole, weights = random_model(classifier=True)
+    whole, weights = random_model()
     model = MobileNetV2(tap=tap, token_tap=STRIDE_32_EXPANDED).eval()
-    model.load_state_dict({name: tensor for name, tensor in whole.state_dict().items() if "convs.52" not in name})
+    model.load_state_dict(whole.state_dict())
     images = np.concatenate([picture(height, width), -picture(height, width)])
     with torch.no_grad():
         features = model(torch.from_numpy(images))
@@ -139,21 +134,6 @@ def test_equals_the_onnx_graph(tap: int, height: int, width: int) -> None:
     wanted = expected[f"after{tap}"]
     np.testing.assert_allclose(features.map.numpy(), wanted, atol=1e-4 * np.abs(wanted).max())
     np.testing.assert_allclose(features.token.numpy(), expected["after51"].mean(axis=(2, 3)), atol=1e-4)
-
-
-def test_classifier_equals_the_onnx_graph() -> None:
-    model, weights = random_model(classifier=True)
-    with torch.no_grad():
-        logits = model.classify(torch.from_numpy(picture(64, 64))).numpy()
-    expected = run_peer(weights, picture(64, 64))["after52"].reshape(1, -1)
-    assert logits.shape == (1, 1001)
-    np.testing.assert_allclose(logits, expected, atol=1e-4 * np.abs(expected).max())
-
-
-def test_without_classifier_there_are_no_logits() -> None:
-    model, _ = random_model(tap=STRIDE_32_EXPANDED)
-    with pytest.raises(ModelError, match="without its classifier"):
-        model.classify(torch.zeros(1, 3, 32, 32))
 
 
 @pytest.mark.parametrize(
@@ -222,10 +202,12 @@ def test_imagenet_weights_give_the_reference_values(imagenet_weights: Path) -> N
             found = model.eval().backbone(images).map.numpy().reshape(-1)
         np.testing.assert_allclose(found[expected["at"]], expected["values"], atol=2e-3)
         assert float(np.linalg.norm(found)) == pytest.approx(expected["norm"], rel=1e-4)
-    whole = MobileNetV2(classifier=True).eval()
-    whole.load_state_dict(checkpoints.read_tensors(imagenet_weights))
+    weights = checkpoints.read_tensors(imagenet_weights)
+    whole = MobileNetV2(tap=STRIDE_32_EXPANDED).eval()
+    whole.load_state_dict({name: weights[name] for name in whole.state_dict()})
     with torch.no_grad():
-        logits = whole.classify(images).numpy()[0]
+        classes = weights["convs.52.weight"].flatten(1) @ whole(images).token[0] + weights["convs.52.bias"]
+    logits = classes.numpy()
     assert np.argsort(-logits)[:5].tolist() == reference["best_classes"]
     np.testing.assert_allclose(logits[reference["best_classes"]], reference["best_logits"], atol=2e-3)
 

@@ -14,9 +14,8 @@ from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.folders import cache_folder
 from a2gc_training.data.bag_images import Taking, taken_images
 from a2gc_training.data.paths import expanded
-from a2gc_training.data.place_rule import PlaceRule
 from a2gc_training.data.tables import FileReader, Filter, ImageTable
-from a2gc_training.data.view_rule import SharedView
+from a2gc_training.data.view_rule import PlaceRule, SharedView
 
 
 @dataclass(frozen=True)

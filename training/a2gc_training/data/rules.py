@@ -31,6 +31,24 @@ class Places:
         return len(self.members)
 
 
+def cover(count: int, near: Matcher) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """A greedy cover of rows: each that no place holds yet becomes the middle of one.
+
+    Returns:
+        The middles, int64 (places,), and the rows of each place, those near its middle.
+    """
+    covered = np.zeros(count, bool)
+    middles: list[int] = []
+    members: list[NDArray[np.int64]] = []
+    for row in range(count):
+        if not covered[row]:
+            mask = near(row)
+            covered |= mask
+            middles.append(row)
+            members.append(np.flatnonzero(mask).astype(np.int64))
+    return np.array(middles, np.int64), members
+
+
 @dataclass(frozen=True)
 class SameColumns:
     """Images of a place agree in some columns.
@@ -166,18 +184,10 @@ class CloseInSpace:
         the rule. Places with middles nearer than twice ``metres`` plus ``margin`` conflict.
         """
         near = self._nearness(table)
-        covered = np.zeros(len(table), bool)
-        middles: list[int] = []
-        members: list[NDArray[np.int64]] = []
-        for row in range(len(table)):
-            if not covered[row]:
-                mask = near(row, self.metres / 2, self.degrees / 2)
-                covered |= mask
-                middles.append(row)
-                members.append(np.flatnonzero(mask).astype(np.int64))
+        middles, members = cover(len(table), lambda row: near(row, self.metres / 2, self.degrees / 2))
         conflicts = []
         reach = 2 * self.metres + self.margin
-        for number, row in enumerate(middles):
+        for number, row in enumerate(middles.tolist()):
             mask = near(row, reach, np.inf)[middles]
             mask[number] = False
             conflicts.append(np.flatnonzero(mask).astype(np.int64))

@@ -159,11 +159,6 @@ class PlaceSampler(Sampler[list[Draw]]):
     def __len__(self) -> int:
         return self._steps
 
-    @property
-    def usable_places(self) -> int:
-        """How many places are drawn from."""
-        return sum(len(group) for group in self._groups)
-
     def set_epoch(self, epoch: int) -> None:
         """Chooses the epoch, and with it the order; Lightning calls this."""
         self._epoch = epoch

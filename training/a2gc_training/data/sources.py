@@ -16,9 +16,9 @@ from a2gc_training.data.folder import read_image_csv, read_place_folders
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.data.gsv_cities import read_gsv_cities
 from a2gc_training.data.paths import expanded
-from a2gc_training.data.place_rule import PlaceRule
 from a2gc_training.data.rules import Places, SameColumns
 from a2gc_training.data.tables import Filter, ImageTable
+from a2gc_training.data.view_rule import PlaceRule
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError, DatasetError
-from a2gc_training.data.place_rule import PlaceRule
 from a2gc_training.data.rules import SameColumns
 from a2gc_training.data.tables import Filter, ImageTable
+from a2gc_training.data.view_rule import PlaceRule
 
 
 @dataclass(frozen=True)

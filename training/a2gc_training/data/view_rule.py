@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
-from a2gc_training.data.rules import Matcher, Places
+from a2gc_training.data.rules import CloseInSpace, CloseInTime, Matcher, Places, SameColumns, cover
 from a2gc_training.data.tables import ImageTable
 
 RINGS, SPOKES = 16, 16
@@ -123,21 +123,17 @@ class SharedView:
         sessions that do not compare.
         """
         near = _Nearness(self, table)
-        covered = np.zeros(len(table), bool)
-        middles: list[int] = []
-        members: list[NDArray[np.int64]] = []
-        for row in range(len(table)):
-            if not covered[row]:
-                mask = near.mask(row, share=0.5)
-                covered |= mask
-                middles.append(row)
-                members.append(np.flatnonzero(mask).astype(np.int64))
-        return Places(members, near.conflicts(np.array(middles, np.int64)))
+        middles, members = cover(len(table), lambda row: near.mask(row, share=0.5))
+        return Places(members, near.conflicts(middles))
 
     def matcher(self, table: ImageTable) -> Matcher:
         """A function from a row to the mask of rows that show its place."""
         near = _Nearness(self, table)
         return lambda row: near.mask(row, share=1.0)
+
+
+PlaceRule = SameColumns | CloseInTime | CloseInSpace | SharedView
+"""Every rule that can say when two images show the same place."""
 
 
 class _Nearness:
