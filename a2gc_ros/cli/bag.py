@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 bag_app = typer.Typer(
     help="Look into recordings, and make them from folders of images.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
 )
 
 
@@ -30,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 @bag_app.command()
 def info(
-    bag: Annotated[Path, typer.Argument(help="A .bag, .mcap or .db3 file, or a rosbag2 folder.", show_default=False)],
+    bag: options.Bag,
     as_json: options.AsJson = False,
 ) -> None:
     """Print the topics of a recording, and which of them a place map would be built from.
@@ -45,7 +43,7 @@ def info(
     with open_recording(bag) as recording:
         summary = _summary(recording)
     if as_json:
-        typer.echo(json.dumps(summary, indent=2))
+        echo_json(summary)
     else:
         _print_summary(summary)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +12,10 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json, print_whole
 from a2gc_ros.cli.base.spaced_lists import command_with, items
-from a2gc_ros.cli.base.whole_table import print_whole
 from a2gc_ros.cli.eval_data import (
-    HeadingOption,
     Own,
-    RadiusOption,
-    SpacingOption,
-    StoreOption,
-    TopicOption,
-    TruthOption,
     open_all,
     run_with_bars,
 )
@@ -68,16 +61,16 @@ def compare(
         list[str] | None,
         typer.Option(help="Two models or more, with spaces or commas between them: names, ONNX files, checkpoints."),
     ] = None,
-    truth: TruthOption = None,
-    radius: RadiusOption = None,
-    heading: HeadingOption = 45.0,
-    spacing: SpacingOption = 1.0,
-    topic: TopicOption = None,
+    truth: options.Truth = None,
+    radius: options.Radius = None,
+    heading: options.Heading = 45.0,
+    spacing: options.Spacing = 1.0,
+    topic: options.Topic = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for a page to explore, and pictures of queries on which they differ.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Most queries in the pictures.")] = 12,
-    store: StoreOption = None,
+    store: options.Store = None,
     backend: options.Backend = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = 0,
@@ -99,18 +92,18 @@ def compare(
         make_folder(out)
     if queries is None and database.exists() and not is_recording(database):
         raise ConfigError(f"{database} is a folder of photographs; name a second one with those that ask.")
-    own = Own.of(database, queries or database, truth, None, radius, heading, spacing, topic)
-    (dataset,) = open_all([], None, own, None)
+    own = Own(database, queries or database, truth, None, radius, heading, spacing, topic)
+    (dataset,) = open_all([], None, own)
     settings = EvaluationSettings(store=store or default_folder(), ks=KS)
     console = Console(stderr=True)
-    options: dict[str, Any] = {"backend": backend, "precision": precision, "threads": threads}
-    extractors = [open_extractor(model, **options) for model in chosen]
+    runtime: dict[str, Any] = {"backend": backend, "precision": precision, "threads": threads}
+    extractors = [open_extractor(model, **runtime) for model in chosen]
     outcomes = [run_with_bars(dataset, extractor, settings) for extractor in extractors]
     with console.status("Measuring time and memory") as status:
         costs = []
         for model in chosen:
             status.update(f"Measuring time and memory of {Path(model).name}")
-            costs.append(footprint(model, **options))
+            costs.append(footprint(model, **runtime))
     found = [
         _numbers(model, outcome, cost, outcomes[0])
         for model, outcome, cost in zip(chosen, outcomes, costs, strict=True)
@@ -119,7 +112,7 @@ def compare(
     if out is not None:
         _page(dataset, found, outcomes, count).write(out / "index.html")
     if as_json:
-        typer.echo(json.dumps({"protocol": dataset.protocol, "models": found, "pictures": pictures}, indent=2))
+        echo_json({"protocol": dataset.protocol, "models": found, "pictures": pictures})
         return
     _show(dataset.name, dataset.protocol, len(dataset.queries), found)
     if out is not None:

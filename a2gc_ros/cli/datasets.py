@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +10,13 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 
 if TYPE_CHECKING:
     from a2gc_ros.evaluation.datasets.catalogue import Benchmark
 
 datasets_app = typer.Typer(
     help="List the benchmarks that `a2gc eval` knows by name, and check what of them is on disk.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
 )
 SHOWN = 10
 
@@ -60,7 +58,7 @@ def list_datasets(
         for entry in usable().values()
     ]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     table = Table("name", "what", "queries", "database", *(["found"] if data_root else []))
     for row in rows:
@@ -113,7 +111,7 @@ def check(
             "source": entry.source,
             "terms": entry.terms,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        echo_json(facts)
     else:
         for line in _report(entry, found, data_root):
             typer.echo(line)
@@ -136,7 +134,7 @@ def _check_all(root: Path, *, as_json: bool) -> None:
         rows.append((entry.name, layout.title if layout else None, missing_here, entry.source))
     if as_json:
         keys = ("name", "found", "missing", "source")
-        typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+        echo_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
         table = Table("name", "found", "missing")
         for name, found, missing, _ in rows:
@@ -161,7 +159,7 @@ def _check_gsv_cities(root: Path, *, as_json: bool) -> None:
             "source": gsv_folder.SOURCE,
             "terms": gsv_folder.TERMS,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        echo_json(facts)
     else:
         typer.echo(f"{gsv_folder.NAME}: what models are trained on")
         typer.echo(f"  expected below {root}: Dataframes/ and Images/ in {' or '.join(gsv_folder.FOLDERS)}")

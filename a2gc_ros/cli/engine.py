@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
 from a2gc_ros.system.sizes import show_size
 
@@ -19,15 +20,12 @@ if TYPE_CHECKING:
 
 engine_app = typer.Typer(
     help="Build TensorRT engines ahead of time, and see which there are.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
 )
 
 _Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder of the engines; a2gc_ros/engines in your cache folder by default."),
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +45,7 @@ def build(
     cache: _Cache = None,
     workspace: Annotated[int, typer.Option(help="Most MiB of scratch space for a layer; 0 sets no limit.")] = 0,
     dla_core: Annotated[int, typer.Option(help="DLA core of a Jetson to run on; -1 for the GPU.")] = -1,
-    as_json: _Json = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Build the engine of a model, so that the robot need not when it starts.
 
@@ -71,13 +69,12 @@ def build(
     if precision not in ("auto", "fp32", "bf16", "fp16", "int8"):
         raise ConfigError(f"--precision is {precision!r}; choose auto, fp32, bf16, fp16 or int8.")
     spec = read_spec(path)
-    options = EngineOptions(cache, workspace, dla_core)
     wanted = precision_for(spec, precision)  # type: ignore[arg-type]  # checked above
-    library = _library(backend)(spec, wanted, options)
+    library = _library(backend)(spec, wanted, EngineOptions(cache, workspace, dla_core))
     obtained = library.obtain(path, len)
     if as_json:
         told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}
-        typer.echo(json.dumps(told, indent=2))
+        echo_json(told)
         return
     typer.echo(f"{obtained.path}: {show_size(obtained.engine)}; {obtained.reason}.")
 
@@ -88,7 +85,7 @@ def info(
         Path | None, typer.Argument(help="One engine; all in the cache by default.", show_default=False)
     ] = None,
     cache: _Cache = None,
-    as_json: _Json = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say what engines there are, what each was built of and for, and whether its file is whole.
 
@@ -104,7 +101,7 @@ def info(
     folder = EngineCache(cache).folder
     rows = [_describe(path) for path in ([engine] if engine is not None else EngineCache(cache).paths())]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     if not rows:
         typer.echo(f"There are no engines in {folder}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +10,10 @@ from rich.console import Console
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
 from a2gc_ros.cli.base.image_size import parse_size
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.cli.base.spaced_lists import command_with, items
 from a2gc_ros.cli.eval_data import (
-    DatabaseOption,
-    DataRootOption,
-    HeadingOption,
     Own,
-    QueriesOption,
-    RadiusOption,
-    SpacingOption,
-    StoreOption,
-    TopicOption,
-    TruthOption,
     describe_with_bars,
     open_all,
     run_with_bars,
@@ -80,17 +71,17 @@ def evaluate(
             help="Names of protocols or .yaml files, with spaces or commas between them; all takes what is there."
         ),
     ] = None,
-    data_root: DataRootOption = None,
-    database: DatabaseOption = None,
-    queries: QueriesOption = None,
-    truth: TruthOption = None,
+    data_root: options.DataRoot = None,
+    database: options.Database = None,
+    queries: options.Queries = None,
+    truth: options.Truth = None,
     database_truth: Annotated[
         str | None, typer.Option(help="Poses of the database's recording, where they are not --truth.")
     ] = None,
-    radius: RadiusOption = None,
-    heading: HeadingOption = 45.0,
-    spacing: SpacingOption = 1.0,
-    topic: TopicOption = None,
+    radius: options.Radius = None,
+    heading: options.Heading = 45.0,
+    spacing: options.Spacing = 1.0,
+    topic: options.Topic = None,
     group_by: Annotated[
         str | None, typer.Option(help="Column of a .yaml's table: queries that resemble each other, for --ci.")
     ] = None,
@@ -101,7 +92,7 @@ def evaluate(
     ram: Annotated[str, typer.Option(help="Memory that the search may take, the whole process counted.")] = "4G",
     faiss_gpu: Annotated[bool, typer.Option("--faiss-gpu", help="Search on a GPU with faiss-gpu.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Images that run through the model at once.")] = 16,
-    store: StoreOption = None,
+    store: options.Store = None,
     shard: options.Shard = None,
     backend: options.Backend = "auto",
     precision: options.Precision = "auto",
@@ -134,7 +125,7 @@ def evaluate(
         batch=batch,
         compress=tuple(name for name in compress.split(",") if name),
     )
-    own = Own.of(database, queries, truth, database_truth, radius, heading, spacing, topic)
+    own = Own(database, queries, truth, database_truth, radius, heading, spacing, topic)
     sets = open_all(items(datasets), data_root, own, group_by)
     chosen = items(models) or [DEFAULT_MODEL]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
@@ -161,7 +152,7 @@ def evaluate(
     if predictions is not None:
         write_predictions(outcomes[0], predictions)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        echo_json(found)
     elif table is not None:
         typer.echo(FORMATS[table](found))
     else:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.datasets import usable
 from a2gc_ros.errors import ConfigError
 
@@ -19,32 +18,14 @@ if TYPE_CHECKING:
 ALL = "all"
 """In place of a benchmark's name: every one that is there."""
 
-DataRootOption = Annotated[
-    Path | None, typer.Option(help="Folder of data sets.", envvar="A2GC_DATA", show_default=False)
-]
-DatabaseOption = Annotated[Path | None, typer.Option(help="Folder or recording that is searched.")]
-QueriesOption = Annotated[Path | None, typer.Option(help="Folder or recording of queries.")]
-TruthOption = Annotated[
-    str | None, typer.Option(help="Positions or right pairs (.csv, .npy); for recordings a topic or file of poses.")
-]
-RadiusOption = Annotated[
-    float | None, typer.Option(min=0.01, help="Metres that are right: 25 for folders, 15 for recordings.")
-]
-HeadingOption = Annotated[float, typer.Option(min=1, max=180, help="Degrees of heading that are right.")]
-SpacingOption = Annotated[float, typer.Option(min=0, help="Metres between images of a recording.")]
-TopicOption = Annotated[str | None, typer.Option(help="Image topic, where a recording has several.")]
-StoreOption = Annotated[
-    Path | None, typer.Option(help="Folder that keeps descriptors.  [default: the user's cache folder]")
-]
-
 
 @dataclass(frozen=True)
 class Own:
-    """Data of one's own.
+    """Data of one's own, as the options name it.
 
     Attributes:
-        database: Folder or recording that is searched.
-        queries: Folder or recording of queries.
+        database: Folder or recording that is searched; None where none is named.
+        queries: Folder or recording of queries; None where none is named.
         truth: What tells which images are right; a file, or a topic of both recordings.
         database_truth: The same for the database alone.
         radius: Metres; None takes 25 for folders and 15 for recordings.
@@ -53,8 +34,8 @@ class Own:
         topic: Image topic.
     """
 
-    database: Path
-    queries: Path
+    database: Path | None
+    queries: Path | None
     truth: str | None
     database_truth: str | None
     radius: float | None
@@ -62,39 +43,18 @@ class Own:
     spacing: float
     topic: str | None
 
-    @classmethod
-    def of(
-        cls,
-        database: Path | None,
-        queries: Path | None,
-        truth: str | None,
-        database_truth: str | None,
-        radius: float | None,
-        heading: float,
-        spacing: float,
-        topic: str | None,
-    ) -> Own | None:
-        """What the options name, or None where they name nothing.
 
-        Raises:
-            ConfigError: Only one of the two folders or recordings is named.
-        """
-        if database is None and queries is None:
-            return None
-        if database is None or queries is None:
-            raise ConfigError("--database and --queries belong together; give both.")
-        return cls(database, queries, truth, database_truth, radius, heading, spacing, topic)
-
-
-def open_all(names: list[str], root: Path | None, own: Own | None, group_by: str | None) -> list[Dataset]:
+def open_all(names: list[str], root: Path | None, own: Own, group_by: str | None = None) -> list[Dataset]:
     """Opens benchmarks by name, tasks by file, and the user's own data.
 
     Raises:
-        ConfigError: There is none, or benchmarks have no root.
+        ConfigError: There is none, benchmarks have no root, or only one of the two sides of one's own is named.
         DatasetError: One is incomplete or damaged.
     """
     from a2gc_ros.evaluation.datasets.catalogue import benchmark
 
+    if (own.database is None) != (own.queries is None):
+        raise ConfigError("--database and --queries belong together; give both.")
     sets = []
     for name in _all_found(names, root):
         if name.endswith((".yaml", ".yml")):
@@ -106,8 +66,8 @@ def open_all(names: list[str], root: Path | None, own: Own | None, group_by: str
         if root is None:
             raise ConfigError(f"Say where {name} lies: --data-root, or the environment variable A2GC_DATA.")
         sets.append(entry.open(root))
-    if own is not None:
-        sets.append(_open_own(own))
+    if own.database is not None and own.queries is not None:
+        sets.append(_open_own(own, own.database, own.queries))
     if not sets:
         raise ConfigError(
             "There is nothing to evaluate; name a data set (`a2gc datasets list`), or give --database and --queries."
@@ -131,22 +91,22 @@ def _all_found(names: list[str], root: Path | None) -> list[str]:
     return [*(name for name in names if name not in (ALL, *found)), *found]
 
 
-def _open_own(own: Own) -> Dataset:
+def _open_own(own: Own, database: Path, queries: Path) -> Dataset:
     from a2gc_ros.bags.formats import is_recording
     from a2gc_ros.evaluation.datasets.own_files import open_folders
     from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, open_recordings
 
-    name = f"{own.database.stem} / {own.queries.stem}"
-    recorded = [is_recording(path) for path in (own.database, own.queries)]
+    name = f"{database.stem} / {queries.stem}"
+    recorded = [is_recording(path) for path in (database, queries)]
     if all(recorded):
         asked = RunOptions(own.topic, own.truth, own.spacing)
         searched = replace(asked, truth=own.database_truth or own.truth)
         pairing = Pairing(own.radius or Pairing.metres, own.heading)
-        return open_recordings((own.database, searched), (own.queries, asked), pairing, name=name)
+        return open_recordings((database, searched), (queries, asked), pairing, name=name)
     if any(recorded):
-        raise ConfigError(f"{own.database} and {own.queries} are a recording and a folder; give two of a kind.")
+        raise ConfigError(f"{database} and {queries} are a recording and a folder; give two of a kind.")
     truth = None if own.truth is None else Path(own.truth)
-    return open_folders(own.database, own.queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
+    return open_folders(database, queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
 
 
 def run_with_bars(dataset: Dataset, extractor: Extractor, settings: EvaluationSettings) -> EvaluationResult:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from a2gc_ros.cli.base.whole_table import print_whole
+from a2gc_ros.cli.base.output import print_whole
 from a2gc_ros.evaluation.tables import DIFFERS
 
 KS = (1, 5, 10, 20)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base.image_size import parse_size
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.installation import needing
 from a2gc_ros.system.sizes import show_size
@@ -82,7 +83,6 @@ def export(
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
     """Exports a model; the help text is in ``_EXAMPLES``."""
-    import json
     from dataclasses import asdict
 
     from rich.console import Console
@@ -113,7 +113,7 @@ def export(
             images=pictures,
         )
     if as_json:
-        typer.echo(json.dumps(asdict(done), default=str, indent=2))
+        echo_json(asdict(done))
         return
     shape = f"{done.spec.preprocessing.height}x{done.spec.preprocessing.width}"
     agreement = ", ".join(f"{name} {cosine:.6f}" for name, cosine in done.cosines.items())

@@ -8,8 +8,6 @@ from a2gc_ros.cli.base import any_typer as typer
 
 fleet_app = typer.Typer(
     help="Prepare the PostgreSQL database that holds the maps of a fleet.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
 )
 
 UrlArgument = Annotated[str, typer.Argument(help="The database, postgresql://owner@host/database.", show_default=False)]

@@ -41,9 +41,7 @@ VERBS: tuple[str, ...] = (
 app = typer.Typer(
     name="a2gc",
     help="Visual place recognition for robots: maps from bags, loop closures, training and export of models.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
 )
 
 

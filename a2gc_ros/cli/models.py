@@ -13,12 +13,11 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ModelError
 
 models_app = typer.Typer(
     help="List the models there are, and read what a model file says of itself.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
 )
 
 
@@ -40,7 +39,7 @@ def list_models(
     """
     rows = _shipped() + _registered()
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     table = Table()
     for title in ("name", "input", "resize", "weights", "licence"):
@@ -77,14 +76,14 @@ def info(
         from a2gc_ros.models.checkpoints.released import read_model
 
         model, licence = read_model(file)
-        typer.echo(json.dumps({**asdict(spec_of(model, licence)), **model.architecture.to_dict()}, indent=2))
+        echo_json({**asdict(spec_of(model, licence)), **model.architecture.to_dict()})
         return
 
     described = asdict(read_spec(file))
     adapted = read_entry(file, ADAPTED)
     if adapted is not None:
         described["adapted"] = json.loads(adapted)
-    typer.echo(json.dumps(described, indent=2))
+    echo_json(described)
 
 
 def _has_torch() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.installation import needing
 from a2gc_ros.system.sizes import show_size
@@ -67,7 +67,7 @@ def quantize(
             allow_drop=allow_drop,
         )
     if as_json:
-        typer.echo(json.dumps(asdict(done), default=str, indent=2))
+        echo_json(asdict(done))
         return
     typer.echo(f"{done.path}: {show_size(done.size)}, fingerprint {done.fingerprint}")
     table = Table()

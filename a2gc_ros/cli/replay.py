@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +9,7 @@ from rich.console import Console
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bars
 
@@ -22,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    bag: Annotated[Path, typer.Argument(help="A .bag, .mcap or .db3 file, or a rosbag2 folder.", show_default=False)],
+    bag: options.Bag,
     report: Annotated[Path, typer.Option(help="Folder for the report: index.html, numbers.json, pictures.")],
     maps: Annotated[
         list[Path] | None, typer.Option("--map", help="Place map to relocalise against; may be given often.")
@@ -35,9 +33,9 @@ def replay(
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="With --live: the node answers each image before the next is played.")
     ] = False,
-    start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
-    stop: Annotated[float | None, typer.Option(min=0, help="First second no longer replayed.")] = None,
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
+    start: options.Start = None,
+    stop: options.Stop = None,
+    model: options.Model = DEFAULT_MODEL,
     backend: options.Backend = "auto",
     threads: options.ChainThreads = 0,
     topic: options.Topic = None,
@@ -49,9 +47,7 @@ def replay(
         typer.Option(help="True poses: a topic, or a TUM, KITTI or CSV file. Guessed where it is not given."),
     ] = None,
     radius: Annotated[float, typer.Option(min=0.1, help="Metres within which two images are the same place.")] = 15.0,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of loop detection, as in threshold=0.8.")
-    ] = None,
+    settings: options.LoopSettings = None,
     rectification: options.Rectification = "auto",
     sensor_bits: options.SensorBits = 0,
     rerun: Annotated[
@@ -77,7 +73,7 @@ def replay(
     from a2gc_ros.replay.pipeline import ReplayOptions
     from a2gc_ros.replay.pipeline import replay as run
 
-    options = ReplayOptions(
+    wanted = ReplayOptions(
         bag=bag,
         report=report,
         live=live,
@@ -85,7 +81,7 @@ def replay(
         backend=backend,
         threads=threads,
         maps=tuple(maps or ()),
-        loop=loop_settings(settings or []),
+        loop=options.loop_settings(settings),
         image_topic=topic,
         odometry_topic=odometry,
         truth=truth,
@@ -102,38 +98,17 @@ def replay(
     with progress_bars("images") as bars:
         task = bars.add_task("offline" if live else "replaying", total=None)
         numbers = run(
-            options,
+            wanted,
             lambda done, total: bars.update(task, completed=done, total=total),
             lambda closures: bars.update(task, note=f"{closures} closures"),
         )
     for note in numbers["notes"]:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps(numbers, indent=2))
+        echo_json(numbers)
     else:
         typer.echo(_sentence(numbers))
         typer.echo(f"report: {report / 'index.html'}")
-
-
-def loop_settings(entries: list[str]) -> dict[str, Any]:
-    """Reads ``name=value`` pairs; values are YAML, so numbers are numbers."""
-    import yaml
-
-    from a2gc_ros.errors import ConfigError
-    from a2gc_ros.loops import LoopConfig
-
-    known = [field.name for field in dataclasses.fields(LoopConfig)]
-    values = {}
-    for entry in entries:
-        name, equals, value = entry.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {entry} has no value: write it as in threshold=0.8")
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise ConfigError(f"--set {name} is no setting of loop detection; {hint}")
-        values[name] = yaml.safe_load(value)
-    return values
 
 
 def _sentence(numbers: dict[str, Any]) -> str:

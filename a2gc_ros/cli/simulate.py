@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def simulate(
         int, typer.Option(min=1, max=4, help="Draw at this multiple of the size; 1 is fast, 2 looks right.")
     ] = 2,
     texels_per_metre: Annotated[int, typer.Option(min=4, max=256, help="Sharpness of the house fronts.")] = 64,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was recorded as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Drive a camera robot through a made-up town, and record images, odometry and the exact truth.
 
@@ -86,7 +87,7 @@ def simulate(
         record_drive(drive, out, jpeg_quality=jpeg_quality, supersampling=supersampling, on_image=advance)
     report = _report(drive, out)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        echo_json(report)
     else:
         typer.echo(
             f"{out}: {report['images']} images, {report['duration_s']:.1f} s, {report['length_m']:.0f} m, "

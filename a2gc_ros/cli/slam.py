@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.replay import loop_settings
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
@@ -20,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def slam(
-    bag: Annotated[Path, typer.Argument(help="A .bag, .mcap or .db3 file, or a rosbag2 folder.", show_default=False)],
+    bag: options.Bag,
     out: Annotated[
         Path | None, typer.Option(help="File for the corrected trajectory, in TUM's format.", show_default=False)
     ] = None,
@@ -28,9 +27,9 @@ def slam(
         Path | None,
         typer.Option(help="Folder for index.html, numbers.json, a picture and TUM files.", show_default=False),
     ] = None,
-    start: Annotated[float | None, typer.Option(min=0, help="First second of the recording.")] = None,
-    stop: Annotated[float | None, typer.Option(min=0, help="First second no longer used.")] = None,
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
+    start: options.Start = None,
+    stop: options.Stop = None,
+    model: options.Model = DEFAULT_MODEL,
     backend: options.Backend = "auto",
     threads: options.ChainThreads = 0,
     topic: options.Topic = None,
@@ -56,9 +55,7 @@ def slam(
     odometry_covariance: Annotated[
         bool, typer.Option("--odometry-covariance", help="Add by how much the odometry's own covariance grows.")
     ] = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of loop detection, as in min_inliers=40.")
-    ] = None,
+    settings: options.LoopSettings = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Close the loops of a recording: detect them, put them into a pose graph with the odometry, compare.
@@ -78,12 +75,12 @@ def slam(
     from a2gc_ros.slam.report import numbers_of, write_report
     from a2gc_ros.slam.session import SlamConfig
 
-    options = SlamOptions(
+    wanted = SlamOptions(
         bag=bag,
         model=model,
         backend=backend,
         threads=threads,
-        loop=loop_settings(settings or []),
+        loop=options.loop_settings(settings),
         slam=SlamConfig(odometry=OdometryNoise(translation_noise, rotation_noise), use_covariance=odometry_covariance),
         image_topic=topic,
         odometry_topic=odometry,
@@ -93,14 +90,14 @@ def slam(
         stop=stop,
     )
     with progress_bar("closing loops", "images") as show:
-        run = run_slam(options, show)
+        run = run_slam(wanted, show)
     numbers = numbers_of(run)
     if out is not None:
         write_tum(out, run.after)
     if report is not None:
         write_report(run, numbers, report, bag.name)
     if as_json:
-        typer.echo(json.dumps(numbers, indent=2))
+        echo_json(numbers)
         return
     typer.echo(_sentence(numbers))
     for path in (out, report / "index.html" if report else None):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
 from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.cli.viz_retrieval import retrieval
 from a2gc_ros.shipped import DEFAULT_MODEL
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 viz_app = typer.Typer(
     help="Pictures of what a model sees, matches and gets wrong. Needs matplotlib (`pip install matplotlib`).",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
 )
 
 ModelOption = Annotated[
@@ -137,7 +136,7 @@ def features(
 
 @viz_app.command("map")
 def draw_place_map(
-    place_map: Annotated[Path, typer.Argument(help="A place map (.a2gc).", show_default=False)],
+    place_map: options.MapFile,
     out: Annotated[Path, typer.Option(help="The .png to write.", show_default=False)],
     most: Annotated[int, typer.Option(min=1, help="How many matches are drawn, the most alike first.")] = 150,
     gap: Annotated[

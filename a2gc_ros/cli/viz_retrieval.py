@@ -7,17 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
 from a2gc_ros.cli.eval_data import (
-    DatabaseOption,
-    DataRootOption,
-    HeadingOption,
     Own,
-    QueriesOption,
-    RadiusOption,
-    SpacingOption,
-    StoreOption,
-    TopicOption,
-    TruthOption,
     open_all,
     run_with_bars,
 )
@@ -46,14 +38,14 @@ def retrieval(
         str, typer.Option(help="A shipped or registered name, an ONNX file, a checkpoint.")
     ] = DEFAULT_MODEL,
     dataset: Annotated[str | None, typer.Option(help="Name of a protocol, or a .yaml file.")] = None,
-    data_root: DataRootOption = None,
-    database: DatabaseOption = None,
-    queries: QueriesOption = None,
-    truth: TruthOption = None,
-    radius: RadiusOption = None,
-    heading: HeadingOption = 45.0,
-    spacing: SpacingOption = 1.0,
-    topic: TopicOption = None,
+    data_root: options.DataRoot = None,
+    database: options.Database = None,
+    queries: options.Queries = None,
+    truth: options.Truth = None,
+    radius: options.Radius = None,
+    heading: options.Heading = 45.0,
+    spacing: options.Spacing = 1.0,
+    topic: options.Topic = None,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="Answers shown for each query.")] = 4,
     positives: Annotated[
         int, typer.Option(min=0, max=5, help="Right images shown beside them, those ranked best.")
@@ -62,7 +54,7 @@ def retrieval(
     wrong_only: Annotated[
         bool, typer.Option("--wrong-only", help="Only queries whose first answer is wrong, the surest first.")
     ] = False,
-    store: StoreOption = None,
+    store: options.Store = None,
 ) -> None:
     """Show queries of a data set with what a model answered and what is right.
 
@@ -83,8 +75,8 @@ def retrieval(
     from a2gc_ros.viz import style
     from a2gc_ros.viz.retrieval import draw_retrievals
 
-    own = Own.of(database, queries, truth, None, radius, heading, spacing, topic)
-    opened = open_all([] if dataset is None else [dataset], data_root, own, None)
+    own = Own(database, queries, truth, None, radius, heading, spacing, topic)
+    opened = open_all([] if dataset is None else [dataset], data_root, own)
     if len(opened) > 1:
         raise ConfigError("Both --dataset and --database are given; pictures are of one.")
     settings = EvaluationSettings(store=store or default_folder(), ks=KS)

@@ -28,11 +28,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Typer(typer.Typer):
     """An application; settings that this version does not know, which are all about looks, are left out.
 
+    Without arguments it shows its help, in which Markdown is read.
+
     Args:
         settings: Of :class:`typer.Typer`.
     """
 
     def __init__(self, **settings: Any) -> None:
+        settings = {"no_args_is_help": True, "rich_markup_mode": "markdown", **settings}
         super().__init__(**_known(typer.Typer.__init__, settings))
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Command], Command]:

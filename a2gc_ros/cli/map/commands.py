@@ -12,6 +12,7 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.cli.map import fleet
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.sizes import show_size
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 
 map_app = typer.Typer(
     help="Build place maps from recordings, look into them, merge and export them.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
 )
-
-MapArgument = Annotated[Path, typer.Argument(help="A place map (.a2gc).", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +35,7 @@ def register(app: typer.Typer) -> None:
 def build(
     bags: Annotated[list[Path], typer.Argument(help=".bag, .mcap or .db3 files, or rosbag2 folders.")],
     out: Annotated[Path, typer.Option(help="The map; gone on with if it exists.", show_default=False)],
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
+    model: options.Model = DEFAULT_MODEL,
     backend: options.Backend = "auto",
     threads: options.Threads = 0,
     topic: options.Topic = None,
@@ -118,7 +115,7 @@ def build(
         for note in (*summary["notes"], *left_out):
             typer.echo(f"{summary['recording']}: {note}", err=True)
     if as_json:
-        typer.echo(json.dumps({"map": str(out), "recordings": summaries}, indent=2))
+        echo_json({"map": str(out), "recordings": summaries})
         return
     for summary in summaries:
         text = f"{summary['recording']}: {summary['keyframes']} keyframes of {summary['frames']} images"
@@ -131,7 +128,7 @@ def build(
 
 
 @map_app.command()
-def info(place_map: MapArgument, as_json: options.AsJson = False) -> None:
+def info(place_map: options.MapFile, as_json: options.AsJson = False) -> None:
     """Print what a map holds and which model it was made with.
 
     Examples:
@@ -142,7 +139,7 @@ def info(place_map: MapArgument, as_json: options.AsJson = False) -> None:
     with _open(place_map) as opened:
         summary = _summary(opened)
     if as_json:
-        typer.echo(json.dumps(summary, indent=2))
+        echo_json(summary)
         return
     created = datetime.fromtimestamp(summary["created_ns"] / 1e9, tz=timezone.utc)
     typer.echo(f"{summary['path']}: {summary['keyframes']} keyframes, {show_size(summary['bytes'])}")
@@ -159,7 +156,7 @@ def info(place_map: MapArgument, as_json: options.AsJson = False) -> None:
 
 @map_app.command("list")
 def list_keyframes(
-    place_map: MapArgument,
+    place_map: options.MapFile,
     session: Annotated[int | None, typer.Option(help="Only this session.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -173,7 +170,7 @@ def list_keyframes(
     with _open(place_map) as opened:
         keyframes = [_described(keyframe) for keyframe in opened.keyframes(session)]
     if as_json:
-        typer.echo(json.dumps(keyframes, indent=2))
+        echo_json(keyframes)
         return
     table = Table("keyframe", "session", "stamp [ns]", "x, y, z [m]", "travelled [m]")
     for entry in keyframes:
@@ -185,7 +182,7 @@ def list_keyframes(
 
 @map_app.command()
 def show(
-    place_map: MapArgument,
+    place_map: options.MapFile,
     keyframe_id: Annotated[int, typer.Argument(help="Number of the keyframe, as `a2gc map list` prints it.")],
     out: Annotated[Path | None, typer.Option(help="Write the keyframe's image to this .jpg file.")] = None,
     neighbors: Annotated[
@@ -214,7 +211,7 @@ def show(
         except OSError as error:
             raise MapError(f"{out} cannot be written ({error})") from error
     if as_json:
-        typer.echo(json.dumps(entry, indent=2))
+        echo_json(entry)
         return
     place = "" if entry["position_m"] is None else " at " + ", ".join(f"{v:.2f}" for v in entry["position_m"]) + " m"
     typer.echo(f"keyframe {keyframe_id}, session {entry['session_id']}, stamp {entry['stamp_ns']} ns{place}")
@@ -229,7 +226,7 @@ def show(
 
 @map_app.command()
 def view(
-    place_map: MapArgument,
+    place_map: options.MapFile,
     html: Annotated[Path | None, typer.Option(help="The page to write; beside the map if not given.")] = None,
     gap: Annotated[
         float, typer.Option(min=0, help="Seconds that keyframes of one session must lie apart to be compared.")
@@ -271,7 +268,7 @@ def merge(
 
 @map_app.command()
 def export(
-    place_map: MapArgument,
+    place_map: options.MapFile,
     out: Annotated[Path, typer.Option(help=".npz: trajectories and descriptors; .csv: trajectories.")],
 ) -> None:
     """Export trajectories and descriptors for other programs.
@@ -293,7 +290,7 @@ def export(
 
 @map_app.command()
 def prune(
-    place_map: MapArgument,
+    place_map: options.MapFile,
     out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
     older_than: Annotated[
         float, typer.Option(min=0, help="Days before the map's newest keyframe at which a session ended to be thinned.")
@@ -319,16 +316,16 @@ def prune(
 
     done = run(place_map, out, older_than, distance, angle, similarity)
     if as_json:
-        typer.echo(json.dumps(done, indent=2))
+        echo_json(done)
         return
     typer.echo(f"{out}: {done['keyframes']} keyframes; {done['left_behind']} of {place_map} were left behind")
 
 
 @map_app.command()
 def redescribe(
-    place_map: MapArgument,
+    place_map: options.MapFile,
     out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
+    model: options.Model = DEFAULT_MODEL,
     recording: Annotated[
         list[Path] | None, typer.Option(help="Take images from this recording, before those the map keeps; repeatable.")
     ] = None,
@@ -352,7 +349,7 @@ def redescribe(
 
     done = run(place_map, out, model, recording or [], topic, backend, threads, batch)
     if as_json:
-        typer.echo(json.dumps(done, indent=2))
+        echo_json(done)
         return
     typer.echo(
         f"{out}: {done['keyframes']} keyframes described by {done['model']}, {done['recorded']} from recordings and "
@@ -362,7 +359,7 @@ def redescribe(
 
 @map_app.command()
 def calibrate(
-    place_map: MapArgument,
+    place_map: options.MapFile,
     out: Annotated[Path | None, typer.Option(help="Draw it: a .png, .svg or .pdf file (needs matplotlib).")] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -380,7 +377,7 @@ def calibrate(
 
     found = run(place_map, out)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        echo_json(found)
         return
     typer.echo(
         f"{found['queries']} of {found['keyframes']} keyframes were compared with keyframes of other places "

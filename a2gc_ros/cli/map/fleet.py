@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def push(
-    place_map: Annotated[Path, typer.Argument(help="A place map (.a2gc).", show_default=False)],
+    place_map: options.MapFile,
     to: Annotated[str, typer.Option(help="The fleet's database, postgresql://user@host/database.", show_default=False)],
     site: Annotated[str, typer.Option(help="Whose the sessions are: who may see them in the database.")] = "default",
     pictures: Annotated[bool, typer.Option(help="Send the kept pictures; they can follow later.")] = True,
@@ -55,7 +55,7 @@ def push(
     with PlaceMap.open(place_map, read_only=True) as opened, progress_bar("pushing keyframes") as moved:
         done = run(opened, to, site, pictures=pictures, features=features, on_progress=moved)
     if as_json:
-        typer.echo(json.dumps(asdict(done), indent=2))
+        echo_json(asdict(done))
         return
     typer.echo(f"{done.sent} of {done.keyframes} keyframes in {done.sessions} sessions were sent; all are there")
 
@@ -94,7 +94,7 @@ def pull(
     with progress_bar("pulling keyframes") as moved:
         came = run(database, out, wanted, pictures=pictures, features=features, on_progress=moved)
     if as_json:
-        typer.echo(json.dumps({"map": str(out), "keyframes": came}, indent=2))
+        echo_json({"map": str(out), "keyframes": came})
         return
     typer.echo(f"{out}: {came} keyframes came")
 
@@ -102,7 +102,7 @@ def pull(
 def locate(
     picture: Annotated[Path, typer.Argument(help="An image file.", show_default=False)],
     database: FromOption,
-    model: Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")] = DEFAULT_MODEL,
+    model: options.Model = DEFAULT_MODEL,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many keyframes to print.")] = 5,
     backend: options.Backend = "auto",
     as_json: options.AsJson = False,
@@ -123,7 +123,7 @@ def locate(
     extractor = open_extractor(model, backend=backend)
     found = run(database, extractor.spec.fingerprint, extractor.extract_one(decode_compressed(data)), k)
     if as_json:
-        typer.echo(json.dumps([asdict(place) for place in found], indent=2))
+        echo_json([asdict(place) for place in found])
         return
     table = Table("similarity", "site", "session", "seen", "x, y, z [m]")
     for place in found:
