@@ -74,15 +74,10 @@ class Trajectory:
         """Returns one sample as a (4, 4) pose."""
         return pose_from_quaternion(self.positions[index], self.quaternions[index])
 
-    def interpolate(self, stamp_ns: int, max_gap_ns: int = MAX_GAP_NS) -> Pose | None:
-        """Returns the pose at a stamp: straight line for the position, slerp for the rotation.
+    def interpolate(self, stamp_ns: int) -> Pose | None:
+        """Returns the pose at a stamp in nanoseconds: straight line for the position, slerp for the rotation.
 
-        Args:
-            stamp_ns: Nanoseconds.
-            max_gap_ns: Longest pause between the two neighbouring samples.
-
-        Returns:
-            The pose, or None before the first sample, after the last, or within a longer pause.
+        None before the first sample, after the last, or within a pause longer than `MAX_GAP_NS`.
         """
         after = int(np.searchsorted(self.stamps_ns, stamp_ns))
         if after == len(self):
@@ -93,7 +88,7 @@ class Trajectory:
             return None
         before = after - 1
         gap = int(self.stamps_ns[after] - self.stamps_ns[before])
-        if gap > max_gap_ns:
+        if gap > MAX_GAP_NS:
             return None
         fraction = int(stamp_ns - self.stamps_ns[before]) / gap
         position = self.positions[before] + fraction * (self.positions[after] - self.positions[before])

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from a2gc_ros.bags.trajectory import MAX_GAP_NS, Quaternion, Trajectory, TrajectoryBuilder, Vector
+from a2gc_ros.bags.trajectory import Quaternion, Trajectory, TrajectoryBuilder, Vector
 from a2gc_ros.geometry import Pose, inverse, pose_from_quaternion
 
 
@@ -17,7 +17,7 @@ class Samples(Protocol):
     def add(self, stamp_ns: int, translation: Vector, rotation: Quaternion) -> None:
         """Adds one, metres and (x, y, z, w); raises ValueError where it is no pose."""
 
-    def interpolate(self, stamp_ns: int, max_gap_ns: int) -> Pose | None:
+    def interpolate(self, stamp_ns: int) -> Pose | None:
         """Returns the pose at a stamp, or None where there are no samples around it."""
 
 
@@ -36,11 +36,11 @@ class RecordedSamples:
         self._builder.add(stamp_ns, translation, rotation)
         self._trajectory = None
 
-    def interpolate(self, stamp_ns: int, max_gap_ns: int) -> Pose | None:
+    def interpolate(self, stamp_ns: int) -> Pose | None:
         """See :class:`Samples`."""
         if self._trajectory is None:
             self._trajectory = self._builder.build()
-        return self._trajectory.interpolate(stamp_ns, max_gap_ns)
+        return self._trajectory.interpolate(stamp_ns)
 
 
 class TransformTree(Generic[SamplesT]):
@@ -84,13 +84,13 @@ class TransformTree(Generic[SamplesT]):
         """Whether a chain of edges leads from one frame to the other."""
         return {a, b} <= self.frames and self._chain(a)[-1] == self._chain(b)[-1]
 
-    def lookup(self, fixed: str, moving: str, stamp_ns: int, max_gap_ns: int = MAX_GAP_NS) -> Pose | None:
+    def lookup(self, fixed: str, moving: str, stamp_ns: int) -> Pose | None:
         """Returns ``t_fixed_moving`` at a stamp, or None where an edge of the chain has no samples around it."""
         if not self.is_connected(fixed, moving):
             return None
         up, down = self._chains(fixed, moving)
-        t_meet_fixed = self._along(up, stamp_ns, max_gap_ns)
-        t_meet_moving = self._along(down, stamp_ns, max_gap_ns)
+        t_meet_fixed = self._along(up, stamp_ns)
+        t_meet_moving = self._along(down, stamp_ns)
         if t_meet_fixed is None or t_meet_moving is None:
             return None
         return inverse(t_meet_fixed) @ t_meet_moving
@@ -117,17 +117,17 @@ class TransformTree(Generic[SamplesT]):
             chain.append(parent)
         return chain
 
-    def _along(self, chain: list[str], stamp_ns: int, max_gap_ns: int) -> Pose | None:
+    def _along(self, chain: list[str], stamp_ns: int) -> Pose | None:
         """Returns the pose of the first frame of a chain in the last."""
         pose: Pose = np.eye(4)
         for child in chain[:-1]:
-            edge = self._edge(child, stamp_ns, max_gap_ns)
+            edge = self._edge(child, stamp_ns)
             if edge is None:
                 return None
             pose = edge @ pose
         return pose
 
-    def _edge(self, child: str, stamp_ns: int, max_gap_ns: int) -> Pose | None:
+    def _edge(self, child: str, stamp_ns: int) -> Pose | None:
         if child in self._static:
             return self._static[child]
-        return self._moving[child].interpolate(stamp_ns, max_gap_ns)
+        return self._moving[child].interpolate(stamp_ns)

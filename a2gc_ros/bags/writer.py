@@ -220,10 +220,23 @@ class RecordingWriter:
         topic: str = ODOMETRY_TOPIC,
         frame_id: str = "odom",
         child_frame_id: str = "base_link",
+        covariance: npt.NDArray[np.float64] | None = None,
+        twist: tuple[float, ...] = (0.0,) * 6,
+        twist_covariance: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Adds a pose of the robot as nav_msgs/Odometry, with no velocity and no covariance."""
-        zero = self._new("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0)
-        twist = self._new("geometry_msgs/msg/Twist", linear=zero, angular=zero)
+        """Adds a pose of the robot as nav_msgs/Odometry.
+
+        Args:
+            stamp_ns: Nanoseconds; header stamp and time of receipt.
+            t_odom_base: The pose.
+            topic: Name of the topic.
+            frame_id: Frame of the poses.
+            child_frame_id: The robot's frame.
+            covariance: Of the pose, (6, 6); zeros, for unknown, where not given.
+            twist: Speeds along and about x, y and z, m/s and rad/s, in the robot's frame.
+            twist_covariance: Of ``twist``, (6, 6); zeros where not given.
+        """
+        linear, angular = (self._new("geometry_msgs/msg/Vector3", x=x, y=y, z=z) for x, y, z in (twist[:3], twist[3:]))
         self._write(
             topic,
             ODOMETRY,
@@ -231,16 +244,18 @@ class RecordingWriter:
             header=self._header(stamp_ns, frame_id),
             child_frame_id=child_frame_id,
             pose=self._new(
-                "geometry_msgs/msg/PoseWithCovariance", pose=self._pose(t_odom_base), covariance=np.zeros(36)
+                "geometry_msgs/msg/PoseWithCovariance", pose=self._pose(t_odom_base), covariance=_flat(covariance)
             ),
-            twist=self._new("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=np.zeros(36)),
+            twist=self._new(
+                "geometry_msgs/msg/TwistWithCovariance",
+                twist=self._new("geometry_msgs/msg/Twist", linear=linear, angular=angular),
+                covariance=_flat(twist_covariance),
+            ),
         )
 
-    def add_pose(
-        self, stamp_ns: int, t_world_base: Pose, *, topic: str = GROUND_TRUTH_TOPIC, frame_id: str = "world"
-    ) -> None:
-        """Adds a pose as geometry_msgs/PoseStamped, by default the true one."""
-        self._write(topic, POSE, stamp_ns, header=self._header(stamp_ns, frame_id), pose=self._pose(t_world_base))
+    def add_pose(self, stamp_ns: int, t_world_base: Pose, *, topic: str = GROUND_TRUTH_TOPIC) -> None:
+        """Adds a pose as geometry_msgs/PoseStamped, by default the true one, in the frame ``world``."""
+        self._write(topic, POSE, stamp_ns, header=self._header(stamp_ns, "world"), pose=self._pose(t_world_base))
 
     def add_transform(
         self, stamp_ns: int, t_parent_child: Pose, *, parent: str, child: str, static: bool = False
@@ -304,3 +319,7 @@ class RecordingWriter:
         if self._ros_version == 1 or not self.path.suffix:
             return self._draft
         return self._draft / f"{self._draft.name}{self.path.suffix}"
+
+
+def _flat(covariance: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+    return np.zeros(36) if covariance is None else covariance.reshape(-1)

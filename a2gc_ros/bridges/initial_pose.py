@@ -91,11 +91,6 @@ class InitialPoseGate:
         self._in_a_row = 0
         self._last_ns: int | None = None
 
-    @property
-    def armed(self) -> bool:
-        """Whether the next sure pose goes out."""
-        return self._armed
-
     def arm(self) -> None:
         """Lets the next sure pose out."""
         self._armed = True

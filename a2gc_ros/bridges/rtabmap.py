@@ -43,14 +43,6 @@ def compressed_row(descriptor: npt.NDArray[np.float32]) -> bytes:
     return zlib.compress(row.tobytes()) + struct.pack("<3i", 1, row.shape[1], _CV_32FC1)
 
 
-def unpacked_row(data: bytes) -> npt.NDArray[np.float32]:
-    """Reads what :func:`compressed_row` packed."""
-    rows, columns, kind = struct.unpack("<3i", data[-12:])
-    if kind != _CV_32FC1:
-        raise ValueError(f"the matrix has type {kind}, not 32-bit floats")
-    return np.frombuffer(zlib.decompress(data[:-12]), "<f4").reshape(rows, columns).ravel()
-
-
 def descriptor_message(types: Any, stamp_ns: int, frame_id: str, descriptor: npt.NDArray[np.float32]) -> Any:
     """Returns a GlobalDescriptor; ``types`` is the module ``rtabmap_msgs.msg``."""
     message = types.GlobalDescriptor()

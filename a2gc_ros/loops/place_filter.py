@@ -178,17 +178,6 @@ class PlaceFilter:
         total = 1 + sum(p.odds for p in self._places)
         return [p.match for p in self._places if 2 * p.odds > total]
 
-    def weigh(self, at: int, odds: float) -> float:
-        """Takes in what geometry says of a match of the last update, and returns its probability then.
-
-        Args:
-            at: Number of the match.
-            odds: How much likelier this outcome is at the right place than at another.
-        """
-        group = self._groups[at]
-        self._places = [replace(p, odds=p.odds * odds) if p.group == group else p for p in self._places]
-        return self.probability(at)
-
     def _moved(self, step: FilterStep) -> list[_Place]:
         """Returns the places with their odds after the way since the last keyframe."""
         last = self._last

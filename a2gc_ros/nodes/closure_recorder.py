@@ -31,6 +31,8 @@ from a2gc_ros.replay.records import Answer, ClosureRecord, by_query, rows_of, wr
 NOT_TOLD = "the node's message does not say"
 """Why there is no pose or no scale, as far as a live run can know."""
 
+SAVE_S = 60.0
+
 QUIET_S = 1.5
 """The run is over when no answer came for this long after the last image was played."""
 
@@ -70,19 +72,19 @@ class ClosureRecorder(Node):
         while time.monotonic() < max(end, self._last_answer_s + QUIET_S):
             time.sleep(0.05)
 
-    def save_map(self, path: Path, timeout_s: float = 60.0) -> None:
+    def save_map(self, path: Path) -> None:
         """Asks the node for a copy of its live map; another thread must be spinning.
 
         Raises:
             A2gcError: If the node does not answer or refuses.
         """
-        if not self._save.wait_for_service(timeout_s):
+        if not self._save.wait_for_service(SAVE_S):
             raise A2gcError(f"{self._save.srv_name} is not offered: has the node stopped?")
         future = self._save.call_async(SaveMap.Request(path=str(path), overwrite=True))
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
-        if not done.wait(timeout_s):
-            raise A2gcError(f"{self._save.srv_name} did not answer within {timeout_s:g} s: look at the node's output")
+        if not done.wait(SAVE_S):
+            raise A2gcError(f"{self._save.srv_name} did not answer within {SAVE_S:g} s: look at the node's output")
         response = future.result()
         if response is None or not response.success:
             raise A2gcError(f"the live map was not saved: {response.message if response else 'no answer'}")

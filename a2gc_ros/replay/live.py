@@ -178,7 +178,7 @@ def _line(process: subprocess.Popen[str]) -> str:
     return (process.stdout.readline() if process.stdout else "").strip()
 
 
-def _tail(log: IO[str], characters: int = 2000) -> str:
+def _tail(log: IO[str]) -> str:
     log.flush()
     log.seek(0)
-    return log.read()[-characters:].strip()
+    return log.read()[-2000:].strip()

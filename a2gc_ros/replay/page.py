@@ -403,5 +403,5 @@ def _evenly(values: Sequence[int], most: int) -> list[int]:
     return [values[i] for i in np.linspace(0, len(values) - 1, most).round().astype(int)]
 
 
-def _thinned(values: npt.NDArray[np.float64], most: int = 600) -> list[float]:
-    return [round(float(values[i]), 4) for i in _evenly(range(len(values)), most)]
+def _thinned(values: npt.NDArray[np.float64]) -> list[float]:
+    return [round(float(values[i]), 4) for i in _evenly(range(len(values)), 600)]

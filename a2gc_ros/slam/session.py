@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros import geometry
-from a2gc_ros.bags.trajectory import MAX_GAP_NS, Trajectory
+from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise, at_bases, growth_of
@@ -205,4 +205,4 @@ class SlamSession:
         if after == 0 or after == len(stamps):
             return self._odometry[min(after, len(stamps) - 1)]
         around = [(stamps[i], self._odometry[i]) for i in (after - 1, after)]
-        return Trajectory.from_poses(around).interpolate(stamp_ns, MAX_GAP_NS)
+        return Trajectory.from_poses(around).interpolate(stamp_ns)

@@ -28,7 +28,6 @@ def show_with_overlay(
     values: npt.NDArray[np.float32],
     *,
     limits: tuple[float, float],
-    shades: str = "cividis",
 ) -> AxesImage:
     """Draws a grey image with one shade for each patch over it.
 
@@ -37,7 +36,6 @@ def show_with_overlay(
         image: uint8 (H, W, 3), RGB.
         values: float32 (H', W'), one for each patch.
         limits: Values of the darkest and of the brightest shade.
-        shades: A colour map.
     """
     height, width = image.shape[:2]
     axes.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
@@ -45,7 +43,7 @@ def show_with_overlay(
     return axes.imshow(
         values,
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-        cmap=shades,
+        cmap="cividis",
         vmin=limits[0],
         vmax=limits[1],
         alpha=OPACITY,

@@ -120,9 +120,9 @@ def car_mesh(model: CarModel) -> Mesh:
     return join(*parts)
 
 
-def paint_car(model: CarModel, scale: int = 96) -> Image:
+def paint_car(model: CarModel) -> Image:
     """Paints a white car's picture, uint8 RGB; the paint comes from the colour of the surface."""
-    side = _paint_side(model, scale)
+    side = _paint_side(model, 96)
     strip = _paint_strip(model, side.shape[1], side.shape[0])
     return np.vstack([side, strip])
 

@@ -1,7 +1,6 @@
 """Lays out a town: streets, and where every house stands.
 
-Houses stand in blocks between the
-streets and in a closed row round the outermost streets.
+Houses stand in blocks between the streets and in a closed row round the outermost streets.
 """
 
 from __future__ import annotations

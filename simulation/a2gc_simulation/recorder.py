@@ -9,54 +9,35 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.bags.message_types import ODOMETRY
-from a2gc_ros.bags.writer import ODOMETRY_TOPIC, RecordingWriter
+from a2gc_ros.bags.writer import RecordingWriter
 from a2gc_simulation.drive import CAMERA_FRAME, START_NS, Drive, frames, stamp_of
 from a2gc_simulation.odometry import Odometry
 from a2gc_simulation.render import camera_pose
 
 BASE_FRAME = "base_link"
-ODOMETRY_FRAME = "odom"
 _UNMEASURED = 1e6
 
 
-class DriveWriter(RecordingWriter):
-    """Writes wheel odometry with what it measured and how sure it is."""
+def add_odometry(writer: RecordingWriter, odometry: Odometry, sample: int) -> None:
+    """Adds what the wheels measured, and how sure that is.
 
-    def add_measured_odometry(self, odometry: Odometry, sample: int) -> None:
-        """Adds one sample as nav_msgs/Odometry on the usual topic, with velocities and covariances.
-
-        What wheels can't measure (height, roll, pitch and speeds out of the plane) gets a variance of 1e6.
-        """
-        stamp_ns = stamp_of(float(odometry.times[sample]))
-        speed, turn = odometry.twists[sample].tolist()
-        linear = self._new("geometry_msgs/msg/Vector3", x=speed, y=0.0, z=0.0)
-        angular = self._new("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=turn)
-        twist = self._new("geometry_msgs/msg/Twist", linear=linear, angular=angular)
-        self._write(
-            ODOMETRY_TOPIC,
-            ODOMETRY,
-            stamp_ns,
-            header=self._header(stamp_ns, ODOMETRY_FRAME),
-            child_frame_id=BASE_FRAME,
-            pose=self._new(
-                "geometry_msgs/msg/PoseWithCovariance",
-                pose=self._pose(odometry.pose(sample)),
-                covariance=_in_six(odometry.covariances[sample], (0, 1, 5)),
-            ),
-            twist=self._new(
-                "geometry_msgs/msg/TwistWithCovariance",
-                twist=twist,
-                covariance=_in_six(odometry.twist_covariance, (0, 5)),
-            ),
-        )
+    What they cannot measure (height, roll, pitch and speeds out of the plane) gets a variance of 1e6.
+    """
+    speed, turn = odometry.twists[sample].tolist()
+    writer.add_odometry(
+        stamp_of(float(odometry.times[sample])),
+        odometry.pose(sample),
+        covariance=_in_six(odometry.covariances[sample], (0, 1, 5)),
+        twist=(speed, 0.0, 0.0, 0.0, 0.0, turn),
+        twist_covariance=_in_six(odometry.twist_covariance, (0, 5)),
+    )
 
 
 def _in_six(covariance: npt.NDArray[np.float64], axes: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Returns a covariance of some of (x, y, z, roll, pitch, yaw) as ROS stores it, float64 (36,)."""
+    """Returns a covariance of some of (x, y, z, roll, pitch, yaw) as ROS has it, float64 (6, 6)."""
     full = np.diag([_UNMEASURED] * 6)
     full[np.ix_(axes, axes)] = covariance
-    return full.reshape(-1)
+    return full
 
 
 def record_drive(
@@ -87,12 +68,11 @@ def record_drive(
         BackendError: If there is no MuJoCo, or no OpenGL without a screen.
     """
     odometry, sample, count = drive.odometry, 0, 0
-    writer = DriveWriter(path, compress=True)
-    with writer:
+    with RecordingWriter(path, compress=True) as writer:
         writer.add_transform(START_NS, camera_pose(drive.config), parent=BASE_FRAME, child=CAMERA_FRAME, static=True)
         for frame, truth in frames(drive, supersampling=supersampling):
             while sample < len(odometry.times) and stamp_of(odometry.times[sample]) <= frame.stamp_ns:
-                writer.add_measured_odometry(odometry, sample)
+                add_odometry(writer, odometry, sample)
                 sample += 1
             assert frame.intrinsics is not None
             writer.add_camera_info(frame.stamp_ns, frame.intrinsics, frame_id=CAMERA_FRAME)
@@ -104,7 +84,7 @@ def record_drive(
             if on_image is not None:
                 on_image(frame.image)
         for rest in range(sample, len(odometry.times)):
-            writer.add_measured_odometry(odometry, rest)
+            add_odometry(writer, odometry, rest)
     return count
 
 

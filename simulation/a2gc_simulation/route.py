@@ -25,7 +25,7 @@ class Path:
 
     Args:
         points: float64 (n, 2), metres.
-        travelled: float64 (n,), metres from the first point along the curve.
+        path_length: float64 (n,), metres from the first point along the curve.
         heading: float64 (n,), radians, unwrapped.
         leg: int64 (n,), which lap a point belongs to, from 0; the way back against the lap is the last leg.
     """

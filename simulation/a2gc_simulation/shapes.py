@@ -167,8 +167,9 @@ def moved(mesh: Mesh, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Mesh:
     return Mesh(mesh.vertices + np.array([x, y, z]), mesh.texcoords, mesh.faces, mesh.normals)
 
 
-def crown(radius: float, rng: np.random.Generator, *, rings: int = 12, segments: int = 18) -> Mesh:
+def crown(radius: float, rng: np.random.Generator) -> Mesh:
     """A dented ball of leaves around the origin, with smooth normals."""
+    rings, segments = 12, 18
     polar = np.linspace(0.02, np.pi - 0.02, rings)
     azimuth = np.linspace(0, 2 * np.pi, segments + 1)
     dents = 1 + 0.09 * rng.standard_normal((rings, segments))

@@ -12,6 +12,12 @@ from a2gc_simulation.config import DriveConfig
 from a2gc_simulation.route import Path, closed_path
 from a2gc_simulation.town import Town
 
+DRIVING = 5
+"""Cars under way."""
+
+PARKED = 0.55
+"""Part of the places to park that are taken."""
+
 
 @dataclass(frozen=True)
 class Car:
@@ -58,22 +64,20 @@ class Traffic:
         return poses
 
 
-def plan_traffic(town: Town, drive: DriveConfig, legs: int, *, driving: int = 5, parked: float = 0.55) -> Traffic:
+def plan_traffic(town: Town, drive: DriveConfig, legs: int) -> Traffic:
     """Draws the cars of a drive.
 
     Args:
         town: Gives the places to park.
         drive: Gives the lap and the seed.
         legs: Legs of the drive.
-        driving: Cars under way.
-        parked: Part of the places taken.
     """
     rng = np.random.default_rng([drive.seed, 51])
     places = len(town.slots)
-    standing = round(parked * places)
+    standing = round(PARKED * places)
     cars = [
         Car(int(rng.choice(len(CAR_MODELS), p=[0.42, 0.42, 0.16])), int(rng.integers(len(PAINTS))))
-        for _ in range(standing + driving)
+        for _ in range(standing + DRIVING)
     ]
     slot_of = rng.permutation(places)[:standing]
     plans = []
@@ -85,9 +89,9 @@ def plan_traffic(town: Town, drive: DriveConfig, legs: int, *, driving: int = 5,
         slot_of = slot_of.copy()
         slot_of[gone] = rng.permutation(free)[: int(gone.sum())]
     ways = (closed_path(town.config, drive.lap[::-1]), closed_path(town.config, drive.lap))
-    gaps = (np.arange(driving) + rng.uniform(-0.25, 0.25, driving)) / max(driving, 1)
+    gaps = (np.arange(DRIVING) + rng.uniform(-0.25, 0.25, DRIVING)) / DRIVING
     starts = tuple(float(g) for g in gaps * ways[0].length)
-    return Traffic(tuple(cars), tuple(plans), ways, starts, (5.0,) * driving, drive.laps)
+    return Traffic(tuple(cars), tuple(plans), ways, starts, (5.0,) * DRIVING, drive.laps)
 
 
 def _parked_pose(town: Town, slot: int, rng: np.random.Generator) -> Pose:

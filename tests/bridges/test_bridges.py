@@ -21,7 +21,6 @@ from a2gc_ros.bridges.rtabmap import (
     compressed_row,
     descriptor_message,
     link_message,
-    unpacked_row,
 )
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import pose_from_xyz_rpy
@@ -123,14 +122,13 @@ def test_a_packed_descriptor_is_a_row_of_floats(length, seed):
     # Read as RTAB-Map does: the last twelve bytes are rows, columns and OpenCV's type, 5 being CV_32FC1.
     assert struct.unpack("<iii", data[-12:]) == (1, length, 5)
     np.testing.assert_array_equal(np.frombuffer(zlib.decompress(data[:-12]), "<f4"), descriptor)
-    np.testing.assert_array_equal(unpacked_row(data), descriptor)
 
 
 def test_rtabmap_gets_a_descriptor_of_the_type_it_compares():
     descriptor = np.linspace(-1, 1, 64, dtype=np.float32)
     message = round_trip(descriptor_message(package("rtabmap_msgs"), QUERY_NS, "camera", descriptor))
     assert (message.type, message.header.frame_id, len(message.info)) == (1, "camera", 0)
-    np.testing.assert_array_equal(unpacked_row(message.data.tobytes()), descriptor)
+    assert message.data.tobytes() == compressed_row(descriptor)
 
 
 def test_rtabmap_gets_a_user_closure_with_its_information():
@@ -185,7 +183,6 @@ def test_the_initial_pose_is_told_once():
     gate = initial_pose.InitialPoseGate()
     passed = [gate.passes(step * SECOND, 0.999) for step in range(10)]
     assert passed == [False, False, True] + [False] * 7
-    assert not gate.armed
     gate.arm()
     assert [gate.passes((20 + step) * SECOND, 0.999) for step in range(5)] == [False, False, True, False, False]
 

@@ -116,19 +116,6 @@ def test_a_stamp_that_steps_back_forgets_everything() -> None:
     assert after == pytest.approx(fresh)
 
 
-def test_geometry_weighs_in_and_is_remembered() -> None:
-    fits, refused = PlaceFilter(), PlaceFilter()
-    for places in (fits, refused):
-        places.update(FilterStep(0, 0.0, [200]), [located(100, 0.6), located(10, 0.6)], [ORDINARY])
-    before = fits.probability(0)
-    assert fits.weigh(0, 1000.0) > before > refused.weigh(0, 0.3)
-    assert fits.probability(1) < before
-    later = [
-        places.update(FilterStep(SECOND, 1.0, [200]), [located(101, LOW)], [ORDINARY])[0] for places in (fits, refused)
-    ]
-    assert later[0] > later[1]
-
-
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(

@@ -46,17 +46,6 @@ def write_engine(path: Path, key: EngineKey, plan: bytes, *, built_s: float, bui
     write_whole(path, b"".join((_FORMAT, json.dumps(asdict(header), sort_keys=True).encode(), b"\n", plan)))
 
 
-def read_header(path: Path) -> EngineHeader:
-    """Reads what a file says of its engine; the engine itself is not looked at.
-
-    Raises:
-        EngineFileError: It is no engine of this package.
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as file:
-        return _header(file)
-
-
 def read_engine(path: Path) -> tuple[EngineHeader, bytes]:
     """Reads a file, and checks that the engine is what was written.
 

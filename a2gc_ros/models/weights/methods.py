@@ -14,14 +14,12 @@ class Method:
     Attributes:
         licence: Of its weights.
         size: Height and width of the input in pixels.
-        interpolation: Of the resize.
-        resize: ``squash`` or ``keep_aspect``.
+        interpolation: Of the resize, which squashes the image.
     """
 
     licence: str
     size: tuple[int, int]
     interpolation: str = "bilinear"
-    resize: str = "squash"
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -29,7 +27,6 @@ class Method:
         return Preprocessing(
             height=self.size[0],
             width=self.size[1],
-            resize=self.resize,  # type: ignore[arg-type]  # checked there
             interpolation=self.interpolation,  # type: ignore[arg-type]  # checked there
         )
 

@@ -88,13 +88,13 @@ class RecentSamples:
         """Stamp of the newest sample."""
         return self._samples[-1][0]
 
-    def interpolate(self, stamp_ns: int, max_gap_ns: int) -> Pose | None:
+    def interpolate(self, stamp_ns: int) -> Pose | None:
         """Returns the pose at a stamp between two samples, or None."""
         after = None
         for sample in reversed(self._samples):
             if sample[0] <= stamp_ns:
                 around = [sample] if after is None else [sample, after]
-                return Trajectory.from_samples(*zip(*around, strict=True)).interpolate(stamp_ns, max_gap_ns)
+                return Trajectory.from_samples(*zip(*around, strict=True)).interpolate(stamp_ns)
             after = sample
         return None
 

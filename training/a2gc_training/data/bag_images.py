@@ -21,6 +21,7 @@ from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.errors import BagError, DatasetError
 from a2gc_ros.geometry import Pose, distance, rotation_angle, yaw_of
 from a2gc_ros.images.frame import Frame
+from a2gc_ros.placemap.thumbnails import shrink
 from a2gc_ros.system.progress import progress_over
 
 LIST = "frames.csv"
@@ -133,12 +134,8 @@ def _moved(last: Pose, pose: Pose, taking: Taking) -> bool:
 
 
 def _write(file: Path, image: NDArray[np.uint8], longest_side: int) -> None:
-    height, width = image.shape[:2]
-    scale = longest_side / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    cv2.imwrite(str(file), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    small = shrink(image, longest_side)
+    cv2.imwrite(str(file), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def _camera(frame: Frame, taking: Taking) -> tuple[float, float, float, float]:
