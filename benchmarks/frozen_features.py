@@ -143,15 +143,8 @@ def start_from_data(recipe: Recipe, model: PlaceModel, features: FrozenFeatures,
 
 def train_head(recipe: Recipe, model: PlaceModel, features: FrozenFeatures, data: PlacesDataset) -> None:
     """Takes the recipe's steps with its loss, sampling and optimizer."""
-    sampling, section = recipe.sampling, recipe.optimizer
-    sampler = PlaceSampler(
-        data.places,
-        places_per_batch=sampling.places_per_batch,
-        images_per_place=sampling.images_per_place,
-        min_images=sampling.min_images,
-        steps=sampling.steps_per_epoch,
-        seed=recipe.seed,
-    )
+    section = recipe.optimizer
+    sampler = PlaceSampler(data.places, recipe.sampling, seed=recipe.seed)
     head, loss = model.aggregator.train(), MetricLoss(recipe.loss)
     optimizer = torch.optim.AdamW(head.parameters(), lr=section.lr, weight_decay=section.weight_decay)
     decay = LinearDecay(section.end_factor, len(sampler), section.warmup_iters)

@@ -48,7 +48,7 @@ def test_the_likest_pair_decides_and_conflicts_are_left_out(seed: int, across: b
 def sampler(beside: int) -> PlaceSampler:
     """Twelve places in four families of three that look alike."""
     places = Places([np.array([2 * n, 2 * n + 1]) for n in range(12)], [np.empty(0, np.int64)] * 12)
-    drawn = PlaceSampler(places, places_per_batch=6, images_per_place=2, steps=20, beside=beside)
+    drawn = PlaceSampler(places, SamplingSection(6, 2, min_images=1, steps_per_epoch=20, look_alikes=beside))
     drawn.look_alikes = [np.array([m for m in range(12) if m % 4 == n % 4 and m != n]) for n in range(12)]
     return drawn
 

@@ -27,8 +27,10 @@ def places(sizes: list[int], near: list[list[int]] | None = None) -> Places:
     return Places(members, [np.array(numbers, np.int64) for numbers in near or [[] for _ in sizes]])
 
 
-def sampler(of: Places, p: int = 2, k: int = 2, **options: Any) -> PlaceSampler:
-    return PlaceSampler(of, places_per_batch=p, images_per_place=k, **options)
+def sampler(
+    of: Places, p: int = 2, k: int = 2, *, steps: int | None = None, min_images: int = 1, **options: Any
+) -> PlaceSampler:
+    return PlaceSampler(of, SamplingSection(p, k, min_images, steps), **options)
 
 
 @given(st.lists(st.integers(1, 6), min_size=8, max_size=20), st.integers(2, 4), st.integers(2, 4), st.integers(0, 99))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from rich.progress import TaskID
 
 from a2gc_ros.errors import BackendError
+from a2gc_ros.extract.engines.key import EngineKey
 from a2gc_ros.extract.gpu import OUT_OF_MEMORY, says_full
 from a2gc_ros.system.progress import Progress, progress_bars
 
@@ -56,40 +56,42 @@ def ran_out_of_memory(trt: Any) -> bool:
     return any(map(says_full, log_of(trt).errors))
 
 
-def build_engine(
-    trt: Any,
-    model: bytes,
-    *,
-    flags: int,
-    most_images: int,
-    configure: Callable[[Any], None],
-    built: Callable[[Any], None],
-    title: str,
-    workspace_mb: int = 0,
-) -> bytes:
+class Target(Protocol):
+    """What an engine is built by and for."""
+
+    trt: ClassVar[Any]
+    key: EngineKey
+
+    @property
+    def flags(self) -> int:
+        """Of the network."""
+
+    def configure(self, config: Any) -> None:
+        """Sets what is wanted in the builder's configuration."""
+
+    def built(self, config: Any) -> None:
+        """Takes what is to be kept of the configuration."""
+
+
+def build_engine(target: Target, model: bytes) -> bytes:
     """Builds an engine; a bar on stderr shows how far it is, and Ctrl-C ends it between two steps.
 
     Args:
-        trt: The library.
+        target: What it is built for.
         model: ONNX model with typed tensors, whose first dimension is free.
-        flags: Of the network.
-        most_images: Largest batch; the engine is tuned for one image.
-        configure: Sets what the caller wants in the builder's configuration.
-        built: Takes what the caller wants to keep of the configuration.
-        title: Of the bar.
-        workspace_mb: The limit that ``configure`` sets on scratch space, for the error's words; 0 for none.
 
     Raises:
         BackendError: The library does not take the model, or cannot build it.
         KeyboardInterrupt: Ctrl-C was pressed; nothing is left.
     """
+    trt, key = target.trt, target.key
     stop = threading.Event()
     with (
         progress_bars() as progress,
         ThreadPoolExecutor(1, thread_name_prefix="engine") as pool,
     ):
-        monitor = _monitor(trt, progress, title, stop)
-        work = pool.submit(_build, trt, model, flags, most_images, configure, built, monitor)
+        monitor = _monitor(trt, progress, f"{key.model} in {key.precision}", stop)
+        work = pool.submit(_build, target, model, monitor)
         try:
             # In a thread of its own, since Python sees Ctrl-C only between two steps of this one.
             plan = work.result()
@@ -98,28 +100,21 @@ def build_engine(
             raise
     if plan is not None:
         return plan
-    if workspace_mb and ran_out_of_memory(trt):
+    if key.workspace_mb and ran_out_of_memory(trt):
         said = _line(log_of(trt).errors[-1])
         raise BackendError(
-            f"{trt.__name__} {trt.__version__} cannot build the engine with {workspace_mb} MiB of workspace ({said}); "
-            "raise that limit, or give 0 for none."
+            f"{trt.__name__} {trt.__version__} cannot build the engine with {key.workspace_mb} MiB of workspace "
+            f"({said}); raise that limit, or give 0 for none."
         )
     raise failure(trt, "cannot build the engine")
 
 
-def _build(
-    trt: Any,
-    model: bytes,
-    flags: int,
-    most_images: int,
-    configure: Callable[[Any], None],
-    built: Callable[[Any], None],
-    monitor: Any,
-) -> bytes | None:
+def _build(target: Target, model: bytes, monitor: Any) -> bytes | None:
+    trt = target.trt
     log = log_of(trt)
     log.errors.clear()
     builder = trt.Builder(log)
-    network = builder.create_network(flags)
+    network = builder.create_network(target.flags)
     parser = trt.OnnxParser(network, log)
     if not parser.parse(model):
         first = parser.get_error(0)
@@ -130,13 +125,13 @@ def _build(
     config.progress_monitor = monitor
     # Otherwise float32 means ten bits of mantissa, and not what it means on a CPU.
     config.clear_flag(trt.BuilderFlag.TF32)
-    configure(config)
-    _add_profile(builder, network, config, most_images)
+    target.configure(config)
+    _add_profile(builder, network, config, target.key.most_images)
     log.errors.clear()
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         return None
-    built(config)
+    target.built(config)
     return bytes(plan)
 
 

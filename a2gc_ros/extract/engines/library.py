@@ -106,16 +106,7 @@ class EngineLibrary(ABC):
                 raise BackendError(
                     needs(f"Building an engine of {self.key.model}", f"the package onnx ({error})", "tensorrt")
                 ) from None
-            return build_engine(
-                self.trt,
-                typed_for_gpu(model, self.key.precision),
-                flags=self.flags,
-                most_images=self.key.most_images,
-                configure=self.configure,
-                built=self.built,
-                title=f"{self.key.model} in {self.key.precision}",
-                workspace_mb=self.key.workspace_mb,
-            )
+            return build_engine(self, typed_for_gpu(model, self.key.precision))
 
         return self.cache.obtain(self.key, build, load)
 

@@ -90,12 +90,8 @@ class PlacesDataModule(lightning.LightningDataModule):
         section = self._sampling
         sampler = PlaceSampler(
             self.training.places,
-            places_per_batch=section.places_per_batch,
-            images_per_place=section.images_per_place,
-            min_images=section.min_images,
+            section,
             groups=None if section.from_one is None else self.training.groups(section.from_one),
-            steps=section.steps_per_epoch,
-            beside=section.look_alikes,
             seed=self._seed,
             rank=rank,
             world_size=world_size,

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 
 from a2gc_ros.errors import ConfigError
 from a2gc_training.data.rules import Places
+from a2gc_training.recipe import SamplingSection
 
 Draw = tuple[int, int]
 
@@ -96,12 +97,8 @@ class PlaceSampler(Sampler[list[Draw]]):
 
     Args:
         places: The places.
-        places_per_batch: P.
-        images_per_place: K; a place with fewer images shows some again.
-        min_images: A place with fewer images is never drawn.
+        section: P, K and the like.
         groups: int64 (number of places,), group of each; when given, all places of a step are of one group.
-        steps: Batches in an epoch; None is as many as show every place about once.
-        beside: How many look-alikes are put beside each place that is drawn at random.
         seed: Seed.
         rank: This process, from 0.
         world_size: Number of processes.
@@ -117,27 +114,21 @@ class PlaceSampler(Sampler[list[Draw]]):
     def __init__(
         self,
         places: Places,
+        section: SamplingSection,
         *,
-        places_per_batch: int,
-        images_per_place: int,
-        min_images: int = 1,
         groups: NDArray[np.int64] | None = None,
-        steps: int | None = None,
-        beside: int = 0,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self._places = places
-        self._places_per_batch = places_per_batch
-        self._images_per_place = images_per_place
+        self._section = section
         self._seed = seed
         self._rank = rank
-        self._hand = places_per_batch * world_size
+        self._hand = section.places_per_batch * world_size
         self._epoch = 0
-        self._beside = beside
         self.look_alikes: Sequence[NDArray[np.int64]] = ()
-        enough = [number for number, rows in enumerate(places.members) if len(rows) >= min_images]
+        enough = [number for number, rows in enumerate(places.members) if len(rows) >= section.min_images]
         usable = np.array(enough, np.int64)
         group_of = np.zeros(len(places), np.int64) if groups is None else groups
         by_group = [usable[group_of[usable] == group] for group in np.unique(group_of[usable])]
@@ -149,12 +140,12 @@ class PlaceSampler(Sampler[list[Draw]]):
         if not self._groups:
             largest = max((len(group) for group in by_group), default=0)
             raise ConfigError(
-                f"A step needs {self._hand} places that may meet; {largest} have {min_images} or more images"
+                f"A step needs {self._hand} places that may meet; {largest} have {section.min_images} or more images"
                 f"{'' if groups is None else ' in the largest group'}, and neighbours never meet: lower "
                 "`sampling.places_per_batch` or `sampling.min_images`, or add data."
             )
         self._shares = [len(group) // self._hand for group in self._groups]
-        self._steps = sum(self._shares) if steps is None else steps
+        self._steps = section.steps_per_epoch or sum(self._shares)
 
     def __len__(self) -> int:
         return self._steps
@@ -167,7 +158,8 @@ class PlaceSampler(Sampler[list[Draw]]):
         """Yields a batch as (row, place) pairs, the images of a place next to each other."""
         rng = np.random.default_rng([self._seed, self._epoch])
         decks = [self._deck(group) for group in self._groups]
-        first = self._rank * self._places_per_batch
+        share = self._section.places_per_batch
+        first = self._rank * share
         order: list[int] = []
         for _ in range(self._steps):
             if not order:
@@ -177,13 +169,14 @@ class PlaceSampler(Sampler[list[Draw]]):
                 raise ConfigError("Too many places conflict to fill a batch; lower `sampling.places_per_batch`.")
             # Every process draws for all, so that their generators stay in step.
             drawn = [self._draw(place, rng) for place in hand]
-            yield [draw for draws in drawn[first : first + self._places_per_batch] for draw in draws]
+            yield [draw for draws in drawn[first : first + share] for draw in draws]
 
     def _deck(self, group: NDArray[np.int64]) -> _Deck:
-        return _Deck(group, self._places.conflicts, self._hand, self.look_alikes, self._beside)
+        return _Deck(group, self._places.conflicts, self._hand, self.look_alikes, self._section.look_alikes)
 
     def _draw(self, place: int, rng: np.random.Generator) -> list[Draw]:
         rows = self._places.members[place]
-        rounds = -(-self._images_per_place // len(rows))
+        count = self._section.images_per_place
+        rounds = -(-count // len(rows))
         chosen = np.concatenate([rng.permutation(rows) for _ in range(rounds)])
-        return [(int(row), place) for row in chosen[: self._images_per_place]]
+        return [(int(row), place) for row in chosen[:count]]
