@@ -20,14 +20,21 @@ def resident() -> int:
 
 def peak_resident() -> int:
     """Most bytes of this process that ever lay in memory at once."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # What getrusage tells a fresh process on Linux is at least what its parent had.
-        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        if peaks:
-            return int(peaks[0].split()[1]) * 1024
+    # What getrusage tells a fresh process on Linux is at least what its parent had.
+    if (told := kernel_tells("/proc/self/status", "VmHWM")) is not None:
+        return told
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def kernel_tells(file: str, key: str) -> int | None:
+    """Bytes that a file of /proc, such as /proc/meminfo, has under a key; None where the system does not tell."""
+    try:
+        lines = Path(file).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    line = next((line for line in lines if line.startswith(f"{key}:")), None)
+    return int(line.split()[1]) * 1024 if line else None
 
 
 def return_freed_memory() -> None:

@@ -32,8 +32,8 @@ class DeclaredParameters:
     """The parameters on a node.
 
     A value of another type that is given at the start is taken as it was meant. One that does not fit would make rclpy
-    raise in the node's constructor; here it is
-    remembered, and every configuration is refused with its sentence until the parameter is set to something that fits.
+    raise in the node's constructor; here it is remembered, and every configuration is refused with its sentence until
+    the parameter is set to something that fits.
 
     Args:
         node: The node that gets them.

@@ -75,7 +75,7 @@ class Statistics:
         self._unposed_reasons: set[str] = set()
 
     def count(self, what: str, by: int = 1) -> None:
-        """Adds to one of received, skipped, passed_over, old, stepped_back, closures, relocalizations, postponed."""
+        """Adds to a count of :class:`Snapshot`."""
         with self._lock:
             self._counts[what] += by
 
@@ -127,17 +127,8 @@ class Statistics:
                 latency = {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
             span = self._finished_s[-1] - self._finished_s[0] if len(self._finished_s) > 1 else 0.0
             return Snapshot(
-                received=self._counts["received"],
-                processed=self._counts["processed"],
-                skipped=self._counts["skipped"],
-                passed_over=self._counts["passed_over"],
-                old=self._counts["old"],
-                stepped_back=self._counts["stepped_back"],
+                **self._counts,
                 failed=dict(self._failed),
-                closures=self._counts["closures"],
-                relocalizations=self._counts["relocalizations"],
-                postponed=self._counts["postponed"],
-                unposed=self._counts["unposed"],
                 last_unposed=self._last_unposed,
                 rate_hz=(len(self._finished_s) - 1) / span if span > 0 else None,
                 latency_ms=latency,

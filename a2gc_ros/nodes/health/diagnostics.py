@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from a2gc_ros.nodes.base.run_statistics import Snapshot
+from a2gc_ros.system.memory import kernel_tells
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
@@ -212,11 +212,12 @@ def judge_map(state: str, engine: Engine | None, now: Snapshot, before: Snapshot
 
 def judge_memory(engine: Engine | None) -> Finding:
     """Returns whether the machine's memory suffices."""
-    resident, peak, available, total = resident_memory_mb(), _status_mb("VmHWM"), *_machine_memory_mb()
+    resident, peak, shared = (_told_mb("/proc/self/status", key) for key in ("VmRSS", "VmHWM", "RssShmem"))
+    available, total = (_told_mb("/proc/meminfo", key) for key in ("MemAvailable", "MemTotal"))
     values = {
         "resident memory [MB]": _number(resident),
         "largest resident memory [MB]": _number(peak),
-        "of it shared, by the middleware [MB]": _number(_status_mb("RssShmem")),
+        "of it shared, by the middleware [MB]": _number(shared),
         "available memory [MB]": _number(available),
         **_gpu_memory(engine.gpu_memory_mb if engine is not None else None),
     }
@@ -229,27 +230,9 @@ def _newly(now: Snapshot, before: Snapshot, reason: str) -> int:
     return now.failed.get(reason, 0) - before.failed.get(reason, 0)
 
 
-def resident_memory_mb() -> float | None:
-    """Returns this process's resident memory in 10^6 bytes; None where the system does not tell."""
-    return _status_mb("VmRSS")
-
-
-def _status_mb(key: str) -> float | None:
-    return _kilobytes("/proc/self/status", key)
-
-
-def _machine_memory_mb() -> tuple[float | None, float | None]:
-    """Returns what is available and what there is."""
-    return _kilobytes("/proc/meminfo", "MemAvailable"), _kilobytes("/proc/meminfo", "MemTotal")
-
-
-def _kilobytes(file: str, key: str) -> float | None:
-    try:
-        text = Path(file).read_text(encoding="ascii")
-    except OSError:
-        return None
-    line = next((line for line in text.splitlines() if line.startswith(f"{key}:")), None)
-    return int(line.split()[1]) * 1024 / 1e6 if line else None
+def _told_mb(file: str, key: str) -> float | None:
+    told = kernel_tells(file, key)
+    return None if told is None else told / 1e6
 
 
 def _gpu_memory(used_and_total: tuple[float, float] | None) -> dict[str, str]:

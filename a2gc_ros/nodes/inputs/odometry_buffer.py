@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import deque
-
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.geometry import Pose
+from a2gc_ros.nodes.inputs.waiting import StampedBuffer
 
 LENGTH = 4000
 """Poses kept: 20 s of odometry at 200 Hz, 80 s at 50 Hz."""
-
-STILL_ARRIVING_S = 1.0
-"""Odometry that has been silent for longer is not waited for."""
 
 NEAREST_NS = 250_000_000
 """A pose this near is taken where odometry does not reach the stamp; beyond, the pose is unknown."""
 
 
-class OdometryBuffer:
+class OdometryBuffer(StampedBuffer[Pose]):
     """Poses from the receiving thread, interpolated for the working thread."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._poses: deque[tuple[int, Pose]] = deque(maxlen=LENGTH)
-        self._last_arrival_s = float("-inf")
-        self._closed = False
+        super().__init__(LENGTH)
 
     def add(self, stamp_ns: int, t_odom_base: Pose) -> None:
         """Appends a pose; a stamp that is not newer than the last one starts the buffer anew."""
         with self._condition:
-            if self._poses and stamp_ns <= self._poses[-1][0]:
-                self._poses.clear()
-            self._poses.append((stamp_ns, t_odom_base))
-            self._last_arrival_s = time.monotonic()
-            self._condition.notify_all()
+            if self._items and stamp_ns <= self._items[-1][0]:
+                self._items.clear()
+            super().add(stamp_ns, t_odom_base)
 
     def pose_at(self, stamp_ns: int, timeout_s: float) -> Pose | None:
         """Returns the pose at a stamp.
@@ -51,8 +40,7 @@ class OdometryBuffer:
             ``t_odom_base``, interpolated, or the nearest one within a quarter of a second; None where there is none.
         """
         with self._condition:
-            if time.monotonic() - self._last_arrival_s < STILL_ARRIVING_S:
-                self._condition.wait_for(lambda: self._closed or self._reaches(stamp_ns), timeout_s)
+            self._wait_for(lambda: bool(self._items) and self._items[-1][0] >= stamp_ns, timeout_s)
             around = self._around(stamp_ns)
         if not around:
             return None
@@ -61,19 +49,10 @@ class OdometryBuffer:
         nearest_ns, nearest = min(around, key=lambda sample: abs(sample[0] - stamp_ns))
         return nearest if abs(nearest_ns - stamp_ns) <= NEAREST_NS else None
 
-    def close(self) -> None:
-        """Ends every wait, for good."""
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()
-
-    def _reaches(self, stamp_ns: int) -> bool:
-        return bool(self._poses) and self._poses[-1][0] >= stamp_ns
-
     def _around(self, stamp_ns: int) -> list[tuple[int, Pose]]:
         """The last pose before the stamp and the first one from it on."""
         before = None
-        for sample in reversed(self._poses):
+        for sample in reversed(self._items):
             if sample[0] < stamp_ns:
                 return [sample] if before is None else [sample, before]
             before = sample
