@@ -27,3 +27,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the recordings that lie beside a developer's checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def thumbnail_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that needs no training: its descriptor is a thumbnail of the image."""
+    from thumbnail_model import write_thumbnail_model
+
+    path = tmp_path_factory.mktemp("model") / "thumbnail.onnx"
+    write_thumbnail_model(path)
+    return path

@@ -69,8 +69,9 @@ def build(
     if precision not in ("auto", "fp32", "bf16", "fp16", "int8"):
         raise ConfigError(f"--precision is {precision!r}; choose auto, fp32, bf16, fp16 or int8.")
     spec = read_spec(path)
+    asked = EngineOptions(cache, workspace, dla_core)
     wanted = precision_for(spec, precision)  # type: ignore[arg-type]  # checked above
-    library = _library(backend)(spec, wanted, EngineOptions(cache, workspace, dla_core))
+    library = _library(backend)(spec, wanted, asked)
     obtained = library.obtain(path, len)
     if as_json:
         told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "replay"), str(HERE.parent / "ros"), str(HERE.parent / "viz")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "viz")]
 
 
 @pytest.fixture(scope="session")

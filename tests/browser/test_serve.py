@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browsing import Watched
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "serving"))
 
 pytest.importorskip("starlette", reason="needs starlette: pip install '.[serve]'")
 pytest.importorskip("uvicorn", reason="needs uvicorn: pip install '.[serve]'")

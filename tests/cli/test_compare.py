@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,6 @@ from a2gc_ros.bags import RecordingWriter
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import ConfigError, DatasetError
 from a2gc_ros.geometry import pose_from_xy_yaw
-
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "ros")]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,10 @@ from typer.testing import CliRunner
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import ConfigError, DatasetError, ModelError
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "evaluation"), str(TESTS / "ros")]
 
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from thumbnail_model import write_thumbnail_model
-
-    path = tmp_path_factory.mktemp("model") / "thumbnail.onnx"
-    write_thumbnail_model(path)
-    return str(path)
+@pytest.fixture
+def model(thumbnail_model: Path) -> str:
+    return str(thumbnail_model)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -15,9 +14,6 @@ from typer.testing import CliRunner
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.models import build, checkpoints
-
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "evaluation"), str(TESTS / "ros")]
 
 
 def run(*arguments: object):

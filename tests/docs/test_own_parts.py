@@ -15,9 +15,7 @@ from typer.testing import CliRunner
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import ConfigError, ModelError
 
-TESTS = Path(__file__).resolve().parents[1]
-REPOSITORY = TESTS.parent
-sys.path.insert(0, str(TESTS / "evaluation"))
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("a2gc_training") is None, reason="needs a2gc_training")
 

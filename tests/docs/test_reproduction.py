@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parents[1]
-REPOSITORY = TESTS.parent
-sys.path.insert(0, str(TESTS / "evaluation"))
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 SCRIPT = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

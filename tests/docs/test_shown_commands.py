@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -18,9 +17,7 @@ from typer.testing import CliRunner
 
 from a2gc_ros.cli.main import app
 
-TESTS = Path(__file__).resolve().parents[1]
-REPOSITORY = TESTS.parent
-sys.path[:0] = [str(TESTS / "evaluation"), str(TESTS / "ros"), str(TESTS / "training")]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)

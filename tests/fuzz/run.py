@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parent / "ros")]
+sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parent / "helpers")]
 
 from harness import Outcome, supervised, work  # noqa: E402
 from targets import all_targets  # noqa: E402

@@ -59,13 +59,9 @@ def probe(ros_environment: None) -> Iterator[Probe]:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(thumbnail_model: Path) -> Path:
     """A model whose descriptor is a thumbnail."""
-    from thumbnail_model import write_thumbnail_model
-
-    path = tmp_path_factory.mktemp("model") / "thumbnail.onnx"
-    write_thumbnail_model(path)
-    return path
+    return thumbnail_model
 
 
 @pytest.fixture(scope="module")

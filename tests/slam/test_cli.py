@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,10 @@ from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import A2gcError
 
-HERE = Path(__file__).resolve().parent
-
 
 @pytest.fixture(scope="module")
 def wall(tmp_path_factory) -> tuple[Path, Path]:
     """A recording of two rounds along a painted wall, and a model whose descriptor is a thumbnail."""
-    folders = [str(HERE.parent / "replay"), str(HERE.parent / "ros")]
-    sys.path[:0] = folders
     from painted_wall import write_drive
     from thumbnail_model import write_thumbnail_model
 

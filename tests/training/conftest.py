@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
-sys.path.insert(0, str(Path(__file__).parent))
-
 from drives import drive_round
 
 
