@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inference_models import Prepared, prepare
+from inference_models import Prepared, models_of, prepare
 from inference_peaks import HERE, CellError, measure_peaks, run_cell
 from inference_table import Machine, Row, Run, as_markdown, merge
 from rich.console import Console
@@ -120,8 +120,6 @@ def measure(name: str, size: tuple[int, int] | None, options: argparse.Namespace
 
 def main() -> None:
     """Runs the benchmark."""
-    from a2gc_ros.cli.base.image_size import parse_size
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME:SIZE")
     parser.add_argument("--threads", type=int, default=2)
@@ -135,13 +133,7 @@ def main() -> None:
     parser.add_argument("--prepare", action="store_true", help="only make the files, which needs no quiet machine")
     options = parser.parse_args()
     console = Console(stderr=True)
-    wanted = []
-    for entry in options.models:
-        name, _, size = entry.partition(":")
-        pixels = None if size == "shipped" else parse_size(size)
-        if pixels is None and size != "shipped":
-            parser.error(f"{entry} names no size; write {name}:322")
-        wanted.append((name, pixels))
+    wanted = models_of(parser, options.models)
     if options.prepare:
         for name, pixels in track(wanted, description="Making files", console=console):
             prepare(name, pixels, options.files, options.images)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inference_models import prepare
+from inference_models import models_of, prepare
 from inference_peaks import HERE, CellError, run_cell
 from kept_results import keep
 from rich.console import Console
@@ -155,7 +155,6 @@ def as_markdown(machine: str, rows: list[Row]) -> str:
 
 def main() -> None:
     """Runs the benchmark."""
-    from a2gc_ros.cli.base.image_size import parse_size
     from a2gc_ros.extract.gpu import has_gpu
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -169,13 +168,7 @@ def main() -> None:
     if not has_gpu():
         sys.exit("There is no NVIDIA GPU here; benchmarks/inference.py measures on the CPU.")
     console = Console(stderr=True)
-    wanted = []
-    for entry in options.models:
-        name, _, size = entry.partition(":")
-        pixels = None if size == "shipped" else parse_size(size or None)
-        if pixels is None and size != "shipped":
-            parser.error(f"{entry} names no size; write {name}:322")
-        wanted.append((name, pixels))
+    wanted = models_of(parser, options.models)
     import torch
 
     device = torch.cuda.get_device_properties(0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -32,6 +34,19 @@ class Prepared:
     gflop: float
     pictures: str
     shipped: bool
+
+
+def models_of(parser: argparse.ArgumentParser, entries: Iterable[str]) -> list[tuple[str, tuple[int, int] | None]]:
+    """Names and sizes of ``NAME:SIZE``; no size for a model that ships."""
+    from a2gc_ros.cli.base.image_size import parse_size
+
+    wanted = []
+    for entry in entries:
+        name, _, size = entry.partition(":")
+        if not size:
+            parser.error(f"{entry} names no size; write {name}:322")
+        wanted.append((name, None if size == "shipped" else parse_size(size)))
+    return wanted
 
 
 def prepare(name: str, size: tuple[int, int] | None, kept: Path, photographs: Path | None) -> Prepared:

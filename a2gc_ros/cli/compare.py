@@ -20,6 +20,7 @@ from a2gc_ros.cli.eval_data import (
     run_with_bars,
 )
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.system.installation import needing
 
 if TYPE_CHECKING:
     from a2gc_ros.evaluation.dataset import Dataset
@@ -78,7 +79,6 @@ def compare(
 ) -> None:
     """Compares; the help text is ``_EXAMPLES``."""
     from a2gc_ros.bags.formats import is_recording
-    from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
     from a2gc_ros.evaluation.evaluate import EvaluationSettings
     from a2gc_ros.evaluation.footprint import footprint
     from a2gc_ros.evaluation.store import default_folder
@@ -88,8 +88,9 @@ def compare(
     if len(chosen) < 2:
         raise ConfigError("--models needs two models or more to compare; `a2gc eval` measures one.")
     if out is not None:
-        need_matplotlib()
-        make_folder(out)
+        with needing("Drawing", "viz"):
+            import a2gc_ros.viz.style  # noqa: F401
+        out.mkdir(parents=True, exist_ok=True)
     if queries is None and database.exists() and not is_recording(database):
         raise ConfigError(f"{database} is a folder of photographs; name a second one with those that ask.")
     own = Own(database, queries or database, truth, None, radius, heading, spacing, topic)

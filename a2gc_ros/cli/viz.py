@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.cli.viz_retrieval import retrieval
 from a2gc_ros.shipped import DEFAULT_MODEL
+from a2gc_ros.system.installation import needing
 
 if TYPE_CHECKING:
     from a2gc_ros.extract.inspection import Inspection, Inspector
@@ -57,8 +57,8 @@ def match(
 
     `a2gc viz match --query a.jpg --ref b.jpg --model town.onnx --top-k 50 --threshold 0.5 --out pictures`
     """
-    need_matplotlib()
-    from a2gc_ros.viz import style
+    with needing("Drawing", "viz"):
+        from a2gc_ros.viz import style
     from a2gc_ros.viz.patch_matches import draw_heatmaps, draw_lines, draw_patch_similarity, match_patches
 
     inspector, (seen, other) = _inspected(model, [query, ref])
@@ -68,7 +68,7 @@ def match(
     title = (
         f"{inspector.spec.name}: {len(matches.query)} patches match, similarity of the descriptors {descriptors:.3f}"
     )
-    make_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
     style.save(draw_lines(left, right, matches, title=title), out / "feature_matching_lines.png")
     style.save(draw_patch_similarity(matches, title="Patches of both images"), out / "similarity_matrix.png")
     style.save(draw_heatmaps(left, right, matches, title=title), out / "feature_heatmap_comparison.png")
@@ -107,13 +107,13 @@ def features(
 
     `a2gc viz features --image a.jpg --model runs/town/last.ckpt --out pictures`
     """
-    need_matplotlib()
-    from a2gc_ros.viz import style
+    with needing("Drawing", "viz"):
+        from a2gc_ros.viz import style
     from a2gc_ros.viz.clusters import draw_clusters, draw_features
 
     inspector, (seen,) = _inspected(model, [image])
     name = inspector.spec.name
-    make_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
     style.save(draw_features(seen.image, seen.features, seen.plan, title=f"{name}: {image.name}"), out / "features.png")
     written = ["features.png"]
     if seen.plan is not None:
@@ -153,9 +153,9 @@ def draw_place_map(
 
     `a2gc viz map town.a2gc --most 50 --gap 60 --out town.png`
     """
-    need_matplotlib()
+    with needing("Drawing", "viz"):
+        from a2gc_ros.viz import style
     from a2gc_ros.placemap import PlaceMap
-    from a2gc_ros.viz import style
     from a2gc_ros.viz.map_matches import draw_map
     from a2gc_ros.viz.map_reading import best_matches, session_paths
 
@@ -163,7 +163,7 @@ def draw_place_map(
         keyframes, sessions = session_paths(opened)
         matches = best_matches(opened, keyframes, most=most, gap_s=gap)
     title = f"{place_map.name}: {len(keyframes)} keyframes, the {len(matches.keyframes)} matches most alike"
-    make_folder(out.parent)
+    out.parent.mkdir(parents=True, exist_ok=True)
     style.save(draw_map(sessions, matches, title=title), out)
     typer.echo(f"{title}; {out}")
 

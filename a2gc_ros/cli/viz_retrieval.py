@@ -13,9 +13,9 @@ from a2gc_ros.cli.eval_data import (
     open_all,
     run_with_bars,
 )
-from a2gc_ros.cli.viz_checks import make_folder, need_matplotlib
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
+from a2gc_ros.system.installation import needing
 
 if TYPE_CHECKING:
     from a2gc_ros.evaluation.evaluate import EvaluationResult
@@ -67,12 +67,12 @@ def retrieval(
 
     `a2gc viz retrieval --database monday.mcap --queries friday.mcap --out pictures`
     """
-    need_matplotlib()
+    with needing("Drawing", "viz"):
+        from a2gc_ros.viz import style
     from a2gc_ros.cli.retrieval_pages import choose, gather
     from a2gc_ros.evaluation.evaluate import EvaluationSettings
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.extract import open_extractor
-    from a2gc_ros.viz import style
     from a2gc_ros.viz.retrieval import draw_retrievals
 
     own = Own(database, queries, truth, None, radius, heading, spacing, topic)
@@ -82,7 +82,7 @@ def retrieval(
     settings = EvaluationSettings(store=store or default_folder(), ks=KS)
     outcome = run_with_bars(opened[0], open_extractor(model), settings)
     chosen = choose(outcome, count, wrong_only)
-    make_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
     shown = gather(outcome, chosen, top_k, positives)
     what = "wrong first answers" if wrong_only else "answers"
     title = f"{outcome.extractor.spec.name} on {outcome.dataset.name}: {what}, recall@1 {outcome.recall.at(1):.3f}"

@@ -15,9 +15,8 @@ def view(place_map: Path, html: Path | None, gap_s: float) -> dict[str, Any]:
         gap_s: Seconds that keyframes of one session must lie apart to be compared.
 
     Raises:
-        A2gcError: If the map cannot be read or is empty, or the page cannot be written.
+        A2gcError: If the map cannot be read or is empty.
     """
-    from a2gc_ros.errors import ConfigError
     from a2gc_ros.placemap import PlaceMap
     from a2gc_ros.viz.map_page import map_page
 
@@ -25,9 +24,5 @@ def view(place_map: Path, html: Path | None, gap_s: float) -> dict[str, Any]:
     with PlaceMap.open(place_map, read_only=True) as opened:
         report = map_page(opened, gap_s=gap_s)
         keyframes = len(opened)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        report.write(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}): name another one with --html") from error
+    report.write(path)
     return {"page": str(path), "keyframes": keyframes}
