@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from a2gc_ros.bags.topics import info_topic as find_info_topic
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import BagError, CalibrationError, ImageError
 from a2gc_ros.geometry import Pose
+from a2gc_ros.images.ahead import done_ahead
 from a2gc_ros.images.calibration import CameraCalibration, ImageCalibration, Rectification
 from a2gc_ros.images.camera_options import MOST_BITS, CameraOptions, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
@@ -52,6 +52,15 @@ class _Selection:
     stop_ns: int | None
     max_size: tuple[int, int] | None
     sensor_bits: int
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """An image's message, its depth image where those were asked for, and what the camera last said of itself."""
+
+    raw: RawMessage
+    depth: RawMessage | None
+    said: CameraCalibration | None
 
 
 class Recording:
@@ -171,8 +180,7 @@ class Recording:
             max_size=max_size,
             sensor_bits=camera.sensor_bits,
         )
-        frames = self._decode_ahead(selection, workers) if workers else self._decode(selection)
-        return self._at_least_one(frames, selection)
+        return self._at_least_one(self._decoded(selection, workers), selection)
 
     def trajectory(self, topic: str) -> Trajectory:
         """Reads all poses of a topic of Odometry, PoseStamped or PoseWithCovarianceStamped.
@@ -322,43 +330,24 @@ class Recording:
         if sentence not in self._said:
             self._said.append(sentence)
 
-    def _decode(self, selection: _Selection) -> Iterator[Frame]:
-        for raw, depth in self._images(selection):
-            try:
-                said = selection.calibration.current if selection.calibration else None
-                frame, stamped = self._frame(raw, depth, selection, said)
-            except (BagError, ImageError) as error:
-                self.skips.add(raw.topic, error)
-                continue
-            self.stamped_on_receipt += not stamped
-            yield frame
-
-    def _decode_ahead(self, selection: _Selection, workers: int) -> Iterator[Frame]:
+    def _decoded(self, selection: _Selection, workers: int) -> Iterator[Frame]:
         """Keeps two images per worker in the making, so that memory stays bounded and the order is kept."""
-        ahead: deque[tuple[str, Future[tuple[Frame, bool]]]] = deque()
 
-        def next_done() -> Frame | None:
-            topic, future = ahead.popleft()
+        def decode(sent: _Sent) -> tuple[Frame, bool] | tuple[str, Exception]:
             try:
-                frame, stamped = future.result()
+                return self._frame(sent, selection)
             except (BagError, ImageError) as error:
-                self.skips.add(topic, error)
-                return None
-            self.stamped_on_receipt += not stamped
-            return frame
+                return sent.raw.topic, error
 
-        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-            for raw, depth in self._images(selection):
-                said = selection.calibration.current if selection.calibration else None
-                ahead.append((raw.topic, pool.submit(self._frame, raw, depth, selection, said)))
-                if len(ahead) > 2 * workers and (frame := next_done()) is not None:
-                    yield frame
-            while ahead:
-                if (frame := next_done()) is not None:
-                    yield frame
+        for first, second in done_ahead(self._images(selection), decode, steps=2 * workers, threads=max(workers, 1)):
+            if isinstance(first, Frame):
+                self.stamped_on_receipt += not second
+                yield first
+            else:
+                self.skips.add(first, second)
 
-    def _images(self, selection: _Selection) -> Iterator[tuple[RawMessage, RawMessage | None]]:
-        """Streams the camera's messages, each with its depth image where those were asked for.
+    def _images(self, selection: _Selection) -> Iterator[_Sent]:
+        """Streams the camera's messages, each with what was sent with it.
 
         What the camera says of itself meanwhile is taken as it comes.
         """
@@ -371,7 +360,8 @@ class Recording:
                 elif selection.calibration is not None:
                     self._learn(selection.calibration, raw)
 
-        return with_depth(without_info(), selection.depth, self._stamp)
+        for raw, depth in with_depth(without_info(), selection.depth, self._stamp):
+            yield _Sent(raw, depth, selection.calibration.current if selection.calibration else None)
 
     def _stamp(self, raw: RawMessage) -> int | None:
         try:
@@ -389,15 +379,14 @@ class Recording:
             self.skips.add(raw.topic, error)
             return None
 
-    def _frame(
-        self, raw: RawMessage, depth: RawMessage | None, selection: _Selection, said: CameraCalibration | None
-    ) -> tuple[Frame, bool]:
-        """Returns a frame, with what the camera said of itself then, and whether its header carried a stamp."""
+    def _frame(self, sent: _Sent, selection: _Selection) -> tuple[Frame, bool]:
+        """Returns a frame, and whether its header carried a stamp."""
+        raw = sent.raw
         message = self._storage.deserialize(raw)
         image = decode_image(message, raw.type, selection.max_size, selection.sensor_bits)
         header_stamp = stamp_of(message.header)
         stamp_ns = header_stamp or raw.stamp_ns
-        intrinsics, uncalibrated = self._fitting(selection, said, image_size(message, raw.type), image)
+        intrinsics, uncalibrated = self._fitting(selection, sent.said, image_size(message, raw.type), image)
         frame = Frame(
             stamp_ns=stamp_ns,
             image=image,
@@ -405,7 +394,7 @@ class Recording:
             intrinsics=intrinsics,
             pose=selection.poses.interpolate(stamp_ns) if selection.poses is not None else None,
             t_base_camera=selection.t_base_camera,
-            depth=self._depth(depth),
+            depth=self._depth(sent.depth),
             uncalibrated=uncalibrated,
         )
         return frame, bool(header_stamp)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import DatasetError, ImageError
+from a2gc_ros.images.ahead import done_ahead
 from a2gc_ros.images.decode import image_files, read_image
 
 DECODERS = 2
@@ -93,14 +92,7 @@ class FileImages:
 
     def read(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         """Yields images, decoding a few ahead."""
-        waiting: deque[Future[NDArray[np.uint8]]] = deque()
-        with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
-            for row in rows:
-                waiting.append(pool.submit(self._read, int(row)))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        return done_ahead(rows.tolist(), self._read, steps=AHEAD, threads=DECODERS)
 
     def _read(self, row: int) -> NDArray[np.uint8]:
         try:

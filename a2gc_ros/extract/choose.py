@@ -198,9 +198,6 @@ def _open_in_torch(
     from a2gc_ros.extract.pytorch import backend as pytorch
 
     wanted: Precision = "fp32" if precision == "auto" else precision
-    compiled = backend == "torch-compile"
-    if isinstance(model, Path):
-        spec, runtime = pytorch.open_checkpoint(model, wanted, threads, compiled=compiled, size=size)
-    else:
-        spec, runtime = pytorch.open_named(model, wanted, threads, compiled=compiled, size=size)
-    return Extractor(spec, runtime, reason="only torch runs a model that was not exported")
+    network, licence = pytorch.network_of(model, size)
+    runtime = pytorch.TorchRuntime(network, wanted, threads, compiled=backend == "torch-compile")
+    return Extractor(pytorch.spec_of(network, licence), runtime, reason="only torch runs a model that was not exported")

@@ -35,8 +35,8 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
             yield item  # type: ignore[misc]  # the end mark is not among the items
 
 
-def done_ahead(items: Iterable[T], work: Callable[[T], R], *, steps: int = 1) -> Iterator[R]:
-    """What comes of the items, in their order; a second thread works on one while the caller is with an earlier one.
+def done_ahead(items: Iterable[T], work: Callable[[T], R], *, steps: int = 1, threads: int = 1) -> Iterator[R]:
+    """What comes of the items, in their order; other threads work on some while the caller is with an earlier one.
 
     The items themselves are drawn in the caller's thread, as readers of SQLite ask. Whatever working on an item raises
     is raised where its result would have come.
@@ -45,10 +45,11 @@ def done_ahead(items: Iterable[T], work: Callable[[T], R], *, steps: int = 1) ->
         items: What is worked on.
         work: Called with one item after the other.
         steps: How many items it may be ahead; with 0 the two take turns.
+        threads: How many work; with several, on several items at once.
     """
     # Even then in a thread of its own: glibc gives what the main one frees back to the system after each image, and
     # taking it again costs half of what SIFT does.
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         coming: deque[Future[R]] = deque()
         for item in items:
             coming.append(pool.submit(work, item))

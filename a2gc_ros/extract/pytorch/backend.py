@@ -86,29 +86,14 @@ def spec_of(model: PlaceModel, licence: str) -> ModelSpec:
     return ModelSpec(model.name, model.descriptor_dim, model.preprocessing, fingerprint(model), licence)
 
 
-def open_named(
-    name: str, precision: Precision, threads: int, *, compiled: bool = False, size: tuple[int, int] | None = None
-) -> tuple[ModelSpec, TorchRuntime]:
-    """A registered model with its published weights, downloaded on first use.
+def network_of(model: str | Path, size: tuple[int, int] | None = None) -> tuple[PlaceModel, str]:
+    """The network of a checkpoint, or of a registered name with its published weights, and the licence of these.
 
     Raises:
         ModelError: There is no such model, or no weights of it are published.
         DownloadError: The weights cannot be had.
-        BackendError: The device does not compute in this precision.
-    """
-    licence = named(name).licence
-    model = build(name, image_size=size, pretrained=True)
-    return spec_of(model, licence), TorchRuntime(model, precision, threads, compiled=compiled)
-
-
-def open_checkpoint(
-    path: Path, precision: Precision, threads: int, *, compiled: bool = False, size: tuple[int, int] | None = None
-) -> tuple[ModelSpec, TorchRuntime]:
-    """A model that a training of this project wrote, or that a method's authors published.
-
-    Raises:
         CheckpointError: The file is damaged or in no known layout.
-        BackendError: The device does not compute in this precision.
     """
-    model, licence = read_model(path, image_size=size)
-    return spec_of(model, licence), TorchRuntime(model, precision, threads, compiled=compiled)
+    if isinstance(model, Path):
+        return read_model(model, image_size=size)
+    return build(model, image_size=size, pretrained=True), named(model).licence

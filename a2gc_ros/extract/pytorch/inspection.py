@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from a2gc_ros.extract.pytorch.backend import spec_of
+from a2gc_ros.extract.pytorch.backend import network_of, spec_of
 from a2gc_ros.extract.spec import ModelSpec
-from a2gc_ros.models import build, named
-from a2gc_ros.models.checkpoints.released import read_model
 from a2gc_ros.models.inside import look_inside
 
 
@@ -25,14 +23,9 @@ def open_in_torch(
         The description, and a function from a prepared image, uint8 (1, height, width, 3), to outputs by name.
 
     Raises:
-        ModelError: There is no such model, or no weights of it are published.
-        DownloadError: The weights cannot be had.
-        CheckpointError: The file is damaged or foreign.
+        ModelError, DownloadError, CheckpointError: As :func:`network_of`.
     """
-    if isinstance(model, Path):
-        network, licence = read_model(model)
-    else:
-        network, licence = build(model, pretrained=True), named(model).licence
+    network, licence = network_of(model)
     network.bake()
 
     @torch.inference_mode()
