@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-from collections.abc import Callable, Collection, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,73 +14,47 @@ from typing import Any
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
 from a2gc_ros.bags.message_types import TRANSFORMS
-from a2gc_ros.bags.pose_table import read_trajectory
-from a2gc_ros.bags.topics import info_topic, pose_topic, truth_topic
+from a2gc_ros.bags.topics import info_topic, pose_topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
-from a2gc_ros.images.ahead import share_cores
-from a2gc_ros.images.camera_options import CameraOptions
-from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
+from a2gc_ros.loops import Detection, LoopConfig
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.replay.chain import ChainOptions, run_chain, true_poses
 from a2gc_ros.replay.foxglove_file import write_foxglove
 from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule
 from a2gc_ros.replay.judged import Judged
 from a2gc_ros.replay.live import LiveOptions, run_live
-from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.replay.poses import pose_facts, pose_note
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.report import Also, write_report
 from a2gc_ros.replay.rerun_file import write_rerun
-from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needs
 
 
-@dataclass(frozen=True)
-class ReplayOptions:
-    """What is replayed, and how it is judged.
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions(ChainOptions):
+    """What is replayed, and how it is judged; without true poses by the odometry.
 
     Attributes:
-        bag: The recording.
         report: Folder for the report.
         live: Through the node on a ROS 2 graph, and afterwards offline over the images that the node worked on, for
             comparison; otherwise offline only.
-        model: Named model or ONNX file.
-        backend: Inference runtime.
-        threads: CPU threads; 0 takes all.
         maps: Place maps to relocalise against.
-        loop: Settings of loop detection that differ from the defaults.
-        image_topic: None takes the only one.
-        odometry_topic: None takes the best there is; empty takes none.
-        truth: Topic, or TUM, KITTI or CSV file, of true poses; None guesses the topic and else takes the odometry.
         rule: When two images count as the same place; the gaps of ``loop`` replace its own.
-        start: First second of the recording.
-        stop: First second no longer replayed.
         rate: Live only: how many times faster than recorded.
         lockstep: Live only: the node answers each image before the next is played.
-        camera: What the user says of the camera.
         rerun: File for Rerun that is written as well.
         foxglove: File for Foxglove that is written as well.
     """
 
-    bag: Path
-    report: Path
+    report: Path = field(kw_only=False)
     live: bool = False
-    model: str = DEFAULT_MODEL
-    backend: str = "auto"
-    threads: int = 0
     maps: Sequence[Path] = ()
-    loop: Mapping[str, Any] = field(default_factory=dict)
-    image_topic: str | None = None
-    odometry_topic: str | None = None
-    truth: str | None = None
     rule: RevisitRule = field(default_factory=RevisitRule)
-    start: float | None = None
-    stop: float | None = None
     rate: float = 1.0
     lockstep: bool = False
-    camera: CameraOptions = field(default_factory=CameraOptions)
     rerun: Path | None = None
     foxglove: Path | None = None
 
@@ -112,18 +87,28 @@ def replay(
         truth, description = _truth(recording, options)
         live = _live(options, recording, extractor, stack) if options.live else None
         worked_on = {query.stamp_ns for query in live[0].queries} if live else None
-        offline = _offline(options, recording, extractor, maps, config, worked_on, stack, on_frame, on_closures)
-        run, live_map = live or offline
-        facts = _agreement(run, offline[0], live_map, offline[1]) if live else {}
+        offline_map = stack.enter_context(PlaceMap.create(":memory:", Manifest.of(extractor.spec)))
+        done, closures = itertools.count(1), 0
+
+        def count(_: object, detection: Detection, total: int) -> None:
+            nonlocal closures
+            on_frame(next(done), total)
+            if detection.closures:
+                closures += len(detection.closures)
+                on_closures(closures)
+
+        offline = run_chain(options, recording, extractor, offline_map, count, maps=maps, only=worked_on)
+        run, live_map = live or (offline, offline_map)
+        facts = _agreement(run, offline, live_map, offline_map) if live else {}
         # Of an offline run, since the node's messages do not say why a pose is missing.
-        poses = pose_facts(offline[0].queries)
+        poses = pose_facts(offline.queries)
         notes = [note for note in (*recording.notes, pose_note(poses)) if note]
         facts |= {"poses": poses, "notes": notes}
         rule = replace(options.rule, min_time_gap_s=config.min_time_gap_s, min_travel_m=config.min_travel_m)
         judged = Judged(
             recording=options.bag.name,
             run=run,
-            followed=offline[0],
+            followed=offline,
             live=live_map,
             maps=maps,
             config=config,
@@ -165,45 +150,6 @@ def _open_map(path: Path, extractor: Extractor) -> PlaceMap:
         place_map.close()
         raise
     return place_map
-
-
-def _offline(
-    options: ReplayOptions,
-    recording: Recording,
-    extractor: Extractor,
-    maps: Sequence[PlaceMap],
-    config: LoopConfig,
-    worked_on: Collection[int] | None,
-    stack: contextlib.ExitStack,
-    on_frame: Callable[[int, int], None],
-    on_closures: Callable[[int], None],
-) -> tuple[RunRecord, PlaceMap]:
-    """Runs the chain offline, over the images with the given stamps only where there are any."""
-    spec = extractor.spec
-    place_map = stack.enter_context(PlaceMap.create(":memory:", Manifest.of(spec)))
-    detector = LoopDetector(config, place_map, maps, session_source=options.bag.name)
-    frames = recording.frames(
-        options.image_topic,
-        options.odometry_topic,
-        start=options.start,
-        stop=options.stop,
-        camera=options.camera,
-    )
-    total = recording.image_topic(options.image_topic).count
-    if worked_on is not None:
-        frames, total = (frame for frame in frames if frame.stamp_ns in worked_on), len(worked_on)
-    done = closures = 0
-
-    def count(_: object, detection: Detection) -> None:
-        nonlocal done, closures
-        done += 1
-        on_frame(done, total)
-        if detection.closures:
-            closures += len(detection.closures)
-            on_closures(closures)
-
-    run = run_offline(frames, extractor, detector, count, ahead=share_cores(options.threads))
-    return replace(run, skipped=dict(recording.skips.reasons)), place_map
 
 
 def _live(
@@ -249,13 +195,10 @@ def _agreement(live: RunRecord, offline: RunRecord, live_map: PlaceMap, offline_
 
 
 def _truth(recording: Recording, options: ReplayOptions) -> tuple[Trajectory | None, str]:
-    """Returns true poses and, for people, where they come from."""
-    if options.truth and Path(options.truth).is_file():
-        return read_trajectory(Path(options.truth)), f"the poses in {Path(options.truth).name}"
-    guessed = truth_topic(recording.topics)
-    wanted = options.truth or (guessed.name if guessed else None)
-    if wanted:
-        return recording.trajectory(wanted), f"the true poses on {wanted}"
+    """Returns true poses or else the odometry and, for people, where they come from."""
+    truth, description = true_poses(recording, options)
+    if truth is not None:
+        return truth, description
     odometry = pose_topic(recording.topics, options.odometry_topic) if options.odometry_topic != "" else None
     if odometry is None:
         return None, ""

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
-from a2gc_ros.bags.pose_table import read_trajectory
-from a2gc_ros.bags.topics import pose_topic, truth_topic
+from a2gc_ros.bags.topics import pose_topic
 from a2gc_ros.errors import BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
-from a2gc_ros.images.ahead import share_cores
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.loops import Detection, LoopClosure, LoopConfig, LoopDetector
+from a2gc_ros.loops import Detection, LoopClosure
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
-from a2gc_ros.replay.offline import run_offline
-from a2gc_ros.shipped import DEFAULT_MODEL
+from a2gc_ros.replay.chain import ChainOptions, run_chain, true_poses
 from a2gc_ros.slam.session import ClosureOutcome, SlamConfig, SlamSession, StampedClosure
 
 Matrix = npt.NDArray[np.float64]
@@ -33,37 +29,17 @@ LOOKING_AHEAD: Final = pose_from_xyz_rpy((0.0, 0.0, 0.0, -np.pi / 2, 0.0, -np.pi
 """``t_base_camera`` where nothing tells it."""
 
 
-@dataclass(frozen=True)
-class SlamOptions:
+@dataclass(frozen=True, kw_only=True)
+class SlamOptions(ChainOptions):
     """What is run.
 
     Attributes:
-        bag: The recording.
-        model: Named model or ONNX file.
-        backend: Inference runtime.
-        threads: CPU threads; 0 takes all.
-        loop: Settings of loop detection that differ from the defaults.
         slam: Settings of the pose graph.
-        image_topic: None takes the only one.
-        odometry_topic: None takes the best there is.
-        truth: Topic, or TUM, KITTI or CSV file, of true poses; None guesses the topic.
         camera_pose: ``t_base_camera``; None takes the recording's transforms, else a camera that looks ahead.
-        start: First second of the recording.
-        stop: First second no longer used.
     """
 
-    bag: Path
-    model: str = DEFAULT_MODEL
-    backend: str = "auto"
-    threads: int = 0
-    loop: Mapping[str, Any] = field(default_factory=dict)
     slam: SlamConfig = field(default_factory=SlamConfig)
-    image_topic: str | None = None
-    odometry_topic: str | None = None
-    truth: str | None = None
     camera_pose: Pose | None = None
-    start: float | None = None
-    stop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,21 +87,18 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
         recording = stack.enter_context(open_recording(options.bag))
         _require_odometry(recording, options.odometry_topic)
         place_map = stack.enter_context(PlaceMap.create(":memory:", Manifest.of(spec)))
-        detector = LoopDetector(LoopConfig(**options.loop), place_map, session_source=options.bag.name)
         covariances = recording.covariances(options.odometry_topic)
         feed = GraphFeed(options.slam, covariances.at, options.camera_pose)
-        total, done = recording.image_topic(options.image_topic).count, itertools.count(1)
+        done = itertools.count(1)
 
-        def advance(frame: Frame, detection: Detection) -> None:
+        def advance(frame: Frame, detection: Detection, total: int) -> None:
             feed.add(frame, detection)
             on_frame(next(done), total)
 
-        frames = recording.frames(options.image_topic, options.odometry_topic, start=options.start, stop=options.stop)
-        run_offline(frames, extractor, detector, advance, ahead=share_cores(options.threads))
+        run_chain(options, recording, extractor, place_map, advance)
         if feed.session.graph is None:
             raise BagError(f"{options.bag} has no odometry at the stamps of its images: are both on the same clock?")
-        truth = _truth(recording, options.truth)
-        return feed.result(truth, len(place_map), dict(recording.skips.reasons))
+        return feed.result(true_poses(recording, options)[0], len(place_map), dict(recording.skips.reasons))
 
 
 class GraphFeed:
@@ -208,11 +181,3 @@ def _require_odometry(recording: Recording, wanted: str | None) -> None:
             f"{recording.path} has no odometry, and a pose graph needs it: name a topic of poses with --odometry "
             "(a2gc bag info lists the topics)"
         )
-
-
-def _truth(recording: Recording, wanted: str | None) -> Trajectory | None:
-    if wanted and Path(wanted).is_file():
-        return read_trajectory(wanted)
-    guessed = truth_topic(recording.topics)
-    name = wanted or (guessed.name if guessed else None)
-    return None if name is None else recording.trajectory(name)
