@@ -132,6 +132,12 @@ def relative(t_w_a: Pose, t_w_b: Pose) -> Pose:
     return inverse(t_w_a) @ t_w_b
 
 
+def skew(v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns the matrix of the cross product: ``skew(v) @ w == np.cross(v, w)``."""
+    x, y, z = v
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
 def distance(a: Pose, b: Pose) -> float:
     """Returns the distance between two origins in metres."""
     return float(np.linalg.norm(a[:3, 3] - b[:3, 3]))

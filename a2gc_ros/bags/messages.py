@@ -22,7 +22,12 @@ Message = Any
 
 def stamp_of(header: Message) -> int:
     """Returns the stamp of a std_msgs/Header in nanoseconds; 0 means that nobody set it."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+    return nanoseconds_of(header.stamp)
+
+
+def nanoseconds_of(time: Message) -> int:
+    """Returns a Time or Duration message in nanoseconds."""
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
 def decode_image(

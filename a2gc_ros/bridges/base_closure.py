@@ -41,7 +41,7 @@ class BaseClosure:
         # t' = -Rᵀ t and R' = Rᵀ; a small rotation d about the keyframe's axes turns t' by -Rᵀ (d x t) as well.
         jacobian = np.zeros((6, 6))
         jacobian[:3, :3] = jacobian[3:, 3:] = -turn
-        jacobian[:3, 3:] = -turn @ _cross(self.pose[:3, 3])
+        jacobian[:3, 3:] = -turn @ geometry.skew(self.pose[:3, 3])
         return back, jacobian @ self.covariance @ jacobian.T
 
 
@@ -65,7 +65,7 @@ def base_closure(closure: LoopClosure, t_base_camera: Pose) -> BaseClosure | Non
     # A rotation of the query's camera about itself moves the base, which lies beside it.
     jacobian = np.zeros((6, 6))
     jacobian[:3, :3] = jacobian[3:, 3:] = camera_in_base
-    jacobian[:3, 3:] = -camera_in_base @ _cross(verification.relative_pose[:3, :3] @ base_in_camera)
+    jacobian[:3, 3:] = -camera_in_base @ geometry.skew(verification.relative_pose[:3, :3] @ base_in_camera)
     match = closure.match
     return BaseClosure(
         query_stamp_ns=match.query_stamp_ns,
@@ -75,8 +75,3 @@ def base_closure(closure: LoopClosure, t_base_camera: Pose) -> BaseClosure | Non
         pose=t_base_camera @ verification.relative_pose @ geometry.inverse(t_base_camera),
         covariance=jacobian @ verification.covariance @ jacobian.T,
     )
-
-
-def _cross(v: Matrix) -> Matrix:
-    x, y, z = v
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

@@ -22,7 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_msgs.srv import SaveMap
-from a2gc_ros.bags.messages import values_of
+from a2gc_ros.bags.messages import nanoseconds_of, values_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import pose_from_quaternion
 from a2gc_ros.nodes.base.qos import results, sensor_stream
@@ -90,16 +90,16 @@ class ClosureRecorder(Node):
             raise A2gcError(f"the live map was not saved: {response.message if response else 'no answer'}")
 
     def _on_image(self, message: Any) -> None:
-        self._image_arrival_s[_nanoseconds(message.header.stamp)] = time.monotonic()
+        self._image_arrival_s[nanoseconds_of(message.header.stamp)] = time.monotonic()
 
     def _on_answer(self, message: LoopClosureCandidates) -> None:
         self._last_answer_s = time.monotonic()
-        stamp_ns = _nanoseconds(message.header.stamp)
+        stamp_ns = nanoseconds_of(message.header.stamp)
         # Answer and image travel separately: an answer that overtakes its image took no measurable time.
         arrival_s = self._image_arrival_s.get(stamp_ns, self._last_answer_s)
         closures = tuple(
             (
-                _nanoseconds(candidate.query_stamp),
+                nanoseconds_of(candidate.query_stamp),
                 closure_record(candidate),
             )
             for candidate in message.candidates
@@ -114,7 +114,7 @@ def closure_record(candidate: LoopClosureCandidate) -> ClosureRecord:
     covariance = np.array(shown.covariance).reshape(6, 6) if candidate.has_covariance else None
     whole = candidate.has_pose and candidate.scale_known
     return ClosureRecord(
-        keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
+        keyframe_stamp_ns=nanoseconds_of(candidate.keyframe_stamp),
         map_index=int(candidate.map_index),
         similarity=float(candidate.similarity),
         inliers=int(candidate.inliers),
@@ -124,13 +124,8 @@ def closure_record(candidate: LoopClosureCandidate) -> ClosureRecord:
         scale_known=bool(candidate.scale_known),
         covariance=rows_of(covariance),
         reason="" if whole else NOT_TOLD,
-        held_s=_nanoseconds(candidate.held) / 1e9,
+        held_s=nanoseconds_of(candidate.held) / 1e9,
     )
-
-
-def _nanoseconds(stamp: Any) -> int:
-    """Returns a Time or Duration message in nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from rclpy.subscription import Subscription
 
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_ros.bags.message_types import ODOMETRY
-from a2gc_ros.bags.messages import pose_of, stamp_of
+from a2gc_ros.bags.messages import nanoseconds_of, pose_of, stamp_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xyz_rpy
 from a2gc_ros.nodes.base import qos
@@ -224,16 +224,12 @@ def closure_of(candidate: LoopClosureCandidate) -> StampedClosure:
         at, turned = candidate.relative_pose.pose.position, candidate.relative_pose.pose.orientation
         pose = pose_from_quaternion((at.x, at.y, at.z), (turned.x, turned.y, turned.z, turned.w))
     return StampedClosure(
-        query_stamp_ns=_nanoseconds(candidate.query_stamp),
-        keyframe_stamp_ns=_nanoseconds(candidate.keyframe_stamp),
+        query_stamp_ns=nanoseconds_of(candidate.query_stamp),
+        keyframe_stamp_ns=nanoseconds_of(candidate.keyframe_stamp),
         relative_pose=pose,
         covariance=np.array(candidate.relative_pose.covariance).reshape(6, 6) if candidate.has_covariance else None,
         scale_known=candidate.scale_known,
     )
-
-
-def _nanoseconds(stamp: Any) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def main() -> None:

@@ -116,10 +116,9 @@ def in_tangent(covariance: Matrix, pose: Pose) -> Matrix:
 
 def adjoint(pose: Pose) -> Matrix:
     """Returns the matrix that moves a tangent vector through a pose: ``pose exp(x) = exp(adjoint(pose) x) pose``."""
-    x, y, z = pose[:3, 3]
     out = np.zeros((6, 6))
     out[:3, :3] = out[3:, 3:] = pose[:3, :3]
-    out[3:, :3] = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) @ pose[:3, :3]
+    out[3:, :3] = geometry.skew(pose[:3, 3]) @ pose[:3, :3]
     return out
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros import geometry
-from a2gc_ros.geometry import Pose
+from a2gc_ros.geometry import Pose, skew
 from a2gc_ros.loops.verification.clusters import shared_errors
-from a2gc_ros.loops.verification.sampson import Matches, homogeneous, skew
+from a2gc_ros.loops.verification.sampson import Matches, homogeneous
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

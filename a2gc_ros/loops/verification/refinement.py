@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.geometry import skew
 from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimized
-from a2gc_ros.loops.verification.sampson import Matches, skew
+from a2gc_ros.loops.verification.sampson import Matches
 
 try:
     import poselib

@@ -12,12 +12,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.geometry import skew
+
 Array: TypeAlias = npt.NDArray[np.float64]
-
-
-def skew(v: Array) -> Array:
-    """Returns the matrix of the cross product: ``skew(v) @ w == np.cross(v, w)``."""
-    return np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
 
 
 _TURNS: Final = np.stack([skew(axis) for axis in np.eye(3, dtype=np.float64)])

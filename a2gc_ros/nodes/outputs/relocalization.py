@@ -79,7 +79,7 @@ def relocalize(
         # A rotation about the camera also moves the base, which lies beside it.
         t_map_camera = t_map_base @ t_base_camera
         lever = np.eye(6)
-        lever[:3, 3:] = -_cross(t_map_base[:3, 3] - t_map_camera[:3, 3])
+        lever[:3, 3:] = -geometry.skew(t_map_base[:3, 3] - t_map_camera[:3, 3])
         return Relocalization(t_map_base, lever @ covariance @ lever.T)
     if spacing_m is None:
         return None
@@ -106,9 +106,3 @@ def why_without_pose(keyframe: Keyframe, spacing_m: float | None, verification: 
     if spacing_m is None and verification.relative_pose is not None:
         return f"one camera tells no metres and the map has too few keyframes to bound them ({verification.reason})"
     return verification.reason or "the geometry of the two images does not tell it"
-
-
-def _cross(v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns the matrix of the cross product: ``_cross(v) @ w == np.cross(v, w)``."""
-    x, y, z = v
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
