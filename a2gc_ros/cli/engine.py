@@ -16,7 +16,7 @@ from a2gc_ros.errors import BackendError, ConfigError, ModelError
 from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
-    from a2gc_ros.extract.engines.library import EngineLibrary
+    from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
 
 engine_app = typer.Typer(
     help="Build TensorRT engines ahead of time, and see which there are.",
@@ -120,27 +120,17 @@ def _library(backend: str) -> type[EngineLibrary]:
     """The class of the library that is asked for, or of the first that is installed."""
     from a2gc_ros.extract.backends.catalogue import load_backend
 
-    if backend not in ("auto", "tensorrt", "tensorrt-rtx"):
+    libraries = ("tensorrt", "tensorrt-rtx")
+    if backend not in ("auto", *libraries):
         raise ConfigError(f"--backend is {backend!r}; choose auto, tensorrt or tensorrt-rtx.")
     refusals = []
-    if backend in ("auto", "tensorrt"):
+    for name in libraries if backend == "auto" else (backend,):
         try:
-            load_backend("tensorrt")
+            runtime: type[EngineRuntime] = load_backend(name)
         except BackendError as error:
             refusals.append(str(error))
         else:
-            from a2gc_ros.extract.engines.tensorrt import TensorRt
-
-            return TensorRt
-    if backend in ("auto", "tensorrt-rtx"):
-        try:
-            load_backend("tensorrt-rtx")
-        except BackendError as error:
-            refusals.append(str(error))
-        else:
-            from a2gc_ros.extract.engines.tensorrt_rtx import TensorRtRtx
-
-            return TensorRtRtx
+            return runtime.library
     raise BackendError(" ".join(refusals))
 
 

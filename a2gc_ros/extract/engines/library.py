@@ -115,18 +115,25 @@ class EngineRuntime:
     """A model as an engine on the GPU.
 
     Args:
-        library: TensorRT or TensorRT-RTX, for this model.
         model: The ONNX file.
         spec: Its description.
+        precision: What to compute in.
+        options: How the engine is built, and where it is kept.
+
+    Attributes:
+        library: TensorRT or TensorRT-RTX.
 
     Raises:
         BackendError: There is no GPU, or the engine cannot be built or run.
     """
 
-    def __init__(self, library: EngineLibrary, model: Path, spec: ModelSpec) -> None:
+    library: ClassVar[type[EngineLibrary]]
+
+    def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
         from a2gc_ros.extract.engines.cuda_calls import first_gpu
         from a2gc_ros.extract.engines.run import EngineRun
 
+        library = self.library(spec, precision, options)
         self.name = library.name
         self.precision = library.key.precision
         library.check(first_gpu())

@@ -107,7 +107,6 @@ def _check_dla(core: int, precision: Precision) -> None:
 
 
 class TensorRtRuntime(EngineRuntime):
-    """A model in TensorRT; arguments as in :class:`EngineLibrary`, errors as in :class:`EngineRuntime`."""
+    """A model in TensorRT; arguments and errors as in :class:`EngineRuntime`."""
 
-    def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
-        super().__init__(TensorRt(spec, precision, options), model, spec)
+    library = TensorRt

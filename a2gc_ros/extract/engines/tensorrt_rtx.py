@@ -88,7 +88,6 @@ class TensorRtRtx(EngineLibrary):
 
 
 class TensorRtRtxRuntime(EngineRuntime):
-    """A model in TensorRT-RTX; arguments as in :class:`EngineLibrary`, errors as in :class:`EngineRuntime`."""
+    """A model in TensorRT-RTX; arguments and errors as in :class:`EngineRuntime`."""
 
-    def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
-        super().__init__(TensorRtRtx(spec, precision, options), model, spec)
+    library = TensorRtRtx

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from a2gc_ros import geometry
-from a2gc_ros.geometry import Pose
+from a2gc_ros.geometry import Pose, skew
 from a2gc_ros.loops.verification import estimators, refinement
 from a2gc_ros.loops.verification.refinement import TwoViews
-from a2gc_ros.loops.verification.sampson import Matches, homogeneous, skew
+from a2gc_ros.loops.verification.sampson import Matches, homogeneous
 from a2gc_ros.loops.verification.two_view import Motion, refine
 
 NOISE = 0.001
