@@ -8,11 +8,10 @@ from bisect import bisect_right
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.bags.content import Content
 from a2gc_ros.bags.message_types import ODOMETRY, POSE_WITH_COVARIANCE
 from a2gc_ros.bags.messages import stamp_of
-from a2gc_ros.bags.skips import Skips
-from a2gc_ros.bags.storage import Storage, Topic
-from a2gc_ros.errors import BagError
+from a2gc_ros.bags.storage import Topic
 
 
 class PoseCovariances:
@@ -41,19 +40,10 @@ class PoseCovariances:
         return np.array(self._values[36 * index : 36 * (index + 1)], dtype=np.float64).reshape(6, 6)
 
 
-def covariances_of(storage: Storage, topic: Topic, skips: Skips) -> PoseCovariances:
+def covariances_of(content: Content, topic: Topic) -> PoseCovariances:
     """Reads the covariances of an Odometry or PoseWithCovarianceStamped topic; other topics have none."""
     found = PoseCovariances()
-    if topic.type not in (ODOMETRY, POSE_WITH_COVARIANCE):
-        return found
-    try:
-        for raw in storage.messages({topic.name}):
-            try:
-                message = storage.deserialize(raw)
-            except BagError as error:
-                skips.add(raw.topic, error)
-                continue
+    if topic.type in (ODOMETRY, POSE_WITH_COVARIANCE):
+        for raw, message in content.messages({topic.name}):
             found.add(stamp_of(message.header) or raw.stamp_ns, message.pose.covariance)
-    except BagError as error:
-        skips.add_once(str(storage.path), error)
     return found

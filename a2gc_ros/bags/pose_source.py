@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from a2gc_ros.bags.content import Content
 from a2gc_ros.bags.message_types import ODOMETRY, TRANSFORMS
 from a2gc_ros.bags.messages import pose_values, stamp_of, values_of
-from a2gc_ros.bags.skips import Skips
-from a2gc_ros.bags.storage import RawMessage, Storage, Topic
+from a2gc_ros.bags.storage import Topic
 from a2gc_ros.bags.trajectory import Trajectory, TrajectoryBuilder
 from a2gc_ros.bags.transforms import RecordedSamples, TransformTree
 from a2gc_ros.errors import BagError
@@ -38,22 +37,22 @@ class TransformSource:
         return self._tree.lookup(self.fixed, self.moving, stamp_ns)
 
 
-def trajectory_of(storage: Storage, topic: Topic, skips: Skips) -> Trajectory:
+def trajectory_of(content: Content, topic: Topic) -> Trajectory:
     """Reads all poses of an Odometry, PoseStamped or PoseWithCovarianceStamped topic."""
     builder = TrajectoryBuilder()
-    for raw, message in _readable(storage, {topic.name}, skips):
+    for raw, message in content.messages({topic.name}):
         try:
             builder.add(stamp_of(message.header) or raw.stamp_ns, *pose_values(message, raw.type))
         except ValueError as error:
-            skips.add(topic.name, error)
+            content.skips.add(topic.name, error)
     return builder.build()
 
 
-def body_frame_of(storage: Storage, topic: Topic, skips: Skips) -> str:
+def body_frame_of(content: Content, topic: Topic) -> str:
     """Returns the frame whose pose an Odometry topic tells; empty where messages of its type do not say it."""
     if topic.type != ODOMETRY:
         return ""
-    for _, message in _readable(storage, {topic.name}, skips):
+    for _, message in content.messages({topic.name}):
         return str(message.child_frame_id).lstrip("/")
     return ""
 
@@ -76,13 +75,13 @@ def extrinsics(tree: TransformTree, base: str, camera: str) -> Pose | None:
     return None
 
 
-def transforms_of(storage: Storage, skips: Skips, *, static_only: bool = False) -> TransformTree:
+def transforms_of(content: Content, *, static_only: bool = False) -> TransformTree:
     """Reads every /tf and /tf_static message, or the latter only, into a tree."""
     tree = TransformTree(RecordedSamples)
-    topics = {topic.name for topic in storage.topics if topic.type == TRANSFORMS}
+    topics = {topic.name for topic in content.storage.topics if topic.type == TRANSFORMS}
     if static_only:
         topics = {name for name in topics if name.endswith("tf_static")}
-    for raw, message in _readable(storage, topics, skips):
+    for raw, message in content.messages(topics):
         static = raw.topic.endswith("tf_static")
         for edge in message.transforms:
             stamp_ns = stamp_of(edge.header) or raw.stamp_ns
@@ -90,7 +89,7 @@ def transforms_of(storage: Storage, skips: Skips, *, static_only: bool = False) 
             try:
                 tree.add(edge.header.frame_id, edge.child_frame_id, stamp_ns, *values, static=static)
             except ValueError as error:
-                skips.add(raw.topic, error)
+                content.skips.add(raw.topic, error)
     return tree
 
 
@@ -125,17 +124,3 @@ def transform_source(tree: TransformTree, fixed: str | None, base: str | None, c
             f"the frames are {', '.join(sorted(tree.frames))}"
         )
     return None
-
-
-def _readable(storage: Storage, topics: set[str], skips: Skips) -> Iterator[tuple[RawMessage, Any]]:
-    """Yields messages that can be deserialised; the others, and the end of a damaged file, are counted."""
-    try:
-        for raw in storage.messages(topics):
-            try:
-                message = storage.deserialize(raw)
-            except BagError as error:
-                skips.add(raw.topic, error)
-                continue
-            yield raw, message
-    except BagError as error:
-        skips.add_once(str(storage.path), error)
