@@ -160,7 +160,7 @@ def opened(path: Path) -> dict[str, float]:
 
 def measured(path: Path, mixtures: Mixtures, keyframes: int) -> dict[str, Any]:
     """Measures all that an open map does."""
-    from a2gc_ros.cli.map.commands import _summary
+    from a2gc_ros.cli.map.look import summary_of
     from a2gc_ros.loops.calibration import measure
     from a2gc_ros.placemap import PlaceMap
 
@@ -170,7 +170,7 @@ def measured(path: Path, mixtures: Mixtures, keyframes: int) -> dict[str, Any]:
     out: dict[str, Any] = {"kb": path.stat().st_size / keyframes / 1e3}
     with PlaceMap.open(path, read_only=True) as place_map:
         place_map.prepare()
-        out["info_s"] = timed(lambda: _summary(place_map))[0]
+        out["info_s"] = timed(lambda: summary_of(place_map))[0]
         out["count_ms"] = float(np.median([timed(lambda: len(place_map))[0] for _ in range(5)])) * 1e3
         searches = [timed(lambda query=query: place_map.search(query, NEAREST)) for query in queries]  # type: ignore[misc]
         wall, processor, found = zip(*searches, strict=True)

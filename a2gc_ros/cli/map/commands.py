@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
@@ -13,12 +11,8 @@ from rich.table import Table
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
 from a2gc_ros.cli.base.output import echo_json
-from a2gc_ros.cli.map import fleet
+from a2gc_ros.cli.map import fleet, look
 from a2gc_ros.shipped import DEFAULT_MODEL
-from a2gc_ros.system.sizes import show_size
-
-if TYPE_CHECKING:
-    from a2gc_ros.placemap import Keyframe, PlaceMap
 
 map_app = typer.Typer(
     help="Build place maps from recordings, look into them, merge and export them.",
@@ -127,101 +121,9 @@ def build(
     typer.echo(f"map: {out}")
 
 
-@map_app.command()
-def info(place_map: options.MapFile, as_json: options.AsJson = False) -> None:
-    """Print what a map holds and which model it was made with.
-
-    Examples:
-    `a2gc map info town.a2gc`
-
-    `a2gc map info town.a2gc --json | jq .sessions`
-    """
-    with _open(place_map) as opened:
-        summary = _summary(opened)
-    if as_json:
-        echo_json(summary)
-        return
-    created = datetime.fromtimestamp(summary["created_ns"] / 1e9, tz=timezone.utc)
-    typer.echo(f"{summary['path']}: {summary['keyframes']} keyframes, {show_size(summary['bytes'])}")
-    typer.echo(f"model {summary['model']}, {summary['descriptor_dim']} dimensions, {summary['fingerprint'][:12]}")
-    typer.echo(f"created {created:%Y-%m-%d %H:%M} UTC")
-    table = Table("session", "name", "keyframes", "seconds", "metres")
-    for session in summary["sessions"]:
-        metres = "" if session["travelled_m"] is None else f"{session['travelled_m']:.1f}"
-        table.add_row(
-            str(session["id"]), session["name"], str(session["keyframes"]), f"{session['seconds']:.1f}", metres
-        )
-    Console().print(table)
-
-
-@map_app.command("list")
-def list_keyframes(
-    place_map: options.MapFile,
-    session: Annotated[int | None, typer.Option(help="Only this session.")] = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """List the keyframes of a map.
-
-    Examples:
-    `a2gc map list town.a2gc --session 1`
-
-    `a2gc map list town.a2gc --json | jq '.[].stamp_ns'`
-    """
-    with _open(place_map) as opened:
-        keyframes = [_described(keyframe) for keyframe in opened.keyframes(session)]
-    if as_json:
-        echo_json(keyframes)
-        return
-    table = Table("keyframe", "session", "stamp [ns]", "x, y, z [m]", "travelled [m]")
-    for entry in keyframes:
-        place = "" if entry["position_m"] is None else ", ".join(f"{v:.2f}" for v in entry["position_m"])
-        way = "" if entry["travelled_m"] is None else f"{entry['travelled_m']:.1f}"
-        table.add_row(str(entry["keyframe_id"]), str(entry["session_id"]), str(entry["stamp_ns"]), place, way)
-    Console().print(table)
-
-
-@map_app.command()
-def show(
-    place_map: options.MapFile,
-    keyframe_id: Annotated[int, typer.Argument(help="Number of the keyframe, as `a2gc map list` prints it.")],
-    out: Annotated[Path | None, typer.Option(help="Write the keyframe's image to this .jpg file.")] = None,
-    neighbors: Annotated[
-        int, typer.Option("--neighbors", "--neighbours", min=0, help="How many of the most similar keyframes to print.")
-    ] = 5,
-    as_json: options.AsJson = False,
-) -> None:
-    """Show a keyframe, its image and the keyframes that look most like it.
-
-    Examples:
-    `a2gc map show town.a2gc 17`
-
-    `a2gc map show town.a2gc 17 --out 17.jpg`
-    """
-    from a2gc_ros.errors import MapError
-
-    with _open(place_map) as opened:
-        entry = _described(opened.keyframe(keyframe_id))
-        entry["neighbours"] = _neighbors(opened, keyframe_id, neighbors) if neighbors else []
-        jpeg = opened.image(keyframe_id)
-    if out is not None:
-        if jpeg is None:
-            raise MapError(f"keyframe {keyframe_id} of {place_map} was stored without an image")
-        try:
-            out.write_bytes(jpeg)
-        except OSError as error:
-            raise MapError(f"{out} cannot be written ({error})") from error
-    if as_json:
-        echo_json(entry)
-        return
-    place = "" if entry["position_m"] is None else " at " + ", ".join(f"{v:.2f}" for v in entry["position_m"]) + " m"
-    typer.echo(f"keyframe {keyframe_id}, session {entry['session_id']}, stamp {entry['stamp_ns']} ns{place}")
-    table = Table("keyframe", "session", "similarity")
-    for neighbor in entry["neighbours"]:
-        table.add_row(str(neighbor["keyframe_id"]), str(neighbor["session_id"]), f"{neighbor['similarity']:.3f}")
-    if entry["neighbours"]:
-        Console().print(table)
-    if out is not None:
-        typer.echo(f"image: {out}")
+map_app.command()(look.info)
+map_app.command("list")(look.list_keyframes)
+map_app.command()(look.show)
 
 
 @map_app.command()
@@ -246,7 +148,10 @@ def view(
     from a2gc_ros.cli.map.view import view as run
 
     written = run(place_map, html, gap)
-    typer.echo(json.dumps(written, indent=2) if as_json else f"{written['page']}: {written['keyframes']} keyframes")
+    if as_json:
+        echo_json(written)
+        return
+    typer.echo(f"{written['page']}: {written['keyframes']} keyframes")
 
 
 @map_app.command()
@@ -262,7 +167,7 @@ def merge(
     from a2gc_ros.placemap import merge as run
 
     run(maps, out)
-    with _open(out) as merged:
+    with look.open_map(out) as merged:
         typer.echo(f"{out}: {len(merged)} keyframes in {len(merged.sessions())} sessions")
 
 
@@ -281,7 +186,7 @@ def export(
     from a2gc_ros.errors import MapError
     from a2gc_ros.placemap import export as run
 
-    with _open(place_map) as opened:
+    with look.open_map(place_map) as opened:
         if len(opened) == 0:
             raise MapError(f"{place_map} holds no keyframes, so there is nothing to export")
         run(opened, out)
@@ -393,70 +298,3 @@ def calibrate(
         typer.echo("the map cannot be written, so this was not stored")
     if out is not None:
         typer.echo(f"picture: {out}")
-
-
-def _open(path: Path) -> PlaceMap:
-    from a2gc_ros.placemap import PlaceMap
-
-    return PlaceMap.open(path, read_only=True)
-
-
-def _summary(place_map: PlaceMap) -> dict[str, Any]:
-    from a2gc_ros.placemap.summary import summaries
-
-    manifest = place_map.manifest
-    sessions = [
-        {
-            "id": found.session.id,
-            "uuid": found.session.uuid,
-            "name": found.session.name,
-            "source": found.session.source,
-            "keyframes": found.keyframes,
-            "seconds": found.seconds,
-            "travelled_m": found.path_length,
-        }
-        for found in summaries(place_map)
-    ]
-    return {
-        "path": place_map.path,
-        "bytes": Path(place_map.path).stat().st_size,
-        "keyframes": len(place_map),
-        "model": manifest.model_name,
-        "fingerprint": manifest.fingerprint,
-        "descriptor_dim": manifest.descriptor_dim,
-        "uuid": manifest.uuid,
-        "created_ns": manifest.created_ns,
-        "settings": manifest.settings,
-        "sessions": sessions,
-    }
-
-
-def _described(keyframe: Keyframe) -> dict[str, Any]:
-    from a2gc_ros import geometry
-
-    pose = keyframe.pose
-    return {
-        "keyframe_id": keyframe.id,
-        "session_id": keyframe.session_id,
-        "stamp_ns": keyframe.stamp_ns,
-        "position_m": None if pose is None else pose[:3, 3].tolist(),
-        "orientation_xyzw": None if pose is None else geometry.quaternion_of(pose).tolist(),
-        "travelled_m": keyframe.path_length,
-        "frame_id": keyframe.frame_id,
-    }
-
-
-def _neighbors(place_map: PlaceMap, keyframe_id: int, count: int) -> list[dict[str, Any]]:
-    import numpy as np
-
-    descriptor = place_map.descriptors([keyframe_id])
-    similarities, ids = place_map.search(descriptor, count, exclude=np.array([keyframe_id]))
-    return [
-        {
-            "keyframe_id": int(found),
-            "session_id": place_map.keyframe(int(found)).session_id,
-            "similarity": float(similarity),
-        }
-        for similarity, found in zip(similarities[0], ids[0], strict=True)
-        if found >= 0
-    ]
