@@ -134,7 +134,7 @@ def locate(
 
 
 def link(
-    place_map: Annotated[Path, typer.Argument(help="A place map (.a2gc).", show_default=False)],
+    place_map: options.MapFile,
     other: Annotated[
         Path, typer.Argument(help="The map of another robot, or one that was pulled.", show_default=False)
     ],
@@ -145,9 +145,7 @@ def link(
     bag: Annotated[
         Path | None, typer.Option(help="A recording (.mcap, .db3) to write, of the node's messages on /loop_closures.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of loop detection, as in min_inliers=40.")
-    ] = None,
+    settings: options.LoopSettings = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Find the closures between the sessions of two maps: where one robot came by a place of the other.
@@ -160,12 +158,11 @@ def link(
 
     `a2gc map link mine.a2gc pulled.a2gc --bag closures.mcap --json`
     """
-    from a2gc_ros.cli.map_link import link as run
-    from a2gc_ros.cli.replay import loop_settings
+    from a2gc_ros.cli.map.link import link as run
 
-    done = run(place_map, other, out, bag, loop_settings(settings or []))
+    done = run(place_map, other, out, bag, options.loop_settings(settings))
     if as_json:
-        typer.echo(json.dumps(done, indent=2))
+        echo_json(done)
         return
     typer.echo(f"{done['closures']} closures, {done['in_metres']} with a pose in metres")
     if done["contradicting"]:
