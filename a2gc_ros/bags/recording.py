@@ -125,7 +125,7 @@ class Recording:
             camera: What the user says of the camera; None takes the messages' word.
             max_size: (height, width) beyond which pixels are of no use; JPEG images are then decoded at reduced scale
                 and their intrinsics scaled with them.
-            workers: Threads that decode images ahead of the caller; 0 decodes in the caller's thread.
+            workers: Threads that decode images ahead of the caller; with 0 the two take turns.
 
         Returns:
             An iterator over frames. Topics and poses are settled when this returns.
