@@ -207,12 +207,7 @@ class Recognizer:
                     raise MapError(f"{target} is loaded as map {number}: choose another path")
         if target.exists() and not overwrite:
             raise MapError(f"{target} exists: choose another path or allow overwriting")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MapError(
-                f"the folder {target.parent} cannot be made ({error.strerror}): choose another path"
-            ) from error
+        _make_folder(target, "the folder")
         self.live_map.save_copy(target)
         with PlaceMap.open(target, read_only=True) as copy:
             return target, len(copy)
@@ -348,13 +343,15 @@ class Recognizer:
                 place_map.close()
                 raise
             return place_map
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"the folder of live_map, {path.parent}, cannot be made ({error.strerror}): choose another path"
-            ) from error
+        _make_folder(path, "the folder of live_map,")
         return PlaceMap.create(path, manifest)
+
+
+def _make_folder(path: Path, what: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MapError(f"{what} {path.parent} cannot be made ({error.strerror}): choose another path") from error
 
 
 def _opened(index: int, place_map: PlaceMap) -> Opened:
