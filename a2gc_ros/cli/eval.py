@@ -145,7 +145,8 @@ def evaluate(
             outcomes.append(outcome)
             found.append(numbers(outcome, row_name(model, extractor), ms, intervals=ci))
     if part is not None:
-        console.print(f"{part} is described in {settings.store}; with all parts there, run this without --shard.")
+        told = f"{part} is described in {settings.store}; with all parts there, run this without --shard."
+        typer.echo(json.dumps({"part": [part.number, part.count], "store": str(settings.store)}) if as_json else told)
         return
     if per_query is not None:
         write_per_query(outcomes[0], per_query)

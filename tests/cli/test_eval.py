@@ -56,6 +56,18 @@ def test_json_holds_everything(data: Path, model: str, tmp_path: Path) -> None:
     assert (second["dataset"], second["queries"], second["interval_over"]) == ("msls_val", 4, "groups of queries")
 
 
+def test_parts_fill_the_store_and_the_whole_judges(data: Path, model: str, tmp_path: Path) -> None:
+    command = ("eval", "--datasets", "msls_val", "--data-root", data, "--model", model, "--batch", 2, "--json")
+    alone = json.loads(run(*command, "--store", tmp_path / "alone").stdout)[0]
+    shared = ("--store", tmp_path / "shared")
+    for part in ("1/2", "2/2"):
+        assert json.loads(run(*command, *shared, "--shard", part).stdout)["part"] == [int(part[0]), 2]
+    whole = json.loads(run(*command, *shared).stdout)[0]
+    differ = {name for name in alone if alone[name] != whole[name]}
+    assert differ <= {"image_ms", "describe_s", "search_s"}
+    assert not list((tmp_path / "shared").glob("*.part*"))
+
+
 def test_the_table_marks_what_does_not_compare(data: Path, model: str, tmp_path: Path) -> None:
     files = ("--per-query", tmp_path / "q.csv", "--predictions", tmp_path / "p.csv")
     result = run("eval", "--datasets", "msls_val", "--data-root", data, "--model", model, "--store", tmp_path, *files)
