@@ -145,8 +145,10 @@ def evaluate(
             outcomes.append(outcome)
             found.append(numbers(outcome, row_name(model, extractor), ms, intervals=ci))
     if part is not None:
-        told = f"{part} is described in {settings.store}; with all parts there, run this without --shard."
-        typer.echo(json.dumps({"part": [part.number, part.count], "store": str(settings.store)}) if as_json else told)
+        if as_json:
+            echo_json({"part": [part.number, part.count], "store": str(settings.store)})
+        else:
+            typer.echo(f"{part} is described in {settings.store}; with all parts there, run this without --shard.")
         return
     if per_query is not None:
         write_per_query(outcomes[0], per_query)
