@@ -29,6 +29,10 @@ from a2gc_ros.placemap import Keyframe, PlaceMap, Session
 OTHER: Final = 1
 """``Match.map_index`` of the map that is searched."""
 
+TURNING: Final = 0.03
+"""By how much headings may drift over whole sessions, radians per root metre: three times what wheels do. Without
+it true closures of the two ends of a lap of the demo, 220 m, contradict each other."""
+
 _NO_KEYFRAMES: Final[Ids] = np.empty(0, dtype=np.int64)
 
 
@@ -172,7 +176,8 @@ class _Linker:
         return [link for links in by_session.values() for link in self._consistent(links)]
 
     def _consistent(self, links: list[Link]) -> list[Link]:
-        agreement = PairwiseConsistency(self._config.min_agreeing, self._config.hold_keyframes, self._config.max_drift)
+        config = self._config
+        agreement = PairwiseConsistency(config.min_agreeing, config.hold_keyframes, config.max_drift, TURNING)
         posed = [at for at, link in enumerate(links) if link.query.pose is not None and link.keyframe.pose is not None]
         placed = [links[at].placed for at in posed]
         chosen = large_clique(len(placed), lambda i, j: agreement.agree(placed[i], placed[j]))

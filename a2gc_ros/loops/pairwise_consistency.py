@@ -12,6 +12,7 @@ keyframes follow one another about as their queries do.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -117,12 +118,15 @@ class PairwiseConsistency:
         least: How many closures, the new one counted, must agree; 1 lets every closure pass.
         hold: Keyframes for which a closure waits.
         max_drift: Largest error of the odometry as a share of the way.
+        turning: Largest error of its heading besides, radians per root metre of both ways; 0 does for closures whose
+            ways are short.
     """
 
-    def __init__(self, least: int, hold: int, max_drift: float) -> None:
+    def __init__(self, least: int, hold: int, max_drift: float, turning: float = 0.0) -> None:
         self._least = least
         self._hold = hold
         self._max_drift = max_drift
+        self._turning = turning
         self._recent: deque[_Node] = deque(maxlen=MOST)
         self._released: deque[int] = deque(maxlen=MOST)
         self._count = 0
@@ -179,7 +183,8 @@ class PairwiseConsistency:
         (pose_a, length_a, sigma_a, error_a), (pose_b, length_b, sigma_b, error_b) = first, second
         open_m += SIGMAS * (error_a + error_b)
         around = pose_a[:3, :3] @ on_query[:3, :3] @ (on_map[:3, :3] @ pose_b[:3, :3]).T
-        if _angle(around) > self._max_drift + SIGMAS * (sigma_a + sigma_b):
+        turned = self._max_drift + self._turning * math.sqrt(ways)
+        if _angle(around) > turned + SIGMAS * (sigma_a + sigma_b):
             return False
         # a's keyframe to b's query, by way of a's query and by way of b's keyframe.
         fixed = pose_a[:3, :3] @ on_query[:3, 3] - on_map[:3, 3]

@@ -119,6 +119,14 @@ def test_what_agrees(off: float, metric: bool, turned: float, agree: bool) -> No
     assert PairwiseConsistency(2, 20, 0.1).agree(a, b) is agree
 
 
+@pytest.mark.parametrize(("way", "turning", "agree"), [(200, 0.03, True), (200, 0.0, False), (5, 0.03, False)])
+def test_headings_may_have_drifted_more_over_longer_ways(way: int, turning: float, agree: bool) -> None:
+    a = closure(0, line(0, 1.0), line(0), metric=True)
+    drifted = line(way, 1.0) @ pose_from_xy_yaw(0, 0, 0.3)
+    b = closure(way, drifted, line(way), line(way, 1.0), metric=True)
+    assert PairwiseConsistency(2, 20, 0.1, turning).agree(a, b) is agree
+
+
 @pytest.mark.parametrize(("apart", "agree"), [(10.0, True), (40.0, False)])
 def test_unknown_scale_leaves_room_along_the_direction_up_to_a_shared_view(apart: float, agree: bool) -> None:
     a = closure(0, line(0, 1.0), line(0))
