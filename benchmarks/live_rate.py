@@ -34,7 +34,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import rclpy
-from builtin_interfaces.msg import Time
 from end_to_end import PROFILE, running, spinning
 from kept_results import keep
 from nav_msgs.msg import Odometry
@@ -45,6 +44,7 @@ from stored_views import store
 
 from a2gc_msgs.msg import LoopClosureCandidates
 from a2gc_ros.bags import open_recording
+from a2gc_ros.bags.messages import nanoseconds_of
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.geometry import pose_from_xyz_rpy
@@ -203,16 +203,12 @@ class Robot(Node):
         self._image.publish(image)
 
     def _on_answer(self, message: LoopClosureCandidates) -> None:
-        now, stamp_ns = time.perf_counter(), _nanoseconds(message.header.stamp)
+        now, stamp_ns = time.perf_counter(), nanoseconds_of(message.header.stamp)
         which, sent_s = self._sent.pop(stamp_ns)
-        closures = [(_nanoseconds(c.query_stamp), closure_record(c)) for c in message.candidates]
+        closures = [(nanoseconds_of(c.query_stamp), closure_record(c)) for c in message.candidates]
         pairs = tuple((query, closure.map_index, closure.keyframe_stamp_ns) for query, closure in closures)
         self.answers.append(Answer(stamp_ns, which, sent_s, now, pairs))
         self.answered.put(stamp_ns)
-
-
-def _nanoseconds(stamp: Time) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def loaded_map(path: Path, extractor: Extractor, drive: Drive, keyframes: int) -> Path:

@@ -28,7 +28,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_ros.bags.message_types import IMAGE
-from a2gc_ros.bags.messages import decode_image
+from a2gc_ros.bags.messages import decode_image, nanoseconds_of
 from a2gc_ros.errors import A2gcError, ConfigError
 from a2gc_ros.nodes.base.guards import Guard
 from a2gc_ros.nodes.base.qos import results
@@ -158,7 +158,7 @@ class RerunViewer(Node):
         self._recording.log("picture", rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
 
     def _set_time(self, stamp: Any) -> None:
-        self._recording.set_time(TIME, timestamp=np.datetime64(_nanoseconds(stamp), "ns"))
+        self._recording.set_time(TIME, timestamp=np.datetime64(nanoseconds_of(stamp), "ns"))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         import rerun as rr
@@ -183,13 +183,8 @@ def in_words(candidate: LoopClosureCandidate) -> str:
         words += f", {candidate.inliers} of {candidate.matches} features agree"
     if math.isfinite(candidate.probability):
         words += f", probability {candidate.probability:.4f}"
-    held_s = _nanoseconds(candidate.held) / 1e9
+    held_s = nanoseconds_of(candidate.held) / 1e9
     return f"{words}, {held_s:.1f} s ago" if held_s else words
-
-
-def _nanoseconds(stamp: Any) -> int:
-    """Returns a Time or Duration message in nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _is_number(text: str) -> bool:
