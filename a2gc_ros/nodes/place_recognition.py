@@ -23,9 +23,10 @@ from a2gc_ros.loops.preparation import Prepared
 from a2gc_ros.loops.results import Detection
 from a2gc_ros.nodes.base.guards import sentence
 from a2gc_ros.nodes.base.latest_mailbox import LatestMailbox
-from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode, run
+from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode
 from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 from a2gc_ros.nodes.base.run_statistics import Snapshot, Statistics
+from a2gc_ros.nodes.base.running import run
 from a2gc_ros.nodes.health import watchdog
 from a2gc_ros.nodes.health.diagnostics import (
     ACTIVE,

@@ -24,7 +24,8 @@ from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xyz_rpy
 from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
-from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode, run
+from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode
+from a2gc_ros.nodes.base.running import run
 from a2gc_ros.nodes.health.diagnostics import status_message
 from a2gc_ros.nodes.inputs.extrinsics import CameraExtrinsics
 from a2gc_ros.nodes.outputs.graph_outputs import GraphOutputs

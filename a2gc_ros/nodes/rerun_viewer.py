@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
@@ -32,6 +31,7 @@ from a2gc_ros.bags.messages import decode_image, nanoseconds_of
 from a2gc_ros.errors import A2gcError, ConfigError
 from a2gc_ros.nodes.base.guards import Guard
 from a2gc_ros.nodes.base.qos import results
+from a2gc_ros.nodes.base.running import run
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 from a2gc_ros.replay.rerun_layout import TIME, layout
 from a2gc_ros.system.installation import needing
@@ -174,6 +174,14 @@ class RerunViewer(Node):
                 if value.key in ("latency p50 [ms]", "latency p95 [ms]") and _is_number(value.value):
                     self._recording.log(f"latency_ms/{value.key.split()[1]}", rr.Scalars(float(value.value)))
 
+    def close(self) -> None:
+        """Sends what is left, if somebody still takes it."""
+        try:
+            self._recording.flush(timeout_sec=FLUSH_S)
+        except (OSError, RuntimeError, ValueError) as error:
+            print(f"rerun_viewer: the last moments may be missing ({error})", file=sys.stderr)
+        self._recording.disconnect()
+
 
 def in_words(candidate: LoopClosureCandidate) -> str:
     """Says a closure in one line."""
@@ -242,15 +250,6 @@ def _must_answer(url: str) -> None:
     socket.create_connection((parts.hostname, parts.port or DEFAULT_PORT), REACH_S).close()
 
 
-def _close(recording: rerun.RecordingStream) -> None:
-    """Sends what is left, if somebody still takes it."""
-    try:
-        recording.flush(timeout_sec=FLUSH_S)
-    except (OSError, RuntimeError, ValueError) as error:
-        print(f"rerun_viewer: the last moments may be missing ({error})", file=sys.stderr)
-    recording.disconnect()
-
-
 def main() -> None:
     """Runs until SIGINT or SIGTERM; a user's mistake prints one sentence and exits with 2."""
     arguments = _parser().parse_args(remove_ros_args(sys.argv)[1:])
@@ -259,19 +258,7 @@ def main() -> None:
     except A2gcError as error:
         print(f"rerun_viewer: {error}", file=sys.stderr)
         sys.exit(2)
-    rclpy.init(args=sys.argv)
-    viewer = RerunViewer(recording, arguments.node)
-    executor = SingleThreadedExecutor()
-    executor.add_node(viewer)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.shutdown()
-        viewer.destroy_node()
-        rclpy.try_shutdown()
-        _close(recording)
+    run(lambda: RerunViewer(recording, arguments.node), SingleThreadedExecutor)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,22 @@
-"""What every node of this package is: a guarded lifecycle node that can start itself, and ends cleanly."""
+"""What every node of this package is: a guarded lifecycle node that can start itself."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from types import FrameType
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import NodeNameNonExistentError
-from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer
 
 from a2gc_ros.nodes.base import qos
@@ -34,13 +25,10 @@ from a2gc_ros.nodes.base.declared_parameters import DeclaredParameters
 from a2gc_ros.nodes.base.guards import WARN_EVERY_S, Guard, sentence
 from a2gc_ros.nodes.base.parameter import Parameter
 
-__all__ = ["WARN_EVERY_S", "SelfStartingNode", "run"]
+__all__ = ["WARN_EVERY_S", "SelfStartingNode"]
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
-
-M_ARENA_MAX, ARENAS = -8, 2
-"""glibc's name of the setting, and how many heaps its threads share."""
 
 STEP_BACK_S = 10.0
 """After it started itself, a node gives way for so long to a lifecycle manager that the middleware finds."""
@@ -314,49 +302,3 @@ def _give_memory_back() -> None:
     # glibc keeps what a thread freed for that thread, and each configuration may come in another one.
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _use_few_arenas() -> None:
-    """Lets all threads share glibc's memory.
-
-    It gives threads memory of their own, up to eight times the cores, and what one has freed the next cannot use: the
-    threads of every activation took 30 MB more, until all had been used.
-    """
-    if "MALLOC_ARENA_MAX" not in os.environ:
-        with suppress(AttributeError, OSError):
-            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
-
-
-def run(make_node: Callable[[], SelfStartingNode], make_executor: Callable[[], Executor]) -> None:
-    """Runs a node until SIGINT or SIGTERM.
-
-    Args:
-        make_node: Makes the node.
-        make_executor: Makes what runs its callbacks.
-
-    Raises:
-        Exception: What a callback raised; the node ended for it.
-    """
-    _use_few_arenas()
-    # rclpy's own handlers would shut the context down under working threads, and the process would abort.
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the interface of signal.signal
-        stop.set()
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    node = make_node()
-    executor = make_executor()
-    executor.add_node(node)
-    with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
-        spinning = pool.submit(executor.spin)
-        # A node that hears nothing any more must not look alive.
-        spinning.add_done_callback(lambda _: stop.set())
-        stop.wait()
-        executor.shutdown()
-    node.close()
-    node.destroy_node()
-    rclpy.shutdown()
-    spinning.result()
