@@ -61,6 +61,7 @@ print(extractor.spec.descriptor_dim)
 """
 
 
+@pytest.mark.slow
 def test_a_robot_without_torch_imports_every_room_but_those_of_torch_and_describes_images() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "2048\n"), done.stderr

@@ -131,6 +131,7 @@ def test_large_photographs_have_the_descriptors_of_pillows_resize(shared_data):
         assert descriptor @ expected >= 0.999
 
 
+@pytest.mark.slow
 def test_a_jpeg_of_twenty_megapixels_has_the_descriptor_of_pillows_resize(shared_data, tmp_path):
     """Statistics may be of pixels decoded at half the size; a descriptor that is given out is of all of them."""
     cv2.setRNGSeed(0)

@@ -59,6 +59,7 @@ def reduced(name):
     return build(name, image_size=(42, 56), **options).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_backend_and_precision_agrees_with_pytorch(name, tmp_path):
     model = reduced(name)

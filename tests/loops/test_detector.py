@@ -163,6 +163,7 @@ def test_a_loaded_map_and_the_live_session_together(drive: Callable) -> None:
     assert any(len({c.match.map_index for c in d.closures}) == 2 for d in detections)
 
 
+@pytest.mark.slow
 def test_a_robot_carried_from_one_map_to_another_is_found_again(drive: Callable) -> None:
     """Two maps are loaded; odometry does not notice that the robot was carried from the one to the other."""
     with live_map() as first, live_map() as second:

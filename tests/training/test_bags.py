@@ -153,6 +153,7 @@ def test_entries_without_sense_are_refused(entries: dict[str, Any]) -> None:
         BagsSource(**{"bags": ("a.mcap",), **entries})
 
 
+@pytest.mark.slow
 def test_a_model_fine_tuned_on_bags_is_exported_and_makes_a_map(
     two_rounds: list[Path], drive_round: Callable[..., Path], tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_run_goes_to_a_folder_of_its_name(recipe_file: Path, tmp_path: Path, m
     assert (tmp_path / "runs" / "tiny" / "tiny.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_can_be_resumed(recipe_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = [str(recipe_file), "--out", str(out), "--set"]

@@ -167,6 +167,7 @@ def test_an_image_that_was_replaced_is_described_anew(teacher: Extractor, tmp_pa
     assert np.array_equal(before[1], after[1])
 
 
+@pytest.mark.slow
 def test_a_student_comes_to_agree_with_its_teacher_on_images_it_never_saw(
     teacher: Extractor, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

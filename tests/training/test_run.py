@@ -271,6 +271,7 @@ def test_the_learning_rate_rises_then_falls_to_its_share() -> None:
         linear.step()
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_with_both_batches(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
     """Two gloo processes with two places each against one process with four: same loss, weights and recall."""
     values = {

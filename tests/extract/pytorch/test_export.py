@@ -118,6 +118,7 @@ def test_weights_that_half_precision_cannot_hold_stay_as_they_are():
     assert [(n.op_type, list(n.output)) for n in graph.node] == [("Cast", ["small"])]
 
 
+@pytest.mark.slow
 def test_features_are_outputs_too(tmp_path):
     model = tiny()
     done = export_onnx(model, tmp_path / "f.onnx", licence="CC0-1.0", features=True)
@@ -204,6 +205,7 @@ def test_weights_beside_a_file_that_are_damaged_or_missing_are_refused(in_two_fi
         open_extractor(in_two_files.path)
 
 
+@pytest.mark.slow
 def test_the_command_exports_a_checkpoint_at_another_size(tmp_path):
     model, checkpoint, out = tiny(), tmp_path / "run.safetensors", tmp_path / "deep" / "m.onnx"
     checkpoints.save(model, checkpoint, licence="MIT")
@@ -263,6 +265,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregator", OTHERS)
 def test_other_methods_are_exported_like_ours(aggregator, tmp_path):
     architecture = Architecture("resnet", aggregator, {"variant": "resnet18", "last_stage": 1}, OTHERS[aggregator])

@@ -39,6 +39,7 @@ def a2gc(*arguments: object) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_makes_a_head(photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "site.onnx"
     done = json.loads(
