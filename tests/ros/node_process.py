@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Odometry
@@ -124,9 +124,15 @@ class NodeProcess:
         return self
 
     def wait_until_heard_of(self) -> NodeProcess:
-        """Waits until it is active and what it says arrives: answers to who is not yet found are lost."""
+        """Waits until it is active and what it says arrives: answers to who is not yet found are lost.
+
+        The middleware tells the node of subscriptions in the order in which they are made, so where a newer one is
+        served, those before it are, too.
+        """
         self.wait_until_active()
-        wait_for(lambda: self.status("recognition"), f"diagnostics of {self.name}")
+        said = self.probe.listen(DiagnosticArray, "/diagnostics")
+        name = self.part("recognition")
+        wait_for(lambda: any(s.name == name for m in list(said) for s in m.status), f"diagnostics of {self.name}")
         return self
 
     def wait_until_heard(self, publisher: Any) -> None:
@@ -161,9 +167,13 @@ class NodeProcess:
 
             wait_for(arrived, key)
 
+    def part(self, name: str) -> str:
+        """Returns how the diagnostics name a part, such as `camera`."""
+        return f"{self.name.lstrip('/')}: {name}"
+
     def status(self, part: str) -> DiagnosticStatus | None:
         """Returns the newest status of a part, such as `camera`."""
-        wanted = f"{self.name.lstrip('/')}: {part}"
+        wanted = self.part(part)
         for message in reversed(self.probe.diagnostics):
             for status in message.status:
                 if status.name == wanted:

@@ -322,10 +322,16 @@ def test_a_replay_at_any_speed_in_simulated_time_finds_what_offline_finds(start_
 LISTENER = """
 import sys, rclpy
 from a2gc_msgs.msg import LoopClosureCandidates
+from diagnostic_msgs.msg import DiagnosticArray
 rclpy.init()
 node = rclpy.create_node("listener")
-heard = []
+heard, names = [], []
 node.create_subscription(LoopClosureCandidates, sys.argv[1], heard.append, 100)
+# Made later, so where the node serves this one, it serves the other.
+node.create_subscription(DiagnosticArray, "/diagnostics", lambda m: names.extend(s.name for s in m.status), 10)
+while sys.argv[3] not in names:
+    rclpy.spin_once(node)
+print("served", flush=True)
 while len(heard) < int(sys.argv[2]):
     rclpy.spin_once(node)
 """
@@ -333,12 +339,15 @@ while len(heard) < int(sys.argv[2]):
 
 @pytest.fixture
 def listener():
-    """Starts another program that listens to a topic, until it has heard so many messages."""
+    """Starts another program that listens to a node's answers, until it has heard so many."""
     started = []
 
-    def start(topic: str, count: int) -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen([sys.executable, "-c", LISTENER, topic, str(count)]))
-        return started[-1]
+    def start(node: NodeProcess, count: int) -> subprocess.Popen[str]:
+        arguments = [node.topic("loop_closures"), str(count), node.part("recognition")]
+        process = subprocess.Popen([sys.executable, "-c", LISTENER, *arguments], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "served\n"
+        return process
 
     yield start
     for process in started:
@@ -346,16 +355,12 @@ def listener():
         process.wait()
 
 
-def test_in_lockstep_every_image_is_answered_however_fast_they_are_played(
-    start_node, recording, model, play, probe, listener
-):
+def test_in_lockstep_every_image_is_answered_however_fast_they_are_played(start_node, recording, model, play, listener):
     node = start_node(namespace := new_namespace(), use_sim_time=True, **PARAMETERS).wait_until_heard_of()
     remaps = {"/drive/image": "image", "/drive/odom": "odom", "loop_closures": "loop_closures"}
     remapping = [part for old, new in remaps.items() for part in ("-r", f"{old}:={namespace}/{new}")]
     # One that stands still meanwhile, as a busy back end does.
-    other = listener(node.topic("loop_closures"), len(STEPS))
-    wait_for(lambda: probe.node.count_subscribers(node.topic("loop_closures")) == 2, "the other listener")
-    time.sleep(0.5)
+    other = listener(node, len(STEPS))
     other.send_signal(signal.SIGSTOP)
     played = play(recording, "--rate", 100, "--lockstep", "--wait", 10, "--ros-args", *remapping)
     other.send_signal(signal.SIGCONT)
