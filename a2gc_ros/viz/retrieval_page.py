@@ -43,7 +43,7 @@ class Shown:
         heading: Above them.
         text: Which these are.
         retrievals: The queries with their answers.
-        heads: What stands above each answer; numbered where empty.
+        heads: What stands above each answer, one for each; numbered where empty.
     """
 
     heading: str
@@ -74,7 +74,7 @@ def retrieval_page(
     for retrieval in shown.retrievals:
         heads = shown.heads or [f"answer {rank}" for rank in range(1, len(retrieval.answers) + 1)]
         row = [cell("query", retrieval.query)]
-        row += [cell(head, answer) for head, answer in zip(heads, retrieval.answers, strict=False)]
+        row += [cell(head, answer) for head, answer in zip(heads, retrieval.answers, strict=True)]
         rows.append(row + [cell("would be right", right) for right in retrieval.positives])
     pictures = album(len(images), lambda i: images[i])
     ks = curves[0].ks if curves else ()
