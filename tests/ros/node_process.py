@@ -19,7 +19,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Odometry
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from ros_probe import LostAnswerError, Probe, wait_for
+from ros_probe import Probe, wait_for
 
 from a2gc_msgs.msg import LoopClosureCandidates
 
@@ -46,15 +46,6 @@ SHUTDOWN = {
     "inactive": Transition.TRANSITION_INACTIVE_SHUTDOWN,
     "active": Transition.TRANSITION_ACTIVE_SHUTDOWN,
 }
-
-
-REACHED = {
-    Transition.TRANSITION_CONFIGURE: "inactive",
-    Transition.TRANSITION_ACTIVATE: "active",
-    Transition.TRANSITION_DEACTIVATE: "inactive",
-    Transition.TRANSITION_CLEANUP: "unconfigured",
-}
-"""State after each transition that succeeds; after every other, which shut down, it is ``finalized``."""
 
 
 class NodeProcess:
@@ -107,11 +98,7 @@ class NodeProcess:
 
     def change(self, transition: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
-        try:
-            return bool(self.probe.call(ChangeState, f"{self.name}/change_state", request).success)
-        except LostAnswerError:
-            # It cannot be asked again, since the transition may have been made; the state tells.
-            return self.state() == REACHED.get(transition, "finalized")
+        return bool(self.probe.call(ChangeState, f"{self.name}/change_state", request).success)
 
     def set(self, name: str, value: Any) -> str:
         """Sets a parameter and returns the reason why it was refused, or nothing."""

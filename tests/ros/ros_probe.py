@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import GetParameterTypes
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
@@ -31,10 +32,6 @@ def wait_for(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S
         if time.monotonic() > end:
             raise AssertionError(f"in {timeout_s:g} s there was not: {what}")
         time.sleep(0.02)
-
-
-class LostAnswerError(AssertionError):
-    """A service was asked and no answer came."""
 
 
 @contextmanager
@@ -96,20 +93,32 @@ class Probe:
     def call(self, service_type: type, name: str, request: Any, timeout_s: float = TIMEOUT_S) -> Any:
         """Asks a service and returns the answer."""
         if name not in self._clients:
-            client = self.node.create_client(service_type, name, callback_group=self._group)
-            assert client.wait_for_service(timeout_s), f"there is no service {name}"
-            # Requests are matched before answers are; an answer in between would be lost.
-            time.sleep(0.3)
-            self._clients[name] = client
-        # The middleware may lose an answer on a busy machine; a question that changes nothing can be asked again.
-        tries = 3 if name.endswith("/get_state") else 1
-        for _ in range(tries):
-            answered = threading.Event()
-            future = self._clients[name].call_async(request)
-            future.add_done_callback(lambda _, event=answered: event.set())
-            if answered.wait(timeout_s / tries):
-                return future.result()
-        raise LostAnswerError(f"{name} does not answer")
+            self._clients[name] = self.node.create_client(service_type, name, callback_group=self._group)
+            assert self._clients[name].wait_for_service(timeout_s), f"there is no service {name}"
+            self._wait_until_answered(name.rpartition("/")[0], timeout_s)
+        answer = self._ask(self._clients[name], request, timeout_s)
+        assert answer is not None, f"{name} does not answer"
+        return answer
+
+    def _wait_until_answered(self, node_name: str, timeout_s: float) -> None:
+        """Waits until a node's answers arrive at every client made so far.
+
+        A node hears a client before it knows where to send the answer, and drops what it cannot send. It comes to know
+        of clients in the order in which they are made, so one made now, which asks what can be asked again, tells.
+        """
+        name = f"{node_name}/get_parameter_types"
+        client = self.node.create_client(GetParameterTypes, name, callback_group=self._group)
+        assert client.wait_for_service(timeout_s), f"there is no service {name}"
+        wait_for(lambda: self._ask(client, GetParameterTypes.Request(), 0.5), f"an answer of {node_name}", timeout_s)
+        self.node.destroy_client(client)
+
+    @staticmethod
+    def _ask(client: Any, request: Any, timeout_s: float) -> Any | None:
+        """Returns the answer, or nothing where none came in time."""
+        answered = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: answered.set())
+        return future.result() if answered.wait(timeout_s) else None
 
     def now_ns(self) -> int:
         """Returns the present time as stamps carry it."""
