@@ -149,8 +149,9 @@ def test_the_rate_is_limited_by_stamps_and_changes_while_running(node, camera):
     for _ in range(11):
         camera.publish(image_message(view(7), next_stamp()))
         time.sleep(0.03)
+    wait_for(lambda: len(node.closures) - before >= 2, "an answer each half second")
     time.sleep(0.3)
-    assert len(node.closures) - before in (2, 3)
+    assert len(node.closures) - before <= 3
     assert not node.set("rate", 0.0)
     time.sleep(0.5)
     send_and_wait(node, camera, image_message(view(7), next_stamp()))

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,13 +79,10 @@ def test_what_the_node_does_is_seen(over_the_network: bool, start_node, probe, t
             wait_for(lambda before=before: len(node.closures) > before, f"an answer to step {step}")
         closures = sum(len(message.candidates) for message in node.closures)
         assert closures > PLACES // 2
-        time.sleep(1.0)
+        wait_for(lambda: rows(file)["/log/closures"] == closures, "every closure in the file")
         viewer.send_signal(signal.SIGINT)
         assert viewer.wait(20) == 0
-        if over_the_network:
-            wait_for(lambda: _is_whole(file), "all that was sent")
     counted = rows(file)
-    assert counted["/log/closures"] == closures
     # One more says how they are drawn.
     assert counted["/similarity"] == counted["/probability"] == closures + 1
     # Of markers and pictures only the newest is kept for a slow viewer.
@@ -106,12 +102,6 @@ def _listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
-
-
-def _is_whole(file: Path) -> bool:
-    size = file.stat().st_size if file.exists() else 0
-    time.sleep(0.5)
-    return size > 0 and file.stat().st_size == size
 
 
 @pytest.mark.parametrize(
