@@ -26,6 +26,24 @@ MOST_INDEXED: Final = 4000
 
 _HEAD: Final = struct.Struct(">HH")
 
+_STATES: Final = {
+    "08": ("cannot be reached", "check address, network and server; the same command goes on"),
+    "23": ("does not take this", "it contradicts what is stored there; pull that into a new map, and compare the two"),
+    "28": ("does not let this user in", "check user, password (~/.pgpass or PGPASSWORD) and the database's name"),
+    "3D": ("does not exist", "check the database's name, or have its owner create it"),
+    "40": ("was busy", "the same command goes on"),
+    "42501": ("refuses this", "ask its owner for the role of the site"),
+    "42": ("has other tables than this program", "its owner runs `a2gc fleet init {url}`, or upgrade a2gc_ros here"),
+    "53": ("is at its limit", "its owner makes room, on the disk or for connections; the same command goes on"),
+    "55": ("was busy", "the same command goes on"),
+    "57": ("was stopped, or stopped this", "the same command goes on once the server is there again"),
+}
+"""What a class of errors means and what to do, by the beginning of its SQLSTATE (PostgreSQL's manual, appendix A); the
+first that fits. Without one there was no connection."""
+
+_TURNED_AWAY: Final = re.compile(r"authentication|password|(role|database) .* does not exist|not permitted to log in")
+"""libpq gives no SQLSTATE to what a server says before it lets anyone in."""
+
 
 class Half:
     """A descriptor, as pgvector's ``halfvec`` carries it: the very fp16 values that a map stores.
@@ -131,15 +149,13 @@ def shown(url: str) -> str:
 
 def sentence(url: str, error: Exception) -> str:
     """Says of an error of the database whether it is out of reach, refuses, or something else, and what to do."""
-    psycopg = _psycopg()
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidAuthorizationSpecification)):
-        return f"{shown(url)} refuses this ({text}): ask its owner for the role of the site"
-    if isinstance(error, psycopg.errors.IntegrityError):
-        return f"{shown(url)} does not take this ({text}): it contradicts what is stored there"
-    if isinstance(error, psycopg.OperationalError):
-        return f"{shown(url)} cannot be reached ({text}): check address, network and server; the same command goes on"
-    return f"{shown(url)} failed ({text})"
+    state = getattr(error, "sqlstate", None) or ("28" if _TURNED_AWAY.search(text) else "08")
+    what, remedy = next(
+        (words for begin, words in _STATES.items() if state.startswith(begin)),
+        ("failed", "read the server's log; the same command goes on once that is mended"),
+    )
+    return f"{shown(url)} {what} ({text}): {remedy.format(url=shown(url))}"
 
 
 def _psycopg() -> Any:

@@ -69,7 +69,10 @@ def pull(
         model = _model(connection, wanted.model, url)
         found = _found(connection, model[0], wanted)
         if not found:
-            raise FleetError(f"{shown(url)} has no keyframes like these that this user may see: ask for others")
+            raise FleetError(
+                f"{shown(url)} has no keyframes like these that this user may see: ask for more, or its "
+                "owner for the role of the site"
+            )
         with _opened(Path(out), Manifest(*model)) as place_map:
             place_map.require(model[0], model[2])
             there = _there(place_map)
@@ -85,16 +88,21 @@ def pull(
 
 
 def _model(connection: Any, wanted: str, url: str) -> tuple[str, int, str]:
-    query = "SELECT fingerprint, dim, name FROM a2gc.models"
-    models = [row for row in connection.execute(query) if not wanted or row[2] == wanted or row[0].startswith(wanted)]
+    known = connection.execute("SELECT fingerprint, dim, name FROM a2gc.models ORDER BY name").fetchall()
+    models = [row for row in known if not wanted or row[2] == wanted or row[0].startswith(wanted)]
     if len(models) == 1:
         return models[0]
-    names = ", ".join(f"{name} ({fingerprint[:12]})" for fingerprint, _, name in models)
-    if not models:
+    if len(models) > 1:
         raise FleetError(
-            f"{shown(url)} has no model {wanted!r}" if wanted else f"{shown(url)} is empty: push a map first"
+            f"{shown(url)} holds several models, {_named(models)}: name one, by its fingerprint where names are alike"
         )
-    raise FleetError(f"{shown(url)} holds several models, {names}: name one, by its fingerprint where names are alike")
+    if not known:
+        raise FleetError(f"{shown(url)} is empty: push a map first")
+    raise FleetError(f"{shown(url)} has no model {wanted!r}: name one that it has, {_named(known)}")
+
+
+def _named(models: Sequence[tuple[str, int, str]]) -> str:
+    return ", ".join(f"{name} ({fingerprint[:12]})" for fingerprint, _, name in models)
 
 
 def _found(connection: Any, fingerprint: str, wanted: Wanted) -> list[tuple[int, str, int, int]]:

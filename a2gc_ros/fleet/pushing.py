@@ -104,7 +104,8 @@ def _enter_model(connection: Any, place_map: PlaceMap, url: str) -> None:
     if dim != manifest.descriptor_dim:
         raise FleetError(
             f"{shown(url)} knows {manifest.model_name or manifest.fingerprint[:12]} with {dim} dimensions, "
-            f"{place_map.path} has {manifest.descriptor_dim}: one of the two is damaged"
+            f"{place_map.path} has {manifest.descriptor_dim}: one of the two is damaged, describe the map anew "
+            "(`a2gc map redescribe`)"
         )
 
 
@@ -118,9 +119,13 @@ def _enter_session(connection: Any, place_map: PlaceMap, session: Session, site:
     query = "SELECT site, fingerprint FROM a2gc.sessions WHERE uuid = %s"
     row = connection.execute(query, (session.uuid,)).fetchone()
     if row is None or row[0] != site:
-        where = "another site" if row is None else f"site {row[0]!r}"
+        where, remedy = (
+            ("another site", "push it for that site, as a user who has its role")
+            if row is None
+            else (f"site {row[0]!r}", f"push it with `--site {row[0]}`")
+        )
         raise FleetError(
-            f"session {session.id} of {place_map.path}, {session.name!r}, belongs to {where} in {shown(url)}"
+            f"session {session.id} of {place_map.path}, {session.name!r}, belongs to {where} in {shown(url)}: {remedy}"
         )
     if row[1] != manifest.fingerprint:
         raise FleetError(

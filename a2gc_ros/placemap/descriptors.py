@@ -44,7 +44,9 @@ def checked(descriptors: npt.ArrayLike, dim: int) -> npt.NDArray[np.float32]:
     lengths = np.einsum("nd,nd->n", array, array)
     # Written so that NaN fails too.
     if not bool((np.abs(lengths - 1.0) <= 2 * UNIT_TOLERANCE).all()):
-        raise MapError("a descriptor is not a finite vector of unit length: the extractor's output is broken")
+        raise MapError(
+            "a descriptor is not a finite vector of unit length: the extractor's output is broken, try another backend"
+        )
     return array
 
 

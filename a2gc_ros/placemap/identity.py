@@ -38,7 +38,7 @@ def source_identity(path: str | Path, **reading: object) -> str:
                 opened.seek(max(0, size - SAMPLE_BYTES))
                 digest.update(opened.read(SAMPLE_BYTES))
     except OSError as error:
-        raise MapError(f"{root} cannot be read ({error})") from error
+        raise MapError(f"{root} cannot be read ({error}): check its permissions and the disk") from error
     how = "".join(f" {name}={value}" for name, value in sorted(reading.items()) if value is not None)
     return f"{root.name} {digest.hexdigest()[:DIGITS]}{how}"
 

@@ -42,7 +42,8 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
         for other in maps[1:]:
             other.require(first.fingerprint, first.model_name)
         if not any(len(source) for source in maps):
-            raise MapError(f"{', '.join(map(str, sources))} hold no keyframes, so there is nothing to merge")
+            names = ", ".join(map(str, sources))
+            raise MapError(f"{names} hold no keyframes, so there is nothing to merge: name maps that hold some")
         with written_whole(target, replace(first, uuid="", created_ns=0)) as merged:
             copy_keyframes(maps, merged)
 

@@ -412,7 +412,9 @@ class PlaceMap:
             MapError: If the map is read-only or cannot be written.
         """
         if self._read_only:
-            raise MapError(f"{self._path} is open read-only and cannot be changed")
+            raise MapError(
+                f"{self._path} is open read-only and cannot be changed: open it for writing, or change a copy"
+            )
         with self._lock:
             try:
                 with schema.transaction(self._connection):

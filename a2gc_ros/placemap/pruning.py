@@ -39,7 +39,7 @@ def prune(
         MapError: If ``out`` exists, or the map holds none.
     """
     if len(source) == 0:
-        raise MapError(f"{source.path} holds no keyframes, so there is nothing to thin")
+        raise MapError(f"{source.path} holds no keyframes, so there is nothing to thin: name a map that holds some")
     ends = {
         s.id: source.keyframe(last).stamp_ns for s in source.sessions() if (last := source.last_of(s.id)) is not None
     }

@@ -139,7 +139,7 @@ def require_replaceable(path: Path) -> None:
     try:
         _connect_map(path, read_only=True).close()
     except MapError as error:
-        raise MapError(f"{error}, so it is not overwritten: choose another name, or delete it first") from error
+        raise MapError(f"{path} is not overwritten ({error}): choose another name, or delete it first") from error
     except sqlite3.Error:
         # A damaged map is no loss.
         return
@@ -330,9 +330,13 @@ def _connect_map(path: Path, read_only: bool) -> sqlite3.Connection:
         connection = _connect(_uri(path, read_only), uri=True)
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
-            raise MapError(f"{path} is not a place map") from error
+            raise _no_map(path) from error
         raise
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         connection.close()
-        raise MapError(f"{path} is not a place map")
+        raise _no_map(path)
     return connection
+
+
+def _no_map(path: Path) -> MapError:
+    return MapError(f"{path} is not a place map: name a file that `a2gc map build` or the node made")

@@ -45,7 +45,7 @@ def insert_keyframes(
 def _insert(connection: sqlite3.Connection, session_id: int, new: NewKeyframe, dim: int) -> int:
     descriptor = checked(new.descriptor, dim)
     if len(descriptor) != 1:
-        raise MapError(f"a keyframe has one descriptor, not {len(descriptor)}")
+        raise MapError(f"a keyframe has one descriptor, not {len(descriptor)}: add a keyframe for each")
     return insert_row(
         connection,
         session_id,
@@ -104,7 +104,7 @@ def _pose_bytes(pose: Pose | None, what: str) -> bytes | None:
         return None
     matrix = np.asarray(pose, dtype="<f8")
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-        raise MapError(f"{what} is no finite 4x4 matrix")
+        raise MapError(f"{what} is no finite 4x4 matrix: give one, or None where it is not known")
     return matrix.tobytes()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from a2gc_ros.errors import FleetError, MapError
 from a2gc_ros.fleet import Wanted, index_model, initialize, locate, pull, push
+from a2gc_ros.fleet.database import sentence
 from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap
 
 from .conftest import content, written
@@ -101,6 +103,8 @@ def test_models_never_mix(url: str, town: Path) -> None:
     pushed(other, url)
     with pytest.raises(FleetError, match=r"several models, .*numbers.*name one"):
         pull(url, town.with_name("out.a2gc"), EVERYTHING)
+    with pytest.raises(FleetError, match=r"no model 'figures': name one that it has, letters .*, numbers "):
+        pull(url, town.with_name("out.a2gc"), Wanted(model="figures"))
     with pytest.raises(MapError, match=r"numbers.*letters"):
         pull(url, town, Wanted(model="letters"))
     with psycopg.connect(url) as connection:
@@ -128,7 +132,7 @@ def test_a_robot_sees_its_own_site_alone_and_deletes_nothing(url: str, town: Pat
     assert pull(robot, out, EVERYTHING) == 60
     with pytest.raises(FleetError, match="no keyframes like these"):
         pull(robot, town.with_name("x.a2gc"), Wanted(sites=["south"]))
-    with pytest.raises(FleetError, match="belongs to another site") as told:
+    with pytest.raises(FleetError, match=r"belongs to another site in .*: push it for that site") as told:
         pushed(south, robot, "north")
     assert "secret" not in str(told.value)
     with pytest.raises(FleetError, match=r"refuses this .*row-level security"):
@@ -177,6 +181,31 @@ def test_what_cannot_be_reached_is_told_in_a_sentence(server: str, town: Path) -
         assert "secret" not in str(told.value)
     with pytest.raises(FleetError, match="cannot be reached"):
         initialize("postgresql://me:secret@127.0.0.1:1/x")
+    with pytest.raises(FleetError, match=r"does not let this user in .*nobody.*: check user, password"):
+        initialize(server.replace("postgres:@", "nobody:secret@"))
+    with pytest.raises(FleetError, match=r"does not let this user in .*nowhere.* does not exist.*the database's name"):
+        initialize(server.replace("/postgres?", "/nowhere?"))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("08006", "cannot be reached .*check address"),
+        ("23505", "does not take this .*compare the two"),
+        ("28P01", "does not let this user in .*check user"),
+        ("40P01", "was busy .*goes on"),
+        ("42501", "refuses this .*role of the site"),
+        ("42P01", "other tables than this program .*`a2gc fleet init postgresql://me@there/maps`"),
+        ("53100", "is at its limit .*makes room"),
+        ("57014", "stopped this .*goes on"),
+        ("XX000", "failed .*the server's log"),
+    ],
+)
+def test_each_error_of_the_database_says_what_to_do(state: str, words: str) -> None:
+    told = sentence("postgresql://me:secret@there/maps", psycopg.errors.lookup(state)("these words"))
+    assert re.search(words, told), told
+    assert "(these words): " in told
+    assert "secret" not in told
 
 
 PUSHER = """
