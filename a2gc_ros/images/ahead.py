@@ -60,7 +60,7 @@ def done_ahead(items: Iterable[T], work: Callable[[T], R], *, steps: int = 1, th
 
 
 def share_cores(threads: int) -> int:
-    """Divides the cores between the two stages of the chain that overlap.
+    """Divides the cores between the stages of the chain that overlap.
 
     OpenCV takes half of them for itself from now on, and numpy's BLAS one: shared among threads its small products take
     twice the processor time. FAISS is kept to one thread where a single image is searched. The inference
@@ -70,7 +70,7 @@ def share_cores(threads: int) -> int:
         threads: CPU threads of the whole chain; 0 takes all cores.
 
     Returns:
-        How many frames may be prepared ahead: 1, or 0 where there is one thread only.
+        How far frames may be prepared ahead: 1, or 0 where there is one thread only.
     """
     wanted = threads or len(os.sched_getaffinity(0))
     cv2.setNumThreads(max(1, wanted // 2))

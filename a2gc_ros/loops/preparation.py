@@ -8,17 +8,39 @@ after a session that was begun from outside, features are found when they are ne
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.images.ahead import done_ahead
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.continuity import Continuity, usable_pose
 from a2gc_ros.loops.detector import LoopDetector
 from a2gc_ros.loops.verification import View
 from a2gc_ros.placemap.selection import KeyframeSelector
+
+IN_STORE: Final = 2
+"""Frames that may be ready for the next stage: with one, a frame that takes long would stop the stage before it."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A frame whose place in the map can be looked for.
+
+    Attributes:
+        frame: The frame.
+        descriptor: Of its image, float32 (D,).
+        keyframe: Whether it is going to become a keyframe, as far as can be foreseen.
+        spent_ms: Wall time of the description.
+    """
+
+    frame: Frame
+    descriptor: npt.NDArray[np.float32]
+    keyframe: bool
+    spent_ms: float
 
 
 @dataclass(frozen=True)
@@ -39,7 +61,7 @@ class Prepared:
 
 
 class Preparation:
-    """Prepares frames in the order of their stamps; one thread at a time may call it, beside the detector's.
+    """Prepares frames in the order of their stamps, beside the detector's thread.
 
     Args:
         detector: Who gets them.
@@ -59,14 +81,32 @@ class Preparation:
         self._selector = KeyframeSelector(self._detector.config.spacing)
 
     def __call__(self, frame: Frame) -> Prepared:
-        """Prepares a frame; whatever describing raises is let through."""
+        """Prepares a frame, one thread at a time; whatever describing raises is let through."""
+        return self.look(self.describe(frame))
+
+    def describe(self, frame: Frame) -> Described:
+        """Does the first half, one thread at a time; whatever describing raises is let through."""
         begin = time.perf_counter()
         descriptor = self._describe(frame.image)
-        described = time.perf_counter()
-        view = self._detector.look_at(frame) if self._foreseen(frame, descriptor) else None
-        looked = time.perf_counter()
-        timings = {"extract": (described - begin) * 1e3, "features": (looked - described) * 1e3}
-        return Prepared(frame, descriptor, view, timings)
+        spent_ms = (time.perf_counter() - begin) * 1e3
+        return Described(frame, descriptor, self._foreseen(frame, descriptor), spent_ms)
+
+    def look(self, described: Described) -> Prepared:
+        """Does the second half: finds the features of what becomes a keyframe."""
+        begin = time.perf_counter()
+        view = self._detector.look_at(described.frame) if described.keyframe else None
+        timings = {"extract": described.spent_ms, "features": (time.perf_counter() - begin) * 1e3}
+        return Prepared(described.frame, described.descriptor, view, timings)
+
+    def ahead(self, frames: Iterable[Frame], *, steps: int = 1) -> Iterator[Prepared]:
+        """Prepares frames while the caller works on earlier ones: one thread describes, another one finds features.
+
+        Args:
+            frames: Drawn in the caller's thread.
+            steps: How far either may be ahead, in units of :data:`IN_STORE` frames; with 0 all take turns.
+        """
+        described = done_ahead(frames, self.describe, steps=steps * IN_STORE)
+        return done_ahead(described, self.look, steps=steps * IN_STORE)
 
     def _foreseen(self, frame: Frame, descriptor: npt.NDArray[np.float32]) -> bool:
         if self._continuity.broken_by(frame):

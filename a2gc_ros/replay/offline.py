@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Final
 
 from a2gc_ros.extract.extractor import Extractor
-from a2gc_ros.images.ahead import done_ahead
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopDetector, Preparation
 from a2gc_ros.loops.results import ComparedPair, LoopClosure, Verification
@@ -28,17 +27,18 @@ def run_offline(
 ) -> RunRecord:
     """Works on every frame in turn, exactly as the live node does.
 
-    While one frame is looked at, the next one is described, and its features are found; that changes no result.
+    While one frame is looked at, features of the next one are found and one after it is described; that changes no
+    result.
 
     Args:
         frames: In the order of their stamps.
         extractor: Gives the descriptors.
         detector: Holds the live map and the loaded ones.
         on_frame: Called after each frame, for a progress bar.
-        ahead: How many frames are prepared ahead; 0 works on one frame after the other.
+        ahead: How far frames are prepared ahead, as :meth:`Preparation.ahead` counts it; 0 takes one after the other.
     """
     answers = []
-    for prepared in done_ahead(frames, Preparation(detector, extractor.extract_one), steps=ahead):
+    for prepared in Preparation(detector, extractor.extract_one).ahead(frames, steps=ahead):
         begin, frame = time.perf_counter(), prepared.frame
         detection = detector.process(frame, prepared.descriptor, prepared.view)
         spent_ms = (time.perf_counter() - begin) * 1e3 + sum(prepared.timings_ms.values())
