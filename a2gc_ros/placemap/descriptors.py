@@ -22,6 +22,9 @@ BLOCK_ROWS = 1024
 ASKED_AT_ONCE = 500
 """Rows of one statement; SQLite before 3.32 takes 999 values."""
 
+KEPT_BYTES = 16 * 1024**2
+"""Of descriptors asked for last: 2,048 of 2,048 dimensions, several times a keyframe's impostors and candidates."""
+
 UNIT_TOLERANCE = 0.01
 
 
@@ -110,6 +113,49 @@ class StoredDescriptors:
                 raise MapError(f"the map has no keyframe {missing[0]}, or none with a descriptor: build it again")
             rows += [_whole(*found[number], self._dim, number) for number in some]
         return _halves(rows, self._dim)
+
+
+class RecentDescriptors:
+    """Keeps in memory the descriptors that were asked for last: a robot asks again for those around it.
+
+    In single precision: to widen stored ones takes longer than to read them. A keyframe's descriptor never changes.
+    Not thread-safe; the map's lock guards it.
+
+    Args:
+        stored: Where the others are.
+        dim: Length of a descriptor.
+    """
+
+    def __init__(self, stored: StoredDescriptors, dim: int) -> None:
+        self._stored = stored
+        self._rows = np.empty((max(1, KEPT_BYTES // (4 * dim)), dim), dtype=np.float32)
+        self._ids = np.zeros(len(self._rows), dtype=np.int64)
+        self._places: dict[int, int] = {}
+        self._next = 0
+
+    def take(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Returns the descriptors of keyframes, float32 (N, D).
+
+        Raises:
+            MapError: If one is missing or damaged.
+        """
+        places = np.array([self._places.get(number, -1) for number in ids.tolist()], dtype=np.int64)
+        missing = places < 0
+        out = self._rows[places]
+        if missing.any():
+            out[missing] = fresh = self._stored.take(ids[missing]).astype(np.float32)
+            self._keep(ids[missing][-len(self._rows) :], fresh[-len(self._rows) :])
+        return out
+
+    def _keep(self, ids: npt.NDArray[np.int64], fresh: npt.NDArray[np.float32]) -> None:
+        """Puts rows in the place of those that have been there longest."""
+        places = (self._next + np.arange(len(ids))) % len(self._rows)
+        self._next = (self._next + len(ids)) % len(self._rows)
+        for place, old in zip(places.tolist(), self._ids[places].tolist(), strict=True):
+            if self._places.get(old) == place:
+                del self._places[old]
+        self._rows[places], self._ids[places] = fresh, ids
+        self._places.update(zip(ids.tolist(), places.tolist(), strict=True))
 
 
 class DescriptorBlocks:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.placemap.columns import ColumnRow, KeyframeColumns
-from a2gc_ros.placemap.descriptors import StoredDescriptors
+from a2gc_ros.placemap.descriptors import RecentDescriptors, StoredDescriptors
 from a2gc_ros.placemap.index import LISTS_FROM, CompressedIndex, ExactIndex, GpuIndex, Index
 from a2gc_ros.placemap.index_build import BackgroundBuild, IndexBuild
 from a2gc_ros.placemap.index_cache import CachedIndex, IndexCache
@@ -75,6 +75,7 @@ class LiveIndex:
         self._cache = cache
         self._lock = lock
         self._stored = StoredDescriptors(connection, dim)
+        self._recent = RecentDescriptors(self._stored, dim)
         self._index: Index | None = None
         self._next: BackgroundBuild | None = None
         self._next_at = 0
@@ -171,7 +172,7 @@ class LiveIndex:
             self._cache.write(CachedIndex(columns, self._fitted_rows, index.projection, index.coarse), self._dim)
 
     def _fetch(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return self._stored.take(self.columns.ids[rows]).astype(np.float32)
+        return self._recent.take(self.columns.ids[rows])
 
     def _extend(self, index: Index) -> None:
         """Adds the rows that an index lacks."""
