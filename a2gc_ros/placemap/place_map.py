@@ -9,15 +9,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.geometry import MAX_COORDINATE_M, Pose
+from a2gc_ros.geometry import Pose
 from a2gc_ros.placemap import descriptors as coding
-from a2gc_ros.placemap import schema, trust
+from a2gc_ros.placemap import loading, opening, schema, trust
 from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.counting import KeyframeCounts
 from a2gc_ros.placemap.index import Index
@@ -59,7 +58,7 @@ class PlaceMap:
         self._read_only = read_only
         self._lock = threading.RLock()
         self._counts = KeyframeCounts(connection)
-        cache = None if self._path == schema.PRIVATE else IndexCache(manifest.uuid, connection)
+        cache = None if self._path == opening.PRIVATE else IndexCache(manifest.uuid, connection)
         self._live = LiveIndex(connection, manifest.descriptor_dim, options or IndexOptions(), cache, self._lock)
 
     @classmethod
@@ -78,14 +77,14 @@ class PlaceMap:
             raise MapError(f"{path} needs an extractor's fingerprint and descriptor length to be created")
         with contextlib.ExitStack() as undo:
             try:
-                writing = None if str(path) == schema.PRIVATE else WriterLock(path)
+                writing = None if str(path) == opening.PRIVATE else WriterLock(path)
             except OSError as error:
                 raise MapError(
                     f"{path} cannot be created ({error}): check that its folder exists and is writable"
                 ) from error
             if writing is not None:
                 undo.callback(writing.release)
-            connection = schema.create(path, manifest)
+            connection = opening.create(path, manifest)
             undo.callback(connection.close)
             stored = schema.read_manifest(connection, path)
             undo.pop_all()
@@ -119,7 +118,7 @@ class PlaceMap:
                 f"{path} cannot be written ({error.strerror}): open it read-only, or copy it to a writable folder"
             ) from error
         try:
-            connection, manifest = schema.open_existing(path, read_only=read_only)
+            connection, manifest = opening.open_existing(path, read_only=read_only)
         except BaseException:
             if writing is not None:
                 writing.release()
@@ -238,22 +237,23 @@ class PlaceMap:
         Raises:
             MapError: If there is none with this id.
         """
-        found = self._keyframes("WHERE k.id = ?", (int(keyframe_id),))
+        with self.reading() as connection:
+            found = loading.keyframes(connection, "WHERE k.id = ?", (int(keyframe_id),))
         if not found:
             raise MapError(f"{self._path} has no keyframe {keyframe_id}: `a2gc map list` shows those it has")
         return found[0]
 
     def keyframes(self, session_id: int | None = None) -> list[Keyframe]:
         """Returns all keyframes, or a session's, in the order of their ids."""
-        if session_id is None:
-            return self._keyframes("ORDER BY k.id", ())
-        return self._keyframes("WHERE k.session_id = ? ORDER BY k.id", (int(session_id),))
+        condition, values = ("", ()) if session_id is None else ("WHERE k.session_id = ?", (int(session_id),))
+        with self.reading() as connection:
+            return loading.keyframes(connection, f"{condition} ORDER BY k.id", values)
 
     def image(self, keyframe_id: int) -> bytes | None:
         """Returns a keyframe's JPEG, or None where none was kept."""
         with self.reading() as connection:
             row = connection.execute("SELECT jpeg FROM images WHERE keyframe_id = ?", (int(keyframe_id),)).fetchone()
-            return _blob(row[0]) if row else None
+            return loading.blob(row[0]) if row else None
 
     def features(self, keyframe_id: int) -> FeatureBlob | None:
         """Returns a keyframe's local features, or None where none were kept."""
@@ -261,7 +261,7 @@ class PlaceMap:
             row = connection.execute(
                 "SELECT kind, data FROM features WHERE keyframe_id = ?", (int(keyframe_id),)
             ).fetchone()
-            return FeatureBlob(str(row[0]), _blob(row[1])) if row else None
+            return FeatureBlob(str(row[0]), loading.blob(row[1])) if row else None
 
     def descriptors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Returns descriptors as float32, shape (len(ids), D).
@@ -345,7 +345,7 @@ class PlaceMap:
 
     def is_file(self, path: str | Path) -> bool:
         """Says whether a path, however it is spelled and through whatever links, leads to this map's file."""
-        if self._path == schema.PRIVATE:
+        if self._path == opening.PRIVATE:
             return False
         other, own = Path(path), Path(self._path)
         if os.path.realpath(other) == os.path.realpath(own):
@@ -363,26 +363,22 @@ class PlaceMap:
             raise MapError(f"{path} is the open map itself: choose another name for the copy")
         # A link stays one, and what lies beside the file is found.
         target = Path(os.path.realpath(path))
-        schema.require_replaceable(target)
-        fresh = target.with_name(target.name + ".new")
+        opening.require_replaceable(target)
         try:
-            with WriterLock(target):
-                self._write_copy(fresh)
-                schema.finish_copy(fresh, target)
+            with WriterLock(target), self._reader() as reader:
+                opening.write_copy(reader, target)
         except (OSError, sqlite3.Error) as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
 
-    def _write_copy(self, fresh: Path) -> None:
-        fresh.unlink(missing_ok=True)
-        if self._path == schema.PRIVATE:
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lends a connection to read all of the map; one of its own where there is a file, so that nobody waits."""
+        if self._path == opening.PRIVATE:
             with self._lock:
-                self._connection.execute("VACUUM INTO ?", (str(fresh),))
+                yield self._connection
         else:
-            # Through a connection of its own, so that nobody waits for a large map to be written.
-            with contextlib.closing(schema.open_existing(self._path, read_only=True)[0]) as reader:
-                reader.execute("VACUUM INTO ?", (str(fresh),))
+            with contextlib.closing(opening.open_existing(self._path, read_only=True)[0]) as reader:
+                yield reader
 
     def close(self) -> None:
         """Closes the file; the map cannot be used afterwards."""
@@ -435,39 +431,3 @@ class PlaceMap:
             # Damage also shows as text that is none, and as values of another type or length.
             except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
                 raise MapError(trust.sentence(self._path, error)) from error
-
-    def _keyframes(self, condition: str, values: tuple[int, ...]) -> list[Keyframe]:
-        query = (
-            "SELECT k.id, k.session_id, k.stamp_ns, k.pose, k.travelled, k.frame_id, i.json, k.t_base_camera "
-            f"FROM keyframes k LEFT JOIN intrinsics i ON i.id = k.intrinsics_id {condition}"
-        )
-        with self.reading() as connection:
-            return [_keyframe(row) for row in connection.execute(query, values)]
-
-
-def _keyframe(row: tuple[Any, ...]) -> Keyframe:
-    keyframe_id, session_id, stamp_ns, pose, path_length, frame_id, intrinsics, mounted = row
-    way = None if path_length is None else float(path_length)
-    if not isinstance(frame_id, str) or not isinstance(intrinsics, (str, type(None))):
-        raise TypeError(f"keyframe {keyframe_id} has bytes where its texts should be")
-    return Keyframe(
-        keyframe_id, int(session_id), int(stamp_ns), _matrix(pose), way, frame_id, intrinsics, _matrix(mounted)
-    )
-
-
-def _blob(value: object) -> bytes:
-    """Returns a blob; a number in its place would be taken for a length."""
-    if not isinstance(value, bytes):
-        raise TypeError(f"it has {type(value).__name__} where bytes should be")
-    return value
-
-
-def _matrix(data: bytes | None) -> Pose | None:
-    if data is None:
-        return None
-    data = _blob(data)
-    pose = np.frombuffer(data, dtype="<f8").reshape(4, 4).copy()
-    # Written so that NaN fails too.
-    if not (np.abs(pose) <= MAX_COORDINATE_M).all():
-        raise ValueError("a pose in it is not finite, or beyond all measure")
-    return pose

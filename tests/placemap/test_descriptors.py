@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap, descriptors
-from a2gc_ros.placemap.descriptors import RecentDescriptors, StoredDescriptors
+from a2gc_ros.placemap.descriptors import Half, RecentDescriptors, StoredDescriptors
 
 DIM, KEYFRAMES = 8, 20
 
@@ -25,13 +27,13 @@ class Counted(StoredDescriptors):
 
     read = 0
 
-    def take(self, ids):
+    def take(self, ids: npt.NDArray[np.int64]) -> Half:
         self.read += len(ids)
         return super().take(ids)
 
 
 @pytest.fixture(scope="module")
-def place_map():
+def place_map() -> Iterator[PlaceMap]:
     """A map of a few keyframes."""
     rows = np.random.default_rng(0).standard_normal((KEYFRAMES, DIM)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

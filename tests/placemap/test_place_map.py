@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap import IndexOptions, Manifest, NewKeyframe, PlaceMap, schema
+from a2gc_ros.placemap import IndexOptions, Manifest, NewKeyframe, PlaceMap, opening
 
 
 def test_what_goes_in_comes_out(filled: Path, unit: Callable) -> None:
@@ -209,7 +209,7 @@ def test_a_map_on_read_only_media_can_be_read(filled: Path, unit: Callable, monk
     filled.chmod(stat.S_IRUSR)
     filled.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
     # The superuser may write anywhere: say what any other user would be told.
-    monkeypatch.setattr(schema.os, "access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr(opening.os, "access", lambda path, mode: mode != os.W_OK)
     before = sorted(p.name for p in filled.parent.iterdir())
     try:
         with PlaceMap.open(filled, read_only=True) as place_map:

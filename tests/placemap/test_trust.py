@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap import Manifest, PlaceMap, schema, trust
+from a2gc_ros.placemap import Manifest, PlaceMap, opening, trust
 
 FOREVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
 INFINITE = np.full((4, 4), np.inf).tobytes()
@@ -100,7 +100,7 @@ def test_damage_is_told(made: Path, damage: Callable[[Path], None], words: str) 
 
 
 def test_a_map_in_use_is_busy_rather_than_damaged(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "BUSY_S", 0.05)
+    monkeypatch.setattr(opening, "BUSY_S", 0.05)
     with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
