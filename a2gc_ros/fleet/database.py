@@ -7,6 +7,7 @@ import logging
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +44,22 @@ first that fits. Without one there was no connection."""
 
 _TURNED_AWAY: Final = re.compile(r"authentication|password|(role|database) .* does not exist|not permitted to log in")
 """libpq gives no SQLSTATE to what a server says before it lets anyone in."""
+
+
+@dataclass(frozen=True)
+class Along:
+    """What travels beside descriptors and poses; what stays behind can follow later.
+
+    Attributes:
+        pictures: Whether the kept pictures do.
+        features: Whether the local features do.
+    """
+
+    pictures: bool = True
+    features: bool = True
+
+
+EVERYTHING: Final = Along()
 
 
 class Half:

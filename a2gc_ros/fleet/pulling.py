@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from a2gc_ros.errors import FleetError
-from a2gc_ros.fleet.database import connected, shown
+from a2gc_ros.fleet.database import EVERYTHING, Along, connected, shown
 from a2gc_ros.placemap import FeatureBlob, Manifest, PlaceMap
 from a2gc_ros.placemap.storing import insert_row, insert_session
 
@@ -41,9 +41,8 @@ def pull(
     url: str,
     out: str | Path,
     wanted: Wanted,
+    along: Along = EVERYTHING,
     *,
-    pictures: bool = True,
-    features: bool = True,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> int:
     """Writes what is wanted and missing into a map, which is made if it does not exist.
@@ -54,8 +53,7 @@ def pull(
         url: The database.
         out: The map; one that exists must be of the same model.
         wanted: Which keyframes.
-        pictures: Whether pictures come along.
-        features: Whether local features come along.
+        along: What comes beside descriptors and poses.
         on_progress: Called with how many keyframes are there and how many are wanted.
 
     Returns:
@@ -81,7 +79,7 @@ def pull(
             on_progress(done, len(found))
             rest = iter(missing)
             while batch := list(islice(rest, BATCH)):
-                _store(connection, place_map, [row[0] for row in batch], pictures=pictures, features=features)
+                _store(connection, place_map, [row[0] for row in batch], along)
                 done += len(batch)
                 on_progress(done, len(found))
     return len(missing)
@@ -139,10 +137,11 @@ def _there(place_map: PlaceMap) -> set[tuple[str, int, int]]:
         return {(names[session_id], stamp_ns, crc32) for session_id, stamp_ns, crc32 in rows.execute(query)}
 
 
-def _store(connection: Any, place_map: PlaceMap, ids: list[int], *, pictures: bool, features: bool) -> None:
+def _store(connection: Any, place_map: PlaceMap, ids: list[int], along: Along) -> None:
     query = (
         "SELECT s.uuid::text, s.name, s.source, k.stamp_ns, k.pose, k.travelled, k.frame_id, c.json, k.t_base_camera, "
-        f"k.descriptor, k.crc32, {'i.jpeg' if pictures else 'NULL'}, {'f.kind, f.data' if features else 'NULL, NULL'} "
+        f"k.descriptor, k.crc32, {'i.jpeg' if along.pictures else 'NULL'}, "
+        f"{'f.kind, f.data' if along.features else 'NULL, NULL'} "
         "FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) JOIN a2gc.keyframes k ON k.id = wanted.id "
         "JOIN a2gc.sessions s ON s.uuid = k.session LEFT JOIN a2gc.cameras c ON c.id = k.camera "
         "LEFT JOIN a2gc.images i ON i.keyframe = k.id LEFT JOIN a2gc.features f ON f.keyframe = k.id ORDER BY place"

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from a2gc_ros.errors import FleetError
-from a2gc_ros.fleet.database import Half, connected, shown
-from a2gc_ros.placemap import PlaceMap, Session
+from a2gc_ros.fleet.database import EVERYTHING, Along, Half, connected, shown
+from a2gc_ros.placemap import Manifest, PlaceMap, Session
 from a2gc_ros.placemap.descriptors import decode
 
 BATCH: Final = 200
@@ -51,9 +51,8 @@ def push(
     place_map: PlaceMap,
     url: str,
     site: str,
+    along: Along = EVERYTHING,
     *,
-    pictures: bool = True,
-    features: bool = True,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Pushed:
     """Stores what a map holds in the fleet's database; only what is missing there travels.
@@ -65,8 +64,7 @@ def push(
         place_map: Is only read.
         url: The database.
         site: Whose sessions these are.
-        pictures: Whether the kept pictures go along; they can follow later.
-        features: Whether the local features go along; they can follow later.
+        along: What goes beside descriptors and poses.
         on_progress: Called with how many keyframes are there and how many the map has.
 
     Raises:
@@ -79,15 +77,13 @@ def push(
         for session in sessions:
             _enter_session(connection, place_map, session, site, url)
             there = _there(connection, session)
-            missing = _missing(place_map, session, there, pictures=pictures, features=features)
+            missing = _missing(place_map, session, there, along)
             done += place_map.count(session.id) - sum(len(rows) for rows in missing.values())
             on_progress(done, total)
             for kind, rows in missing.items():
                 wanted = iter(rows)
                 while batch := list(islice(wanted, BATCH)):
-                    _send(
-                        connection, place_map, session, batch, new=kind == "new", pictures=pictures, features=features
-                    )
+                    _send(connection, session, list(_rows(place_map, batch)), along, new=kind == "new")
                     done, sent = done + len(batch), sent + len(batch)
                     on_progress(done, total)
     return Pushed(len(sessions), total, sent)
@@ -147,9 +143,7 @@ def _missing(
     place_map: PlaceMap,
     session: Session,
     there: dict[tuple[int, int], tuple[bool, bool]],
-    *,
-    pictures: bool,
-    features: bool,
+    along: Along,
 ) -> dict[str, list[int]]:
     """Returns the ids of keyframes that are not there, and of those whose picture or features are not."""
     query = (
@@ -163,35 +157,24 @@ def _missing(
             found = there.get((stamp_ns, crc32))
             if found is None:
                 new.append(number)
-            elif (pictures and has_picture and not found[0]) or (features and has_features and not found[1]):
+            elif (along.pictures and has_picture > found[0]) or (along.features and has_features > found[1]):
                 more.append(number)
     return {"new": new, "more": more}
 
 
-def _send(
-    connection: Any,
-    place_map: PlaceMap,
-    session: Session,
-    batch: Sequence[int],
-    *,
-    new: bool,
-    pictures: bool,
-    features: bool,
-) -> None:
-    rows = list(_rows(place_map, batch))
+def _send(connection: Any, session: Session, rows: Sequence[dict[str, Any]], along: Along, *, new: bool) -> None:
+    """Stores a batch as one; of keyframes that are there only what goes along."""
     with connection.transaction(), connection.cursor() as cursor:
         if new:
             cameras = sorted({row["camera"] for row in rows if row["camera"] is not None})
             cursor.executemany(
                 "INSERT INTO a2gc.cameras (json) VALUES (%s) ON CONFLICT DO NOTHING", [(text,) for text in cameras]
             )
-            manifest = place_map.manifest
-            model = (session.uuid, manifest.fingerprint, manifest.descriptor_dim)
-            cursor.executemany(_KEYFRAME, [(*model, *row["keyframe"]) for row in rows])
-        if pictures:
+            cursor.executemany(_KEYFRAME, [(session.uuid, *row["keyframe"]) for row in rows])
+        if along.pictures:
             sent = [(row["jpeg"], session.uuid, *row["key"]) for row in rows if row["jpeg"] is not None]
             cursor.executemany(_BLOBS["images"], sent)
-        if features:
+        if along.features:
             found = [(*row["features"], session.uuid, *row["key"]) for row in rows if row["features"] is not None]
             cursor.executemany(_BLOBS["features"], found)
 
@@ -199,10 +182,10 @@ def _send(
 def _rows(place_map: PlaceMap, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
     with place_map.reading() as connection:
         for number in ids:
-            yield _row(connection, number, place_map.manifest.descriptor_dim)
+            yield _row(connection, number, place_map.manifest)
 
 
-def _row(connection: sqlite3.Connection, number: int, dim: int) -> dict[str, Any]:
+def _row(connection: sqlite3.Connection, number: int, manifest: Manifest) -> dict[str, Any]:
     query = (
         "SELECT k.stamp_ns, k.pose, k.travelled, k.frame_id, i.json, k.t_base_camera, d.data, d.crc32, p.jpeg, f.kind, "
         "f.data FROM keyframes k JOIN descriptors d ON d.keyframe_id = k.id "
@@ -213,13 +196,15 @@ def _row(connection: sqlite3.Connection, number: int, dim: int) -> dict[str, Any
         query, (number,)
     ).fetchone()
     position = [None] * 3 if pose is None else np.frombuffer(pose, "<f8").reshape(4, 4)[:3, 3].tolist()
-    descriptor = Half(decode(data, crc32, dim, number))
+    descriptor = Half(decode(data, crc32, manifest.descriptor_dim, number))
     return {
         "camera": camera,
         "key": (stamp_ns, crc32),
         "jpeg": jpeg,
         "features": None if kind is None else (kind, features),
         "keyframe": (
+            manifest.fingerprint,
+            manifest.descriptor_dim,
             number,
             stamp_ns,
             crc32,

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from a2gc_ros.errors import FleetError, MapError
-from a2gc_ros.fleet import Wanted, index_model, initialize, locate, pull, push
+from a2gc_ros.fleet import Along, Wanted, index_model, initialize, locate, pull, push
 from a2gc_ros.fleet.database import sentence
 from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap
 
@@ -27,7 +27,7 @@ EVERYTHING = Wanted()
 
 def pushed(path: Path, url: str, site: str = "north", **options: bool) -> int:
     with PlaceMap.open(path, read_only=True) as place_map:
-        return push(place_map, url, site, **options).sent
+        return push(place_map, url, site, Along(**options)).sent
 
 
 def test_what_is_pulled_is_what_was_pushed(url: str, town: Path) -> None:
@@ -70,7 +70,7 @@ def test_pictures_and_features_may_follow(url: str, town: Path) -> None:
     pull(url, out, EVERYTHING)
     assert content(out) == content(town)
     slim = town.with_name("slim.a2gc")
-    pull(url, slim, EVERYTHING, pictures=False)
+    pull(url, slim, EVERYTHING, Along(pictures=False))
     with PlaceMap.open(slim, read_only=True) as place_map:
         assert place_map.image(1) is None
         assert place_map.features(1) is not None

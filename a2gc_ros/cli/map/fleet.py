@@ -49,11 +49,12 @@ def push(
 
     `a2gc map push town.a2gc --to postgresql://robot7@fleet.example/maps --no-pictures`
     """
+    from a2gc_ros.fleet import Along
     from a2gc_ros.fleet import push as run
     from a2gc_ros.placemap import PlaceMap
 
     with PlaceMap.open(place_map, read_only=True) as opened, progress_bar("pushing keyframes") as moved:
-        done = run(opened, to, site, pictures=pictures, features=features, on_progress=moved)
+        done = run(opened, to, site, Along(pictures, features), on_progress=moved)
     if as_json:
         echo_json(asdict(done))
         return
@@ -87,12 +88,12 @@ def pull(
 
     `a2gc map pull --from postgresql://robot7@fleet.example/maps --since 2026-11-01 --no-pictures --out week.a2gc`
     """
-    from a2gc_ros.fleet import Wanted
+    from a2gc_ros.fleet import Along, Wanted
     from a2gc_ros.fleet import pull as run
 
     wanted = Wanted(model, site or (), session or (), _nanoseconds(since), _rectangle(area))
     with progress_bar("pulling keyframes") as moved:
-        came = run(database, out, wanted, pictures=pictures, features=features, on_progress=moved)
+        came = run(database, out, wanted, Along(pictures, features), on_progress=moved)
     if as_json:
         echo_json({"map": str(out), "keyframes": came})
         return
