@@ -49,6 +49,7 @@ from a2gc_ros.bags.messages import nanoseconds_of
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.geometry import pose_from_xyz_rpy
+from a2gc_ros.images.ahead import cores
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.loops.verification import GeometricVerifier
@@ -302,7 +303,9 @@ def offline(extractor: Extractor, drive: Drive, loaded: Path, answers: Sequence[
     frames = (replace(drive.frames[answer.which], stamp_ns=answer.stamp_ns) for answer in answers)
     manifest = Manifest.of(extractor.spec)
     with PlaceMap.open(loaded, read_only=True) as other, PlaceMap.create(":memory:", manifest) as live:
-        run = run_offline(frames, extractor, LoopDetector(LoopConfig(), live, [other]), ahead=0)
+        # As the node does: with all cores.
+        detector = LoopDetector(LoopConfig(), live, [other], threads=cores(0))
+        run = run_offline(frames, extractor, detector, ahead=0)
     return max(query.latency_ms for query in run.queries), run.accepted_pairs()
 
 

@@ -24,6 +24,7 @@ keyframes, the ten nearest of every image; and what share of one core the node t
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import resource
@@ -99,6 +100,13 @@ def steps_ahead(threads: int) -> dict[str, int]:
     from a2gc_ros.images import ahead
 
     return {"ahead": ahead.share_cores(threads)} if hasattr(ahead, "share_cores") else {}
+
+
+def beside(threads: int) -> dict[str, Any]:
+    """Returns how the detector of the package on the path is told of its threads, as `a2gc replay` shares them."""
+    from a2gc_ros.loops import LoopDetector
+
+    return {"threads": max(1, threads // 2)} if "threads" in inspect.signature(LoopDetector).parameters else {}
 
 
 def stretch() -> tuple[list[Any], list[Any]]:
@@ -213,7 +221,7 @@ def replay(seconds: float, threads: int) -> dict[str, float]:
 
     manifest = Manifest(extractor.spec.fingerprint, extractor.spec.descriptor_dim)
     with open_recording(RECORDING) as recording, PlaceMap.create(":memory:", manifest) as place_map:
-        detector = LoopDetector(LoopConfig(), place_map)
+        detector = LoopDetector(LoopConfig(), place_map, **beside(threads))
         run = run_offline(recording.frames(stop=seconds), extractor, detector, note, **steps)
     between = {"wall": np.diff(wall) * 1e3, "processor": np.diff(spent) * 1e3}
     facts = {

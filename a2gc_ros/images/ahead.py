@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import cv2
@@ -50,13 +50,23 @@ def done_ahead(items: Iterable[T], work: Callable[[T], R], *, steps: int = 1, th
     # Even then in a thread of its own: glibc gives what the main one frees back to the system after each image, and
     # taking it again costs half of what SIFT does.
     with ThreadPoolExecutor(threads) as pool:
-        coming: deque[Future[R]] = deque()
-        for item in items:
-            coming.append(pool.submit(work, item))
-            if len(coming) > steps:
-                yield coming.popleft().result()
-        while coming:
+        yield from in_order(pool, items, work, steps=steps)
+
+
+def in_order(pool: Executor, items: Iterable[T], work: Callable[[T], R], *, steps: int) -> Iterator[R]:
+    """As :func:`done_ahead`, with threads that stay."""
+    coming: deque[Future[R]] = deque()
+    for item in items:
+        coming.append(pool.submit(work, item))
+        if len(coming) > steps:
             yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
+
+
+def cores(threads: int) -> int:
+    """Returns how many cores a number of threads asks for; 0 takes all that this process may use."""
+    return threads or len(os.sched_getaffinity(0))
 
 
 def share_cores(threads: int) -> int:
@@ -72,7 +82,7 @@ def share_cores(threads: int) -> int:
     Returns:
         How far frames may be prepared ahead: 1, or 0 where there is one thread only.
     """
-    wanted = threads or len(os.sched_getaffinity(0))
+    wanted = cores(threads)
     cv2.setNumThreads(max(1, wanted // 2))
     if threadpoolctl is not None:
         threadpoolctl.threadpool_limits(1, user_api="blas")

@@ -12,7 +12,7 @@ pair may wait.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -198,19 +198,27 @@ class ByGeometry:
 
         The first one of a frame is always compared, so that the smallest budget brings on.
         """
-        agreeing, asked = [], 0
-        for candidate in candidates:
-            if self._budget.spent and detection.candidates:
-                break
-            asked += 1
-            match = candidate.found.match
-            keyframe = self._verifier.view_of_keyframe(self._maps[match.map_index], match.keyframe_id)
-            comparison = self._verifier.compare(_view(candidate.query), keyframe)
-            detection.candidates.append(match)
+        agreeing: list[tuple[_Candidate, Comparison]] = []
+        asked: list[_Candidate] = []
+
+        def pairs() -> Iterator[tuple[View, View | None]]:
+            for candidate in candidates:
+                if self._budget.spent and detection.candidates:
+                    break
+                asked.append(candidate)
+                match = candidate.found.match
+                detection.candidates.append(match)
+                yield (
+                    _view(candidate.query),
+                    self._verifier.view_of_keyframe(self._maps[match.map_index], match.keyframe_id),
+                )
+
+        for number, comparison in enumerate(self._verifier.compare_each(pairs())):
+            candidate = asked[number]
             if comparison.reason:
                 counts = comparison.matches, comparison.inliers, comparison.coverage
                 detection.decided.append(
-                    ComparedPair(match, candidate.rank, *counts, Stage.COMPARED, comparison.reason)
+                    ComparedPair(candidate.found.match, candidate.rank, *counts, Stage.COMPARED, comparison.reason)
                 )
             else:
                 agreeing.append((candidate, comparison))
@@ -220,7 +228,7 @@ class ByGeometry:
                 advance = candidate.found.match.similarity - rival
                 verified = _verified_pair(candidate.query, candidate.found, comparison, advance)
                 self._fresh.append((candidate, verified, comparison))
-        return list(candidates[asked:])
+        return list(candidates[len(asked) :])
 
     def _rival(self, query: Query, agreeing: Sequence[LocatedMatch]) -> float:
         """Returns the cosine of the most similar keyframe of a map that shows none of the places in it that agree.

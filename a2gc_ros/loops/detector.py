@@ -47,6 +47,7 @@ class LoopDetector:
         session_source: Where the frames come from.
         verifier: Makes the geometric checks; one of its own where none is given.
         model: What makes a run of verified pairs likely; the one that ships with the extractor where none is given.
+        threads: How many candidates are compared beside one another, where no verifier is given; results are the same.
 
     Raises:
         MapError: If a loaded map was made by another extractor than the live one.
@@ -62,12 +63,13 @@ class LoopDetector:
         session_source: str = "",
         verifier: GeometricVerifier | None = None,
         model: EvidenceModel | None = None,
+        threads: int = 1,
     ) -> None:
         self.config = config
         self._maps = [live_map]
         live_map.prepare()
         self._calibrations = [Calibration(live_map)]
-        self._verifier = verifier or GeometricVerifier(config) if config.verify else None
+        self._verifier = verifier or GeometricVerifier(config, threads=threads) if config.verify else None
         self._model = model or shipped(live_map.manifest.fingerprint)
         self._join(maps)
         self.start_session(session_name, session_source)

@@ -11,7 +11,7 @@ from a2gc_ros.bags import Recording, Trajectory
 from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.bags.topics import truth_topic
 from a2gc_ros.extract.extractor import Extractor
-from a2gc_ros.images.ahead import share_cores
+from a2gc_ros.images.ahead import cores, share_cores
 from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
@@ -73,7 +73,11 @@ def run_chain(
         maps: Maps to relocalise against.
         only: Stamps of the images to work on; None works on all.
     """
-    detector = LoopDetector(LoopConfig(**options.loop), place_map, maps, session_source=options.bag.name)
+    # The other half prepares what comes: `share_cores`.
+    threads = max(1, cores(options.threads) // 2)
+    detector = LoopDetector(
+        LoopConfig(**options.loop), place_map, maps, session_source=options.bag.name, threads=threads
+    )
     frames = recording.frames(
         options.image_topic, options.odometry_topic, start=options.start, stop=options.stop, camera=options.camera
     )

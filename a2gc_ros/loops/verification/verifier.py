@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
@@ -9,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.images.ahead import in_order
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.local_features import FEATURES
@@ -44,14 +47,18 @@ class GeometricVerifier:
 
     Args:
         config: Thresholds and kind of features.
+        threads: How many candidates are compared beside one another.
     """
 
-    def __init__(self, config: LoopConfig) -> None:
+    def __init__(self, config: LoopConfig, *, threads: int = 1) -> None:
         self._config = config
         self._ratio = FEATURES[config.features].ratio
         self._finder = FeatureFinder(config.features, config.max_features)
         self._keyframes = KeyframeViews(self._finder)
         self._landmarks = LandmarkCache()
+        self._threads = min(threads, config.max_verifications)
+        # The caller's own would stand idle.
+        self._comparers = ThreadPoolExecutor(self._threads, "comparison") if self._threads > 1 else None
 
     def view_of_frame(self, frame: Frame) -> View:
         """Finds the features of a query frame."""
@@ -73,7 +80,7 @@ class GeometricVerifier:
         pairs = match(query.features, keyframe.features, self._ratio)
         if len(pairs) < MIN_POINTS:
             return Comparison(pairs, reason=TOO_FEW_MATCHES)
-        # MAGSAC draws samples: the same two images must always get the same answer.
+        # MAGSAC draws samples, each thread its own: the same two images must always get the same answer.
         cv2.setRNGSeed(_SEED)
         fit = _two_views(query, keyframe, pairs, self._least_share(len(pairs)))
         if fit is None:
@@ -81,6 +88,16 @@ class GeometricVerifier:
         agreeing = pairs[fit.inliers]
         spread = _coverage(query, keyframe, agreeing)
         return Comparison(pairs, agreeing, spread, fit, self._refusal(len(pairs), len(agreeing), spread))
+
+    def compare_each(self, pairs: Iterable[tuple[View, View | None]]) -> Iterator[Comparison]:
+        """Compares queries with keyframes in their order, several at once.
+
+        Args:
+            pairs: Query and keyframe; drawn in the caller's thread, some before the first is compared.
+        """
+        if self._comparers is None:
+            return (self.compare(*pair) for pair in pairs)
+        return in_order(self._comparers, pairs, lambda pair: self.compare(*pair), steps=self._threads)
 
     def locate(self, query: View, keyframe: View | None, comparison: Comparison) -> Verification:
         """Finds the pose of the query's camera at a keyframe that it was compared with.

@@ -23,7 +23,9 @@ from a2gc_ros.placemap import FeatureBlob, Keyframe, PlaceMap
 from a2gc_ros.placemap.records import FrameLike
 from a2gc_ros.placemap.thumbnails import LONGEST_SIDE, shrink
 
-CACHED_VIEWS: Final = 256
+CACHED_BYTES: Final = 48 << 20
+"""Of the views that are remembered, the newest one always. The demo's second lap asks for a keyframe a second time as
+seldom with 32 MiB as with all it wants, with 16 MiB 2 % more often; each further map wants as much."""
 
 LEAST_DETECTION_SIDE: Final = 360
 DETECTION_SCALE: Final = 0.7
@@ -160,17 +162,20 @@ class KeyframeViews:
     def __init__(self, finder: FeatureFinder) -> None:
         self._finder = finder
         self._cache: OrderedDict[tuple[str, str, int], View | None] = OrderedDict()
+        self._bytes = 0
 
     def get(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
         """Returns the view of a keyframe; None when there are neither features nor a readable image."""
         # Copies of one map share its identity, and may have grown apart since.
         key = (place_map.manifest.uuid, place_map.path, keyframe_id)
-        if key not in self._cache:
-            self._cache[key] = self._read(place_map, keyframe_id)
-            if len(self._cache) > CACHED_VIEWS:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(key)
-        return self._cache[key]
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        view = self._cache[key] = self._read(place_map, keyframe_id)
+        self._bytes += _bytes(view)
+        while self._bytes > CACHED_BYTES and len(self._cache) > 1:
+            self._bytes -= _bytes(self._cache.popitem(last=False)[1])
+        return view
 
     def _read(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
         try:
@@ -195,6 +200,15 @@ class KeyframeViews:
     def _neighbors(self, place_map: PlaceMap, keyframe: Keyframe) -> list[View]:
         views = (self.get(place_map, number) for number in neighbors_of(place_map, keyframe))
         return [view for view in views if view is not None]
+
+
+def _bytes(view: View | None) -> int:
+    """Returns what remembering a view takes, its key and objects roughly counted."""
+    if view is None:
+        return 1024
+    features, rays = view.features, view.rays
+    arrays = features.points, features.descriptors, features.spreads, features.inverse_depths, rays, view.noise
+    return 4096 + sum(array.nbytes for array in arrays if array is not None)
 
 
 def _calibration_of(keyframe: Keyframe) -> tuple[CameraIntrinsics | None, str]:

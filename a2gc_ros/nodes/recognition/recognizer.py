@@ -14,6 +14,7 @@ import numpy.typing as npt
 from a2gc_ros.errors import A2gcError, BackendError, ConfigError, MapError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.images.ahead import cores
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import matching
 from a2gc_ros.loops.detector import LoopDetector
@@ -97,7 +98,12 @@ class Recognizer:
                     raise
                 self._maps.append(fresh)
             self._detector = LoopDetector(
-                settings.loop, self._live, self._maps, session_name=self._session_name(), session_source=SOURCE
+                settings.loop,
+                self._live,
+                self._maps,
+                session_name=self._session_name(),
+                session_source=SOURCE,
+                threads=cores(settings.threads),
             )
             self._preparation = Preparation(self._detector, self.extractor.extract_one)
             self.extractor.extract_one(np.zeros((32, 32, 3), np.uint8))

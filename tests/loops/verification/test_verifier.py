@@ -187,7 +187,6 @@ def test_an_estimator_that_fails_inside_is_no_geometry(monkeypatch: pytest.Monke
 def test_views_of_keyframes_come_from_the_map_and_are_kept_for_the_latest(
     town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "CACHED_VIEWS", 3)
     image = town.view(town.pose(10.0) @ ROBOT_CAMERA)
     descriptor = np.eye(4, dtype=np.float32)[0]
     with PlaceMap.create(":memory:", Manifest("f" * 64, 4)) as place_map:
@@ -202,6 +201,9 @@ def test_views_of_keyframes_come_from_the_map_and_are_kept_for_the_latest(
         assert view is not None
         assert view.intrinsics is not None
         assert view.intrinsics.width == 360
+        # Two like it, and those three of which nothing is known.
+        room = 2 * views._bytes(view) + 3 * views._bytes(None)
+        monkeypatch.setattr(views, "CACHED_BYTES", room)
         assert verifier.view_of_keyframe(place_map, 2) is view
         # No calibration, no image, damaged image: there is no view.
         assert verifier.view_of_keyframe(place_map, 1) is None
@@ -210,8 +212,38 @@ def test_views_of_keyframes_come_from_the_map_and_are_kept_for_the_latest(
         assert verifier.verify(view, None).reason == "the keyframe has no readable image"
         for keyframe_id in (3, 4, 5):
             verifier.view_of_keyframe(place_map, keyframe_id)
-        assert len(verifier._keyframes._cache) == 3
+        kept = verifier._keyframes._cache
+        assert [number for _, _, number in kept] == [1, 6, 3, 4, 5]
+        assert sum(map(views._bytes, kept.values())) == room
         assert verifier.view_of_keyframe(place_map, 2) is not view
+
+
+def test_the_newest_view_is_kept_however_large(town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "CACHED_BYTES", 0)
+    with PlaceMap.create(":memory:", Manifest("f" * 64, 4)) as place_map:
+        session, jpeg = place_map.add_session("x"), encode_jpeg(town.view(town.pose(10.0) @ ROBOT_CAMERA))
+        for at in range(2):
+            place_map.add(session.id, at, np.eye(4, dtype=np.float32)[0], image_jpeg=jpeg)
+        verifier = GeometricVerifier(LoopConfig())
+        view = verifier.view_of_keyframe(place_map, 1)
+        assert verifier.view_of_keyframe(place_map, 1) is view
+        assert verifier.view_of_keyframe(place_map, 2) is not None
+        assert verifier.view_of_keyframe(place_map, 1) is not view
+
+
+def test_several_threads_compare_the_same_in_order(town) -> None:
+    queries, keyframes = (
+        [Frame(i, town.view(town.pose(way) @ ROBOT_CAMERA)) for i, way in enumerate(ways)]
+        for ways in ([10.2], [10.0, 30.0, 10.5, 9.0])
+    )
+    found = []
+    for threads in (1, 3):
+        verifier = GeometricVerifier(LoopConfig(), threads=threads)
+        query, *others = (verifier.view_of_frame(frame) for frame in (*queries, *keyframes))
+        each = list(verifier.compare_each((query, other) for other in others))
+        found.append([(c.pairs.tolist(), c.agreeing.tolist(), c.coverage, c.reason) for c in each])
+    assert found[0] == found[1]
+    assert len({len(pairs) for pairs, *_ in found[0]}) == len(keyframes)
 
 
 @pytest.mark.parametrize("model", ["plumb_bob", "rational_polynomial", "equidistant"])
