@@ -65,6 +65,9 @@ ENVIRONMENT = AMENT_PREFIX_PATH=$(VENV)$${AMENT_PREFIX_PATH:+:$$AMENT_PREFIX_PAT
 	ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_LOCALHOST_ONLY=1 \
 	PATH=$(BIN):$$PATH
 
+# Hundreds of processes import the package: each would compile it anew where PYTHONDONTWRITEBYTECODE is set, as in many images.
+TESTED = $(ENVIRONMENT) OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help
@@ -86,22 +89,22 @@ demo: $(STAMPS)/messages ## Map from a bag, live node, loop closures, report in 
 .PHONY: test
 test: lint ## Lint, types, architecture, then every test
 	$(call say,Tests on $(JOBS) processes)
-	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile --durations 25 --durations-min 5 $(PYTEST_ARGS)
+	@$(TESTED) $(PY) -m pytest -n $(JOBS) --dist loadfile --durations 25 --durations-min 5 $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: $(STAMPS)/test ## The tests of one thing at a time, for while you work: no processes of ROS, nothing slow
-	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' $(PYTEST_ARGS)
+	@$(TESTED) $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' $(PYTEST_ARGS)
 
 .PHONY: coverage
 coverage: $(STAMPS)/test ## The same with the lines that no test reached; slower, so apart from `make test`
 	@$(INSTALL) 'pytest-cov>=5'
-	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' \
+	@$(TESTED) $(PY) -m pytest -n $(JOBS) --dist loadfile -m 'not ros and not slow' \
 	    --cov a2gc_ros --cov a2gc_training --cov-report term-missing:skip-covered $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: $(STAMPS)/test ## Generated inputs through the library: FUZZ_CASES of them (20000)
 	$(call say,$(FUZZ_CASES) generated inputs$(comma) each of which must end in a result or a sentence)
-	@$(ENVIRONMENT) OMP_NUM_THREADS=1 $(PY) tests/fuzz/run.py --cases $(FUZZ_CASES)
+	@$(TESTED) $(PY) tests/fuzz/run.py --cases $(FUZZ_CASES)
 
 # A real drive that may be shown, where it lies beside the checkout.
 REAL := ../shared/data/robot_run

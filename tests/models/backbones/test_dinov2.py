@@ -13,12 +13,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import (
-    Dinov2Config,
-    Dinov2Model,
-    Dinov2WithRegistersConfig,
-    Dinov2WithRegistersModel,
-)
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models.backbones.dinov2 import SIZES, DinoV2
@@ -44,6 +38,9 @@ def randomised(model: DinoV2, seed: int = 0) -> DinoV2:
 
 def peer_of(model: DinoV2, variant: str) -> torch.nn.Module:
     """The independent implementation, with our weights under its names."""
+    # Here, because it takes seconds and every process of the tests reads this file.
+    from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
     size = SIZES[variant]
     options = {
         "hidden_size": size.dim,

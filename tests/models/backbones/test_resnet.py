@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from transformers import ResNetConfig, ResNetModel
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models.backbones.resnet import ResNet
@@ -49,6 +48,9 @@ def their_name(name: str) -> str:
 @torch.no_grad()
 @pytest.mark.parametrize("variant", CONFIGS)
 def test_equals_transformers_after_every_stage(variant: str) -> None:
+    # Here, because it takes seconds and every process of the tests reads this file.
+    from transformers import ResNetConfig, ResNetModel
+
     torch.manual_seed(0)
     whole = randomised(ResNet(variant=variant, last_stage=4))
     peer = ResNetModel(ResNetConfig(**CONFIGS[variant])).eval()
