@@ -170,6 +170,7 @@ def test_the_robot_run_comes_back_equal(shared_data: Path, tmp_path: Path) -> No
         assert not recording.skips
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", [False, True])
 def test_euroc_comes_back_equal(shared_data: Path, tmp_path: Path, raw: bool) -> None:
     folder = shared_data / "euroc_micro"

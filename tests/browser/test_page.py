@@ -14,6 +14,8 @@ from pages import page_of
 
 from a2gc_ros.viz.report import Report, Section
 
+pytestmark = pytest.mark.slow
+
 LIMIT_BYTES = 20_000_000
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from browsing import Watched
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("starlette", reason="needs starlette: pip install '.[serve]'")
 pytest.importorskip("uvicorn", reason="needs uvicorn: pip install '.[serve]'")
 

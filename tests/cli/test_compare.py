@@ -47,6 +47,7 @@ def run(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_a_run_with_itself(run_twice: Path, models: tuple[str, str], tmp_path: Path) -> None:
     options = ("--models", *models, "--store", tmp_path / "store", "--out", tmp_path / "pictures", "--count", "5")
     told = json.loads(run("compare", run_twice, *options, "--json").stdout)

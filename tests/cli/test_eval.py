@@ -93,6 +93,7 @@ def test_lists_go_by_spaces_and_commas_and_rows_by_file_size_and_precision(
     assert [entry["row"] for entry in json.loads(by_commas.stdout)] == rows[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "begins", "holds"),
     [

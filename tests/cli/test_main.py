@@ -48,6 +48,7 @@ def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, .
         yield words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", sorted(commands(typer.main.get_command(cli.app))), ids=" ".join)
 def test_every_verb_explains_itself_with_an_example(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(cli.app, [*words, "--help"], prog_name="a2gc")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DISTRIBUTIONS = {
     "humble": ("typer==0.4.0", "click==8.0.3", "rich==11.2.0", "commonmark==0.9.1"),
     "jazzy": ("typer==0.9.0", "click==8.1.6", "rich==13.7.1"),

@@ -57,6 +57,7 @@ def command(*arguments: object, most_bytes: int | None = None) -> subprocess.Com
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, preexec_fn=limit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.mcap", "out.db3", "out.bag", "out"])
 def test_a_disk_that_takes_no_more_leaves_no_draft(name: str, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / name
@@ -67,6 +68,7 @@ def test_a_disk_that_takes_no_more_leaves_no_draft(name: str, pictures: Path, tm
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

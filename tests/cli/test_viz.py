@@ -100,6 +100,7 @@ def benchmark(tmp_path: Path) -> tuple[object, ...]:
     return ("--dataset", "pitts30k_test", "--model", tmp_path / "thumbnail.onnx", *where)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "queries"), [((), 4), (("--count", 2), 2), (("--wrong-only",), 1)])
 def test_retrieval_shows_queries_with_their_answers(
     benchmark: tuple[object, ...], options: tuple[object, ...], queries: int, tmp_path: Path

@@ -50,6 +50,7 @@ def test_what_the_reference_describes_is_there(site_pages: ModuleType) -> None:
         assert getattr(importlib.import_module(module), attribute).__doc__, name
 
 
+@pytest.mark.slow
 def test_every_command_is_described(site_pages: ModuleType) -> None:
     page = site_pages.commands()
     for command in ("a2gc replay", "a2gc map build", "a2gc models list"):

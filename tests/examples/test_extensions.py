@@ -59,6 +59,7 @@ def frames() -> list[Frame]:
         return list(recording.frames(stop=2))
 
 
+@pytest.mark.slow
 def test_a_runtime_describes_as_ours_do(frames: list[Frame]) -> None:
     images = [frame.image for frame in frames[:3]]
     theirs = open_extractor(MODEL, backend="opencv-dnn")

@@ -1,7 +1,9 @@
-"""Small random models, exported once for each worker."""
+"""Small random models, each exported once for all processes of the tests."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
+from a2gc_ros.extract.onnx_files.metadata import read_spec
 from a2gc_ros.extract.pytorch.export import Exported, export_onnx
 from a2gc_ros.models import PlaceModel, build
 
@@ -45,17 +49,27 @@ def make(key: str, folder: Path) -> Sample:
     name, size, options = MODELS[key]
     torch.manual_seed(0)
     model = build(name, image_size=size, **options).eval()
-    return Sample(model, folder / f"{key}.onnx", export_onnx(model, folder / f"{key}.onnx", licence="CC0-1.0"))
+    file, cosines = folder / f"{key}.onnx", folder / f"{key}.json"
+    with FileLock(folder / f"{key}.lock"):
+        if not cosines.exists():
+            exported = export_onnx(model, file, licence="CC0-1.0")
+            assert exported.spec == read_spec(file)
+            cosines.write_text(json.dumps(exported.cosines), encoding="utf-8")
+    return Sample(model, file, Exported(file, read_spec(file), file.stat().st_size, json.loads(cosines.read_text())))
 
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory) -> Callable[[str], Sample]:
     """The models by name; each is exported when first asked for."""
-    folder = tmp_path_factory.mktemp("models")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "exported_samples"
+    folder.mkdir(exist_ok=True)
     return cache(lambda key: make(key, folder))
 
 
-@pytest.fixture(params=sorted(MODELS))
+@pytest.fixture(params=["dinov2", *(pytest.param(key, marks=pytest.mark.slow) for key in ("mobilenetv2", "resnet"))])
 def sample(request, samples) -> Sample:
     """Each of the models in turn."""
     return samples(request.param)

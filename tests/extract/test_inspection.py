@@ -14,6 +14,8 @@ from a2gc_ros.extract.inspection import open_inspector
 from a2gc_ros.extract.pytorch.export import export_onnx
 from a2gc_ros.models import build, checkpoints
 
+pytestmark = pytest.mark.slow
+
 GRID = (4, 6)
 CLUSTERS = 5
 

@@ -27,7 +27,7 @@ def scenes(count):
     return pictures, [str(i // 3) for i in range(3 * count)]
 
 
-@pytest.mark.parametrize("key", ["dinov2", "mobilenetv2"])
+@pytest.mark.parametrize("key", ["dinov2", pytest.param("mobilenetv2", marks=pytest.mark.slow)])
 def test_int8_keeps_the_descriptors_near_and_has_a_fingerprint_of_its_own(samples, tmp_path, key):
     sample = samples(key)
     images, places = scenes(5)
@@ -54,6 +54,7 @@ def test_int8_keeps_the_descriptors_near_and_has_a_fingerprint_of_its_own(sample
         quantize(done.path, tmp_path / "twice.onnx", images)
 
 
+@pytest.mark.slow
 def test_only_inputs_of_weighted_products_in_the_backbone_are_quantised(samples, tmp_path):
     sample = samples("dinov2")
     done = quantize(sample.file, tmp_path / "int8.onnx", scenes(2)[0], allow_drop=True)
@@ -80,6 +81,7 @@ def test_the_source_may_store_its_weights_in_half():
     assert [n.op_type for n in graph.node] == ["MatMul"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("places", "words"), [(True, "lowers recall@1"), (False, "mean cosine")])
 def test_a_loss_is_refused_unless_allowed(small, tmp_path, monkeypatch, places, words):
     images, names = scenes(4)
@@ -98,6 +100,7 @@ def test_too_few_images_are_refused(small, tmp_path):
         quantize(small.file, tmp_path / "int8.onnx", scenes(1)[0][:1])
 
 
+@pytest.mark.slow
 def test_the_command_takes_sub_folders_for_places(small, tmp_path):
     images, places = scenes(3)
     for i, (image, place) in enumerate(zip(images, places, strict=True)):

@@ -71,6 +71,7 @@ def recall_at_5(similarity: Matrix, right: NDArray[np.bool_], ignored: NDArray[n
     return float(np.take_along_axis(right[asked], best, axis=1).any(axis=1).mean())
 
 
+@pytest.mark.slow
 def test_it_is_no_worse_than_gem_outdoors(shared_data: Path, gem_file: Path) -> None:
     run = shared_data / "robot_run"
     with (run / "poses.csv").open(newline="") as stream:

@@ -219,6 +219,7 @@ with PlaceMap.open(sys.argv[1], read_only=True) as place_map:
 """
 
 
+@pytest.mark.slow
 def test_robots_that_push_at_once_and_are_killed_lose_nothing(url: str, tmp_path: Path) -> None:
     """Three push, two of them the same sessions; each is killed again and again at some acknowledged batch."""
     maps = [written(tmp_path / f"{number}.a2gc", 1, 120, seed=number) for number in range(2)]

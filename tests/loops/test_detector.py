@@ -113,6 +113,7 @@ def test_relative_poses_of_closures_are_right(detections: list[Detection], twice
     assert np.quantile(ways, 0.9) < 12.0
 
 
+@pytest.mark.slow
 def test_the_same_frames_give_the_same_detections(twice: Frames) -> None:
     some = [*twice[:12], *twice[FIRST : FIRST + 10]]
     first = detect(some)
@@ -140,6 +141,7 @@ def test_a_frame_is_matched_before_it_is_added(detections: list[Detection]) -> N
         assert set(detection.timings_ms) == {*STAGES}
 
 
+@pytest.mark.slow
 def test_a_loaded_map_and_the_live_session_together(drive: Callable) -> None:
     with live_map() as loaded:
         mapping = LoopDetector(CONFIG, loaded)
@@ -186,6 +188,7 @@ def test_a_robot_carried_from_one_map_to_another_is_found_again(drive: Callable)
     assert min(map(len, by_map)) > 8
 
 
+@pytest.mark.slow
 def test_another_town_is_not_recognised(drive: Callable, town) -> None:
     other = type(town)(seed=99)
     frames = []
@@ -224,7 +227,7 @@ PLAIN = LoopConfig(verify=False, store_images=False, min_time_gap_s=20.0, max_fa
 
 
 @pytest.mark.parametrize("poses", [True, False])
-@pytest.mark.parametrize("rate_hz", [1.0, 5.0, 30.0])
+@pytest.mark.parametrize("rate_hz", [1.0, 5.0, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_the_rate_of_the_camera_makes_no_difference(rate_hz: float, poses: bool) -> None:
     """One metre a second, there and back to the start, then the same way again."""
     step = 1 / rate_hz

@@ -109,6 +109,7 @@ def world_camera(robot: str, pose: Pose) -> Pose:
     return STARTS[robot] @ pose @ MOUNTS[robot]
 
 
+@pytest.mark.slow
 def test_a_session_that_both_maps_hold_is_not_linked_with_itself(maps: dict[str, Path]) -> None:
     # The robot's own session is in what it pulled: that changes nothing of what it finds of others.
     alone = links(maps["two"], maps["one"])

@@ -68,7 +68,10 @@ def the_same_floor_twice(town: Any) -> list[Frame]:
     return [*street(first, 0, 0.0), *street(second, 0, 100.0)]
 
 
-@pytest.mark.parametrize("building", [one_facade_on_three_streets, a_mirrored_corridor, the_same_floor_twice])
+@pytest.mark.parametrize(
+    "building",
+    [pytest.param(one_facade_on_three_streets, marks=pytest.mark.slow), a_mirrored_corridor, the_same_floor_twice],
+)
 def test_look_alikes_are_not_taken_for_one_another(
     building: Callable[[Any], list[Frame]], town: Any, describe: Callable
 ) -> None:

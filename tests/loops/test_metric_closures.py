@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from a2gc_ros import geometry
 from a2gc_ros.loops import LoopConfig, LoopDetector
@@ -14,6 +15,7 @@ from a2gc_ros.placemap import Manifest, PlaceMap
 ROBOT_CAMERA = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
 
 
+@pytest.mark.slow
 def test_a_second_lap_is_located_in_metres(drive: Callable) -> None:
     config = LoopConfig(min_agreeing=1, max_false_positive_rate=0.1, store_images=False)
     frames = [*drive(12, 34), *drive(14, 30, step=1.1, lateral=0.5, start_s=100)]

@@ -48,6 +48,7 @@ def run(
     return detections, ahead, len(found)
 
 
+@pytest.mark.slow
 def test_the_same_comes_of_it_and_features_are_found_of_keyframes_once(drive, describe, monkeypatch) -> None:
     one_by_one, _, _ = run(drive, describe, monkeypatch, steps=0)
     overlapping, ahead, found = run(drive, describe, monkeypatch, steps=1)

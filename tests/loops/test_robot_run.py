@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from a2gc_ros import geometry
 from a2gc_ros.images.decode import read_image
@@ -15,6 +16,7 @@ from a2gc_ros.loops import LoopConfig, LoopDetector
 from a2gc_ros.placemap import Manifest, PlaceMap
 
 
+@pytest.mark.slow
 def test_the_return_to_the_start_is_found_and_nothing_else(shared_data: Path, describe: Callable) -> None:
     folder = shared_data / "robot_run"
     # The last two frames look at the first ones from five metres, uncalibrated: too little for anything strict.

@@ -220,6 +220,7 @@ def test_look_alikes_are_told_apart_without_odometry(share: float, likeness: flo
     assert all(abs(order[query - 1] - order[keyframe - 1]) <= 2 for query, keyframe in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odometry", [True, False])
 def test_an_hour_before_one_wall_adds_nothing(odometry: bool) -> None:
     """Ten images a second would only take longer: one a second, with noise."""
@@ -235,6 +236,7 @@ def test_an_hour_before_one_wall_adds_nothing(odometry: bool) -> None:
     assert sum(d.keyframe_id is not None for d in detections) == 1
 
 
+@pytest.mark.slow
 def test_what_is_remembered_beside_the_map_stays_small() -> None:
     _, apart, detector = run(round_trips(6), lambda step, pose: pose)
     assert max(gap for _, gap in apart) <= 2

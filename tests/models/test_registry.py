@@ -30,6 +30,7 @@ DIMENSIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_named_model_can_be_built_for_its_input(name: str) -> None:
     entry = MODELS[name]

@@ -67,6 +67,7 @@ def test_without_poses_the_descriptor_or_the_time_decides(tmp_path: Path) -> Non
     assert (np.diff(stamps) == 5 * 10**8).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("poses", [True, False])
 @pytest.mark.parametrize("cut", [0, 1, 7, 33, 99])
 def test_a_build_that_broke_off_goes_on_to_the_same_map(tmp_path: Path, poses: bool, cut: int) -> None:
@@ -139,6 +140,7 @@ def _last_stored(lines: list[str]) -> int:
     return max((int(line.split()[1]) for line in lines if line.startswith("stored")), default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--poses",)], ids=["descriptor change", "poses"])
 def test_kill_9_ten_times_at_random_moments(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """The map opens after each kill, holds every keyframe that was reported, and ends as if nothing had happened."""

@@ -155,6 +155,7 @@ def test_without_a_folder_for_it_maps_work_all_the_same(large: Path, monkeypatch
     assert _first(large) == list(range(1, 401))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9])
 def test_a_damaged_cache_is_built_again(large: Path, cache_folder: Path, share: float) -> None:
     _first(large)

@@ -47,7 +47,7 @@ EVERYTHING = (
 WAYS = {"morning": 160, "evening": 90}
 
 
-@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("count", [1, 3, pytest.param(40, marks=pytest.mark.slow)])
 def test_merged_parts_are_the_map_of_one_run(tmp_path: Path, count: int) -> None:
     whole = built(tmp_path / "whole.a2gc", WAYS, None)
     parts = [built(tmp_path / f"{n}.a2gc", WAYS, Shard(n, count)) for n in range(1, count + 1)]

@@ -51,6 +51,7 @@ def test_offline_report_finds_the_second_round(recording: Path, model: Path, tmp
     assert steps[-1]["all"] == steps[-1]["known"] == numbers["recognized"]
 
 
+@pytest.mark.slow
 def test_a_map_of_the_first_round_is_found_in_the_second(recording: Path, model: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     town = tmp_path / "wall.a2gc"
@@ -64,6 +65,7 @@ def test_a_map_of_the_first_round_is_found_in_the_second(recording: Path, model:
     assert numbers["recall"] > 0.8
 
 
+@pytest.mark.slow
 def test_the_truth_is_what_the_user_says(recording: Path, model: Path, tmp_path: Path) -> None:
     numbers = replay(options(recording, model, tmp_path / "r", truth="/odom"))
     assert numbers["truth"] == "the true poses on /odom"

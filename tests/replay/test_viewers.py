@@ -21,6 +21,7 @@ def options(recording: Path, model: Path, folder: Path, **changes: object) -> Re
     return ReplayOptions(recording, folder / "r", model=str(model), threads=1, loop=SETTINGS, **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_foxglove_gets_its_own_schemas_at_the_stamps_of_the_run(recording: Path, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("foxglove", reason="needs foxglove-sdk: pip install '.[foxglove]'")
     reader = pytest.importorskip("mcap.reader", reason="needs mcap: pip install mcap")
@@ -51,6 +52,7 @@ def test_foxglove_gets_its_own_schemas_at_the_stamps_of_the_run(recording: Path,
     assert {topic for topic in schemas if f'"{topic}"' in layout or f'"{topic}.' in layout} == set(schemas)
 
 
+@pytest.mark.slow
 def test_rerun_gets_every_image_and_closure(recording: Path, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("rerun", reason="needs rerun-sdk: pip install '.[rerun]'")
     chunk = pytest.importorskip("rerun.chunk", reason="needs a rerun-sdk that reads its files")

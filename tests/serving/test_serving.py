@@ -166,6 +166,7 @@ def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path, arguments
     assert words in str(result.exception)
 
 
+@pytest.mark.slow
 def test_the_command_says_where_and_ends_by_ctrl_c(wall: tuple[Path, Path]) -> None:
     command = ["a2gc_ros.cli.main", "serve", *map(str, wall), "--port", "0", "--host", "0.0.0.0"]
     command.insert(3, "--model")

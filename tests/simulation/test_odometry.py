@@ -56,6 +56,7 @@ def test_a_bias_turns_the_heading_steadily(one_lap: TimedPath) -> None:
     assert abs(error[2]) == pytest.approx(0.002 * one_lap.duration, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_error_is_as_large_as_the_covariance_says(one_lap: TimedPath) -> None:
     noise = WheelNoise()
     squares = []

@@ -104,7 +104,12 @@ def test_an_executable_says_in_one_sentence_what_is_missing(name, module, word):
         ("a2gc_simulation", "simulate --out OUT", r"run pip install \./simulation in a clone"),
         ("a2gc_training", "train RECIPE", r"run pip install \./training in a clone"),
         ("a2gc_training", "eval --datasets tasks.yaml", r"run pip install \./training in a clone"),
-        ("pytorch_lightning", "train RECIPE", "Training needs the Python package pytorch_lightning, .*'torch>="),
+        pytest.param(
+            "pytorch_lightning",
+            "train RECIPE",
+            "Training needs the Python package pytorch_lightning, .*'torch>=",
+            marks=pytest.mark.slow,
+        ),
         ("gtsam", "slam town.mcap", "the pose graph needs GTSAM, .* pip install 'gtsam>="),
     ],
 )

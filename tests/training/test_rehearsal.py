@@ -68,6 +68,7 @@ def test_what_does_not_fit_one_cpu_is_cut(tiny_recipe: dict[str, Any], repositor
     assert cut.initialize.images <= 48
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_is_and_keeps_nothing(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

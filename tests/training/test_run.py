@@ -67,6 +67,7 @@ def test_a_run_leaves_a_model_that_stands_alone(tiny_recipe: dict[str, Any], tmp
     assert list((tmp_path / "run" / "tensorboard").rglob("events.*"))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
     # What is drawn at random: augmentation, RandAugment and dropout.
     changes = {
@@ -145,6 +146,7 @@ def test_resuming_and_starting_over_are_told_apart(tiny_recipe: dict[str, Any], 
         train(recipe(tiny_recipe, optimizer__lr=0.5), tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_everything_at_once(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
     """Start from data, distillation, augmentation, averaged weights, another loss, low precision, two sources."""
     outcome = train(

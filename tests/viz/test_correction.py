@@ -19,6 +19,7 @@ def count(figure, path: Path, color: str) -> int:
     return int((np.abs(picture - wanted).max(axis=2) < 12).sum())
 
 
+@pytest.mark.slow
 def test_links_and_truth_are_drawn_where_there_are_any(tmp_path):
     t = np.linspace(0, 4 * np.pi, 200)
     after = np.stack([20 * np.cos(t), 20 * np.sin(t)], axis=1)

@@ -20,6 +20,7 @@ def decoded(data: str, flags: int = cv2.IMREAD_COLOR) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), flags))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [10_000_000, 100_000, 60_000])
 def test_pictures_are_as_large_as_the_budget_allows(budget: int) -> None:
     found = album(20, lambda i: None if i == 3 else SMOOTH, budget)

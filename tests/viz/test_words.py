@@ -83,7 +83,9 @@ def words(figure: Figure) -> Iterator[tuple[str, Bbox]]:
             yield text.get_text(), text.get_window_extent(renderer)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "many clusters" else name for name in PICTURES]
+)
 def test_words_stay_inside_and_beside_each_other(name: str) -> None:
     figure = PICTURES[name]()
     placed = list(words(figure))

@@ -84,6 +84,7 @@ def test_weights_stored_in_half_are_those_of_the_file():
     assert {t.data_type for t in graph.initializer if np.prod(t.dims) > 4096} == {TensorProto.FLOAT16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["dinov2", "mobilenetv2"])
 def test_a_quantised_file_gets_steps_around_zero_and_biases_in_float(samples, tmp_path, key):
     sample = samples(key)

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_the_descriptor_can_be_computed_from_what_the_file_names(precision: str, tmp_path: Path) -> None:
     import onnxruntime

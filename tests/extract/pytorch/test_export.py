@@ -95,6 +95,7 @@ def test_every_runtime_checked_it(sample):
     assert sample.exported.size == sample.file.stat().st_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["dinov2", "mobilenetv2"])
 def test_half_precision_halves_the_file_and_keeps_the_descriptors(samples, traced, tmp_path, key):
     sample = samples(key)
@@ -189,6 +190,7 @@ def flip_a_byte(data):
     data.write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "words"),
     [

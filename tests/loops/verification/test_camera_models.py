@@ -132,6 +132,9 @@ FITTING = {
     "nothing says that it is raw": Case(BARREL_CAMERA, lens("plumb_bob", BARREL), "/camera/image", noted="raw ones"),
 }
 
+FAST = ("plumb_bob", "fisheye", "region and binning")
+"""Of these; the others are as slow and say little more about a change."""
+
 FOREIGN = {
     "another shape": Case(window(0, 37, 400, 225), refused="another shape"),
     "an unknown lens": Case(BARREL_CAMERA, lens("double_sphere", BARREL[:4]), refused="'double_sphere' of"),
@@ -194,7 +197,9 @@ def located(
     return found, errors, calibration
 
 
-@pytest.mark.parametrize("name", FITTING)
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FITTING]
+)
 def test_a_calibration_that_fits_gives_true_metres(name: str, views: Any) -> None:
     case = FITTING[name]
     found, errors, calibration = located(case, views)

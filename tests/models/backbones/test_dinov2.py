@@ -138,7 +138,9 @@ def test_the_trained_grid_is_not_interpolated() -> None:
     assert model.interpolate_positions(37, 37) is model.pos_embed
 
 
-@pytest.fixture(scope="module", params=[("vits14", 12), ("vitg14", 2)], ids=["small", "giant"])
+@pytest.fixture(
+    scope="module", params=[("vits14", 12), pytest.param(("vitg14", 2), marks=pytest.mark.slow)], ids=["small", "giant"]
+)
 def pair(request: pytest.FixtureRequest) -> tuple[DinoV2, torch.nn.Module]:
     variant, depth = request.param
     model = randomised(DinoV2(variant=variant, depth=depth))

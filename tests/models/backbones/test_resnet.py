@@ -46,7 +46,9 @@ def their_name(name: str) -> str:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("variant", CONFIGS)
+@pytest.mark.parametrize(
+    "variant", ["resnet18", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet50", "resnet101"))]
+)
 def test_equals_transformers_after_every_stage(variant: str) -> None:
     # Here, because it takes seconds and every process of the tests reads this file.
     from transformers import ResNetConfig, ResNetModel
