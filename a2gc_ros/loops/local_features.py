@@ -33,11 +33,13 @@ class DescriptorForm:
     """How descriptors are written into a map.
 
     Attributes:
-        name: Of the features and this form of them, with a number: "rootsift/2".
+        name: Of the features and this form of them, with a number: "rootsift/3".
         length: Bytes of a descriptor.
         pack: Of descriptors float32 (N, d), N at least one, their N times ``length`` bytes, uint8 in any shape.
         unpack: Of these bytes, flat, and of N, the descriptors float32 (N, d), L2-normalised.
         deflated: Whether the bytes are worth compressing.
+        planes: Whether what goes before the descriptors is written as they are deflated best: the first bytes of all
+            features, then all second ones.
     """
 
     name: str
@@ -45,6 +47,7 @@ class DescriptorForm:
     pack: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.uint8]]
     unpack: Callable[[npt.NDArray[np.uint8], int], npt.NDArray[np.float32]]
     deflated: bool = False
+    planes: bool = False
 
 
 def one_byte_each(name: str, dim: int) -> DescriptorForm:

@@ -80,7 +80,7 @@ def test_a_built_map_holds_the_recording(town: Path) -> None:
         assert [k.stamp_ns for k in keyframes] == [10**9 + 2 * at * 10**8 for at in range(20)]
         assert keyframes[-1].path_length == pytest.approx(19)
         assert all(place_map.image(k.id) for k in keyframes)
-        assert all((blob := place_map.features(k.id)) is not None and blob.kind == "rootsift/2" for k in keyframes)
+        assert all((blob := place_map.features(k.id)) is not None and blob.kind == "rootsift/3" for k in keyframes)
         assert place_map.manifest.settings["spacing"]["distance_m"] == 1.0
         assert place_map.sessions()[0].name == "morning"
 
