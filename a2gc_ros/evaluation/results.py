@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.evaluate import EvaluationResult
 from a2gc_ros.evaluation.published import published
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.system.json_values import finite
 
 PREDICTED = 25
 """Predictions of a query in a file for a server; MSLS asks for up to R@20."""
@@ -52,10 +52,10 @@ def numbers(outcome: EvaluationResult, row: str, ms: float, *, intervals: bool =
         "queries": len(outcome.scored),
         "answerable": int(outcome.recall.answerable.sum()),
         "recall": {str(k): outcome.recall.at(k) for k in outcome.recall.ks},
-        "average_precision": _finite(outcome.curve.average_precision),
+        "average_precision": finite(outcome.curve.average_precision),
         "recall_at_precision_100": outcome.curve.recall_at_precision(1.0),
         "recall_at_precision_99": outcome.curve.recall_at_precision(0.99),
-        "extended_precision": _finite(outcome.curve.extended_precision),
+        "extended_precision": finite(outcome.curve.extended_precision),
         "descriptor_bytes": 2 * spec.descriptor_dim,
         "compressed": [
             {
@@ -116,7 +116,3 @@ def _lines(outcome: EvaluationResult) -> Iterator[str]:
     database, queries = outcome.dataset.keys
     for key, rows in zip(queries, outcome.neighbors.rows, strict=True):
         yield " ".join([key, *(database[row] for row in rows[:PREDICTED] if row >= 0)])
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -97,7 +97,6 @@ class MapBuilder:
         extractor: Describes images; must be the one the map was made for.
         spacing: How far apart keyframes are.
         batch: Images described at once.
-        read_ahead: Batches read while the extractor works on another.
         find_features: Finds the local features that are kept with a keyframe; None keeps none, and whoever needs them
             computes them from the kept image.
         encode: Gives the image to keep of a frame's, or None where none is kept.
@@ -114,7 +113,6 @@ class MapBuilder:
         spacing: Spacing,
         *,
         batch: int = 8,
-        read_ahead: int = 2,
         find_features: Callable[[FrameLike], FeatureBlob] | None = None,
         encode: Encode = encode_jpeg,
         shard: Shard | None = None,
@@ -124,7 +122,6 @@ class MapBuilder:
         self._extractor = extractor
         self._spacing = spacing
         self._batch = max(1, batch)
-        self._read_ahead = read_ahead
         self._find_features = find_features
         self._encode = encode
         self._shard = shard
@@ -160,7 +157,6 @@ class MapBuilder:
             frames,
             self._spacing,
             self._batch,
-            self._read_ahead,
             position.frames,
             position.reader_state,
             self._find_features,

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from a2gc_ros.placemap.records import FeatureBlob, FrameLike
 from a2gc_ros.placemap.selection import MotionGate, Odometer, Proposal, Spacing
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 from a2gc_ros.system.shards import Shard
+
+READ_AHEAD: Final = 2
+"""Batches read while another is described."""
 
 Encode: TypeAlias = "Callable[[npt.NDArray[np.uint8]], bytes | None]"
 """An image, RGB uint8 (H, W, 3), as a map keeps it."""
@@ -68,7 +71,6 @@ class BatchReader:
         frames: All frames of the source.
         spacing: How far apart keyframes are.
         size: Frames in a batch.
-        ahead: Batches read ahead.
         done: Frames to pass over, dealt with by an earlier run.
         state: ``Batch.state`` of the last batch of that run, or None.
         find_features: Finds the local features that are kept with a keyframe, or None.
@@ -81,7 +83,6 @@ class BatchReader:
         frames: Iterable[FrameLike],
         spacing: Spacing,
         size: int,
-        ahead: int,
         done: int,
         state: dict[str, Any] | None,
         find_features: Callable[[FrameLike], FeatureBlob] | None = None,
@@ -101,7 +102,7 @@ class BatchReader:
             self._motion.restore(state["motion"])
             self._odometer.restore(state["odometer"])
             self._number = state.get("batch", 0)
-        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(max(1, ahead))
+        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(READ_AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="map-reader", daemon=True)
 

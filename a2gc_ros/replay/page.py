@@ -21,7 +21,7 @@ from a2gc_ros.replay.score import Score
 from a2gc_ros.replay.visits import Visit, visits
 from a2gc_ros.viz.page_data import PageData
 from a2gc_ros.viz.report import Report, Section, View
-from a2gc_ros.viz.similarity_tiles import Pooled, Shades, pooled_cosines, shades, tiles
+from a2gc_ros.viz.similarity_tiles import Pooled, Shades, drawn_table, pooled_cosines, shades
 
 MOST_MATCHED_CLOSURES: Final = 280
 SAMPLED: Final = 100_000
@@ -286,13 +286,13 @@ def _alike(found: _Found) -> list[Section]:
     if not explored.own:
         return []
     alike, range_ = found.alike, found.alike.range_
-    tables = [_matrix("this run", alike.matrix, range_, 0)]
+    tables = [drawn_table("this run", alike.matrix, range_, 0)]
     bounds = [*explored.first_of_map, len(explored.spots)]
     for index, place_map in enumerate(judged.maps, 1):
         ids = [keyframe_id for _, keyframe_id in explored.keyframes[bounds[index] : bounds[index + 1]]]
         if ids:
             matrix = pooled_cosines(alike.descriptors, place_map.descriptors(ids))
-            tables.append(_matrix(_name_of_map(place_map.path), matrix, range_, bounds[index]))
+            tables.append(drawn_table(_name_of_map(place_map.path), matrix, range_, bounds[index]))
     data = {"tables": tables, "truth": _truth(found), "low": range_.low, "high": range_.high}
     text = (
         "Each cell is the similarity of two keyframes. A revisit is a bright line beside the "
@@ -300,11 +300,6 @@ def _alike(found: _Found) -> list[Section]:
         "without closures is worth a look."
     )
     return [Section("What looks like what", text, views=[View("matrix", data)], short="Similarity")]
-
-
-def _matrix(name: str, matrix: Pooled, range_: Shades, first: int) -> dict[str, Any]:
-    shape = {"rows": matrix.rows, "columns": matrix.columns}
-    return {"name": name, **shape, "first": first, "tiles": tiles(matrix, range_)}
 
 
 def _truth(found: _Found) -> list[tuple[int, int, int]]:

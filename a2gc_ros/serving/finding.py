@@ -36,18 +36,17 @@ class Finder:
     Args:
         place_map: The map.
         extractor: Made the map's descriptors.
-        config: Settings of the geometric check.
 
     Raises:
         MapError: If the map was made by another extractor.
     """
 
-    def __init__(self, place_map: PlaceMap, extractor: Extractor, config: LoopConfig | None = None) -> None:
+    def __init__(self, place_map: PlaceMap, extractor: Extractor) -> None:
         place_map.require(extractor.spec.fingerprint, extractor.spec.name)
         place_map.prepare()
         self._map = place_map
         self._extractor = extractor
-        self._verifier = GeometricVerifier(config or LoopConfig())
+        self._verifier = GeometricVerifier(LoopConfig())
         self._one_at_a_time = threading.Lock()
 
     def locate(self, data: bytes, *, same_camera: bool = False) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.bags.tum import write_tum
 from a2gc_ros.evaluation.trajectory import STEP_M, aligned, at_stamps_of, trajectory_error
 from a2gc_ros.slam.pipeline import SlamRun
+from a2gc_ros.system.json_values import finite
 
 
 def numbers_of(run: SlamRun) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def numbers_of(run: SlamRun) -> dict[str, Any]:
     }
     if run.truth is not None:
         errors = [trajectory_error(*at_stamps_of(estimate, run.truth)) for estimate in (run.before, run.after)]
-        numbers["before"], numbers["after"] = ({k: _finite(v) for k, v in asdict(e).items()} for e in errors)
-        numbers["drift_cut"] = _finite(errors[0].ate_rmse_m / errors[1].ate_rmse_m) if errors[1].ate_rmse_m else None
+        numbers["before"], numbers["after"] = (finite(asdict(e)) for e in errors)
+        numbers["drift_cut"] = finite(errors[0].ate_rmse_m / errors[1].ate_rmse_m) if errors[1].ate_rmse_m else None
     return numbers
 
 
@@ -128,7 +128,3 @@ def _table(numbers: dict[str, Any]) -> list[tuple[str, str, str]]:
         before, after = ("–" if (v := numbers[when][key]) is None else f"{v:.3f}" for when in ("before", "after"))
         rows.append((name, before, after))
     return rows
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

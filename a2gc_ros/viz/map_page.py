@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from a2gc_ros.viz.matched_features import FeatureMatcher
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PageData, PairRow, Spot
 from a2gc_ros.viz.report import Report, Section, View
 from a2gc_ros.viz.session_layout import side_by_side
-from a2gc_ros.viz.similarity_tiles import pooled_cosines, shades, tiles
+from a2gc_ros.viz.similarity_tiles import drawn_table, pooled, shades
 
 MOST: Final = 5000
 """Keyframes of a page; of a larger map they are chosen evenly."""
@@ -114,18 +114,8 @@ def map_page(place_map: PlaceMap, *, gap_s: float = 30.0, served: bool = False) 
         *_where(shown, spots, strength),
         _sessions(place_map, every, shown),
         *_look_alikes(rows),
-        _matrix(shown, vectors, table),
-        *(
-            [
-                Section(
-                    "All pairs",
-                    "The keyframes most like one another, compared by their local features as well.",
-                    views=[View("pairs")],
-                )
-            ]
-            if rows
-            else []
-        ),
+        _matrix(table),
+        *_pairs(rows),
     ]
 
     def image(at: int) -> npt.NDArray[np.uint8] | None:
@@ -318,42 +308,45 @@ def _sessions(place_map: PlaceMap, every: Sequence[Keyframe], shown: Sequence[Ke
 
 def _look_alikes(rows: Sequence[PairRow]) -> list[Section]:
     """The pairs that may be taken for one another, and the places that were truly seen twice."""
-    taken = [n for n, row in enumerate(rows) if row.fate is Fate.NOT_SURE]
-    told = [n for n, row in enumerate(rows) if row.fate is Fate.REFUSED]
-    twice = [n for n, row in enumerate(rows) if row.fate is Fate.CLOSURE]
-    sections = []
-    if taken:
-        text = (
-            f"{len(taken)} pairs look alike to the model, and their local features agree with one camera motion, too. "
-            "Where they show two places, only neighbours and odometry can tell them apart. Between sessions nobody "
-            "knows the distance: such pairs may well be one place."
-        )
-        sections.append(
-            Section("Alike, and geometry agrees", text, views=[View("cards", {"pairs": taken})], short="Look-alikes")
-        )
-    if told:
-        text = (
-            f"{len(told)} pairs look alike to the model, the most alike first; their local features tell them apart. "
-            "Many at one spot mean that the model is of little help there: a model fitted to the site (a2gc adapt) may "
-            "be."
-        )
-        sections.append(
-            Section("Alike to the model only", text, views=[View("cards", {"pairs": told})], short="Told apart")
-        )
-    if twice:
-        text = f"{len(twice)} keyframes are most like one of the same place, by odometry: that is as it should be."
-        sections.append(Section("Places seen twice", text, views=[View("cards", {"pairs": twice})], short="Seen twice"))
-    return sections
+    by_fate = {fate: [n for n, row in enumerate(rows) if row.fate is fate] for fate in Fate}
+    kinds = (
+        (
+            Fate.NOT_SURE,
+            "Alike, and geometry agrees",
+            "pairs look alike to the model, and their local features agree with one camera motion, too. Where they "
+            "show two places, only neighbours and odometry can tell them apart. Between sessions nobody knows the "
+            "distance: such pairs may well be one place.",
+            "Look-alikes",
+        ),
+        (
+            Fate.REFUSED,
+            "Alike to the model only",
+            "pairs look alike to the model, the most alike first; their local features tell them apart. Many at one "
+            "spot mean that the model is of little help there: a model fitted to the site (a2gc adapt) may be.",
+            "Told apart",
+        ),
+        (
+            Fate.CLOSURE,
+            "Places seen twice",
+            "keyframes are most like one of the same place, by odometry: that is as it should be.",
+            "Seen twice",
+        ),
+    )
+    return [
+        Section(heading, f"{len(of_fate)} {text}", views=[View("cards", {"pairs": of_fate})], short=short)
+        for fate, heading, text, short in kinds
+        if (of_fate := by_fate[fate])
+    ]
 
 
-def _matrix(shown: Sequence[Keyframe], vectors: npt.NDArray[np.float32], table: npt.NDArray[np.float32]) -> Section:
-    range_ = shades(table, ~np.eye(len(shown), dtype=bool))
-    entry: dict[str, Any] = {"name": "the map", "rows": len(shown), "columns": len(shown), "first": 0}
-    data = {
-        "tables": [entry | {"tiles": tiles(pooled_cosines(vectors, vectors), range_)}],
-        "truth": [],
-        "low": range_.low,
-        "high": range_.high,
-    }
+def _pairs(rows: Sequence[PairRow]) -> list[Section]:
+    text = "The keyframes most like one another, compared by their local features as well."
+    return [Section("All pairs", text, views=[View("pairs")])] if rows else []
+
+
+def _matrix(table: npt.NDArray[np.float32]) -> Section:
+    range_ = shades(table, ~np.eye(len(table), dtype=bool))
+    tables = [drawn_table("the map", pooled(table), range_, 0)]
+    data = {"tables": tables, "truth": [], "low": range_.low, "high": range_.high}
     text = "Every keyframe against every other, session after session."
     return Section("What looks like what", text, views=[View("matrix", data)], short="Similarity")

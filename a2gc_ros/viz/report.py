@@ -10,13 +10,13 @@ import base64
 import hashlib
 import html
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from a2gc_ros.system.files import write_whole
+from a2gc_ros.system.json_values import finite
 
 ASSETS: Final = Path(__file__).parent / "assets"
 
@@ -129,19 +129,11 @@ _HELP: Final = (
 
 def json_for_script(value: Any) -> str:
     """Returns a value as JSON that can stand in a script element: it cannot end it; what is not finite is null."""
-    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # Inside strings only, where both mean the same.
     return (
         text.replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(entry) for key, entry in value.items()}
-    return [_finite(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def _asset(name: str) -> str:

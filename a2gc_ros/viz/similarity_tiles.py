@@ -76,7 +76,7 @@ def pooled_cosines(
         on_rows: Is given the first row of each part, and its cosines, float32 (q, R).
     """
     rows, columns = len(queries), len(references)
-    block = max(1, -(-max(rows, columns) // MOST))
+    block = _block(rows, columns)
     step = block * max(1, CELLS_AT_ONCE // (block * max(1, columns)))
     parts = []
     for begin in range(0, rows, step):
@@ -85,6 +85,26 @@ def pooled_cosines(
         parts.append(_largest(cosines, block))
     table = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
     return Pooled(table, block, rows, columns)
+
+
+def pooled(table: npt.NDArray[np.float32]) -> Pooled:
+    """Makes a whole matrix, float32 (Q, R), small enough to be drawn."""
+    rows, columns = table.shape
+    block = _block(rows, columns)
+    return Pooled(_largest(table, block), block, rows, columns)
+
+
+def drawn_table(name: str, matrix: Pooled, range_: Shades, first: int) -> dict[str, Any]:
+    """A matrix as the page's script takes it.
+
+    Args:
+        name: Of what is compared with.
+        matrix: The cosines.
+        range_: Black and white.
+        first: Spot of the first column.
+    """
+    shape = {"rows": matrix.rows, "columns": matrix.columns}
+    return {"name": name, **shape, "first": first, "tiles": tiles(matrix, range_)}
 
 
 def tiles(matrix: Pooled, range_: Shades) -> list[dict[str, Any]]:
@@ -114,6 +134,10 @@ def tiles(matrix: Pooled, range_: Shades) -> list[dict[str, Any]]:
             at = {"row": row * block, "column": column * block}
             found.append({**at, **shape, "type": kind, "bytes": encoded})
     return found
+
+
+def _block(rows: int, columns: int) -> int:
+    return max(1, -(-max(rows, columns) // MOST))
 
 
 def _largest(part: npt.NDArray[np.float32], block: int) -> npt.NDArray[np.float32]:

@@ -134,13 +134,12 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.in
     return _distinct(np.stack([good, to_b[good]], axis=1), a.points, b.points)
 
 
-def match_into(a: LocalFeatures, b: LocalFeatures, ratio: float = NEIGHBOR_RATIO) -> npt.NDArray[np.int64]:
+def match_into(a: LocalFeatures, b: LocalFeatures) -> npt.NDArray[np.int64]:
     """Matches the features of one image to another that surely shows the same.
 
     Args:
         a: Features of one image.
         b: Features of the other.
-        ratio: As for :func:`match`, in this direction alone.
 
     Returns:
         Pairs of indices into ``a`` and ``b``, (M, 2); none of ``b`` twice.
@@ -149,7 +148,7 @@ def match_into(a: LocalFeatures, b: LocalFeatures, ratio: float = NEIGHBOR_RATIO
         return np.empty((0, 2), dtype=np.int64)
     nearest, best, second = _nearest(a.descriptors @ b.descriptors.T)
     # Of those that claim one feature the most similar gets it.
-    claims = np.flatnonzero(_trusted(best, second, ratio))
+    claims = np.flatnonzero(_trusted(best, second, NEIGHBOR_RATIO))
     claims = claims[np.argsort(-best[claims], kind="stable")]
     _, first = np.unique(nearest[claims], return_index=True)
     kept = np.sort(claims[first])
