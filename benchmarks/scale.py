@@ -31,6 +31,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -158,19 +159,27 @@ def opened(path: Path) -> dict[str, float]:
         return {"open_s": seconds, "mb": resident_mb() - before}
 
 
+def summary_of() -> Callable[[Any], dict[str, Any]]:
+    """Returns what `a2gc map info` prints of a map, in whatever checkout this is."""
+    try:
+        return import_module("a2gc_ros.cli.map.look").summary_of
+    except ModuleNotFoundError:
+        return import_module("a2gc_ros.cli.map")._summary
+
+
 def measured(path: Path, mixtures: Mixtures, keyframes: int) -> dict[str, Any]:
     """Measures all that an open map does."""
-    from a2gc_ros.cli.map.look import summary_of
     from a2gc_ros.loops.calibration import measure
     from a2gc_ros.placemap import PlaceMap
 
+    summarize = summary_of()
     rows = np.random.default_rng(0).choice(keyframes, QUERIES, replace=keyframes < QUERIES)
     queries = mixtures.again(np.stack([mixtures.block(int(row) // BLOCK)[int(row) % BLOCK] for row in rows]))
     truth = exact_best(mixtures, keyframes, queries)
     out: dict[str, Any] = {"kb": path.stat().st_size / keyframes / 1e3}
     with PlaceMap.open(path, read_only=True) as place_map:
         place_map.prepare()
-        out["info_s"] = timed(lambda: summary_of(place_map))[0]
+        out["info_s"] = timed(lambda: summarize(place_map))[0]
         out["count_ms"] = float(np.median([timed(lambda: len(place_map))[0] for _ in range(5)])) * 1e3
         searches = [timed(lambda query=query: place_map.search(query, NEAREST)) for query in queries]  # type: ignore[misc]
         wall, processor, found = zip(*searches, strict=True)
