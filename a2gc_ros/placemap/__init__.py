@@ -5,10 +5,12 @@ from a2gc_ros.placemap.exporting import export
 from a2gc_ros.placemap.live_index import IndexOptions
 from a2gc_ros.placemap.merging import merge
 from a2gc_ros.placemap.place_map import PlaceMap
+from a2gc_ros.placemap.reading import BuildPlan
 from a2gc_ros.placemap.records import FeatureBlob, Keyframe, Manifest, NewKeyframe, Session
 from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
 
 __all__ = [
+    "BuildPlan",
     "BuildProgress",
     "BuildResult",
     "FeatureBlob",

@@ -17,13 +17,12 @@ import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap.place_map import PlaceMap
-from a2gc_ros.placemap.reading import Batch, BatchReader, Encode, ReadFrame
-from a2gc_ros.placemap.records import FeatureBlob, FrameLike, NewKeyframe, Session
-from a2gc_ros.placemap.selection import ChangeGate, Spacing
+from a2gc_ros.placemap.reading import Batch, BatchReader, BuildPlan, ReadFrame
+from a2gc_ros.placemap.records import FrameLike, NewKeyframe, Session
+from a2gc_ros.placemap.selection import ChangeGate
 from a2gc_ros.placemap.shards import session_uuid
 from a2gc_ros.placemap.storing import insert_keyframes, insert_session
-from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
-from a2gc_ros.system.shards import Shard
+from a2gc_ros.placemap.thumbnails import intrinsics_json
 
 
 class SpecLike(Protocol):
@@ -95,37 +94,19 @@ class MapBuilder:
     Args:
         place_map: Where keyframes go.
         extractor: Describes images; must be the one the map was made for.
-        spacing: How far apart keyframes are.
-        batch: Images described at once.
-        find_features: Finds the local features that are kept with a keyframe; None keeps none, and whoever needs them
-            computes them from the kept image.
-        encode: Gives the image to keep of a frame's, or None where none is kept.
-        shard: Builds this part of each recording alone.
+        plan: What of a recording goes into the map.
 
     Raises:
         MapError: If the map belongs to another extractor.
     """
 
-    def __init__(
-        self,
-        place_map: PlaceMap,
-        extractor: ExtractorLike,
-        spacing: Spacing,
-        *,
-        batch: int = 8,
-        find_features: Callable[[FrameLike], FeatureBlob] | None = None,
-        encode: Encode = encode_jpeg,
-        shard: Shard | None = None,
-    ) -> None:
+    def __init__(self, place_map: PlaceMap, extractor: ExtractorLike, plan: BuildPlan) -> None:
         place_map.require(extractor.spec.fingerprint)
         self._map = place_map
         self._extractor = extractor
-        self._spacing = spacing
-        self._batch = max(1, batch)
-        self._find_features = find_features
-        self._encode = encode
-        self._shard = shard
-        self._whole = {"spacing": asdict(spacing), "batch": self._batch}
+        self._plan = plan
+        self._whole = {"spacing": asdict(plan.spacing), "batch": plan.batch}
+        shard = plan.shard
         self._settings = self._whole if shard is None else {**self._whole, "shard": [shard.number, shard.count]}
 
     def build(
@@ -151,18 +132,9 @@ class MapBuilder:
         kept = self._map.count(position.session.id)
         if position.finished:
             return BuildResult(position.session, position.frames, kept, position.frames)
-        change = ChangeGate(self._spacing.similarity, self._last_descriptor(position.session.id))
+        change = ChangeGate(self._plan.spacing.similarity, self._last_descriptor(position.session.id))
         read = position.frames
-        with BatchReader(
-            frames,
-            self._spacing,
-            self._batch,
-            position.frames,
-            position.reader_state,
-            self._find_features,
-            self._encode,
-            self._shard,
-        ) as batches:
+        with BatchReader(frames, self._plan, position.frames, position.reader_state) as batches:
             for batch in batches:
                 kept += self._store(batch, change, source, position.session.id)
                 read = batch.frames
@@ -197,7 +169,7 @@ class MapBuilder:
                 "SELECT session_id, frames, finished, state FROM progress WHERE source = ?", (source,)
             ).fetchone()
             if row is None:
-                identity = "" if self._shard is None else session_uuid(source, self._whole)
+                identity = "" if self._plan.shard is None else session_uuid(source, self._whole)
                 session = insert_session(connection, session_name, source, identity)
                 state = json.dumps({"settings": self._settings, "reader": None}, sort_keys=True)
                 connection.execute("INSERT INTO progress VALUES (?, ?, 0, 0, ?)", (source, session.id, state))
@@ -225,17 +197,15 @@ class MapBuilder:
         return None if last is None else self._map.descriptors([last])[0]
 
     def _keyframe(self, item: ReadFrame, descriptor: npt.NDArray[np.float32]) -> NewKeyframe:
-        frame, features = item.frame, item.features
-        if features is None and self._find_features is not None:
-            features = self._find_features(frame)
+        frame = item.frame
         return NewKeyframe(
             stamp_ns=frame.stamp_ns,
             descriptor=descriptor,
             pose=frame.pose,
             path_length=item.path_length,
-            image_jpeg=item.jpeg or self._encode(frame.image),
+            image_jpeg=item.jpeg or self._plan.encode(frame.image),
             intrinsics_json=intrinsics_json(frame.intrinsics),
             frame_id=frame.frame_id,
             t_base_camera=frame.t_base_camera,
-            features=features,
+            features=item.features or self._plan.features_of(frame),
         )

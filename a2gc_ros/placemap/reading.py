@@ -27,6 +27,30 @@ Encode: TypeAlias = "Callable[[npt.NDArray[np.uint8]], bytes | None]"
 
 
 @dataclass(frozen=True)
+class BuildPlan:
+    """What of a recording goes into a map.
+
+    Attributes:
+        spacing: How far apart keyframes are.
+        batch: Images described at once.
+        find_features: Finds the local features that are kept with a keyframe; None keeps none, and whoever needs them
+            computes them from the kept image.
+        encode: Gives the image to keep of a frame's, or None where none is kept.
+        shard: Builds this part of each recording alone.
+    """
+
+    spacing: Spacing
+    batch: int = 8
+    find_features: Callable[[FrameLike], FeatureBlob] | None = None
+    encode: Encode = encode_jpeg
+    shard: Shard | None = None
+
+    def features_of(self, frame: FrameLike) -> FeatureBlob | None:
+        """Returns the local features to keep of a frame."""
+        return None if self.find_features is None else self.find_features(frame)
+
+
+@dataclass(frozen=True)
 class ReadFrame:
     """A frame that may become a keyframe.
 
@@ -69,34 +93,17 @@ class BatchReader:
 
     Args:
         frames: All frames of the source.
-        spacing: How far apart keyframes are.
-        size: Frames in a batch.
+        plan: What of them is handed out; batches of other parts come without frames.
         done: Frames to pass over, dealt with by an earlier run.
         state: ``Batch.state`` of the last batch of that run, or None.
-        find_features: Finds the local features that are kept with a keyframe, or None.
-        encode: Gives the image to keep of a frame's, or None where none is kept.
-        shard: Hands out the batches of this part alone; those of others come without frames.
     """
 
-    def __init__(
-        self,
-        frames: Iterable[FrameLike],
-        spacing: Spacing,
-        size: int,
-        done: int,
-        state: dict[str, Any] | None,
-        find_features: Callable[[FrameLike], FeatureBlob] | None = None,
-        encode: Encode = encode_jpeg,
-        shard: Shard | None = None,
-    ) -> None:
+    def __init__(self, frames: Iterable[FrameLike], plan: BuildPlan, done: int, state: dict[str, Any] | None) -> None:
         self._frames = frames
-        self._size = size
+        self._plan = plan
         self._done = done
-        self._find_features = find_features
-        self._encode = encode
-        self._shard = shard
         self._number = 0
-        self._motion = MotionGate(spacing)
+        self._motion = MotionGate(plan.spacing)
         self._odometer = Odometer()
         if state is not None:
             self._motion.restore(state["motion"])
@@ -167,24 +174,24 @@ class BatchReader:
             if proposal is Proposal.SKIP:
                 continue
             gathered += 1
-            if self._shard is None or self._shard.has(self._number):
+            if self._plan.shard is None or self._plan.shard.has(self._number):
                 items.append(self._read(frame, proposal, path_length))
-            if gathered == self._size:
+            if gathered == self._plan.batch:
                 self._number += 1
                 yield Batch(items, count, stamp_ns, self._state(), is_last=False)
                 items, gathered = [], 0
         yield Batch(items, count, stamp_ns, self._state(), is_last=True)
 
     def _read(self, frame: FrameLike, proposal: Proposal, path_length: float | None) -> ReadFrame:
-        if self._shard is not None and proposal is Proposal.COMPARE:
+        if self._plan.shard is not None and proposal is Proposal.COMPARE:
             raise MapError(
                 "without poses each keyframe depends on the one before, so a recording cannot be built in parts: give "
                 "poses, or a time between keyframes"
             )
         jpeg, features = None, None
         if proposal is Proposal.KEEP:
-            jpeg = self._encode(frame.image)
-            features = self._find_features(frame) if self._find_features else None
+            jpeg = self._plan.encode(frame.image)
+            features = self._plan.features_of(frame)
         return ReadFrame(frame, proposal, path_length, jpeg, features)
 
     def _state(self) -> dict[str, Any]:

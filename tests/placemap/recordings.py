@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
-from a2gc_ros.placemap import BuildProgress, FeatureBlob, Manifest, MapBuilder, PlaceMap, Spacing
+from a2gc_ros.placemap import BuildPlan, BuildProgress, FeatureBlob, Manifest, MapBuilder, PlaceMap, Spacing
 from a2gc_ros.placemap.records import FrameLike
 
 DIM = 24
@@ -85,9 +85,7 @@ def build(path: Path, count: int, *, poses: bool, seconds: float = 0.0, on_progr
         place_map = PlaceMap.open(path, fingerprint=extractor.spec.fingerprint)
     else:
         place_map = PlaceMap.create(path, Manifest(extractor.spec.fingerprint, DIM))
-    builder = MapBuilder(
-        place_map, extractor, Spacing(similarity=0.97, min_interval_s=0.1), batch=5, find_features=few_pixels
-    )
+    builder = MapBuilder(place_map, extractor, BuildPlan(Spacing(similarity=0.97, min_interval_s=0.1), 5, few_pixels))
     builder.build(
         "made",
         frames(count, poses=poses, seconds_per_frame=seconds),

@@ -17,7 +17,7 @@ import pytest
 from programs import load
 
 from a2gc_ros.errors import BagError, MapError
-from a2gc_ros.placemap import Manifest, MapBuilder, PlaceMap, Spacing
+from a2gc_ros.placemap import BuildPlan, Manifest, MapBuilder, PlaceMap, Spacing
 
 PROGRAM = Path(__file__).with_name("recordings.py")
 
@@ -27,7 +27,7 @@ recordings = load(PROGRAM)
 
 def _builder(place_map: PlaceMap, spacing: Spacing | None = None, batch: int = 5) -> MapBuilder:
     extractor = recordings.MadeExtractor()
-    return MapBuilder(place_map, extractor, spacing or Spacing(), batch=batch, find_features=recordings.few_pixels)
+    return MapBuilder(place_map, extractor, BuildPlan(spacing or Spacing(), batch, recordings.few_pixels))
 
 
 def test_keyframes_are_spaced_by_the_way(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_other_settings_or_another_model_are_refused(tmp_path: Path) -> None:
         another = recordings.MadeExtractor()
         another.spec = recordings.MadeSpec(fingerprint="b" * 64)
         with pytest.raises(MapError, match="cannot be compared"):
-            MapBuilder(place_map, another, Spacing())
+            MapBuilder(place_map, another, BuildPlan(Spacing()))
 
 
 def test_an_empty_source_gives_an_empty_session(tmp_path: Path) -> None:

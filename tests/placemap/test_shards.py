@@ -10,7 +10,7 @@ import pytest
 from programs import load
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap import Manifest, MapBuilder, PlaceMap, Spacing, merge
+from a2gc_ros.placemap import BuildPlan, Manifest, MapBuilder, PlaceMap, Spacing, merge
 from a2gc_ros.system.shards import Shard
 
 recordings = load(Path(__file__).with_name("recordings.py"))
@@ -27,7 +27,7 @@ def built(path: Path, counts: dict[str, int], shard: Shard | None, *, poses: boo
         PlaceMap.open(path) if path.exists() else PlaceMap.create(path, Manifest(spec.fingerprint, spec.descriptor_dim))
     )
     with opened as place_map:
-        builder = MapBuilder(place_map, extractor, Spacing(), batch=5, find_features=recordings.few_pixels, shard=shard)
+        builder = MapBuilder(place_map, extractor, BuildPlan(Spacing(), 5, recordings.few_pixels, shard=shard))
         for name, count in counts.items():
             builder.build(name, frames(count, poses), session_name=name)
     return path

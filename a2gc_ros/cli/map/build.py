@@ -157,7 +157,7 @@ def _add(
     from a2gc_ros.bags.pose_table import read_trajectory
     from a2gc_ros.loops import LoopConfig
     from a2gc_ros.loops.verification.views import FeatureFinder
-    from a2gc_ros.placemap import MapBuilder
+    from a2gc_ros.placemap import BuildPlan, MapBuilder
     from a2gc_ros.placemap.identity import source_identity
     from a2gc_ros.placemap.thumbnails import encode_jpeg
 
@@ -188,15 +188,7 @@ def _add(
     def encode(image: npt.NDArray[np.uint8]) -> bytes | None:
         return encode_jpeg(image, options.picture_side, options.picture_quality) if options.picture_side else None
 
-    builder = MapBuilder(
-        place_map,
-        extractor,
-        spacing,
-        batch=options.batch,
-        find_features=find_features,
-        encode=encode,
-        shard=options.shard,
-    )
+    builder = MapBuilder(place_map, extractor, BuildPlan(spacing, options.batch, find_features, encode, options.shard))
     begin = time.monotonic()
     first: list[BuildProgress] = []
     with progress_bars("", CountColumn(), TextColumn("{task.fields[speed]}")) as bar:
