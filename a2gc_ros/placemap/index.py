@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import BackendError, ConfigError
-from a2gc_ros.placemap.descriptors import DescriptorBlocks, Fetch, Half
+from a2gc_ros.placemap.descriptors import DescriptorBlocks, Fetch, Half, widened
 from a2gc_ros.placemap.projection import SAMPLE_ROWS, Projection
 
 if not hasattr(faiss, "IndexRaBitQFastScan"):
@@ -101,7 +101,7 @@ class ExactIndex:
 
     def add(self, descriptors: Half) -> None:
         """Adds rows of shape (N, D)."""
-        self._faiss.add(np.ascontiguousarray(descriptors, dtype=np.float32))
+        self._faiss.add(widened(descriptors))
 
     def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
         """Finds the k nearest rows of each query; see :class:`Index`."""
@@ -146,7 +146,7 @@ class CompressedIndex:
 
     def add(self, descriptors: Half) -> None:
         """Adds rows of shape (N, D)."""
-        self.coarse.add(self.projection.coarse(descriptors.astype(np.float32)))
+        self.coarse.add(self.projection.coarse(widened(descriptors)))
 
     def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
         """Finds the k nearest rows of each query; see :class:`Index`."""
@@ -221,7 +221,7 @@ class GpuIndex:
 
     def add(self, descriptors: Half) -> None:
         """Adds rows of shape (N, D)."""
-        self._faiss.add(np.ascontiguousarray(descriptors, dtype=np.float32))
+        self._faiss.add(widened(descriptors))
         self._store.append(descriptors)
 
     def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:

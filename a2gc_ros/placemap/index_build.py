@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.placemap import projection
-from a2gc_ros.placemap.descriptors import Fetch, Half, StoredDescriptors
+from a2gc_ros.placemap.descriptors import Fetch, Half, StoredDescriptors, widened
 from a2gc_ros.placemap.index import CompressedIndex, coarse_index, sample_size
 
 READ_ROWS: Final = 256
@@ -71,7 +71,7 @@ class IndexBuild:
         self._sample.append(block)
         if self._at < len(self._wanted):
             return
-        sample = np.concatenate(self._sample).astype(np.float32)
+        sample = widened(np.concatenate(self._sample))
         self._sample, self._at = [], 0
         # Directions of a few thousand rows are those of all; lists want more of them.
         some = sample[np.linspace(0, len(sample) - 1, min(len(sample), projection.SAMPLE_ROWS)).astype(int)]

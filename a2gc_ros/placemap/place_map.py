@@ -271,7 +271,7 @@ class PlaceMap:
         """
         with self.reading() as connection:
             stored = coding.StoredDescriptors(connection, self._manifest.descriptor_dim)
-            return stored.take(np.asarray(ids, dtype=np.int64)).astype(np.float32)
+            return coding.widened(stored.take(np.asarray(ids, dtype=np.int64)))
 
     def __len__(self) -> int:
         with self.reading():

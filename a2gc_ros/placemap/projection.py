@@ -30,11 +30,6 @@ class Projection:
     matrix: npt.NDArray[np.float32]
 
     @property
-    def dim(self) -> int:
-        """D, the length of a descriptor."""
-        return int(self.matrix.shape[1])
-
-    @property
     def reduced_dim(self) -> int:
         """Length after the projection."""
         return int(self.matrix.shape[0])

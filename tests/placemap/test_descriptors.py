@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap, descriptors
-from a2gc_ros.placemap.descriptors import Half, RecentDescriptors, StoredDescriptors
+from a2gc_ros.placemap.descriptors import Half, RecentDescriptors, StoredDescriptors, widened
 
 DIM, KEYFRAMES = 8, 20
 
@@ -40,6 +40,16 @@ def place_map() -> Iterator[PlaceMap]:
     with PlaceMap.create(":memory:", Manifest("f" * 64, DIM, "numbers")) as opened:
         opened.add_many(opened.add_session("x").id, [NewKeyframe(at, row) for at, row in enumerate(rows)])
         yield opened
+
+
+def test_every_finite_value_is_widened_to_itself() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    single = widened(halves)
+    np.testing.assert_array_equal(single, halves.astype(np.float32))
+    np.testing.assert_array_equal(np.signbit(single), np.signbit(halves))
+    assert widened(np.empty((0, 8), np.float16)).shape == (0, 8)
+    assert widened(halves[:8].reshape(2, 4)[:, ::2]).tolist() == halves[:8].reshape(2, 4)[:, ::2].tolist()
 
 
 def kept(connection: sqlite3.Connection, rows: int, patch: pytest.MonkeyPatch) -> tuple[RecentDescriptors, Counted]:
