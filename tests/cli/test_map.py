@@ -23,16 +23,8 @@ from a2gc_ros.placemap import Manifest, PlaceMap
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small random model's file."""
-    torch = pytest.importorskip("torch")
-    from a2gc_ros.extract.pytorch.export import export_onnx
-    from a2gc_ros.models import build
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "small.onnx"
-    export_onnx(build("a2gc-mobilenetv2", image_size=(64, 96)).eval(), path, licence="CC0-1.0")
-    return path
+def model(thumbnail_model: Path) -> Path:
+    return thumbnail_model
 
 
 @pytest.fixture(scope="module")
