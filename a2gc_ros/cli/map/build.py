@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import time as clock
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.progress import TextColumn
 
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import A2gcError, MapError
 from a2gc_ros.images.camera_options import CameraOptions
+from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import CountColumn, progress_bars
 
 if TYPE_CHECKING:
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
 
     from a2gc_ros.bags import Recording
     from a2gc_ros.extract import Extractor
-    from a2gc_ros.placemap import BuildProgress, PlaceMap, Spacing
-    from a2gc_ros.system.shards import Shard
+    from a2gc_ros.images.frame import Frame
+    from a2gc_ros.placemap import BuildProgress, MapBuilder, PlaceMap, Spacing
 
 WITHOUT_FEATURES = "none"
 
@@ -33,109 +36,165 @@ DECODE_SIZE = (720, 1280)
 
 
 @dataclass(frozen=True)
-class BuildOptions:
-    """What is built, of what, and how.
+class _Reading:
+    """What is read of each recording; arguments as those of ``a2gc map build``."""
 
-    Attributes:
-        bags: Recordings; each becomes a session.
-        out: The map; it is gone on with if it exists.
-        model: Named model or ONNX file.
-        backend: Inference runtime.
-        threads: CPU threads for inference; 0 leaves it to the runtime.
-        topic: Image topic; None takes the only one.
-        pose_topic: None takes the best there is; empty takes none.
-        trajectory: TUM, KITTI or CSV file of poses, in place of a topic.
-        start: First second of each recording; None for its begin.
-        stop: First second no longer read; None for its end.
-        distance_m: Metres between keyframes.
-        angle_deg: Degrees between keyframes.
-        time_s: Seconds between keyframes; see :class:`a2gc_ros.placemap.Spacing`.
-        similarity: Without poses: cosine to the last keyframe below which a frame is kept.
-        batch: Images described at once.
-        features: Local features kept with each keyframe: sift, orb or none.
-        picture_side: Longest side of the pictures that are kept, pixels; 0 keeps none.
-        picture_quality: JPEG quality of these pictures.
-        depth: Topic of depth images registered to the camera; None takes none.
-        shard: The part to build; None builds all.
-        camera: What the user says of the camera.
-    """
-
-    bags: Sequence[Path]
-    out: Path
-    model: str
-    backend: str
-    threads: int
     topic: str | None
     pose_topic: str | None
     trajectory: Path | None
+    depth: str | None
     start: float | None
     stop: float | None
-    distance_m: float
-    angle_deg: float
-    time_s: float | None
-    similarity: float
-    batch: int
-    features: str
-    picture_side: int
-    picture_quality: int
-    depth: str | None
-    shard: Shard | None
-    camera: CameraOptions = field(default_factory=CameraOptions)
+    camera: CameraOptions
+
+    def frames(self, recording: Recording) -> Iterator[Frame]:
+        """Reads a recording."""
+        from a2gc_ros.bags.pose_table import read_trajectory
+
+        return recording.frames(
+            self.topic,
+            self.pose_topic,
+            None if self.trajectory is None else read_trajectory(self.trajectory),
+            depth_topic=self.depth,
+            start=self.start,
+            stop=self.stop,
+            camera=self.camera,
+            max_size=DECODE_SIZE,
+        )
+
+    def identity(self, recording: Recording) -> str:
+        """Returns what a session says of where it comes from."""
+        from a2gc_ros.placemap.identity import source_identity
+
+        return source_identity(
+            recording.path,
+            topic=self.topic,
+            poses=self.pose_topic,
+            trajectory=None if self.trajectory is None else source_identity(self.trajectory),
+            start=self.start,
+            stop=self.stop,
+            camera=None if self.camera == CameraOptions() else str(asdict(self.camera)),
+        )
+
+    def seconds(self, recording: Recording) -> float:
+        """Returns how much of a recording is read."""
+        return min(recording.duration, self.stop or math.inf) - (self.start or 0.0)
 
 
-def build(options: BuildOptions) -> list[dict[str, Any]]:
-    """Builds the map and returns one summary per recording.
+def build(
+    bags: Annotated[list[Path], typer.Argument(help=".bag, .mcap or .db3 files, or rosbag2 folders.")],
+    out: Annotated[Path, typer.Option(help="The map; gone on with if it exists.", show_default=False)],
+    model: options.Model = DEFAULT_MODEL,
+    backend: options.Backend = "auto",
+    threads: options.Threads = 0,
+    topic: options.Topic = None,
+    pose_topic: Annotated[str | None, typer.Option(help="Topic of poses; an empty name takes none.")] = None,
+    trajectory: Annotated[
+        Path | None, typer.Option(help="Poses from a TUM, KITTI or CSV file in place of a topic.")
+    ] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="First second of each recording.")] = None,
+    stop: Annotated[float | None, typer.Option(min=0, help="First second no longer read.")] = None,
+    distance: Annotated[float, typer.Option(min=0, help="With poses: metres between keyframes.")] = 1.0,
+    angle: Annotated[float, typer.Option(min=0, help="With poses: degrees between keyframes.")] = 30.0,
+    time: Annotated[
+        float | None,
+        typer.Option(help="Seconds between keyframes; with poses, those of a robot that stands still."),
+    ] = None,
+    similarity: Annotated[
+        float, typer.Option(min=-1, max=1, help="Without poses: keep a frame less similar than this to the last kept.")
+    ] = 0.9,
+    batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 8,
+    features: Annotated[
+        str, typer.Option(help="Local features kept for the geometric check: sift, orb, or none to find them later.")
+    ] = "sift",
+    picture_side: Annotated[
+        int, typer.Option(min=0, help="Longest side of the pictures that are kept, pixels; 0 keeps none.")
+    ] = 640,
+    picture_quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of these pictures.")] = 85,
+    depth: Annotated[
+        str | None, typer.Option(help="Topic of depth images registered to the camera, for poses in metres.")
+    ] = None,
+    rectification: options.Rectification = "auto",
+    sensor_bits: options.SensorBits = 0,
+    shard: options.Shard = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Build a place map from recordings, or go on with one that was interrupted.
 
-    Raises:
-        A2gcError: If a recording, the model or the map is not what it should be.
+    Each recording becomes a session. Ctrl-C, kill and power cuts leave a valid map; the same command goes on with it.
+
+    Examples:
+    `a2gc map build morning.mcap --out town.a2gc`
+
+    `a2gc map build monday.bag tuesday.bag --out town.a2gc --topic /front/image_raw --distance 2`
+
+    `a2gc map build walk.mcap --trajectory walk.tum --out walk.a2gc`
     """
     from a2gc_ros.bags import open_recording
     from a2gc_ros.extract import open_extractor
+    from a2gc_ros.loops import LoopConfig
     from a2gc_ros.loops.calibration import measure
     from a2gc_ros.loops.local_features import FEATURES
-    from a2gc_ros.placemap import Spacing
+    from a2gc_ros.loops.verification.views import FeatureFinder
+    from a2gc_ros.placemap import BuildPlan, MapBuilder, Spacing
     from a2gc_ros.placemap.impostors import write_impostors
+    from a2gc_ros.placemap.thumbnails import encode_jpeg
+    from a2gc_ros.system.shards import parse
 
-    if options.features not in (known := (*FEATURES, WITHOUT_FEATURES)):
-        raise MapError(f"features is {options.features!r}, it must be one of {', '.join(known)}")
-    if options.features == WITHOUT_FEATURES and options.picture_side == 0:
+    part = None if shard is None else parse(shard)
+    if features not in (known := (*FEATURES, WITHOUT_FEATURES)):
+        raise MapError(f"features is {features!r}, it must be one of {', '.join(known)}")
+    if features == WITHOUT_FEATURES and picture_side == 0:
         raise MapError("with neither features nor pictures no keyframe can be compared: keep one of them")
-    spacing = Spacing(
-        distance_m=options.distance_m,
-        angle_rad=math.radians(options.angle_deg),
-        time_s=options.time_s,
-        similarity=options.similarity,
-    )
-    recordings = [open_recording(bag) for bag in options.bags]
-    try:
+    find_features = None
+    if features != WITHOUT_FEATURES:
+        find_features = FeatureFinder(features, LoopConfig().max_features).find_encoded
+
+    def encode(image: npt.NDArray[np.uint8]) -> bytes | None:
+        return encode_jpeg(image, picture_side, picture_quality) if picture_side else None
+
+    camera = CameraOptions(rectification, sensor_bits)  # type: ignore[arg-type]
+    reading = _Reading(topic, pose_topic, trajectory, depth, start, stop, camera)
+    spacing = Spacing(distance_m=distance, angle_rad=math.radians(angle), time_s=time, similarity=similarity)
+    with contextlib.ExitStack() as opened:
+        recordings = [opened.enter_context(open_recording(bag)) for bag in bags]
         # A wrong topic is told before a map is begun.
         for recording in recordings:
-            recording.image_topic(options.topic)
-        extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)
-        fresh = not options.out.exists()
-        with _open_map(options, extractor, spacing) as place_map, _nothing_left(place_map, fresh):
-            summaries = [_add(recording, place_map, extractor, spacing, options) for recording in recordings]
-            if options.shard is None:
+            recording.image_topic(topic)
+        extractor = open_extractor(model, backend=backend, threads=threads)
+        fresh = not out.exists()
+        with _open_map(out, extractor, spacing) as place_map, _nothing_left(place_map, fresh):
+            builder = MapBuilder(place_map, extractor, BuildPlan(spacing, batch, find_features, encode, part))
+            summaries = [_add(recording, builder, reading, out) for recording in recordings]
+            if part is None:
                 # So that the map is ready to be searched wherever it is loaded.
                 write_impostors(place_map, measure(place_map))
-            return summaries
-    finally:
-        for recording in recordings:
-            recording.close()
+    for summary in summaries:
+        left_out = (f"left out {count} x {reason}" for reason, count in summary["left_out"].items())
+        for note in (*summary["notes"], *left_out):
+            typer.echo(f"{summary['recording']}: {note}", err=True)
+    if as_json:
+        echo_json({"map": str(out), "recordings": summaries})
+        return
+    for summary in summaries:
+        text = f"{summary['recording']}: {summary['keyframes']} keyframes of {summary['frames']} images"
+        if summary["resumed_from"] == summary["frames"]:
+            text += "; the map had it already"
+        else:
+            text += f"; {summary['images_per_s']:.0f} images/s, {summary['real_time_factor']:.1f}x real time"
+        typer.echo(text)
+    typer.echo(f"map: {out}")
 
 
-def _open_map(options: BuildOptions, extractor: Extractor, spacing: Spacing) -> PlaceMap:
-    from dataclasses import asdict
-
+def _open_map(out: Path, extractor: Extractor, spacing: Spacing) -> PlaceMap:
     from a2gc_ros.placemap import Manifest, PlaceMap
 
     spec = extractor.spec
-    if options.out.exists():
-        place_map = PlaceMap.open(options.out)
+    if out.exists():
+        place_map = PlaceMap.open(out)
         place_map.require(spec.fingerprint, spec.name)
         return place_map
-    manifest = Manifest.of(spec, {"spacing": asdict(spacing)})
-    return PlaceMap.create(options.out, manifest)
+    return PlaceMap.create(out, Manifest.of(spec, {"spacing": asdict(spacing)}))
 
 
 @contextlib.contextmanager
@@ -151,48 +210,13 @@ def _nothing_left(place_map: PlaceMap, fresh: bool) -> Iterator[None]:
         raise
 
 
-def _add(
-    recording: Recording, place_map: PlaceMap, extractor: Extractor, spacing: Spacing, options: BuildOptions
-) -> dict[str, Any]:
-    from a2gc_ros.bags.pose_table import read_trajectory
-    from a2gc_ros.loops import LoopConfig
-    from a2gc_ros.loops.verification.views import FeatureFinder
-    from a2gc_ros.placemap import BuildPlan, MapBuilder
-    from a2gc_ros.placemap.identity import source_identity
-    from a2gc_ros.placemap.thumbnails import encode_jpeg
-
-    trajectory = None if options.trajectory is None else read_trajectory(options.trajectory)
-    frames = recording.frames(
-        options.topic,
-        options.pose_topic,
-        trajectory,
-        depth_topic=options.depth,
-        start=options.start,
-        stop=options.stop,
-        camera=options.camera,
-        max_size=DECODE_SIZE,
-    )
-    source = source_identity(
-        recording.path,
-        topic=options.topic,
-        poses=options.pose_topic,
-        trajectory=None if options.trajectory is None else source_identity(options.trajectory),
-        start=options.start,
-        stop=options.stop,
-        camera=None if options.camera == CameraOptions() else str(dataclasses.asdict(options.camera)),
-    )
-    find_features = None
-    if options.features != WITHOUT_FEATURES:
-        find_features = FeatureFinder(options.features, LoopConfig().max_features).find_encoded
-
-    def encode(image: npt.NDArray[np.uint8]) -> bytes | None:
-        return encode_jpeg(image, options.picture_side, options.picture_quality) if options.picture_side else None
-
-    builder = MapBuilder(place_map, extractor, BuildPlan(spacing, options.batch, find_features, encode, options.shard))
-    begin = time.monotonic()
+def _add(recording: Recording, builder: MapBuilder, reading: _Reading, out: Path) -> dict[str, Any]:
+    """Adds a recording to the map and returns what came of it, as JSON values."""
+    frames, source = reading.frames(recording), reading.identity(recording)
+    begin = clock.monotonic()
     first: list[BuildProgress] = []
     with progress_bars("", CountColumn(), TextColumn("{task.fields[speed]}")) as bar:
-        task = bar.add_task(recording.path.name, total=recording.image_topic(options.topic).count, speed="")
+        task = bar.add_task(recording.path.name, total=recording.image_topic(reading.topic).count, speed="")
 
         def show(progress: BuildProgress) -> None:
             if not first:
@@ -200,14 +224,13 @@ def _add(
             bar.update(
                 task,
                 completed=progress.frames,
-                speed=_speed(first[0], progress, time.monotonic() - begin),
-                note=_on_disk(options.out),
+                speed=_speed(first[0], progress, clock.monotonic() - begin),
+                note=_on_disk(out),
             )
 
         result = builder.build(source, frames, session_name=recording.path.stem, on_progress=show)
-    seconds = time.monotonic() - begin
+    seconds = clock.monotonic() - begin
     read = result.frames - result.resumed_from
-    recorded_s = min(recording.duration, options.stop or math.inf) - (options.start or 0.0)
     return {
         "recording": str(recording.path),
         "session": result.session.id,
@@ -219,7 +242,7 @@ def _add(
         "notes": list(recording.notes),
         "seconds": seconds,
         "images_per_s": read / seconds if read else 0.0,
-        "real_time_factor": recorded_s * read / max(1, result.frames) / seconds,
+        "real_time_factor": reading.seconds(recording) * read / max(1, result.frames) / seconds,
     }
 
 

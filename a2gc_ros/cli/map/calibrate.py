@@ -1,28 +1,36 @@
-"""The work behind ``a2gc map calibrate``."""
+"""``a2gc map calibrate``: how alike a map's different places look."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from rich.console import Console
+from rich.table import Table
+
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import MapError
 from a2gc_ros.system.progress import progress_bar
 
 RATES = (0.1, 0.01, 0.001, 0.0001)
 
 
-def calibrate(path: Path, out: Path | None) -> dict[str, Any]:
-    """Measures how alike a map's different places look, stores that in the map, and draws it.
+def calibrate(
+    place_map: options.MapFile,
+    out: Annotated[Path | None, typer.Option(help="Draw it: a .png, .svg or .pdf file (needs matplotlib).")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure how alike the different places of a map look, and store it in the map.
 
-    Args:
-        path: The map; one that cannot be written is measured all the same.
-        out: Picture to write, or None.
+    Loop detection turns it into the probability that a match is false; maps without it are measured when they are
+    loaded.
 
-    Returns:
-        What was found, as JSON values.
+    Examples:
+    `a2gc map calibrate town.a2gc`
 
-    Raises:
-        MapError: If the map cannot be read or has too few keyframes, or the picture cannot be written.
+    `a2gc map calibrate town.a2gc --out town.png`
     """
     from a2gc_ros.loops.calibration import measure
     from a2gc_ros.loops.impostor_tail import MIN_QUERIES, fit
@@ -31,37 +39,52 @@ def calibrate(path: Path, out: Path | None) -> dict[str, Any]:
 
     stored = True
     try:
-        place_map = PlaceMap.open(path)
+        opened = PlaceMap.open(place_map)
     except MapError:
-        place_map, stored = PlaceMap.open(path, read_only=True), False
-    with place_map:
+        opened, stored = PlaceMap.open(place_map, read_only=True), False
+    with opened:
         with progress_bar("comparing keyframes") as show:
-            found = measure(place_map, show)
-        keyframes = len(place_map)
+            found = measure(opened, show)
+        keyframes = len(opened)
         if len(found) < MIN_QUERIES:
             raise MapError(
-                f"{path} has {len(found)} keyframes that certainly show other places than others do, and it takes "
+                f"{place_map} has {len(found)} keyframes that certainly show other places than others do, and it takes "
                 f"{MIN_QUERIES}: map a longer way, with odometry where there is any"
             )
         if stored:
-            write_impostors(place_map, found)
+            write_impostors(opened, found)
     tail = fit(list(found.values()))
     thresholds = [(rate, tail.threshold(rate, keyframes)) for rate in RATES]
     if out is not None:
         _draw(tail, keyframes, thresholds, out)
-    return {
-        "map": str(path),
-        "stored": stored,
-        "keyframes": keyframes,
-        "queries": tail.queries,
-        "independent_queries": round(tail.effective, 1),
-        "level": tail.level,
-        "persistence": tail.persistence,
-        "thresholds": [
-            {"rate": rate, "similarity": similarity, "interval": tail.false_match_interval(similarity, keyframes)}
-            for rate, similarity in thresholds
-        ],
-    }
+    rows = [(rate, least, tail.false_match_interval(least, keyframes)) for rate, least in thresholds]
+    if as_json:
+        echo_json(
+            {
+                "map": str(place_map),
+                "stored": stored,
+                "keyframes": keyframes,
+                "queries": tail.queries,
+                "independent_queries": round(tail.effective, 1),
+                "level": tail.level,
+                "persistence": tail.persistence,
+                "thresholds": [dict(zip(("rate", "similarity", "interval"), row, strict=True)) for row in rows],
+            }
+        )
+        return
+    typer.echo(
+        f"{tail.queries} of {keyframes} keyframes were compared with keyframes of other places "
+        f"(as good as {round(tail.effective, 1):g} independent ones)"
+    )
+    table = Table("false match for one query in", "needs a similarity of", "uncertain from", "to")
+    for rate, least, (low, high) in rows:
+        table.add_row(f"{1 / rate:,.0f}", f"{least:.3f}", f"{low:.2g}", f"{high:.2g}")
+    Console().print(table)
+    typer.echo(f"look-alikes go on to the next keyframe with probability {tail.persistence:.2f}")
+    if not stored:
+        typer.echo("the map cannot be written, so this was not stored")
+    if out is not None:
+        typer.echo(f"picture: {out}")
 
 
 def _draw(tail: Any, keyframes: int, thresholds: list[tuple[float, float]], out: Path) -> None:

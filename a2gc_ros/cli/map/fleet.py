@@ -1,4 +1,4 @@
-"""``a2gc map push``, ``pull``, ``locate`` and ``link``: maps of several robots, and the database of a fleet."""
+"""``a2gc map push``, ``pull`` and ``locate``: a map and the database of a fleet."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def register(app: typer.Typer) -> None:
     app.command()(push)
     app.command()(pull)
     app.command()(locate)
-    app.command()(link)
 
 
 def push(
@@ -132,55 +131,6 @@ def locate(
         where = "" if place.position is None else ", ".join(f"{value:.2f}" for value in place.position)
         table.add_row(f"{place.similarity:.3f}", place.site, place.session_name, f"{seen:%Y-%m-%d %H:%M:%S}", where)
     Console().print(table)
-
-
-def link(
-    place_map: options.MapFile,
-    other: Annotated[
-        Path, typer.Argument(help="The map of another robot, or one that was pulled.", show_default=False)
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The pose graph to write, a .g2o file, with a .csv beside it that names its vertices."),
-    ] = None,
-    bag: Annotated[
-        Path | None, typer.Option(help="A recording (.mcap, .db3) to write, of the node's messages on /loop_closures.")
-    ] = None,
-    settings: options.LoopSettings = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Find the closures between the sessions of two maps: where one robot came by a place of the other.
-
-    Compared and checked as in the node, and against the odometry of both robots over all of their ways. Each pair of
-    sessions is looked at once, and none with itself, whichever of them both maps hold.
-
-    Examples:
-    `a2gc map link robot1.a2gc robot2.a2gc --out joint.g2o`
-
-    `a2gc map link mine.a2gc pulled.a2gc --bag closures.mcap --json`
-    """
-    from a2gc_ros.cli.map.link import link as run
-
-    done = run(place_map, other, out, bag, options.loop_settings(settings))
-    if as_json:
-        echo_json(done)
-        return
-    typer.echo(f"{done['closures']} closures, {done['in_metres']} with a pose in metres")
-    if done["contradicting"]:
-        typer.echo(f"{done['contradicting']} more contradict most of their sessions' closures and were left out")
-    if done["unreadable"]:
-        typer.echo(f"{done['unreadable']} keyframes have neither features nor an image, and could not be compared")
-    table = Table("session", "of the other map", "closures")
-    for pair in done["sessions"]:
-        table.add_row(pair["session"], pair["other_session"], str(pair["closures"]))
-    Console().print(table)
-    if graph := done.get("graph"):
-        typer.echo(
-            f"pose graph: {graph['file']}, {graph['vertices']} vertices, {graph['closures']} closures; "
-            f"{graph['without_pose']} without a pose were left out"
-        )
-    if bag is not None:
-        typer.echo(f"messages: {bag}")
 
 
 def _nanoseconds(since: str | None) -> int | None:

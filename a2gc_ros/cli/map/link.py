@@ -1,12 +1,18 @@
-"""The work behind ``a2gc map link``."""
+"""``a2gc map link``: closures between the sessions of two maps."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from rich.console import Console
+from rich.table import Table
+
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ConfigError, MapError
 from a2gc_ros.system.progress import progress_bar
 
@@ -15,21 +21,30 @@ if TYPE_CHECKING:
     from a2gc_ros.placemap import PlaceMap
 
 
-def link(first: Path, second: Path, out: Path | None, bag: Path | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """Finds the closures between the sessions of two maps, and writes them.
+def link(
+    place_map: options.MapFile,
+    other: Annotated[
+        Path, typer.Argument(help="The map of another robot, or one that was pulled.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The pose graph to write, a .g2o file, with a .csv beside it that names its vertices."),
+    ] = None,
+    bag: Annotated[
+        Path | None, typer.Option(help="A recording (.mcap, .db3) to write, of the node's messages on /loop_closures.")
+    ] = None,
+    settings: options.LoopSettings = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Find the closures between the sessions of two maps: where one robot came by a place of the other.
 
-    Args:
-        first: The map whose keyframes are looked for.
-        second: The map that is searched.
-        out: The .g2o file of the pose graph; the table of its vertices goes beside it.
-        bag: The recording of messages.
-        settings: Of loop detection, that differ from the defaults.
+    Compared and checked as in the node, and against the odometry of both robots over all of their ways. Each pair of
+    sessions is looked at once, and none with itself, whichever of them both maps hold.
 
-    Returns:
-        What was found, as JSON values.
+    Examples:
+    `a2gc map link robot1.a2gc robot2.a2gc --out joint.g2o`
 
-    Raises:
-        A2gcError: If a map is not what it should be, nothing was found, or a file cannot be written.
+    `a2gc map link mine.a2gc pulled.a2gc --bag closures.mcap --json`
     """
     from a2gc_ros.loops import LoopConfig
     from a2gc_ros.loops.linking import find_links
@@ -41,17 +56,17 @@ def link(first: Path, second: Path, out: Path | None, bag: Path | None, settings
         raise ConfigError(f"--out {out} names no pose graph: let it end in .g2o")
     if bag is not None and bag.exists():
         raise ConfigError(f"--bag {bag} exists: name another file, or remove it")
-    config = LoopConfig(**settings)
-    with PlaceMap.open(first, read_only=True) as ours, PlaceMap.open(second, read_only=True) as theirs:
+    config = LoopConfig(**options.loop_settings(settings))
+    with PlaceMap.open(place_map, read_only=True) as ours, PlaceMap.open(other, read_only=True) as theirs:
         with progress_bar("looking for keyframes", "keyframes") as show:
             links = find_links(ours, theirs, config, show)
         if not links.found:
             contradicting = f" ({links.contradicting} contradict one another)" if links.contradicting else ""
             raise MapError(
-                f"{first} and {second} have no closure in common{contradicting}: did the robots see the same "
+                f"{place_map} and {other} have no closure in common{contradicting}: did the robots see the same "
                 "places, in the same direction? `a2gc map view` shows what a map holds"
             )
-        done = {
+        done: dict[str, Any] = {
             "closures": len(links.found),
             "in_metres": sum(found.in_metres for found in links.found),
             "contradicting": links.contradicting,
@@ -72,7 +87,25 @@ def link(first: Path, second: Path, out: Path | None, bag: Path | None, settings
                 "without_pose": graph.left_out,
                 "components": graph.components,
             }
-        return done
+    if as_json:
+        echo_json(done)
+        return
+    typer.echo(f"{done['closures']} closures, {done['in_metres']} with a pose in metres")
+    if done["contradicting"]:
+        typer.echo(f"{done['contradicting']} more contradict most of their sessions' closures and were left out")
+    if done["unreadable"]:
+        typer.echo(f"{done['unreadable']} keyframes have neither features nor an image, and could not be compared")
+    table = Table("session", "of the other map", "closures")
+    for pair in done["sessions"]:
+        table.add_row(pair["session"], pair["other_session"], str(pair["closures"]))
+    Console().print(table)
+    if written := done.get("graph"):
+        typer.echo(
+            f"pose graph: {written['file']}, {written['vertices']} vertices, {written['closures']} closures; "
+            f"{written['without_pose']} without a pose were left out"
+        )
+    if bag is not None:
+        typer.echo(f"messages: {bag}")
 
 
 def _pairs(ours: PlaceMap, theirs: PlaceMap, links: Sequence[Link]) -> list[dict[str, Any]]:

@@ -1,12 +1,16 @@
-"""The work behind ``a2gc map redescribe``."""
+"""``a2gc map redescribe``: a map described by another model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
+from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import MapError
+from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -15,32 +19,27 @@ if TYPE_CHECKING:
 
 
 def redescribe(
-    path: Path,
-    out: Path,
-    model: str,
-    recordings: Sequence[Path],
-    topic: str | None,
-    backend: str,
-    threads: int,
-    batch: int,
-) -> dict[str, Any]:
-    """Writes a copy of a map that another model described, and measures how alike its places look.
+    place_map: options.MapFile,
+    out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
+    model: options.Model = DEFAULT_MODEL,
+    recording: Annotated[
+        list[Path] | None, typer.Option(help="Take images from this recording, before those the map keeps; repeatable.")
+    ] = None,
+    topic: Annotated[str | None, typer.Option(help="Image topic of the recordings, where there are several.")] = None,
+    backend: options.Backend = "auto",
+    threads: options.Threads = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 16,
+    as_json: options.AsJson = False,
+) -> None:
+    """Describe a map's keyframes with another model, such as one that `a2gc adapt` made, into a new map.
 
-    Args:
-        path: The map.
-        out: The map to write.
-        model: Named model or ONNX file.
-        recordings: Where to take images from before those that the map keeps.
-        topic: Their image topic; None takes the only one.
-        backend: Inference runtime.
-        threads: CPU threads for inference; 0 leaves it to the runtime.
-        batch: Images described at once.
+    Everything else is kept: sessions, poses, images, local features. The map itself is not changed. Images are those
+    that the map keeps, or the recordings' own where these are given. Ctrl-C is safe; the same command goes on.
 
-    Returns:
-        What was done, as JSON values.
+    Examples:
+    `a2gc map redescribe town.a2gc --model site.onnx --out town-site.a2gc`
 
-    Raises:
-        A2gcError: If the map, the model or a recording is not what it should be.
+    `a2gc map redescribe town.a2gc --model site.onnx --recording morning.mcap --out town-site.a2gc`
     """
     from a2gc_ros.extract import open_extractor
     from a2gc_ros.loops.calibration import measure
@@ -49,7 +48,7 @@ def redescribe(
     from a2gc_ros.placemap.redescribing import redescribe as run
 
     counts = {"recorded": 0, "stored": 0}
-    with PlaceMap.open(path, read_only=True) as source:
+    with PlaceMap.open(place_map, read_only=True) as source:
         extractor = open_extractor(model, backend=backend, threads=threads)
         spec = extractor.spec
         with progress_bar("describing keyframes") as show:
@@ -58,14 +57,20 @@ def redescribe(
                 out,
                 extractor,
                 spec.name,
-                lambda keyframes: _pictures(source, keyframes, recordings, topic, counts),
+                lambda keyframes: _pictures(source, keyframes, recording or (), topic, counts),
                 batch=batch,
                 on_progress=show,
             )
     with PlaceMap.open(out) as redescribed:
         write_impostors(redescribed, measure(redescribed))
-        keyframes = len(redescribed)
-    return {"map": str(out), "keyframes": keyframes, "model": spec.name, "fingerprint": spec.fingerprint, **counts}
+        count = len(redescribed)
+    if as_json:
+        echo_json({"map": str(out), "keyframes": count, "model": spec.name, "fingerprint": spec.fingerprint, **counts})
+        return
+    typer.echo(
+        f"{out}: {count} keyframes described by {spec.name}, {counts['recorded']} from recordings and "
+        f"{counts['stored']} from the images that {place_map} keeps"
+    )
 
 
 def _pictures(
