@@ -73,7 +73,7 @@ def run_chain(
         maps: Maps to relocalise against.
         only: Stamps of the images to work on; None works on all.
     """
-    # The other half prepares what comes: `share_cores`.
+    # The other half has what comes next to prepare; more threads than cores only wait for each other.
     threads = max(1, cores(options.threads) // 2)
     detector = LoopDetector(
         LoopConfig(**options.loop), place_map, maps, session_source=options.bag.name, threads=threads

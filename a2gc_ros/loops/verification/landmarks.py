@@ -7,6 +7,7 @@ variance, where its depth would be anything (Civera, Davison, Montiel, IEEE T-RO
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -97,10 +98,12 @@ class Overlap:
 class LandmarkCache:
     """Landmarks of keyframes, for as long as their views are remembered: they are the keyframe's own, whoever looks.
 
-    So is what two neighbours have in common, which both ask for.
+    So is what two neighbours have in common, which both ask for. Several threads may ask at once.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._measuring: WeakKeyDictionary[View, threading.Lock] = WeakKeyDictionary()
         self._landmarks: WeakKeyDictionary[View, tuple[list[weakref.ref[View]], Landmarks]] = WeakKeyDictionary()
         self._overlaps: WeakKeyDictionary[View, WeakKeyDictionary[View, Overlap | None]] = WeakKeyDictionary()
 
@@ -108,16 +111,27 @@ class LandmarkCache:
         """Returns what :func:`measure` says; a keyframe that has got another neighbour since is measured again."""
         neighbors = keyframe.neighbors()
         names = [weakref.ref(neighbor) for neighbor in neighbors]
-        kept = self._landmarks.get(keyframe)
-        if kept is None or kept[0] != names:
-            kept = self._landmarks[keyframe] = names, measure(keyframe, neighbors, self._overlap)
+        with self._lock:
+            measuring = self._measuring.setdefault(keyframe, threading.Lock())
+        # Who comes while another thread measures has it sooner by waiting.
+        with measuring:
+            with self._lock:
+                kept = self._landmarks.get(keyframe)
+            if kept is None or kept[0] != names:
+                kept = names, measure(keyframe, neighbors, self._overlap)
+                with self._lock:
+                    self._landmarks[keyframe] = kept
         return kept[1]
 
     def _overlap(self, a: View, b: View) -> Overlap | None:
-        of_a = self._overlaps.setdefault(a, WeakKeyDictionary())
-        if b not in of_a:
-            of_a[b] = overlap(a, b)
-        return of_a[b]
+        with self._lock:
+            of_a = self._overlaps.setdefault(a, WeakKeyDictionary())
+            if b in of_a:
+                return of_a[b]
+        shared = overlap(a, b)
+        with self._lock:
+            of_a[b] = shared
+        return shared
 
 
 def overlap(a: View, b: View) -> Overlap | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
@@ -47,7 +47,7 @@ class GeometricVerifier:
 
     Args:
         config: Thresholds and kind of features.
-        threads: How many candidates are compared beside one another.
+        threads: How many candidates are compared beside one another. With several, one more measures landmarks ahead.
     """
 
     def __init__(self, config: LoopConfig, *, threads: int = 1) -> None:
@@ -57,8 +57,9 @@ class GeometricVerifier:
         self._keyframes = KeyframeViews(self._finder)
         self._landmarks = LandmarkCache()
         self._threads = min(threads, config.max_verifications)
-        # The caller's own would stand idle.
-        self._comparers = ThreadPoolExecutor(self._threads, "comparison") if self._threads > 1 else None
+        self._comparers = ThreadPoolExecutor(self._threads, "comparison") if threads > 1 else None
+        self._measurer = ThreadPoolExecutor(1, "landmarks") if threads > 1 else None
+        self._ahead: dict[tuple[str, int], Future[None]] = {}
 
     def view_of_frame(self, frame: Frame) -> View:
         """Finds the features of a query frame."""
@@ -98,6 +99,28 @@ class GeometricVerifier:
         if self._comparers is None:
             return (self.compare(*pair) for pair in pairs)
         return in_order(self._comparers, pairs, lambda pair: self.compare(*pair), steps=self._threads)
+
+    def expect(self, keyframes: Iterable[tuple[PlaceMap, int]]) -> None:
+        """Measures landmarks of keyframes meanwhile, at which poses are likely to be wanted next; changes no result.
+
+        Args:
+            keyframes: By their maps and numbers; those of the last call that are not begun yet are forgotten.
+        """
+        if self._measurer is None:
+            return
+        before, self._ahead = self._ahead, {}
+        for place_map, number in keyframes:
+            key = place_map.path, number
+            if key not in self._ahead:
+                known = before.pop(key, None)
+                self._ahead[key] = known or self._measurer.submit(self._measure, place_map, number)
+        for forgotten in before.values():
+            forgotten.cancel()
+
+    def _measure(self, place_map: PlaceMap, number: int) -> None:
+        keyframe = self.view_of_keyframe(place_map, number)
+        if keyframe is not None and keyframe.rays is not None:
+            self._landmarks.of(keyframe)
 
     def locate(self, query: View, keyframe: View | None, comparison: Comparison) -> Verification:
         """Finds the pose of the query's camera at a keyframe that it was compared with.

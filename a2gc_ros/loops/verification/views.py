@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,9 +24,9 @@ from a2gc_ros.placemap import FeatureBlob, Keyframe, PlaceMap
 from a2gc_ros.placemap.records import FrameLike
 from a2gc_ros.placemap.thumbnails import LONGEST_SIDE, shrink
 
-CACHED_BYTES: Final = 48 << 20
-"""Of the views that are remembered, the newest one always. The demo's second lap asks for a keyframe a second time as
-seldom with 32 MiB as with all it wants, with 16 MiB 2 % more often; each further map wants as much."""
+CACHED_BYTES: Final = 16 << 20
+"""Of the views that are remembered, for each map that they are of, and once more; the newest one always. The demo's
+second lap reads as few keyframes twice with 32 MiB as with all it wants, and 2 % more with 16."""
 
 LEAST_DETECTION_SIDE: Final = 360
 DETECTION_SCALE: Final = 0.7
@@ -153,7 +154,7 @@ class FeatureFinder:
 
 
 class KeyframeViews:
-    """Views of keyframes, with their neighbours; those used lately are remembered.
+    """Views of keyframes, with their neighbours; those used lately are remembered. Several threads may ask at once.
 
     Args:
         finder: Finds features where a map keeps none of its kind.
@@ -163,19 +164,22 @@ class KeyframeViews:
         self._finder = finder
         self._cache: OrderedDict[tuple[str, str, int], View | None] = OrderedDict()
         self._bytes = 0
+        self._lock = threading.Lock()
 
     def get(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
         """Returns the view of a keyframe; None when there are neither features nor a readable image."""
         # Copies of one map share its identity, and may have grown apart since.
         key = (place_map.manifest.uuid, place_map.path, keyframe_id)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        view = self._cache[key] = self._read(place_map, keyframe_id)
-        self._bytes += _bytes(view)
-        while self._bytes > CACHED_BYTES and len(self._cache) > 1:
-            self._bytes -= _bytes(self._cache.popitem(last=False)[1])
-        return view
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+            view = self._cache[key] = self._read(place_map, keyframe_id)
+            self._bytes += _bytes(view)
+            room = CACHED_BYTES * (1 + len({(uuid, path) for uuid, path, _ in self._cache}))
+            while self._bytes > room and len(self._cache) > 1:
+                self._bytes -= _bytes(self._cache.popitem(last=False)[1])
+            return view
 
     def _read(self, place_map: PlaceMap, keyframe_id: int) -> View | None:
         try:

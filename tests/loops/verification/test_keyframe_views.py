@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.loops import LoopConfig
-from a2gc_ros.loops.verification import GeometricVerifier
+from a2gc_ros.loops.verification import GeometricVerifier, landmarks
 from a2gc_ros.loops.verification.views import FeatureFinder, neighbors_of
 from a2gc_ros.placemap import FeatureBlob, Manifest, NewKeyframe, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
@@ -115,3 +116,45 @@ def test_neighbours_are_chosen_by_distance_on_both_sides(store: Store) -> None:
     added = place_map.add(other.id, 100, np.eye(4, dtype=np.float32)[0], pose=pose, features=FeatureBlob("x", b""))
     assert neighbors_of(place_map, place_map.keyframe(added)) == []
     assert neighbors_of(place_map, place_map.keyframe(10)) == [9, 7]
+
+
+def test_landmarks_that_were_expected_are_the_same_and_are_measured_once(
+    town, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+    measure = landmarks.measure
+    monkeypatch.setattr(
+        landmarks, "measure", lambda keyframe, *more: measured.append(keyframe.number) or measure(keyframe, *more)
+    )
+    place_map, found = store(), []
+    frame = Frame(99, town.view(town.pose(10.6) @ ROBOT_CAMERA), intrinsics=CAMERA)
+    for threads in (1, 2):
+        measured.clear()
+        verifier = GeometricVerifier(LoopConfig(), threads=threads)
+        # What was expected and is not begun is forgotten, what is no keyframe is no matter.
+        verifier.expect([(place_map, 5), (place_map, 99), (place_map, 5)])
+        query, keyframe = verifier.view_of_frame(frame), verifier.view_of_keyframe(place_map, 5)
+        found.append(verifier.verify(query, keyframe))
+        assert measured == [5]
+    assert found[0].scale_known
+    assert np.array_equal(found[0].relative_pose, found[1].relative_pose)
+    assert np.array_equal(found[0].covariance, found[1].covariance)
+
+
+def test_what_is_expected_no_more_is_not_measured(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    place_map, verifier = store(), GeometricVerifier(LoopConfig(), threads=2)
+    begun, go_on, asked = threading.Event(), threading.Event(), []
+
+    def measure(_: PlaceMap, number: int) -> None:
+        asked.append(number)
+        begun.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(verifier, "_measure", measure)
+    verifier.expect([(place_map, 1), (place_map, 2), (place_map, 3)])
+    assert begun.wait(10)
+    verifier.expect([(place_map, 3), (place_map, 4)])
+    go_on.set()
+    for future in verifier._ahead.values():
+        future.result(10)
+    assert asked == [1, 3, 4]
