@@ -260,7 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("towns", type=Path, nargs="*", help="recordings of a2gc simulate")
     parser.add_argument("--every", type=int, default=3, help="every n-th keyframe is asked for")
-    parser.add_argument("--features", default="sift", choices=["sift", "orb"])
+    parser.add_argument("--features", default="sift", choices=["sift", "corners", "orb"])
     parser.add_argument("--raw", type=Path, help="where everything measured goes, for --join")
     parser.add_argument("--join", type=Path, nargs="*", default=[], help="what other runs measured")
     parser.add_argument("--json", type=Path, help="where the figures go, besides")

@@ -202,7 +202,7 @@ def pair(matcher: Any, a: Any, b: Any, matrix: Any) -> None:
         cv2.recoverPose(essential, one, two, matrix, mask=mask)
 
 
-def replay(seconds: float, threads: int) -> dict[str, float]:
+def replay(seconds: float, threads: int, features: str = "sift") -> dict[str, float]:
     """Measures the chain over the recording's first seconds, as `a2gc replay` runs it."""
     from a2gc_ros.bags import open_recording
     from a2gc_ros.loops import LoopConfig, LoopDetector
@@ -221,7 +221,7 @@ def replay(seconds: float, threads: int) -> dict[str, float]:
 
     manifest = Manifest(extractor.spec.fingerprint, extractor.spec.descriptor_dim)
     with open_recording(RECORDING) as recording, PlaceMap.create(":memory:", manifest) as place_map:
-        detector = LoopDetector(LoopConfig(), place_map, **beside(threads))
+        detector = LoopDetector(LoopConfig(features=features), place_map, **beside(threads))
         run = run_offline(recording.frames(stop=seconds), extractor, detector, note, **steps)
     between = {"wall": np.diff(wall) * 1e3, "processor": np.diff(spent) * 1e3}
     facts = {
@@ -268,11 +268,13 @@ def in_checkout(checkout: Path, job: dict[str, Any]) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measured(job: dict[str, Any], against: Path | None, rounds: int) -> Row:
+def measured(job: dict[str, Any], against: Path | None, rounds: int, features: str) -> Row:
     """Does a job in both checkouts in turn, and takes the median of each number over the rounds."""
+    # Older checkouts know no others than SIFT and ORB.
+    ours = {"features": features} if job["kind"] == "replay" else {}
     found: dict[str, list[dict[str, float]]] = {"ours": [], "other": []}
     for _ in range(rounds):
-        found["ours"].append(in_checkout(ROOT, job))
+        found["ours"].append(in_checkout(ROOT, job | ours))
         if against:
             found["other"].append(in_checkout(against, job))
     sides = {
@@ -341,6 +343,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", default=["320x240", "640x480", "1280x720"])
     parser.add_argument("--maps", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="keyframes")
     parser.add_argument("--replay", type=float, nargs="*", default=[180.0], metavar="SECONDS")
+    parser.add_argument("--features", default="sift", help="of this checkout's replays")
     parser.add_argument("--out", type=Path, help="writes OUT.json and OUT.md")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -369,7 +372,7 @@ def main() -> None:
     rows: list[Row] = []
     before = os.getloadavg()[0]
     for number, job in enumerate(jobs, 1):
-        rows.append(measured(job, arguments.against, arguments.rounds))
+        rows.append(measured(job, arguments.against, arguments.rounds, arguments.features))
         beside = f"load of the machine {before:.1f} at its begin and {os.getloadavg()[0]:.1f} at its end"
         described = f"{os.cpu_count()} cores, {beside}, median of {arguments.rounds} round(s)"
         shown = "--against OTHER_CHECKOUT" if arguments.against else ""

@@ -63,7 +63,7 @@ class LoopConfig:
         0.0,
         1e6,
     )
-    features: str = _setting("sift", "Local features: sift, or orb for small computers.")
+    features: str = _setting("sift", "Local features: sift, corners for half its time, or orb for small computers.")
     max_features: int = _setting(1000, "Local features per image.", 50, 20000)
     min_inliers: int = _setting(14, "Least feature matches that agree with one geometry.", 8, 10000)
     min_inlier_ratio: float = _setting(0.4, "Least share of the feature matches that agree.", 0.0, 1.0)

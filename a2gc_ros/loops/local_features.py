@@ -95,6 +95,7 @@ FEATURES: Final[Registry[type[LocalFeatureDetector]]] = Registry(
     ConfigError,
     {
         "sift": "a2gc_ros.loops.verification.opencv_features:Sift",
+        "corners": "a2gc_ros.loops.verification.opencv_features:Corners",
         "orb": "a2gc_ros.loops.verification.opencv_features:Orb",
     },
     fits=is_class_of(LocalFeatureDetector),

@@ -62,7 +62,7 @@ def test_features_are_kept_as_asked(tmp_path: Path, recording: Path, model: Path
     a2gc("build", recording, "--out", tmp_path / "bare.a2gc", "--features", "none", *arguments)
     with PlaceMap.open(tmp_path / "bare.a2gc", read_only=True) as place_map:
         assert place_map.features(1) is None
-    with pytest.raises(MapError, match="features is 'surf', it must be one of sift, orb, none"):
+    with pytest.raises(MapError, match="features is 'surf', it must be one of sift, corners, orb, none"):
         a2gc("build", recording, "--out", tmp_path / "x.a2gc", "--features", "surf", *arguments)
 
 

@@ -38,7 +38,7 @@ def test_each_setting_has_a_description_and_a_type(entry: Any) -> None:
         ({"k": True}, "k is True, it must be a int"),
         ({"k": 2.5}, "k is 2.5"),
         ({"verify": 1}, "verify is 1"),
-        ({"features": "surf"}, "one of sift, orb"),
+        ({"features": "surf"}, "one of sift, corners, orb"),
     ],
 )
 def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], words: str) -> None:

@@ -41,7 +41,7 @@ def test_every_setting_of_loop_detection_is_a_parameter():
         ("dla_core", -2, "parameter dla_core is -2 but must be between -1 and 7"),
         ("camera_pose", (1.0,), "parameter camera_pose needs 6 numbers"),
         ("loop.k", 0, "parameter loop.k is 0 but must be between 1 and 1000"),
-        ("loop.features", "surf", "parameter loop.features is 'surf' but must be one of sift, orb"),
+        ("loop.features", "surf", "parameter loop.features is 'surf' but must be one of sift, corners, orb"),
     ],
 )
 def test_values_out_of_range_are_refused_with_their_range(name, value, said):

@@ -105,7 +105,8 @@ def build(
     ] = 0.9,
     batch: Annotated[int, typer.Option(min=1, help="Images described at once.")] = 8,
     features: Annotated[
-        str, typer.Option(help="Local features kept for the geometric check: sift, orb, or none to find them later.")
+        str,
+        typer.Option(help="Local features kept for the check: sift, corners, orb, or none to find them later."),
     ] = "sift",
     picture_side: Annotated[
         int, typer.Option(min=0, help="Longest side of the pictures that are kept, pixels; 0 keeps none.")

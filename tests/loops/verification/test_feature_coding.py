@@ -41,7 +41,15 @@ class Kept:
 
 
 @pytest.mark.parametrize(
-    "kept", [Kept("sift", 0, 64, 0.998, 0.95), Kept("sift", 1, 112), Kept("sift", 2, 135), Kept("orb", 0, 39)], ids=str
+    "kept",
+    [
+        Kept("sift", 0, 64, 0.998, 0.95),
+        Kept("sift", 1, 112),
+        Kept("sift", 2, 135),
+        Kept("corners", 0, 64, 0.998, 0.95),
+        Kept("orb", 0, 39),
+    ],
+    ids=str,
 )
 def test_what_is_read_back_matches_as_before(town, monkeypatch: pytest.MonkeyPatch, kept: Kept) -> None:
     kind = kept.kind

@@ -60,7 +60,9 @@ def ask(town, place_map: PlaceMap, query: Pose, keyframe_id: int = 5):
     return verifier.verify(verifier.view_of_frame(frame), verifier.view_of_keyframe(place_map, keyframe_id))
 
 
-@pytest.mark.parametrize(("features", "image"), [("sift", True), ("sift", False), (None, True), ("orb", True)])
+@pytest.mark.parametrize(
+    ("features", "image"), [("sift", True), ("sift", False), (None, True), ("corners", True), ("orb", True)]
+)
 def test_features_come_from_the_map_or_else_from_the_image(town, store: Store, features: str, image: bool) -> None:
     query = town.pose(10.6, lateral=0.5)
     result = ask(town, store(features=features, image=image), query)

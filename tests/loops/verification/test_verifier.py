@@ -87,10 +87,30 @@ def test_features_of_large_images_are_found_in_smaller_ones(town, size, found_in
     assert kept.shape[:2] == found_in[::-1]
 
 
-def test_orb_verifies_places_too(town) -> None:
-    config = LoopConfig(features="orb")
+@pytest.mark.parametrize("kind", ["corners", "orb"])
+def test_other_features_verify_places_too(town, kind: str) -> None:
+    config = LoopConfig(features=kind)
     assert check(town, town.pose(11.0, lateral=0.5), town.pose(10.0), config).verified
     assert not check(town, town.pose(60.0), town.pose(10.0), config).verified
+
+
+def test_corners_see_at_several_sizes(town) -> None:
+    image = town.view(town.pose(10.0) @ ROBOT_CAMERA)
+    extractor = FeatureExtractor("corners", 1000)
+    near, far = extractor.extract(image), extractor.extract(cv2.resize(image, None, fx=0.5, fy=0.5))
+    pairs = match(near, far, 0.85)
+    assert len(pairs) > 20
+    # A point at half the size lies where pixels' centres say.
+    off = near.points[pairs[:, 0]] - ((far.points[pairs[:, 1]] + 0.5) * 2 - 0.5)
+    assert np.abs(np.median(off, axis=0)).max() < 0.6
+    assert len(near.points) <= 600
+    assert near.spreads is not None
+    assert {1, 2, 4} >= set(near.spreads.tolist()) > {1}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (12, 300), (40, 60)])
+def test_images_without_corners_have_none(size: tuple[int, int]) -> None:
+    assert len(FeatureExtractor("corners", 1000).extract(np.zeros((*size, 3), np.uint8)).points) == 0
 
 
 def test_the_same_views_always_get_the_same_answer(town) -> None:
@@ -282,7 +302,7 @@ def test_a_calibration_of_zeros_is_none() -> None:
     assert is_usable(CameraIntrinsics(400, 300, np.eye(3), np.zeros(5)))
 
 
-@pytest.mark.parametrize("kind", ["sift", "orb"])
+@pytest.mark.parametrize("kind", ["sift", "corners", "orb"])
 def test_matches_are_mutual_and_one_to_one(town, kind: str) -> None:
     extractor = FeatureExtractor(kind, 500)
     a = extractor.extract(town.view(town.pose(10.0) @ ROBOT_CAMERA))
