@@ -167,6 +167,7 @@ def test_a_bridge_publishes_what_the_node_found() -> None:
         context.try_shutdown()
 
 
+@pytest.mark.slow
 def test_the_command_line_knows_the_package(installed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "a2gc_ros.cli.main", "map", "build", str(DEMO), "--stop", "2"]
     extended = ["--backend", "opencv-dnn", "--features", "patches", "--out", str(tmp_path / "town.a2gc")]

@@ -45,6 +45,7 @@ def photos(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_parts_joined_are_the_file_of_one_run(small, photos, tmp_path, monkeypatch):
     of_model = "--model", small.file, "--backend", "onnxruntime"
     run("extract", photos, "--out", tmp_path / "whole.npz", *of_model)

@@ -134,6 +134,7 @@ def test_links_are_always_verified(maps: dict[str, Path]) -> None:
         links(maps["one"], maps["two"], LoopConfig(verify=False))
 
 
+@pytest.mark.slow
 def test_the_command_writes_graph_table_and_messages(maps: dict[str, Path], tmp_path: Path) -> None:
     graph, bag = tmp_path / "joint.g2o", tmp_path / "closures.mcap"
     arguments = ["map", "link", *map(str, (maps["two"], maps["one"])), "--set", "max_false_positive_rate=0.1"]

@@ -70,7 +70,11 @@ def the_same_floor_twice(town: Any) -> list[Frame]:
 
 @pytest.mark.parametrize(
     "building",
-    [pytest.param(one_facade_on_three_streets, marks=pytest.mark.slow), a_mirrored_corridor, the_same_floor_twice],
+    [
+        pytest.param(one_facade_on_three_streets, marks=pytest.mark.slow),
+        pytest.param(a_mirrored_corridor, marks=pytest.mark.slow),
+        the_same_floor_twice,
+    ],
 )
 def test_look_alikes_are_not_taken_for_one_another(
     building: Callable[[Any], list[Frame]], town: Any, describe: Callable

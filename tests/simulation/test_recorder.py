@@ -16,6 +16,8 @@ from a2gc_ros.bags.recording import open_recording
 from a2gc_ros.cli.main import app
 from a2gc_ros.errors import BagError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def drawn() -> list[np.ndarray]:

@@ -61,6 +61,7 @@ def test_sweeps_and_a_fixed_bias_are_what_they_say() -> None:
     assert not torch.allclose(found["{'scale': 0.0}"], same, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_variant_is_rehearsed_once_and_stands_in_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     variant = ALL["components", "symmetric transport"]
     small = {**variant.recipe.model.options, "clusters": 4, "cluster_dim": 8, "token_dim": 8, "hidden": 8, "depth": 1}
