@@ -31,6 +31,7 @@ def run(*arguments: str):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_json_holds_everything(data: Path, model: str, tmp_path: Path) -> None:
     options = (
         "--data-root",

@@ -66,6 +66,7 @@ def test_nothing_in_common_is_said_and_not_an_error(model: Path, images: list[Pa
     assert (stats["matches"], stats["mean_match_similarity"]) == (0, None)
 
 
+@pytest.mark.slow
 def test_features_writes_what_the_model_has(model: Path, images: list[Path], tmp_path: Path) -> None:
     run("features", "--image", images[0], "--model", model, "--out", tmp_path / "all")
     assert sorted(p.name for p in (tmp_path / "all").iterdir()) == ["clusters.png", "features.png", "geometry.png"]

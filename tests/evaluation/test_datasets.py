@@ -24,6 +24,7 @@ def run(dataset, extractor: Extractor, folder: Path) -> EvaluationResult:
     return evaluate(dataset, extractor, EvaluationSettings(store=folder / "store"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.layout}")
 def test_every_reader_gives_the_recall_computed_by_hand(case: Case, extractor: Extractor, tmp_path: Path) -> None:
     case.write(tmp_path)

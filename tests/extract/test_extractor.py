@@ -152,6 +152,7 @@ def test_a_jpeg_of_twenty_megapixels_has_the_descriptor_of_pillows_resize(shared
         assert descriptor @ extractor.extract_one(reduced) >= 0.995
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize(
     ("make", "words"),

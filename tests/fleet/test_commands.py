@@ -27,6 +27,7 @@ def a2gc(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_push_pull_and_locate(url: str, tmp_path: Path) -> None:
     extractor = open_extractor("a2gc-efficientnet-lite0", threads=1)
     rng = np.random.default_rng(0)

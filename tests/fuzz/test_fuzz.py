@@ -25,6 +25,7 @@ TARGETS = all_targets()
 CORPUS = [(target, file) for target in TARGETS for file in corpus_of(target)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_generated_inputs_end_in_a_result_or_a_sentence(target: Target, tmp_path: Path) -> None:
     for number in range(round(CASES * target.weight)):

@@ -258,6 +258,7 @@ def test_a_robot_that_stands_in_a_known_place_does_not_confirm_itself(poses: boo
     assert not any(d.closures for d in detections)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_one_look_alike_is_not_enough(seed: int) -> None:
     """A single place, far on, looks exactly like place 5."""

@@ -28,6 +28,7 @@ def fitted(seed: int, queries: int = 400, keyframes: int = 200, shape: float = -
     return fit([Impostor(float(m), keyframes) for m in maxima(np.random.default_rng(seed), queries, keyframes, shape)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [-0.3, -0.1, 0.05])
 @pytest.mark.parametrize("larger", [1, 10], ids=["the same map", "ten times the map"])
 @pytest.mark.parametrize("rate", [0.1, 0.01, 0.001])

@@ -120,6 +120,7 @@ def test_a_session_that_both_maps_hold_is_not_linked_with_itself(maps: dict[str,
         links(maps["one"], maps["one"])
 
 
+@pytest.mark.slow
 def test_what_contradicts_the_rest_by_both_odometries_is_left_out(maps: dict[str, Path]) -> None:
     whole, jumped = links(maps["two"], maps["one"]), links(maps["jumped"], maps["one"])
     assert jumped.contradicting > 0

@@ -68,6 +68,7 @@ def the_same_floor_twice(town: Any) -> list[Frame]:
     return [*street(first, 0, 0.0), *street(second, 0, 100.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "building",
     [
@@ -82,6 +83,7 @@ def test_look_alikes_are_not_taken_for_one_another(
     assert closures(building(type(town)(seed=4)), describe) == []
 
 
+@pytest.mark.slow
 def test_the_same_street_is_found_again(town: Any, describe: Callable) -> None:
     found = closures([*street(town, 0, 0.0), *street(town, 0, 100.0)], describe)
     assert len(found) > len(METERS) // 2

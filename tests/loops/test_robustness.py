@@ -102,6 +102,7 @@ def test_spoilt_images_give_no_false_closure(
         assert bool(closures) is found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.0, 0.5, 3.0], ids=["zeros", "half the focal length", "three times"])
 def test_a_wrong_calibration_makes_no_false_closure(
     street: tuple[PlaceMap, dict[int, Pose]], drive: Callable, factor: float
@@ -164,6 +165,7 @@ def moved(pose: Pose, x: float, y: float) -> Pose:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("odometry", "recovers_by"),
     [

@@ -42,6 +42,7 @@ def compressed(vectors: npt.NDArray[np.float32], reduced: int, lists_from: int =
     return index
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lists_from", [10**9, 1000], ids=["flat", "lists"])
 def test_compressed_search_finds_what_the_exact_one_finds(lists_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ROWS_A_LIST", 60)

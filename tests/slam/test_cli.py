@@ -30,6 +30,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["slam", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_recording_becomes_a_trajectory_and_a_report(wall, tmp_path):
     bag, model = wall
     out, report = tmp_path / "a.tum", tmp_path / "report"

@@ -44,6 +44,7 @@ def test_one_closure_after_much_drift_closes_the_loop(two_laps):
     assert graph.agreeing().tolist() == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["first", "last"])
 @pytest.mark.parametrize("many", [1, 8])
 def test_false_closures_do_not_ruin_the_map(two_laps, when, many):

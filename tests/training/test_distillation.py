@@ -137,6 +137,7 @@ def teacher() -> Extractor:
     return open_extractor(SHIPPED, threads=1)
 
 
+@pytest.mark.slow
 def test_descriptors_are_described_once_and_interrupted_work_goes_on(
     teacher: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def grown(poses: bool = True) -> PlaceMap:
     return place_map
 
 
+@pytest.mark.slow
 def test_look_alikes_are_told_from_places_seen_twice() -> None:
     data = map_page(grown()).shared
     pairs = data["pairs"]

@@ -17,6 +17,7 @@ def picture(right: bool | None = None, caption: str = "") -> Picture:
     return Picture(np.full((30, 40, 3), 100, np.uint8), caption, right)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 3, 5])
 def test_the_size_depends_on_rows_and_columns_alone(tmp_path: Path, count: int) -> None:
     retrievals = [Retrieval(picture(), [picture(True), picture(False)], [picture()])] * count

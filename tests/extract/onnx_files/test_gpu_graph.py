@@ -40,6 +40,7 @@ def test_the_descriptors_are_the_models(sample, precision, least):
     assert cosines(run(model, batch), sample.expected(batch)).min() >= least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_that_rounds_after_every_step_keeps_the_descriptors(small, precision):
     # ONNX Runtime on a CPU skips roundings between steps; the reference does each step in its own type.

@@ -197,6 +197,7 @@ def located(
     return found, errors, calibration
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FITTING]
 )
@@ -218,6 +219,7 @@ def test_the_wrong_lens_is_seen_in_the_metres(views: Any) -> None:
     assert np.median(errors) > WITHIN_M
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_calibration_that_does_not_fit_gives_no_metres_and_says_why(name: str, views: Any) -> None:
     case = FOREIGN[name]

@@ -60,6 +60,7 @@ def ask(town, place_map: PlaceMap, query: Pose, keyframe_id: int = 5):
     return verifier.verify(verifier.view_of_frame(frame), verifier.view_of_keyframe(place_map, keyframe_id))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("features", "image"), [("sift", True), ("sift", False), (None, True), ("corners", True), ("orb", True)]
 )

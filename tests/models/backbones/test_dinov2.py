@@ -147,6 +147,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[DinoV2, torch.nn.Module]:
     return model, peer_of(model, variant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), SIZES_SEEN)
 def test_equals_transformers(
     pair: tuple[DinoV2, torch.nn.Module], height: int, width: int, monkeypatch: pytest.MonkeyPatch

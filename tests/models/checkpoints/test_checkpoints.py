@@ -75,6 +75,7 @@ def images() -> Tensor:
     return torch.randn(2, 3, 70, 84, generator=torch.Generator().manual_seed(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("told", [True, False], ids=["told", "found"])
@@ -179,6 +180,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "damage", "named"), DAMAGE, ids=[f"{layout}-{name}" for layout, _, name in DAMAGE])
 def test_damage_is_refused_by_name_and_leaves_the_model_alone(
     layout: str, damage: Callable[[Tensors], str], named: str, tmp_path: Path

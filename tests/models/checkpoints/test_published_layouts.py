@@ -86,6 +86,7 @@ def test_every_layout_is_judged() -> None:
     assert {*LAYOUT_OF, *DINOV2, "cricavpr"} == set(published())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [*LAYOUT_OF, *DINOV2])
 def test_it_loads_whole_and_damage_is_refused_by_name(file: str) -> None:
     tensors = made_up(file)

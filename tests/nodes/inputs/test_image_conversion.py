@@ -90,6 +90,7 @@ def test_what_agrees_is_left_to_cv_bridge_and_the_rest_is_ours(install, monkeypa
     assert converter.message(picture, "header") == ("made by cv_bridge", (4, 6, 3), "rgb8", "header")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("core", "compiled", "said"),
     [
