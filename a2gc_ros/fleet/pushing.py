@@ -157,7 +157,9 @@ def _missing(
             found = there.get((stamp_ns, crc32))
             if found is None:
                 new.append(number)
-            elif (along.pictures and has_picture > found[0]) or (along.features and has_features > found[1]):
+            elif (along.pictures and has_picture and not found[0]) or (
+                along.features and has_features and not found[1]
+            ):
                 more.append(number)
     return {"new": new, "more": more}
 

@@ -27,7 +27,6 @@ def scenes(count):
     return pictures, [str(i // 3) for i in range(3 * count)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key", ["dinov2", pytest.param("mobilenetv2", marks=pytest.mark.slow)])
 def test_int8_keeps_the_descriptors_near_and_has_a_fingerprint_of_its_own(samples, tmp_path, key):
     sample = samples(key)

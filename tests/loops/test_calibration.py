@@ -98,7 +98,6 @@ def test_a_comparison_costs_no_more_in_a_large_map() -> None:
         assert watch.observe(descriptors[0], everything[: FEWEST - 1]) is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("sessions", "length"), [pytest.param(1, 3000, marks=pytest.mark.slow), (6, 500), (24, 125)])
 @pytest.mark.parametrize("odometry", [True, False])
 def test_a_map_of_any_shape_is_measured(sessions: int, length: int, odometry: bool) -> None:

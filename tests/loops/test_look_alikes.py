@@ -68,7 +68,6 @@ def the_same_floor_twice(town: Any) -> list[Frame]:
     return [*street(first, 0, 0.0), *street(second, 0, 100.0)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "building",
     [

@@ -93,7 +93,6 @@ def test_the_camera_is_mounted_where_tf_says(bag: Path, short_drive: Drive) -> N
     assert edge.transform.translation.z == camera_pose(short_drive.config)[2, 3]
 
 
-@pytest.mark.slow
 def test_the_command_says_what_it_recorded(opengl: None, tmp_path: Path) -> None:
     out = tmp_path / "run.mcap"
     arguments = f"simulate --out {out} --laps 1 --no-opposite --rate 0.1 --json"

@@ -96,7 +96,6 @@ def test_an_executable_says_in_one_sentence_what_is_missing(name, module, word):
     assert line.startswith(f"{name}: {word}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "command", "said"),
     [

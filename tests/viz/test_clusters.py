@@ -43,7 +43,6 @@ def test_clusters_and_dustbin_have_colours_of_their_own(clusters: int) -> None:
     assert len(colors) == clusters + 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("clusters", "shown"), [(1, 1), (5, 5), pytest.param(80, 64, marks=pytest.mark.slow)])
 def test_each_cluster_has_its_map(tmp_path: Path, clusters: int, shown: int) -> None:
     maps = plan(clusters)[:-1]

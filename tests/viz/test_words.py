@@ -83,7 +83,6 @@ def words(figure: Figure) -> Iterator[tuple[str, Bbox]]:
             yield text.get_text(), text.get_window_extent(renderer)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name == "many clusters" else name for name in PICTURES]
 )

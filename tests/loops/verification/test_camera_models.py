@@ -197,7 +197,6 @@ def located(
     return found, errors, calibration
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FITTING]
 )
