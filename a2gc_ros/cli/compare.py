@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,11 +27,9 @@ if TYPE_CHECKING:
     from a2gc_ros.evaluation.dataset import Dataset
     from a2gc_ros.evaluation.evaluate import EvaluationResult
     from a2gc_ros.viz.report import Report
+    from a2gc_ros.viz.retrieval import Retrieval
 
 KS = (1, 5, 10)
-
-ROWS = 6
-"""Queries in one picture."""
 
 _EXAMPLES = """
 Compare models on your own data: recall on what is seen again, time for an image, memory, pictures where they differ.
@@ -109,9 +108,7 @@ def compare(
         _numbers(model, outcome, cost, outcomes[0])
         for model, outcome, cost in zip(chosen, outcomes, costs, strict=True)
     ]
-    pictures = [] if out is None else _draw(chosen, outcomes, out, count)
-    if out is not None:
-        _page(dataset, found, outcomes, count).write(out / "index.html")
+    pictures = [] if out is None else _draw(chosen, found, outcomes, out, count)
     if as_json:
         echo_json({"protocol": dataset.protocol, "models": found, "pictures": pictures})
         return
@@ -178,10 +175,24 @@ def _show(name: str, protocol: str, asked: int, found: list[dict[str, Any]]) -> 
     print_whole(console, table)
 
 
-def _page(dataset: Dataset, found: list[dict[str, Any]], outcomes: list[EvaluationResult], count: int) -> Report:
-    """Builds the page: recall of every model, what each costs, and queries on which they differ."""
-    from a2gc_ros.cli.retrieval_pages import first_answers
+def _draw(
+    models: list[str], found: list[dict[str, Any]], outcomes: list[EvaluationResult], out: Path, count: int
+) -> list[str]:
+    """Writes the page, and pictures of queries on which the models differ; returns the pictures' paths."""
+    from a2gc_ros.cli.retrieval_pages import draw, first_answers
     from a2gc_ros.evaluation.comparison import differing
+
+    dataset = outcomes[0].dataset
+    differ = first_answers(outcomes, differing(outcomes, count))
+    _page(dataset, found, differ).write(out / "index.html")
+    title = f"First answers on {dataset.name} where the models differ"
+    heads = [Path(model).name for model in models]
+    pictures = draw(differ, out / "differ", title, answers=len(models), positives=1, heads=heads)
+    return [str(path) for path in pictures]
+
+
+def _page(dataset: Dataset, found: list[dict[str, Any]], differ: Sequence[Retrieval]) -> Report:
+    """Builds the page: recall of every model, what each costs, and queries on which they differ."""
     from a2gc_ros.viz.retrieval_page import RecallCurve, Shown, retrieval_page
 
     curves = [
@@ -205,32 +216,7 @@ def _page(dataset: Dataset, found: list[dict[str, Any]], outcomes: list[Evaluati
     shown = Shown(
         "Where the models differ",
         "Queries whose first answer is right by some models and wrong by others.",
-        first_answers(outcomes, differing(outcomes, count)),
+        differ,
         [entry["row"] for entry in found],
     )
     return retrieval_page(f"Models on {dataset.name}", dataset.protocol, curves, table, shown)
-
-
-def _draw(models: list[str], outcomes: list[EvaluationResult], out: Path, count: int) -> list[str]:
-    """Writes pictures of queries on which the models differ, and returns their paths."""
-    from a2gc_ros.cli.retrieval_pages import first_answers
-    from a2gc_ros.evaluation.comparison import differing
-    from a2gc_ros.viz import style
-    from a2gc_ros.viz.retrieval import draw_retrievals
-
-    shown = first_answers(outcomes, differing(outcomes, count))
-    written = []
-    for number, start in enumerate(range(0, len(shown), ROWS), start=1):
-        page = shown[start : start + ROWS]
-        figure = draw_retrievals(
-            page,
-            rows=len(page),
-            answers=len(models),
-            positives=1,
-            title=f"First answers on {outcomes[0].dataset.name} where the models differ",
-            heads=[Path(model).name for model in models],
-        )
-        path = out / f"differ_{number}.png"
-        style.save(figure, path)
-        written.append(str(path))
-    return written

@@ -1,15 +1,21 @@
-"""Which queries a picture of retrievals shows, and their images."""
+"""Which queries pictures of retrievals show, their images, and the pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.evaluation.dataset import Subset
 from a2gc_ros.evaluation.evaluate import EvaluationResult
-from a2gc_ros.viz.retrieval import Picture, Retrieval
+from a2gc_ros.viz import style
+from a2gc_ros.viz.retrieval import Picture, Retrieval, draw_retrievals
+
+ROWS: Final = 6
+"""Queries in one picture."""
 
 
 def choose(outcome: EvaluationResult, count: int, wrong_only: bool) -> NDArray[np.int64]:
@@ -91,6 +97,23 @@ def first_answers(outcomes: Sequence[EvaluationResult], chosen: NDArray[np.int64
         Retrieval(same[0].query, [answer for retrieval in same for answer in retrieval.answers], same[0].positives)
         for same in zip(*each, strict=True)
     ]
+
+
+def draw(shown: Sequence[Retrieval], stem: Path, title: str, **columns: Any) -> list[Path]:
+    """Draws retrievals, some in each picture, and returns the files.
+
+    Args:
+        shown: The queries with their answers.
+        stem: A picture's file without its number and suffix.
+        title: Of each picture.
+        columns: As :func:`a2gc_ros.viz.retrieval.draw_retrievals` takes them.
+    """
+    files = []
+    for number, start in enumerate(range(0, len(shown), ROWS), start=1):
+        page = shown[start : start + ROWS]
+        files.append(stem.with_name(f"{stem.name}_{number}.png"))
+        style.save(draw_retrievals(page, rows=len(page), title=title, **columns), files[-1])
+    return files
 
 
 def what_would_be_right(rows: NDArray[np.int64], right: NDArray[np.int64], *, most: int) -> list[tuple[int, str]]:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from a2gc_ros.viz.report import Report
     from a2gc_ros.viz.retrieval import Retrieval
 
-ROWS = 6
-"""Queries in one picture."""
-
 DEPTH = 100
 """How far the right images are looked for among the answers."""
 
@@ -68,12 +65,10 @@ def retrieval(
     `a2gc viz retrieval --database monday.mcap --queries friday.mcap --out pictures`
     """
     with needing("Drawing", "viz"):
-        from a2gc_ros.viz import style
-    from a2gc_ros.cli.retrieval_pages import choose, gather
+        from a2gc_ros.cli.retrieval_pages import choose, draw, gather
     from a2gc_ros.evaluation.evaluate import EvaluationSettings
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.extract import open_extractor
-    from a2gc_ros.viz.retrieval import draw_retrievals
 
     own = Own(database, queries, truth, None, radius, heading, spacing, topic)
     opened = open_all([] if dataset is None else [dataset], data_root, own)
@@ -86,12 +81,9 @@ def retrieval(
     shown = gather(outcome, chosen, top_k, positives)
     what = "wrong first answers" if wrong_only else "answers"
     title = f"{outcome.extractor.spec.name} on {outcome.dataset.name}: {what}, recall@1 {outcome.recall.at(1):.3f}"
-    pages = [shown[start : start + ROWS] for start in range(0, len(shown), ROWS)]
-    for number, page in enumerate(pages, start=1):
-        figure = draw_retrievals(page, rows=ROWS, answers=top_k, positives=positives, title=title)
-        style.save(figure, out / f"retrieval_{number}.png")
+    pictures = draw(shown, out / "retrieval", title, answers=top_k, positives=positives)
     _page(title, outcome, shown, wrong_only).write(out / "index.html")
-    typer.echo(f"{title}; {len(shown)} queries on {len(pages)} pictures in {out}, and in {out / 'index.html'}")
+    typer.echo(f"{title}; {len(shown)} queries on {len(pictures)} pictures in {out}, and in {out / 'index.html'}")
 
 
 def _page(title: str, outcome: EvaluationResult, shown: Sequence[Retrieval], wrong_only: bool) -> Report:

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -22,9 +21,9 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_msgs.srv import SaveMap
-from a2gc_ros.bags.messages import nanoseconds_of, values_of
+from a2gc_ros.bags.messages import nanoseconds_of
 from a2gc_ros.errors import A2gcError
-from a2gc_ros.geometry import pose_from_quaternion
+from a2gc_ros.nodes.base.conversions import relative_pose_of
 from a2gc_ros.nodes.base.qos import results, sensor_stream
 from a2gc_ros.replay.records import Answer, ClosureRecord, by_query, rows_of, write_queries
 
@@ -97,22 +96,14 @@ class ClosureRecorder(Node):
         stamp_ns = nanoseconds_of(message.header.stamp)
         # Answer and image travel separately: an answer that overtakes its image took no measurable time.
         arrival_s = self._image_arrival_s.get(stamp_ns, self._last_answer_s)
-        closures = tuple(
-            (
-                nanoseconds_of(candidate.query_stamp),
-                closure_record(candidate),
-            )
-            for candidate in message.candidates
-        )
+        closures = tuple((nanoseconds_of(told.query_stamp), closure_record(told)) for told in message.candidates)
         self.answers.append(Answer(stamp_ns, (self._last_answer_s - arrival_s) * 1e3, closures))
 
 
 def closure_record(candidate: LoopClosureCandidate) -> ClosureRecord:
     """Returns what the node says of one closure; why a pose or its scale is missing, its messages do not say."""
-    shown = candidate.relative_pose
-    pose = pose_from_quaternion(*values_of(shown.pose.position, shown.pose.orientation)) if candidate.has_pose else None
-    covariance = np.array(shown.covariance).reshape(6, 6) if candidate.has_covariance else None
-    whole = candidate.has_pose and candidate.scale_known
+    pose, covariance = relative_pose_of(candidate)
+    whole = pose is not None and candidate.scale_known
     return ClosureRecord(
         keyframe_stamp_ns=nanoseconds_of(candidate.keyframe_stamp),
         map_index=int(candidate.map_index),

@@ -21,8 +21,9 @@ from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_ros.bags.message_types import ODOMETRY
 from a2gc_ros.bags.messages import nanoseconds_of, pose_of, stamp_of
 from a2gc_ros.errors import A2gcError
-from a2gc_ros.geometry import Pose, pose_from_quaternion, pose_from_xyz_rpy
+from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.nodes.base import qos
+from a2gc_ros.nodes.base.conversions import relative_pose_of
 from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
 from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode
 from a2gc_ros.nodes.base.running import run
@@ -220,15 +221,12 @@ class PoseGraphNode(SelfStartingNode):
 
 def closure_of(candidate: LoopClosureCandidate) -> StampedClosure:
     """Returns what the graph needs of a candidate."""
-    pose: Pose | None = None
-    if candidate.has_pose:
-        at, turned = candidate.relative_pose.pose.position, candidate.relative_pose.pose.orientation
-        pose = pose_from_quaternion((at.x, at.y, at.z), (turned.x, turned.y, turned.z, turned.w))
+    pose, covariance = relative_pose_of(candidate)
     return StampedClosure(
         query_stamp_ns=nanoseconds_of(candidate.query_stamp),
         keyframe_stamp_ns=nanoseconds_of(candidate.keyframe_stamp),
         relative_pose=pose,
-        covariance=np.array(candidate.relative_pose.covariance).reshape(6, 6) if candidate.has_covariance else None,
+        covariance=covariance,
         scale_known=candidate.scale_known,
     )
 

@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_ros import geometry
+from a2gc_ros.bags.messages import values_of
 from a2gc_ros.loops.results import Detection, LoopClosure
 
 NOT_KEPT = -1
@@ -81,6 +82,21 @@ def candidate_message(closure: LoopClosure) -> LoopClosureCandidate:
             message.scale_known = verification.scale_known
             message.relative_pose = pose_with_covariance_message(verification.relative_pose, verification.covariance)
     return message
+
+
+def relative_pose_of(candidate: LoopClosureCandidate) -> tuple[geometry.Pose | None, npt.NDArray[np.float64] | None]:
+    """Returns the relative pose that a message holds, and its (6, 6) covariance; None where it says that it has none.
+
+    Raises:
+        ValueError: If the pose is none.
+    """
+    told = candidate.relative_pose
+    pose, covariance = None, None
+    if candidate.has_pose:
+        pose = geometry.pose_from_quaternion(*values_of(told.pose.position, told.pose.orientation))
+    if candidate.has_covariance:
+        covariance = np.array(told.covariance, dtype=np.float64).reshape(6, 6)
+    return pose, covariance
 
 
 def candidates_message(header: Header, closures: Sequence[LoopClosure]) -> LoopClosureCandidates:

@@ -16,6 +16,20 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Adds the first items of a list now, and returns a button that adds more of them. */
+function addInParts(items, first, next, add) {
+  const more = make("button", {type: "button", onclick: () => show(next)});
+  let shown = 0;
+  const show = (count) => {
+    items.slice(shown, shown + count).forEach((item) => add(item));
+    shown = Math.min(items.length, shown + count);
+    more.textContent = `Show more (${items.length - shown})`;
+    more.hidden = shown >= items.length;
+  };
+  show(first);
+  return more;
+}
+
 function svg(tag, attributes = {}) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

@@ -63,22 +63,12 @@ views.curves = (host, spec) => {
 /** Queries with their answers beside what would have been right. */
 views.queries = (host, spec) => {
   const list = make("ol", {class: "queries"});
-  const more = make("button", {type: "button"});
-  let shown = 0;
-  const add = (count) => {
-    for (const row of spec.rows.slice(shown, shown + count)) {
-      const item = make("li", {tabindex: "0"});
-      for (const cell of row) {
-        item.append(make("figure", {class: cell.right == null ? "" : cell.right ? "good" : "bad"}, picture(cell.picture, cell.caption),
-          make("figcaption", {}, make("b", {}, cell.what), make("br"), cell.caption)));
-      }
-      list.append(item);
+  host.append(list, addInParts(spec.rows, 10, 10, (row) => {
+    const item = make("li", {tabindex: "0"});
+    for (const cell of row) {
+      item.append(make("figure", {class: cell.right == null ? "" : cell.right ? "good" : "bad"}, picture(cell.picture, cell.caption),
+        make("figcaption", {}, make("b", {}, cell.what), make("br"), cell.caption)));
     }
-    shown = Math.min(spec.rows.length, shown + count);
-    more.textContent = `Show more (${spec.rows.length - shown})`;
-    more.hidden = shown >= spec.rows.length;
-  };
-  more.addEventListener("click", () => add(10));
-  host.append(list, more);
-  add(10);
+    list.append(item);
+  }));
 };

@@ -138,24 +138,14 @@ function mark(host, attribute) {
 /** The most promising pairs of one kind. */
 views.cards = (host, spec) => {
   const grid = make("div", {class: "cards"});
-  const more = make("button", {type: "button"});
-  let shown = 0;
-  const add = (count) => {
-    for (const pair of spec.pairs.slice(shown, shown + count)) {
-      const q = pairs.q[pair], k = pairs.k[pair];
-      const verdict = pairs.right[pair] == null ? null
-        : make("span", {class: `badge ${pairs.right[pair] ? "right" : "refused"}`}, pairs.right[pair] ? "same place" : "other place");
-      grid.append(make("button", {type: "button", "data-pair": pair, onclick: () => choose(pair)},
-        make("span", {class: "two"}, picture(q, `At ${nameOf(q)}`), picture(k, `At ${nameOf(k)}`)),
-        make("span", {class: "said"}, verdict, verdict ? " " : "", `${nameOf(q)} and ${nameOf(k)}: `, caption(pair))));
-    }
-    shown = Math.min(spec.pairs.length, shown + count);
-    more.textContent = `Show more (${spec.pairs.length - shown})`;
-    more.hidden = shown >= spec.pairs.length;
-  };
-  more.addEventListener("click", () => add(12));
-  host.append(grid, more);
-  add(6);
+  host.append(grid, addInParts(spec.pairs, 6, 12, (pair) => {
+    const q = pairs.q[pair], k = pairs.k[pair];
+    const verdict = pairs.right[pair] == null ? null
+      : make("span", {class: `badge ${pairs.right[pair] ? "right" : "refused"}`}, pairs.right[pair] ? "same place" : "other place");
+    grid.append(make("button", {type: "button", "data-pair": pair, onclick: () => choose(pair)},
+      make("span", {class: "two"}, picture(q, `At ${nameOf(q)}`), picture(k, `At ${nameOf(k)}`)),
+      make("span", {class: "said"}, verdict, verdict ? " " : "", `${nameOf(q)} and ${nameOf(k)}: `, caption(pair))));
+  }));
   mark(grid, "aria-current");
 };
 function caption(pair) {
