@@ -7,12 +7,14 @@ does not hear the other for the time they agreed on takes it for dead. The proto
 from __future__ import annotations
 
 import importlib
+import threading
 import time
 import uuid
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.timer import Timer
@@ -24,6 +26,9 @@ PERIODS_S = (0.01, 10.0)
 """Bounds of the heartbeat that a manager may ask for."""
 
 LEAST_TIMEOUT_S = 4.0
+
+FAREWELL = Duration(seconds=1.0)
+"""How long the manager may take to hear of the end: what a publisher has not delivered goes with it."""
 
 
 class Bond:
@@ -46,21 +51,32 @@ class Bond:
         self._subscription = node.create_subscription(
             status, TOPIC, self._on_status, reliable, callback_group=self._group
         )
+        self._lock = threading.Lock()
+        self._closed = False
         self._timer: Timer | None = None
         self._period_s = self._timeout_s = 0.0
         self._heard_s = 0.0
 
     def close(self) -> None:
         """Breaks the bond, so that the manager need not wait to miss it."""
-        if self._timer is not None:
-            self._publish(active=False)
-        self._rest()
+        # A heartbeat after the word of the end would be a life again.
+        with self._lock:
+            self._closed = True
+            if self._timer is not None:
+                self._publish(active=False)
+            self._rest()
+        self._publisher.wait_for_all_acked(FAREWELL)
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)
 
     def _on_status(self, message: Any) -> None:
         if message.id != self._node.get_name() or message.instance_id == self._identity:
             return
+        with self._lock:
+            if not self._closed:
+                self._answer(message)
+
+    def _answer(self, message: Any) -> None:
         if not message.active:
             # The manager lets go first, and waits for an answer.
             self._rest()
@@ -76,10 +92,13 @@ class Bond:
             self._publish(active=True)
 
     def _beat(self) -> None:
-        if time.monotonic() - self._heard_s > max(self._timeout_s, LEAST_TIMEOUT_S):
-            self._rest()
-        else:
-            self._publish(active=True)
+        with self._lock:
+            if self._timer is None:
+                return
+            if time.monotonic() - self._heard_s > max(self._timeout_s, LEAST_TIMEOUT_S):
+                self._rest()
+            else:
+                self._publish(active=True)
 
     def _rest(self) -> None:
         if self._timer is not None:
