@@ -12,7 +12,6 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from std_srvs.srv import Trigger
 
 from a2gc_ros import geometry
-from a2gc_ros.bags.messages import values_of
 from a2gc_ros.bridges.bridge import Recognized
 from a2gc_ros.geometry import Pose
 
@@ -62,7 +61,8 @@ def moved_on(pose: PoseWithCovarianceStamped, way: Pose, stamp_ns: int) -> PoseW
         way: ``t_baseThen_baseNow``; its own error, that of odometry over a few metres, is not added.
         stamp_ns: Of now.
     """
-    then = geometry.pose_from_quaternion(*values_of(pose.pose.pose.position, pose.pose.pose.orientation))
+    at, q = pose.pose.pose.position, pose.pose.pose.orientation
+    then = geometry.pose_from_quaternion((at.x, at.y, at.z), (q.x, q.y, q.z, q.w))
     now = then @ way
     moved = PoseWithCovarianceStamped()
     moved.header.frame_id = pose.header.frame_id
