@@ -369,7 +369,9 @@ def _plain(value: Any) -> str:
     """A value of the numbers for people."""
     if isinstance(value, dict):
         return ", ".join(f"{str(key).replace('_', ' ')} {_plain(entry) or 'none'}" for key, entry in value.items())
-    return "; ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return "; ".join(map(_plain, value))
+    return str(round(value, 4) if isinstance(value, float) else value)
 
 
 def _shown(value: float | None, digits: int = 3) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from a2gc_ros.replay.page import explored_run, page
 from a2gc_ros.replay.ranking import BestMatch, nearest_matches
 from a2gc_ros.replay.records import write_queries
 from a2gc_ros.replay.score import Score, score
+from a2gc_ros.system.json_values import finite
 
 Also = Callable[[Judged, Explored], None]
 """Writes something else of a run."""
@@ -69,7 +69,7 @@ def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str
         "keyframes": len(judged.live),
         "closures": sum(len(query.closures) for query in run.queries),
         "skipped": run.skipped,
-        "latency_ms": {f"p{p}": _rounded(np.percentile(latency, p)) if len(latency) else None for p in (50, 95, 99)},
+        "latency_ms": {f"p{p}": np.percentile(latency, p) if len(latency) else None for p in (50, 95, 99)},
     }
     numbers["funnel"] = {step.key: step.keyframes for step in followed.steps if step.keyframes is not None}
     if result is not None:
@@ -80,18 +80,15 @@ def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str
         for name in ("queries", "revisits", "recognized", "right", "unjudged"):
             numbers[name] = getattr(result, name)
         numbers["judged"] = result.closures
-        numbers["precision"] = _rounded(result.precision)
-        numbers["recall"] = _rounded(result.recall)
+        numbers["precision"] = result.precision
+        numbers["recall"] = result.recall
         if len(result.distances_m):
             numbers["distance_m"] = {
-                "median": _rounded(np.median(result.distances_m)),
-                "max": _rounded(result.distances_m.max()),
+                "median": np.median(result.distances_m),
+                "max": result.distances_m.max(),
             }
         if result.curve is not None:
-            numbers["descriptor_average_precision"] = _rounded(result.curve.average_precision)
-            numbers["descriptor_recall_at_100_precision"] = _rounded(result.curve.recall_at_precision(1.0))
-    return numbers | judged.facts
-
-
-def _rounded(value: Any) -> float | None:
-    return round(float(value), 4) if math.isfinite(value) else None
+            numbers["descriptor_average_precision"] = result.curve.average_precision
+            numbers["descriptor_recall_at_100_precision"] = result.curve.recall_at_precision(1.0)
+    whole: dict[str, Any] = finite(numbers | judged.facts)
+    return whole
