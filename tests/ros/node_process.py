@@ -107,7 +107,8 @@ class NodeProcess:
         return "" if result.successful else str(result.reason)
 
     def wait_until_active(self) -> NodeProcess:
-        self.wait_for_log("active: listening to")
+        # To the end of the line: what it listens to is looked for there.
+        self.wait_for_log(r"active: listening to .*\n")
         return self
 
     def wait_until_heard_of(self) -> NodeProcess:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +16,13 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from std_msgs.msg import Empty
 
 from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 
 T = TypeVar("T")
+
+_NUMBERS = itertools.count()
 
 TIMEOUT_S = 30.0
 
@@ -47,6 +51,18 @@ def spinning(node: Any, context: Any) -> Iterator[None]:
         executor.shutdown()
         thread.join()
         node.destroy_node()
+
+
+def wait_until_matched(probe: Probe, node: Any) -> None:
+    """Waits until what a node of the test's own publishes arrives at the subscriptions that the probe has made so far.
+
+    Endpoints find each other in the order in which they are made, so where a newer pair has, those before have, too.
+    """
+    topic = f"{node.get_fully_qualified_name()}/matched_{next(_NUMBERS)}"
+    heard = probe.listen(Empty, topic)
+    publisher = node.create_publisher(Empty, topic, 1)
+    wait_for(lambda: publisher.publish(Empty()) or heard, f"a message on {topic}")
+    node.destroy_publisher(publisher)
 
 
 class Probe:

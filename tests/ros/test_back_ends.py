@@ -11,7 +11,7 @@ from back_ends import Amcl, Hydra, KimeraPgmo, LioSam, LviSam, Rtabmap, SlamTool
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from node_process import new_namespace
 from rclpy.lifecycle import LifecycleNode
-from ros_probe import Probe, spinning, wait_for
+from ros_probe import Probe, spinning, wait_for, wait_until_matched
 
 from a2gc_ros import geometry
 from a2gc_ros.bridges.bridge import Bridge, Recognized
@@ -54,10 +54,17 @@ def recognized(now: float, *closures: LoopClosure, located: float | None = None,
 
 
 @pytest.fixture
-def bridged(probe: Probe) -> Iterator[Callable[[str], tuple[Bridge, str]]]:
-    """Opens a bridge in a node of the test's own; gives the bridge and the node's namespace."""
-    node = LifecycleNode("place_recognition", namespace=new_namespace(), context=probe.context)
-    node.trigger_configure()
+def node(probe: Probe) -> Iterator[LifecycleNode]:
+    """A node of the test's own for bridges."""
+    made = LifecycleNode("place_recognition", namespace=new_namespace(), context=probe.context)
+    made.trigger_configure()
+    with spinning(made, probe.context):
+        yield made
+
+
+@pytest.fixture
+def bridged(node: LifecycleNode) -> Iterator[Callable[[str], tuple[Bridge, str]]]:
+    """Opens a bridge; gives it and the node's namespace."""
     opened: list[Bridge] = []
 
     def open_(name: str) -> tuple[Bridge, str]:
@@ -65,23 +72,16 @@ def bridged(probe: Probe) -> Iterator[Callable[[str], tuple[Bridge, str]]]:
         node.trigger_activate()
         return opened[-1], node.get_namespace()
 
-    with spinning(node, probe.context):
-        yield open_
-        for bridge in opened:
-            bridge.close()
+    yield open_
+    for bridge in opened:
+        bridge.close()
 
 
-def hear(probe: Probe, topic: str) -> None:
-    """Waits until the bridge's publisher and the back end's subscription have found each other."""
-    wait_for(lambda: probe.node.count_publishers(topic) and probe.node.count_subscribers(topic), f"{topic} both ways")
-    time.sleep(0.5)
-
-
-def test_lio_sam_takes_one_loop_for_each_keyframe_however_old(probe, bridged):
+def test_lio_sam_takes_one_loop_for_each_keyframe_however_old(probe, node, bridged):
     bridge, space = bridged("lio_sam")
     topic = f"{space}/lio_loop/loop_closure_detection"
     lio_sam = LioSam(probe, topic, [START / 1e9 + second for second in range(0, 80, 2)])
-    hear(probe, topic)
+    wait_until_matched(probe, node)
     # Fresh; held back for twelve seconds; one that is as good for the same keyframe; one too near in time.
     for told in ((70, closure(70, 7)), (71, closure(59, 2)), (72, closure(59.5, 2)), (73, closure(73, 50))):
         bridge.publish(recognized(*told))
@@ -93,12 +93,12 @@ def test_lio_sam_takes_one_loop_for_each_keyframe_however_old(probe, bridged):
     assert lio_sam.refused == ["that keyframe has a loop"]
 
 
-def test_lvi_sam_takes_the_first_of_five_seconds(probe, bridged):
+def test_lvi_sam_takes_the_first_of_five_seconds(probe, node, bridged):
     bridge, space = bridged("lio_sam")
     topic = f"{space}/lio_loop/loop_closure_detection"
     stamps = [START / 1e9 + second for second in range(0, 68, 2)]
     lvi_sam = LviSam(probe, topic, stamps)
-    hear(probe, topic)
+    wait_until_matched(probe, node)
     for now in range(68, 76, 2):
         stamps.append(at(now) / 1e9)
         bridge.publish(recognized(now, closure(now, now - 62)))
@@ -107,12 +107,12 @@ def test_lvi_sam_takes_the_first_of_five_seconds(probe, bridged):
     assert lvi_sam.loops == {34: 2, 37: 5}
 
 
-def test_hydra_takes_a_closure_once_its_nodes_are_there(probe, bridged):
+def test_hydra_takes_a_closure_once_its_nodes_are_there(probe, node, bridged):
     pytest.importorskip("pose_graph_tools_msgs.msg", reason="needs pose_graph_tools_msgs: make test builds them")
     bridge, space = bridged("hydra")
     topic = f"{space}/external_loop_closures"
     hydra = Hydra(probe, topic, [at(second) for second in range(70)])
-    hear(probe, topic)
+    wait_until_matched(probe, node)
     bridge.publish(recognized(70.4, closure(70.4, 7.6)))
     wait_for(lambda: len(hydra.waiting) == 1, "an edge")
     hydra.update()
@@ -130,12 +130,12 @@ def test_hydra_takes_a_closure_once_its_nodes_are_there(probe, bridged):
     assert hydra.refused == []
 
 
-def test_kimera_pgmo_takes_ids_that_it_has(probe, bridged):
+def test_kimera_pgmo_takes_ids_that_it_has(probe, node, bridged):
     pytest.importorskip("pose_graph_tools_msgs.msg", reason="needs pose_graph_tools_msgs: make test builds them")
     bridge, space = bridged("kimera_pgmo")
     topic = f"{space}/pose_graph_incremental"
     kimera = KimeraPgmo(probe, topic, poses=72)
-    hear(probe, topic)
+    wait_until_matched(probe, node)
     bridge.publish(recognized(71, closure(71, 8), closure(66, 3)))
     bridge.publish(recognized(90, closure(90, 27)))
     wait_for(lambda: len(kimera.factors) == 2 and kimera.refused, "three edges")
@@ -145,12 +145,12 @@ def test_kimera_pgmo_takes_ids_that_it_has(probe, bridged):
 
 
 @pytest.mark.parametrize("service", ["rtabmap/add_link", "add_link"])
-def test_rtabmap_takes_a_link_between_its_nodes(probe, bridged, service):
+def test_rtabmap_takes_a_link_between_its_nodes(probe, node, bridged, service):
     pytest.importorskip("rtabmap_msgs.msg", reason="needs rtabmap_msgs: make test builds them")
     bridge, space = bridged("rtabmap")
     drifted = {at(step): robot(step) @ pose_from_xy_yaw(0.002 * step, 0.0, 0.0) for step in range(71)}
     rtabmap = Rtabmap(probe, f"{space}/rtabmap", drifted, service)
-    hear(probe, f"{space}/rtabmap/mapData")
+    wait_until_matched(probe, node)
     # An image between two nodes stands for the nearer; it was held back; one that is false bends the graph.
     for told in ((70, closure(70.3, 7)), (71, closure(64, 1)), (71, closure(69, 35))):
         bridge.publish(recognized(*told))
@@ -173,13 +173,12 @@ def test_rtabmap_takes_a_link_between_its_nodes(probe, bridged, service):
 
 
 @pytest.mark.parametrize("held", [0, 6], ids=["at once", "held"])
-def test_amcl_and_slam_toolbox_learn_where_the_robot_is_now(probe, bridged, held):
+def test_amcl_and_slam_toolbox_learn_where_the_robot_is_now(probe, node, bridged, held):
     bridge, space = bridged("initialpose")
     topic = f"{space}/initialpose"
     amcl = Amcl(probe, topic, {at(step): robot(step) for step in range(40)}, (100, 100))
     toolbox = SlamToolbox(probe, topic)
-    wait_for(lambda: probe.node.count_subscribers(topic) == 2, "both")
-    time.sleep(0.5)
+    wait_until_matched(probe, node)
     for now in range(20):
         amcl.now_ns = at(now)
         bridge.publish(recognized(now, located=now - held if now >= held else None))
@@ -196,10 +195,10 @@ def test_amcl_and_slam_toolbox_learn_where_the_robot_is_now(probe, bridged, held
         assert np.trace(amcl.covariances[0][:2, :2]) > 0.2
 
 
-def test_an_old_pose_is_not_told_where_no_odometry_moves_it_on(probe, bridged):
+def test_an_old_pose_is_not_told_where_no_odometry_moves_it_on(probe, node, bridged):
     bridge, space = bridged("initialpose")
     toolbox = SlamToolbox(probe, f"{space}/initialpose")
-    hear(probe, f"{space}/initialpose")
+    wait_until_matched(probe, node)
     for now in range(10, 20):
         bridge.publish(recognized(now, located=now - 3, odometry=False))
     for now in range(20, 24):

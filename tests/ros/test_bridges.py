@@ -11,7 +11,7 @@ from node_process import new_namespace
 from places import image_message, stamp, view
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from ros_probe import spinning, wait_for
+from ros_probe import spinning, wait_for, wait_until_matched
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
@@ -57,9 +57,7 @@ def test_lio_sam_and_initialpose_hear_what_they_should(probe, node):
     # As LIO-SAM subscribes: best effort, keep last 1.
     probe.node.create_subscription(Float64MultiArray, topic, arrays.append, quality)
     poses = probe.listen(PoseWithCovarianceStamped, f"{space}/initialpose")
-    for name in (topic, f"{space}/initialpose"):
-        wait_for(lambda name=name: node.count_subscribers(name), f"a subscriber of {name}")
-    time.sleep(0.3)
+    wait_until_matched(probe, node)
 
     def tell(steps) -> None:
         for step in steps:

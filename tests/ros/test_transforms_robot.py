@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import importlib.util
 
 import numpy as np
 import pytest
@@ -28,6 +28,8 @@ PARAMETERS: dict[str, object] = {
 }
 MOUNTED = pose_from_xyz_rpy((0.2, 0.0, 0.9, -np.pi / 2, 0.0, -np.pi / 2))
 LATCHED = QoSProfile(depth=10, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+READERS = 1 if importlib.util.find_spec("tf2_ros") else 2
+"""Subscriptions of the node's own to /tf_static: the camera's place, and poses where tf2_ros does not read them."""
 
 
 def edge(parent: str, child: str, stamp_ns: int, t_parent_child: Pose) -> TransformStamped:
@@ -37,6 +39,15 @@ def edge(parent: str, child: str, stamp_ns: int, t_parent_child: Pose) -> Transf
     at.x, at.y, at.z = told.position.x, told.position.y, told.position.z
     message.transform.rotation = told.orientation
     return message
+
+
+def tell(node, static, transform: TransformStamped) -> None:
+    """Publishes a fixed transform and waits until the node has it: one that is none follows, and is counted."""
+    spoilt = edge("nowhere", "nothing", 0, np.eye(4))
+    spoilt.transform.rotation.w = float("nan")
+    before = node.count("camera", "bad messages: transforms")
+    static.publish(TFMessage(transforms=[transform, spoilt]))
+    wait_for(lambda: node.count("camera", "bad messages: transforms") >= before + READERS, "the transform")
 
 
 def send_image(node, images, step: int) -> None:
@@ -64,8 +75,7 @@ def test_poses_come_from_tf_and_the_cameras_place_may_come_late(start_node, prob
     node.shake_hands(images)
     for step in range(6):
         if step == 3:
-            probe.deliver(static, TFMessage(transforms=[edge("waggon", "camera", 0, MOUNTED)]))
-            time.sleep(0.3)
+            tell(node, static, edge("waggon", "camera", 0, MOUNTED))
         for offset_ns in (-50_000_000, 50_000_000):
             transform = edge("track", "waggon", stamp(step) + offset_ns, pose(step))
             moving.publish(TFMessage(transforms=[transform]))
@@ -101,8 +111,7 @@ def test_a_place_of_the_camera_that_was_set_holds_until_another_is_told(start_no
     node.shake_hands(images, odometry)
     for step in range(4):
         if step == 2:
-            probe.deliver(static, TFMessage(transforms=[edge("base_link", "camera", 0, MOUNTED)]))
-            time.sleep(0.3)
+            tell(node, static, edge("base_link", "camera", 0, MOUNTED))
         for offset_ns in (-50_000_000, 50_000_000):
             odometry.publish(odometry_message(step, stamp(step) + offset_ns))
         send_image(node, images, step)
@@ -120,4 +129,5 @@ def test_who_has_neither_is_told_what_is_missing_for_metres(start_node, probe):
     node.wait_for_log(f"calibration: no calibration, so closures carry no pose, .*{node.topic('camera_info')}")
     node.wait_for_log(f"odometry: no odometry, so closures of this run carry no metres: .*{node.topic('wheels')}")
     wait_for(lambda: "no transforms lead from odom to base_link" in node.message("odometry"), "the cause")
-    assert node.status("calibration").level == b"\1"
+    # The log is ahead of the diagnostics, and one report may find odometry silent and the calibration not yet.
+    wait_for(lambda: node.level("calibration") == b"\1", "a warning")
