@@ -37,6 +37,7 @@ before it is used, so that a robot loads no more than it needs.
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,10 +101,18 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ImportError as error:
+        from a2gc_ros.system.installation import what_is_missing
+
+        if missing := what_is_missing(error):
+            raise type(error)(missing, name=error.name) from error
+        raise
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    # help() gets all that is listed here; without OpenCV, which no base install brings, hardly anything can be had.
+    return [*(__all__ if importlib.util.find_spec("cv2") else ()), "__version__"]

@@ -47,3 +47,28 @@ def test_help_reads_like_a_table_of_contents() -> None:
     shown = pydoc.plain(pydoc.render_doc(a2gc_ros))
     contents = shown[: shown.index("PACKAGE CONTENTS")]
     assert all(f" {name} " in contents for name in a2gc_ros.__all__)
+
+
+WITHOUT_OPENCV = "import sys; sys.modules['cv2'] = None; import a2gc_ros; "
+
+
+def test_help_does_not_need_opencv() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{WITHOUT_OPENCV}help(a2gc_ros)"],
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert all(f" {name} " in done.stdout for name in a2gc_ros.__all__)
+
+
+@pytest.mark.parametrize("use", ["from a2gc_ros import PlaceMap", "a2gc_ros.open_recording"])
+def test_what_is_missing_is_said_with_how_to_get_it(use: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_OPENCV + use], check=False, timeout=60, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: OpenCV (the Python module cv2) is not installed: apt install python3-opencv, or "
+        "pip install opencv-python-headless"
+    )
