@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from a2gc_training.config import from_mapping
 from a2gc_training.data.bags import BagsSource
-from a2gc_training.data.sources import load_table, places_of
+from a2gc_training.data.sources import load_table
 from a2gc_training.data.tables import ImageTable
 from a2gc_training.data.view_rule import SharedView
 from a2gc_training.recipe import Recipe
@@ -77,7 +77,7 @@ def test_true_poses_bring_rounds_together_and_odometry_keeps_them_apart(two_roun
     def sessions_of_places(**entries: Any) -> set[int]:
         source = BagsSource(tuple(map(str, two_rounds)), cache=str(tmp_path), **entries)
         table = load_table(source)
-        return {len(set(table.column("session")[rows])) for rows in places_of(source, table).members if len(rows) > 1}
+        return {len(set(table.column("session")[rows])) for rows in source.same.places(table).members if len(rows) > 1}
 
     shared = SharedView(metres=1.0, reach=4.0)
     assert 2 in sessions_of_places(pose_topic=TRUTH, same=shared, metres=0.0)

@@ -11,7 +11,7 @@ import pytest
 from a2gc_training.data.benchmarks import BenchmarkSource, load_benchmark
 from a2gc_training.data.places import ImagesDataset, PlacesDataset, collate_images, load_places
 from a2gc_training.data.rules import CloseInSpace, CloseInTime
-from a2gc_training.data.sources import CsvSource, FolderSource, GeneratedSource, GsvCitiesSource, load_table, places_of
+from a2gc_training.data.sources import CsvSource, FolderSource, GeneratedSource, GsvCitiesSource, load_table
 from a2gc_training.data.validation import Protocol, build_task, refuse_shared_images
 from a2gc_training.recipe import ValidationSection
 
@@ -50,7 +50,7 @@ def test_gsv_cities_finds_its_images(gsv_cities: Path) -> None:
     assert table.images == [f"Images/Boston/{BOSTON[0][1]}", *(f"Images/Paris/{name}" for _, name in PARIS)]
     assert table.column("city").tolist() == ["Boston", "Paris", "Paris", "Paris"]
     # Place 3 of Paris is another than place 3 of Boston.
-    assert [rows.tolist() for rows in places_of(source, table).members] == [[0], [1, 2], [3]]
+    assert [rows.tolist() for rows in source.same.places(table).members] == [[0], [1, 2], [3]]
     assert table.read(2).shape == (24, 32, 3)
     assert len(load_table(GsvCitiesSource(root=str(gsv_cities), cities=("Paris",)))) == 3
     assert len(load_table(GsvCitiesSource(root=str(gsv_cities), without={"year": (2018,)}))) == 2
@@ -116,7 +116,7 @@ def test_an_unknown_city_is_refused_with_those_there_are(gsv_cities: Path) -> No
 def test_a_folder_per_place_at_any_depth(place_folders: Path) -> None:
     source = FolderSource(root=str(place_folders))
     table = load_table(source)
-    assert [table.images[rows[0]] for rows in places_of(source, table).members] == [
+    assert [table.images[rows[0]] for rows in source.same.places(table).members] == [
         "north/hall/0.png",
         "north/yard/0.png",
         "south/hall/0.png",

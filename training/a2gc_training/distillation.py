@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import ConcatDataset
 
 from a2gc_ros.errors import ConfigError, ModelError
 from a2gc_ros.models.place_model import PlaceModel
@@ -117,17 +118,12 @@ class StoredTeacher:
     """
 
     def __init__(self, tables: Sequence[NDArray[np.floating]], dim: int | None = None) -> None:
-        self._tables = list(tables)
-        self._first_row = np.cumsum([0, *(len(table) for table in tables)])
-        self._projection = None if dim is None else _principal_directions(self._tables, dim)
+        self._rows: ConcatDataset[NDArray[np.floating]] = ConcatDataset(tables)  # type: ignore[arg-type]
+        self._projection = None if dim is None else _principal_directions(tables, dim)
 
     def target(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The descriptors of the images in ``rows``, int64 (B,), numbered through over all tables."""
-        rows = batch["rows"].cpu().numpy()
-        parts = np.searchsorted(self._first_row, rows, side="right") - 1
-        found = np.stack(
-            [self._tables[part][row - self._first_row[part]] for part, row in zip(parts, rows, strict=True)]
-        )
+        found = np.stack([self._rows[row] for row in batch["rows"].tolist()])
         descriptors = torch.from_numpy(found.astype(np.float32))
         if self._projection is not None:
             descriptors = functional.normalize(descriptors @ self._projection, dim=1)

@@ -6,13 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as lightning
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Subset
 
 from a2gc_training.data.module import PlacesDataModule
-from a2gc_training.data.places import PlacesDataset
 from a2gc_training.data.rules import Places
 from a2gc_training.evaluate import describe
 from a2gc_training.module import PlaceTraining
@@ -56,7 +53,7 @@ class LookAlikes(lightning.Callback):
             rows = _looked_at(training.places)
             descriptors = describe(
                 model,
-                _Rows(training, np.concatenate(rows)),
+                Subset(training.images, np.concatenate(rows).tolist()),
                 batch=self._recipe.trainer.validation_batch,
                 workers=self._recipe.trainer.workers,
                 device=pl_module.device,
@@ -65,21 +62,6 @@ class LookAlikes(lightning.Callback):
             sessions = None if section.across is None else training.codes(section.across)
             found = look_alikes(descriptors, rows, training.places, SPARE * section.look_alikes, sessions)
         self._data.put_together(trainer.strategy.broadcast(found))
-
-
-class _Rows(Dataset[tuple[Tensor, int]]):
-    """Some rows of a training set, in order."""
-
-    def __init__(self, training: PlacesDataset, rows: NDArray[np.int64]) -> None:
-        self._training = training
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, number: int) -> tuple[Tensor, int]:
-        row = int(self._rows[number])
-        return torch.from_numpy(self._training.image(row)), row
 
 
 def _looked_at(places: Places) -> list[NDArray[np.int64]]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +18,59 @@ from numpy.typing import NDArray
 
 from a2gc_ros.bags import Recording, open_recording
 from a2gc_ros.bags.pose_table import read_trajectory
-from a2gc_ros.errors import BagError, DatasetError
+from a2gc_ros.errors import BagError, ConfigError, DatasetError
 from a2gc_ros.geometry import Pose, distance, rotation_angle, yaw_of
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.placemap.thumbnails import shrink
 from a2gc_ros.system.progress import progress_over
 
 LIST = "frames.csv"
-COLUMNS = ("file", "stamp_ns", "x", "y", "z", "yaw", "field_of_view")
+MEASURED = ("x", "y", "z", "yaw", "field_of_view")
+COLUMNS = ("file", "stamp_ns", *MEASURED)
 JPEG_QUALITY = 95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Taking:
     """What is taken out of a recording.
 
     Attributes:
         image_topic: The camera; None takes the only one.
-        pose_topic: Poses; None takes the best topic there is.
-        trajectory: A file of poses in place of a topic.
+        pose_topic: Poses, such as true ones; None takes the best topic there is, mostly odometry.
         metres: An image is taken when the robot has moved this far since the last one,
         degrees: or turned this far.
         longest_side: Longest side of a kept image, pixels.
-        field_of_view: Horizontal field of view in degrees where the recording holds no calibration.
-        camera_yaw: Degrees by which the camera looks to the left of the pose's x axis; None takes the recorded
+        field_of_view: Horizontal field of view in degrees where a recording holds no calibration.
+        camera_yaw: Degrees by which the camera looks to the left of where the robot drives; None takes the recorded
             transforms, and straight ahead where there are none.
     """
 
-    image_topic: str | None
-    pose_topic: str | None
-    trajectory: str | None
-    metres: float
-    degrees: float
-    longest_side: int
-    field_of_view: float | None
-    camera_yaw: float | None
+    image_topic: str | None = None
+    pose_topic: str | None = None
+    metres: float = 0.5
+    degrees: float = 15.0
+    longest_side: int = 640
+    field_of_view: float | None = None
+    camera_yaw: float | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.metres, self.degrees) < 0:
+            raise ConfigError("metres and degrees cannot be negative.")
+        if self.longest_side < 32:
+            raise ConfigError("longest_side must be at least 32.")
+        if self.field_of_view is not None and not 0 < self.field_of_view <= 360:
+            raise ConfigError("field_of_view is in degrees, above 0 and at most 360.")
 
 
-def taken_images(bag: Path, taking: Taking, cache: Path) -> tuple[Path, list[dict[str, str]]]:
+def taken_images(bag: Path, taking: Taking, trajectory: Path | None, cache: Path) -> tuple[Path, list[dict[str, str]]]:
     """The images of a recording, taken out now or in an earlier run.
 
     Args:
         bag: The recording.
         taking: What is taken out of it.
-        cache: Where images are kept. What is there belongs to the recording's size and time of change, and to
-            ``taking``; another of either is taken out anew.
+        trajectory: A file of poses in place of a topic.
+        cache: Where images are kept. What is there belongs to the files' size and time of change, and to ``taking``;
+            another of either is taken out anew.
 
     Returns:
         The folder of the images, and for each image an entry for every one of `COLUMNS`.
@@ -72,43 +80,47 @@ def taken_images(bag: Path, taking: Taking, cache: Path) -> tuple[Path, list[dic
         DatasetError: No image has a pose, or nothing tells the field of view.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"{bag.stem}-{_key(bag, taking)}"
+    folder = cache / f"{bag.stem}-{_key(bag, taking, trajectory)}"
     # The ranks of a training all ask for them at once.
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             partial = folder.with_name(folder.name + ".part")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
-            _take(bag, taking, partial)
+            _take(bag, taking, trajectory, partial)
             partial.rename(folder)
     with (folder / LIST).open(newline="", encoding="utf-8") as stream:
         return folder, list(csv.DictReader(stream))
 
 
-def _key(bag: Path, taking: Taking) -> str:
+def _key(bag: Path, taking: Taking, trajectory: Path | None) -> str:
     if not bag.exists():
         raise BagError(f"there is no recording at {bag}; check the recipe's `bags`")
     files = sorted(path for path in bag.rglob("*") if path.is_file()) if bag.is_dir() else [bag]
-    if taking.trajectory is not None and Path(taking.trajectory).is_file():
-        files.append(Path(taking.trajectory))
+    if trajectory is not None and trajectory.is_file():
+        files.append(trajectory)
     known = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(json.dumps([known, asdict(taking)]).encode()).hexdigest()[:16]
+    # In the order of the folders that are there already.
+    options = {"image_topic": None, "pose_topic": None, "trajectory": None if trajectory is None else str(trajectory)}
+    options |= {field.name: getattr(taking, field.name) for field in fields(Taking)}
+    return hashlib.sha256(json.dumps([known, options]).encode()).hexdigest()[:16]
 
 
-def _take(bag: Path, taking: Taking, folder: Path) -> None:
+def _take(bag: Path, taking: Taking, trajectory: Path | None, folder: Path) -> None:
     rows: list[dict[str, Any]] = []
     seen = 0
     last: Pose | None = None
     with open_recording(bag) as recording:
-        for frame in progress_over(_frames(recording, taking), f"Taking images out of {bag.name}", unit="images"):
+        frames = _frames(recording, taking, trajectory)
+        for frame in progress_over(frames, f"Taking images out of {bag.name}", unit="images"):
             seen += 1
-            if frame.pose is None or (last is not None and not _moved(last, frame.pose, taking)):
+            pose = frame.pose
+            if pose is None or (last is not None and not _moved(last, pose, taking)):
                 continue
-            last = frame.pose
+            last = pose
             file = f"{frame.stamp_ns}.jpg"
             _write(folder / file, frame.image, taking.longest_side)
-            x, y, z, yaw = _camera(frame, taking)
-            values = (file, frame.stamp_ns, x, y, z, yaw, _field_of_view(bag, frame, taking))
+            values = (file, frame.stamp_ns, *_camera(frame, pose, taking), _field_of_view(bag, frame, taking))
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     if not rows:
         raise DatasetError(
@@ -121,12 +133,10 @@ def _take(bag: Path, taking: Taking, folder: Path) -> None:
         writer.writerows(rows)
 
 
-def _frames(recording: Recording, taking: Taking) -> Iterator[Frame]:
-    trajectory = None if taking.trajectory is None else read_trajectory(taking.trajectory)
+def _frames(recording: Recording, taking: Taking, trajectory: Path | None) -> Iterator[Frame]:
+    poses = None if trajectory is None else read_trajectory(trajectory)
     side = taking.longest_side
-    return recording.frames(
-        taking.image_topic, taking.pose_topic, trajectory=trajectory, max_size=(side, side), workers=2
-    )
+    return recording.frames(taking.image_topic, taking.pose_topic, trajectory=poses, max_size=(side, side), workers=2)
 
 
 def _moved(last: Pose, pose: Pose, taking: Taking) -> bool:
@@ -138,15 +148,12 @@ def _write(file: Path, image: NDArray[np.uint8], longest_side: int) -> None:
     cv2.imwrite(str(file), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
-def _camera(frame: Frame, taking: Taking) -> tuple[float, float, float, float]:
-    """Position in metres and heading of the optical axis in radians."""
-    assert frame.pose is not None
+def _camera(frame: Frame, pose: Pose, taking: Taking) -> tuple[float, ...]:
+    """Position in metres and heading of the optical axis in radians: x, y, z, yaw."""
     if taking.camera_yaw is None and frame.t_base_camera is not None:
-        camera = frame.pose @ frame.t_base_camera
-        x, y, z = camera[:3, 3].tolist()
-        return x, y, z, float(np.arctan2(camera[1, 2], camera[0, 2]))
-    x, y, z = frame.pose[:3, 3].tolist()
-    return x, y, z, yaw_of(frame.pose) + float(np.radians(taking.camera_yaw or 0.0))
+        camera = pose @ frame.t_base_camera
+        return (*camera[:3, 3].tolist(), float(np.arctan2(camera[1, 2], camera[0, 2])))
+    return (*pose[:3, 3].tolist(), yaw_of(pose) + float(np.radians(taking.camera_yaw or 0.0)))
 
 
 def _field_of_view(bag: Path, frame: Frame, taking: Taking) -> float:

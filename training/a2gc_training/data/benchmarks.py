@@ -41,26 +41,23 @@ def load_benchmark(source: BenchmarkSource) -> tuple[ImageTable, RetrievalTask]:
         DatasetError: It is incomplete or damaged.
     """
     dataset = benchmark(source.name).open(expanded(source.root))
-    sides = [_files(dataset, side) for side in (dataset.database, dataset.queries)]
-    root = Path(os.path.commonpath([files.root.resolve() for files in sides]))
+    sides = dataset.database, dataset.queries
+    folders = [_files(dataset, side).root.resolve() for side in sides]
+    root = Path(os.path.commonpath(folders))
     names = [
-        f"{files.root.resolve().relative_to(root).as_posix()}/{name}"
-        for files, side in zip(sides, (dataset.database, dataset.queries), strict=True)
+        f"{folder.relative_to(root).as_posix()}/{name}"
+        for folder, side in zip(folders, sides, strict=True)
         for name in side.names
     ]
     counts = np.ones(len(dataset.queries), bool) if dataset.scored is None else dataset.scored
     asked = np.flatnonzero(counts).astype(np.int64)
     database = np.arange(len(dataset.database), dtype=np.int64)
-    nothing = np.empty(0, np.int64)
-    return (
-        ImageTable(dataset.name, names, FileReader(root), {}),
-        RetrievalTask(
-            asked + len(database),
-            database,
-            [dataset.truth[int(query)] for query in asked],
-            [nothing if dataset.ignored is None else dataset.ignored[int(query)] for query in asked],
-        ),
-    )
+    ignored = [np.empty(0, np.int64)] * len(asked)
+    if dataset.ignored is not None:
+        ignored = [dataset.ignored[query] for query in asked.tolist()]
+    positives = [dataset.truth[query] for query in asked.tolist()]
+    task = RetrievalTask(asked + len(database), database, positives, ignored)
+    return ImageTable(dataset.name, names, FileReader(root), {}), task
 
 
 def _files(dataset: Dataset, side: Subset) -> FileImages:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError, DatasetError
+from a2gc_training.data.rules import SameColumns
 from a2gc_training.data.tables import ImageTable
 
 PIXELS_PER_METRE = 40
@@ -39,6 +40,7 @@ class GeneratedSource:
         clutter: Largest number of things in the way.
     """
 
+    same: ClassVar[SameColumns] = SameColumns()
     places: int
     views: int
     height: int = 120
@@ -63,11 +65,8 @@ class GeneratedSource:
         places = np.repeat(np.arange(self.places), self.views)
         views = np.tile(np.arange(self.views), self.places)
         names = [f"{place}/{view}" for place, view in zip(places, views, strict=True)]
-        columns = {
-            "place": places.astype(np.float64),
-            "view": views.astype(np.float64),
-            "room": (places // self.places_per_room).astype(np.float64),
-        }
+        numbers = {"place": places, "view": views, "room": places // self.places_per_room}
+        columns = {name: values.astype(np.float64) for name, values in numbers.items()}
         return ImageTable(f"generated places (seed {self.seed})", names, GeneratedReader(self), columns)
 
 
@@ -121,13 +120,8 @@ def render_view(source: GeneratedSource, place: int, view: int) -> NDArray[np.ui
     turn = np.radians(source.turn_degrees)
     yaw = heading + rng.uniform(-turn, turn)
     pitch, roll = rng.uniform(-turn, turn, 2) * [0.4, 0.2]
-    image = render(
-        room,
-        np.clip(position, 0.2, room.size - 0.2),
-        _rotation(yaw, pitch, roll),
-        source.height,
-        source.width,
-    )
+    inside = np.clip(position, 0.2, room.size - 0.2)
+    image = render(room, inside, _rotation(yaw, pitch, roll), source.height, source.width)
     _add_clutter(image, rng, int(rng.integers(0, source.clutter + 1)))
     return _light(image, rng, source.light)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,16 @@ from a2gc_training.data.tables import FileReader, ImageTable
 COLUMNS = ("place_id", "year", "month", "northdeg", "city_id", "lat", "lon", "panoid")
 
 _Key = tuple[int, int, int, int, str]
+
+
+class _Record(NamedTuple):
+    image: str
+    city: str
+    place: int
+    year: int
+    month: int
+    lat: float
+    lon: float
 
 
 def read_gsv_cities(root: Path, cities: Sequence[str] = ()) -> ImageTable:
@@ -49,26 +60,14 @@ def read_gsv_cities(root: Path, cities: Sequence[str] = ()) -> ImageTable:
     unknown = [city for city in cities if city not in found]
     if unknown:
         raise DatasetError(f"GSV-Cities at {root} has no city {unknown[0]!r}; Dataframes holds {', '.join(found)}.")
-    names: list[str] = []
-    records: list[tuple[str, int, int, int, float, float]] = []
-    for city in cities or found:
-        city_names, city_records = _read_city(root, city, found[city])
-        names += city_names
-        records += city_records
-    columns = {
-        "city": np.array([record[0] for record in records]),
-        **{
-            column: np.array([record[index] for record in records], np.float64)
-            for index, column in enumerate(("place", "year", "month", "lat", "lon"), start=1)
-        },
-    }
-    return ImageTable(f"GSV-Cities at {root}", names, FileReader(root), columns)
+    records = [record for city in cities or found for record in _read_city(root, city, found[city])]
+    columns = {name: np.array([getattr(record, name) for record in records]) for name in _Record._fields[1:]}
+    columns |= {name: values.astype(np.float64) for name, values in columns.items() if name != "city"}
+    return ImageTable(f"GSV-Cities at {root}", [record.image for record in records], FileReader(root), columns)
 
 
-def _read_city(root: Path, city: str, table: Path) -> tuple[list[str], list[tuple[str, int, int, int, float, float]]]:
+def _read_city(root: Path, city: str, table: Path) -> Iterator[_Record]:
     files = _index(root / "Images" / city)
-    names: list[str] = []
-    records: list[tuple[str, int, int, int, float, float]] = []
     with table.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
@@ -80,21 +79,18 @@ def _read_city(root: Path, city: str, table: Path) -> tuple[list[str], list[tupl
         for line, row in enumerate(reader, start=2):
             try:
                 place, year, month = int(row["place_id"]), int(row["year"]), int(row["month"])
-                key = (place, year, month, int(row["northdeg"]), row["panoid"])
-                position = (float(row["lat"]), float(row["lon"]))
+                name = files.get((place, year, month, int(row["northdeg"]), row["panoid"]))
+                position = float(row["lat"]), float(row["lon"])
             except (TypeError, ValueError) as error:
                 raise DatasetError(
                     f"The table {table}, line {line}, is malformed ({error}); download it anew."
                 ) from error
-            name = files.get(key)
             if name is None:
                 raise DatasetError(
                     f"The table {table}, line {line}, names the panorama {row['panoid']!r} of place {place}, which is "
                     f"not in Images/{city}; unpack that city's images completely."
                 )
-            names.append(f"Images/{city}/{name}")
-            records.append((city, place, year, month, *position))
-    return names, records
+            yield _Record(f"Images/{city}/{name}", city, place, year, month, *position)
 
 
 def _index(folder: Path) -> dict[_Key, str]:

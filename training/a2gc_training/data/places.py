@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_training.data.rules import Places
 from a2gc_training.data.sampling import Draw
-from a2gc_training.data.sources import Source, load_table, places_of
+from a2gc_training.data.sources import Source, load_table
 from a2gc_training.data.tables import ImageTable
 
 
@@ -46,8 +46,8 @@ class ImageBatch(TypedDict):
     rows: Tensor
 
 
-class PreparedImages:
-    """The images of a table as a model's input.
+class ImagesDataset(Dataset[tuple[Tensor, int]]):
+    """The images of one table as a model's input, in order.
 
     Args:
         table: The images.
@@ -57,16 +57,22 @@ class PreparedImages:
 
     def __init__(self, table: ImageTable, preprocessing: Preprocessing, *, keep: bool = False) -> None:
         self.table = table
-        self.preprocessing = preprocessing
-        self._kept: dict[int, NDArray[np.uint8]] | None = {} if keep else None
+        self._preprocessing = preprocessing
+        self._kept: dict[int, Tensor] | None = {} if keep else None
 
-    def read(self, row: int) -> NDArray[np.uint8]:
-        """A row's image, uint8 (height, width, 3)."""
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        """The image, uint8 (height, width, 3), and its row; raises DatasetError for one that cannot be read."""
         if self._kept is None:
-            return self.preprocessing.apply(self.table.read(row))
+            return self._read(row), row
         if row not in self._kept:
-            self._kept[row] = self.preprocessing.apply(self.table.read(row))
-        return self._kept[row]
+            self._kept[row] = self._read(row)
+        return self._kept[row], row
+
+    def _read(self, row: int) -> Tensor:
+        return torch.from_numpy(self._preprocessing.apply(self.table.read(row)))
 
 
 class PlacesDataset(Dataset[PlaceBatch]):
@@ -76,6 +82,10 @@ class PlacesDataset(Dataset[PlaceBatch]):
         parts: Each table with its places.
         preprocessing: The model's resize.
         keep: Whether images stay in memory once they were read.
+
+    Attributes:
+        images: Those of all tables, each with its row in its own.
+        places: Those of all tables.
     """
 
     def __init__(
@@ -84,28 +94,28 @@ class PlacesDataset(Dataset[PlaceBatch]):
         if not parts:
             raise DatasetError("There is no table to train on; give at least one source.")
         self.tables = [table for table, _ in parts]
-        self._prepared = [PreparedImages(table, preprocessing, keep=keep) for table in self.tables]
-        self._first_row = np.cumsum([0, *(len(table) for table in self.tables)])
-        self._first_place = np.cumsum([0, *(len(places) for _, places in parts)])
-        offsets = list(zip(self._first_row[:-1], self._first_place[:-1], [p for _, p in parts], strict=True))
-        self.places = Places(
-            [rows + first_row for first_row, _, places in offsets for rows in places.members],
-            [near + first_place for _, first_place, places in offsets for near in places.conflicts],
+        self.images: ConcatDataset[tuple[Tensor, int]] = ConcatDataset(
+            [ImagesDataset(table, preprocessing, keep=keep) for table in self.tables]
         )
+        self.places = Places([], [])
+        first_row = 0
+        for table, places in parts:
+            first_place = len(self.places)
+            self.places.members.extend(rows + first_row for rows in places.members)
+            self.places.conflicts.extend(near + first_place for near in places.conflicts)
+            first_row += len(table)
 
     def __len__(self) -> int:
-        return int(self._first_row[-1])
+        return len(self.images)
 
     def __getitem__(self, draws: Sequence[Draw]) -> PlaceBatch:
         """Reads a batch of (row, place) pairs; raises DatasetError for an image that cannot be read."""
-        images = np.stack([self.image(row) for row, _ in draws])
         rows, places = torch.tensor(draws, dtype=torch.int64).unbind(1)
-        return {"images": torch.from_numpy(images), "places": places, "rows": rows}
+        return {"images": torch.stack([self.images[row][0] for row, _ in draws]), "places": places, "rows": rows}
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """A row's image as the model's input, uint8 (height, width, 3)."""
-        part = int(np.searchsorted(self._first_row, row, side="right")) - 1
-        return self._prepared[part].read(row - int(self._first_row[part]))
+        return self.images[row][0].numpy()
 
     def codes(self, column: str) -> NDArray[np.int64]:
         """Code of every row by a column, those of different tables different; 0 for a table without the column."""
@@ -119,35 +129,10 @@ class PlacesDataset(Dataset[PlaceBatch]):
 
     def groups(self, column: str) -> NDArray[np.int64]:
         """Group of each place by a column; a table without the column is one group of its own."""
-        groups: list[int] = []
-        for part, table in enumerate(self.tables):
-            codes = table.codes([column] if column in table.columns else [])
-            base = max(groups, default=-1) + 1
-            for number in range(int(self._first_place[part]), int(self._first_place[part + 1])):
-                row = int(self.places.members[number][0] - self._first_row[part])
-                groups.append(base + int(codes[row]))
-        return np.array(groups, np.int64)
-
-
-class ImagesDataset(Dataset[tuple[Tensor, int]]):
-    """The images of one table, in order.
-
-    Args:
-        table: The images.
-        preprocessing: The model's resize.
-        keep: Whether images stay in memory once they were read.
-    """
-
-    def __init__(self, table: ImageTable, preprocessing: Preprocessing, *, keep: bool = False) -> None:
-        self.table = table
-        self._prepared = PreparedImages(table, preprocessing, keep=keep)
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, int]:
-        """The image, uint8 (height, width, 3), and its row."""
-        return torch.from_numpy(self._prepared.read(row)), row
+        table_of = np.repeat(np.arange(len(self.tables)), [len(table) for table in self.tables])
+        first_rows = [rows[0] for rows in self.places.members]
+        pairs = np.stack([table_of, self.codes(column)], axis=1)[first_rows]
+        return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def collate_images(items: Sequence[tuple[Tensor, int]]) -> ImageBatch:
@@ -171,5 +156,5 @@ def load_places(sources: Sequence[Source], preprocessing: Preprocessing, *, keep
         ConfigError: A filter names a value that does not occur.
     """
     tables = [load_table(source) for source in sources]
-    parts = [(table, places_of(source, table)) for source, table in zip(sources, tables, strict=True)]
-    return PlacesDataset(parts, preprocessing, keep=keep)
+    places = [source.same.places(table) for source, table in zip(sources, tables, strict=True)]
+    return PlacesDataset(list(zip(tables, places, strict=True)), preprocessing, keep=keep)

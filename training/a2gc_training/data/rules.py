@@ -49,6 +49,11 @@ def cover(count: int, near: Matcher) -> tuple[NDArray[np.int64], list[NDArray[np
     return np.array(middles, np.int64), members
 
 
+def others(places: NDArray[np.bool_], own: int) -> NDArray[np.int64]:
+    """Numbers of the places that a mask marks, without a place's own."""
+    return np.setdiff1d(np.flatnonzero(places), own).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class SameColumns:
     """Images of a place agree in some columns.
@@ -137,15 +142,11 @@ def _windows(times: NDArray[np.float64], length: float) -> list[NDArray[np.int64
 
 
 def _span_conflicts(spans: list[tuple[int, float, float]], margin: float) -> list[NDArray[np.int64]]:
-    session = np.array([span[0] for span in spans])
-    start = np.array([span[1] for span in spans])
-    end = np.array([span[2] for span in spans])
+    session, start, end = np.array(spans, np.float64).reshape(-1, 3).T
     conflicts = []
     for number in range(len(spans)):
         apart = np.maximum(start - end[number], start[number] - end)
-        near = (session == session[number]) & (apart <= margin)
-        near[number] = False
-        conflicts.append(np.flatnonzero(near).astype(np.int64))
+        conflicts.append(others((session == session[number]) & (apart <= margin), number))
     return conflicts
 
 
@@ -185,12 +186,8 @@ class CloseInSpace:
         """
         near = self._nearness(table)
         middles, members = cover(len(table), lambda row: near(row, self.metres / 2, self.degrees / 2))
-        conflicts = []
         reach = 2 * self.metres + self.margin
-        for number, row in enumerate(middles.tolist()):
-            mask = near(row, reach, np.inf)[middles]
-            mask[number] = False
-            conflicts.append(np.flatnonzero(mask).astype(np.int64))
+        conflicts = [others(near(row, reach, np.inf)[middles], number) for number, row in enumerate(middles.tolist())]
         return Places(members, conflicts)
 
     def matcher(self, table: ImageTable) -> Matcher:

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-
-from a2gc_ros.errors import ConfigError, DatasetError
+from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.datasets import gsv_folder
 from a2gc_ros.models import own_code
-from a2gc_training.data.bags import BagsSource, read_bags
+from a2gc_training.data.bags import BagsSource
 from a2gc_training.data.folder import read_image_csv, read_place_folders
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.data.gsv_cities import read_gsv_cities
 from a2gc_training.data.paths import expanded
-from a2gc_training.data.rules import Places, SameColumns
-from a2gc_training.data.tables import Filter, ImageTable
+from a2gc_training.data.rules import SameColumns
+from a2gc_training.data.tables import ImageTable, Selection
 from a2gc_training.data.view_rule import PlaceRule
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(Selection):
     """A folder with one folder per place.
 
     Attributes:
         root: The folder; ``~`` and environment variables are expanded.
         kind: ``folder``.
-        only: Column to the values of which images are kept.
-        without: Column to the values of which images are left out.
     """
 
+    same: ClassVar[PlaceRule] = SameColumns()
     root: str
     kind: Literal["folder"] = "folder"
-    only: Filter = field(default_factory=dict)
-    without: Filter = field(default_factory=dict)
+
+    def table(self) -> ImageTable:
+        """All of its images."""
+        return read_place_folders(expanded(self.root))
 
 
 @dataclass(frozen=True)
-class CsvSource:
+class CsvSource(Selection):
     """A CSV with one image per row.
 
     Attributes:
@@ -48,8 +46,6 @@ class CsvSource:
         root: The folder that paths are relative to; None is the CSV's own.
         path: The column that holds the path.
         same: When two images show the same place.
-        only: Column to the values of which images are kept.
-        without: Column to the values of which images are left out.
     """
 
     file: str
@@ -57,12 +53,15 @@ class CsvSource:
     root: str | None = None
     path: str = "path"
     same: PlaceRule = field(default_factory=SameColumns)
-    only: Filter = field(default_factory=dict)
-    without: Filter = field(default_factory=dict)
+
+    def table(self) -> ImageTable:
+        """All of its images."""
+        root = None if self.root is None else expanded(self.root)
+        return read_image_csv(expanded(self.file), root, self.path)
 
 
 @dataclass(frozen=True)
-class GsvCitiesSource:
+class GsvCitiesSource(Selection):
     """GSV-Cities in its published layout.
 
     Attributes:
@@ -70,19 +69,21 @@ class GsvCitiesSource:
             names; ``~`` and environment variables are expanded.
         kind: ``gsv_cities``.
         cities: The cities to read; empty reads all.
-        only: Column to the values of which images are kept.
-        without: Column to the values of which images are left out.
     """
 
+    same: ClassVar[PlaceRule] = SameColumns(columns=("city", "place"))
     root: str
     kind: Literal["gsv_cities"] = "gsv_cities"
     cities: tuple[str, ...] = ()
-    only: Filter = field(default_factory=dict)
-    without: Filter = field(default_factory=dict)
+
+    def table(self) -> ImageTable:
+        """All of its images."""
+        root = expanded(self.root)
+        return read_gsv_cities(gsv_folder.find(root) or root, self.cities)
 
 
 @dataclass(frozen=True)
-class OwnSource:
+class OwnSource(Selection):
     """A table of images that a function of your own makes.
 
     Attributes:
@@ -91,79 +92,34 @@ class OwnSource:
         kind: ``own``.
         options: Its arguments.
         same: When two images show the same place.
-        only: Column to the values of which images are kept.
-        without: Column to the values of which images are left out.
     """
 
     code: str
     kind: Literal["own"] = "own"
     options: dict[str, Any] = field(default_factory=dict)
     same: PlaceRule = field(default_factory=SameColumns)
-    only: Filter = field(default_factory=dict)
-    without: Filter = field(default_factory=dict)
+
+    def table(self) -> ImageTable:
+        """What the function makes; raises ConfigError where it is none, or does not take the options."""
+        try:
+            table = own_code.declare(self.code)(**self.options)
+        except TypeError as error:
+            raise ConfigError(f"{self.code} does not take {dict(self.options)}: {error}.") from error
+        if not isinstance(table, ImageTable):
+            raise ConfigError(f"{self.code} gives a {type(table).__name__}; it must return an ImageTable.")
+        return table
 
 
 Source = FolderSource | CsvSource | GsvCitiesSource | BagsSource | GeneratedSource | OwnSource
 
 
 def load_table(source: Source) -> ImageTable:
-    """Reads a source's table of images.
-
-    Args:
-        source: The source.
-
-    Returns:
-        Its images after the filters.
+    """Reads a source's images, those that its filters leave.
 
     Raises:
         DatasetError: The data set is damaged or incomplete, or the filters leave nothing.
         BagError: A recording cannot be read.
         ConfigError: A filter names a value that does not occur.
     """
-    if isinstance(source, GeneratedSource):
-        return source.table()
-    if isinstance(source, FolderSource):
-        table = read_place_folders(expanded(source.root))
-    elif isinstance(source, CsvSource):
-        root = None if source.root is None else expanded(source.root)
-        table = read_image_csv(expanded(source.file), root, source.path)
-    elif isinstance(source, BagsSource):
-        table = read_bags(source)
-    elif isinstance(source, OwnSource):
-        table = _own_table(source)
-    else:
-        root = expanded(source.root)
-        table = read_gsv_cities(gsv_folder.find(root) or root, source.cities)
-    return _filtered(table, source.only, source.without)
-
-
-def _own_table(source: OwnSource) -> ImageTable:
-    try:
-        table = own_code.declare(source.code)(**source.options)
-    except TypeError as error:
-        raise ConfigError(f"{source.code} does not take {dict(source.options)}: {error}.") from error
-    if not isinstance(table, ImageTable):
-        raise ConfigError(f"{source.code} gives a {type(table).__name__}; it must return an ImageTable.")
-    return table
-
-
-def places_of(source: Source, table: ImageTable) -> Places:
-    """The places of a source's table."""
-    if isinstance(source, CsvSource | BagsSource | OwnSource):
-        return source.same.places(table)
-    if isinstance(source, GsvCitiesSource):
-        return SameColumns(columns=("city", "place")).places(table)
-    return SameColumns().places(table)
-
-
-def _filtered(table: ImageTable, only: Mapping[str, Any], without: Mapping[str, Any]) -> ImageTable:
-    if not only and not without:
-        return table
-    keep = table.matching(only)
-    # Taken one by one: an image goes when any of its columns says so.
-    for name, values in without.items():
-        keep &= ~table.matching({name: values})
-    rows = np.flatnonzero(keep).astype(np.int64)
-    if not len(rows):
-        raise DatasetError(f"{table.name} has no image left after the recipe's `only` and `without`; relax them.")
-    return table.take(rows)
+    table = source.table()
+    return source.select(table) if isinstance(source, Selection) else table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -120,12 +120,8 @@ class ImageTable:
 
     def take(self, rows: NDArray[np.int64]) -> ImageTable:
         """The table of some of the rows."""
-        return ImageTable(
-            self.name,
-            [self.images[row] for row in rows],
-            self.reader,
-            {name: values[rows] for name, values in self.columns.items()},
-        )
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return replace(self, images=[self.images[row] for row in rows], columns=columns)
 
     def matching(self, wanted: Mapping[str, Sequence[Any]]) -> NDArray[np.bool_]:
         """Rows whose columns hold one of the wanted values, compared as text, in every column named.
@@ -145,6 +141,31 @@ class ImageTable:
                     raise ConfigError(f"{self.name} has no {name} {value!r}; there are {shown}.")
             mask &= np.isin(texts, [_text(value) for value in values])
         return mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which images of a table are used; every source that is read may have one.
+
+    Attributes:
+        only: Column to the values of which images are kept.
+        without: Column to the values of which images are left out.
+    """
+
+    only: Filter = field(default_factory=dict)
+    without: Filter = field(default_factory=dict)
+
+    def select(self, table: ImageTable) -> ImageTable:
+        """The images that are used; raises DatasetError where none is left, ConfigError for a value that is nowhere."""
+        if not self.only and not self.without:
+            return table
+        keep = table.matching(self.only)
+        # Taken one by one: an image goes when any of its columns says so.
+        for name, values in self.without.items():
+            keep &= ~table.matching({name: values})
+        if not keep.any():
+            raise DatasetError(f"{table.name} has no image left after the recipe's `only` and `without`; relax them.")
+        return table.take(np.flatnonzero(keep).astype(np.int64))
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
-from a2gc_training.data.rules import CloseInSpace, CloseInTime, Matcher, Places, SameColumns, cover
+from a2gc_training.data.rules import CloseInSpace, CloseInTime, Matcher, Places, SameColumns, cover, others
 from a2gc_training.data.tables import ImageTable
 
 RINGS, SPOKES = 16, 16
@@ -174,6 +174,5 @@ class _Nearness:
             mask = (away <= 2 * rule.metres + rule.margin) | (self._sessions[middles] != self._sessions[row])
             open_question = np.flatnonzero(~mask & (away <= 2 * rule.reach)).astype(np.int64)
             mask[open_question] = self._views.overlap(row, middles[open_question]) > 0
-            mask[number] = False
-            found.append(np.flatnonzero(mask).astype(np.int64))
+            found.append(others(mask, number))
         return found
