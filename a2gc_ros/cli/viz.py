@@ -156,8 +156,7 @@ def draw_place_map(
     with needing("Drawing", "viz"):
         from a2gc_ros.viz import style
     from a2gc_ros.placemap import PlaceMap
-    from a2gc_ros.viz.map_matches import draw_map
-    from a2gc_ros.viz.map_reading import best_matches, session_paths
+    from a2gc_ros.viz.map_matches import best_matches, draw_map, session_paths
 
     with PlaceMap.open(place_map, read_only=True) as opened:
         keyframes, sessions = session_paths(opened)

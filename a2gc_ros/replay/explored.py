@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from a2gc_ros.errors import A2gcError
-from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Stage
+from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.placemap import Keyframe, PlaceMap
 from a2gc_ros.replay.ground_truth import GroundTruthPath
 from a2gc_ros.replay.records import ClosureRecord, PairRecord, RunRecord
-from a2gc_ros.viz.album import Album, album
-from a2gc_ros.viz.matched_features import FeatureMatcher
+from a2gc_ros.viz.album import Album, album, kept_picture
+from a2gc_ros.viz.matched_features import match_features
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PairRow, Spot
 
 MOST_PAIRS: Final = 20_000
@@ -116,16 +114,7 @@ def explore(
 
 def pictures_of(explored: Explored) -> Album:
     """Encodes the pictures of all keyframes that a page shows."""
-
-    def image(at: int) -> npt.NDArray[np.uint8] | None:
-        place_map, keyframe_id = explored.keyframes[at]
-        jpeg = place_map.image(keyframe_id)
-        try:
-            return None if jpeg is None else decode_compressed(jpeg)
-        except A2gcError:
-            return None
-
-    return album(len(explored.spots), image)
+    return album(len(explored.spots), lambda at: kept_picture(*explored.keyframes[at]))
 
 
 def matched(explored: Explored, config: LoopConfig, numbers: Iterable[int]) -> dict[int, MatchedFeatures]:
@@ -138,12 +127,12 @@ def matched(explored: Explored, config: LoopConfig, numbers: Iterable[int]) -> d
     """
     if not config.verify:
         return {}
-    matcher = FeatureMatcher(config)
+    verifier = GeometricVerifier(config)
     found = {}
-    # In order of time: neighbours share keyframes, and the matcher remembers some.
+    # In order of time: neighbours share keyframes, and the verifier remembers some.
     for number in sorted(list(dict.fromkeys(numbers))[:MOST_MATCHED]):
         pair = explored.pairs[number]
-        common = matcher.match(explored.keyframes[pair.query], explored.keyframes[pair.keyframe])
+        common = match_features(verifier, explored.keyframes[pair.query], explored.keyframes[pair.keyframe])
         if common is not None:
             found[number] = common.drawn
     return found

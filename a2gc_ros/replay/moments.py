@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from a2gc_ros.geometry import quaternion_of
+from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.replay.explored import Explored
 from a2gc_ros.replay.judged import Judged
-from a2gc_ros.viz.matched_features import FeatureMatcher, Found
+from a2gc_ros.viz.matched_features import Found, match_features
 from a2gc_ros.viz.page_data import Fate, PairRow
 
 Point = tuple[float, float, float]
@@ -58,7 +59,7 @@ class Moment:
 
 def moments(judged: Judged, explored: Explored) -> Iterator[Moment]:
     """Goes through the keyframes of a run, in order of time."""
-    matcher = FeatureMatcher(judged.config)
+    verifier = GeometricVerifier(judged.config)
     latency = {query.stamp_ns: query.latency_ms for query in judged.run.queries}
     by_query: dict[int, list[PairRow]] = {}
     for row in explored.pairs:
@@ -75,7 +76,8 @@ def moments(judged: Judged, explored: Explored) -> Iterator[Moment]:
 
     def link(row: PairRow) -> Link:
         shown = row.fate is Fate.CLOSURE and judged.config.verify
-        found = matcher.match(explored.keyframes[row.query], explored.keyframes[row.keyframe]) if shown else None
+        ends = explored.keyframes[row.query], explored.keyframes[row.keyframe]
+        found = match_features(verifier, *ends) if shown else None
         return Link(row, place(row.query), place(row.keyframe), picture(row.keyframe), found)
 
     for at, keyframe in enumerate(explored.own):

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.errors import A2gcError, ConfigError
+from a2gc_ros.errors import ConfigError
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.images.frame import Frame
@@ -19,6 +19,7 @@ from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.loops.verification.views import view_of
 from a2gc_ros.placemap import Keyframe, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg
+from a2gc_ros.viz.album import kept_picture
 from a2gc_ros.viz.matched_features import drawn
 
 ANSWERS: Final = 5
@@ -70,9 +71,8 @@ class Finder:
             found = []
             for similarity, keyframe_id in zip(similarities[0], ids[0], strict=True):
                 if keyframe_id >= 0:
-                    keyframe = self._map.keyframe(int(keyframe_id))
-                    view = self._calibrated_like(query, keyframe) if same_camera else query
-                    found.append(self._compared(view, keyframe) | {"similarity": float(similarity)})
+                    compared = self._compared(query, self._map.keyframe(int(keyframe_id)), same_camera=same_camera)
+                    found.append(compared | {"similarity": float(similarity)})
         found.sort(key=lambda entry: (not entry["verified"], -entry["similarity"]))
         return {"picture": _shown(image), "answers": found}
 
@@ -91,15 +91,11 @@ class Finder:
             cosine = float(np.dot(*self._map.descriptors([query.id, keyframe.id])))
             return self._compared(view, keyframe) | {"similarity": cosine}
 
-    def _calibrated_like(self, query: View, keyframe: Keyframe) -> View:
-        """Returns the view of a picture that the camera of a keyframe took."""
+    def _compared(self, query: View, keyframe: Keyframe, *, same_camera: bool = False) -> dict[str, Any]:
         kept = self._verifier.view_of_keyframe(self._map, keyframe.id)
-        if kept is None or kept.intrinsics is None:
-            return query
-        return view_of(query.features, kept.intrinsics)
-
-    def _compared(self, query: View, keyframe: Keyframe) -> dict[str, Any]:
-        kept = self._verifier.view_of_keyframe(self._map, keyframe.id)
+        if same_camera and kept is not None and kept.intrinsics is not None:
+            query = view_of(query.features, kept.intrinsics)
+        picture = kept_picture(self._map, keyframe.id)
         comparison = self._verifier.compare(query, kept)
         checked = self._verifier.locate(query, kept, comparison)
         session = next(s for s in self._map.sessions() if s.id == keyframe.session_id)
@@ -107,7 +103,7 @@ class Finder:
             "keyframe_id": keyframe.id,
             "stamp_ns": str(keyframe.stamp_ns),
             "session": session.name,
-            "picture": self._picture(keyframe.id),
+            "picture": None if picture is None else _shown(picture),
             "verified": checked.verified,
             "inliers": comparison.inliers,
             "matches": comparison.matches,
@@ -117,25 +113,13 @@ class Finder:
             "drawn": None if kept is None else drawn(query, kept, comparison).as_json(),
         }
 
-    def _picture(self, keyframe_id: int) -> str | None:
-        jpeg = self._map.image(keyframe_id)
-        try:
-            return None if jpeg is None else _shown(decode_compressed(jpeg))
-        except A2gcError:
-            return None
-
 
 def _position(keyframe: Keyframe, checked: Verification) -> list[float] | None:
     """Where the picture's camera stood in the session's odometry frame, metres; None where that is not known."""
-    if (
-        keyframe.pose is None
-        or keyframe.t_base_camera is None
-        or checked.relative_pose is None
-        or not checked.scale_known
-    ):
+    chain = [pose for pose in (keyframe.pose, keyframe.t_base_camera, checked.relative_pose) if pose is not None]
+    if len(chain) < 3 or not checked.scale_known:
         return None
-    placed = keyframe.pose @ keyframe.t_base_camera @ checked.relative_pose
-    return [round(float(value), 2) for value in placed[:3, 3]]
+    return [round(float(value), 2) for value in (chain[0] @ chain[1] @ chain[2])[:3, 3]]
 
 
 def _shown(image: npt.NDArray[np.uint8]) -> str:

@@ -20,6 +20,15 @@ OWN_HEADER: Final = "x-a2gc"
 """Pages of other sites cannot send it without asking first, and nobody answers them."""
 
 
+SAFE_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address to listen on can be reached from this machine only."""
     try:
@@ -105,12 +114,7 @@ def _closed(send: Send) -> Send:
 
     async def closed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Referrer-Policy"] = "no-referrer"
-            headers["Cache-Control"] = "no-store"
-            headers["X-Frame-Options"] = "DENY"
-            headers["Cross-Origin-Resource-Policy"] = "same-origin"
+            MutableHeaders(scope=message).update(SAFE_HEADERS)
         await send(message)
 
     return closed

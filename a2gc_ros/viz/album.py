@@ -11,6 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.errors import A2gcError
+from a2gc_ros.images.decode import decode_compressed
+from a2gc_ros.placemap import PlaceMap
+
 Image = npt.NDArray[np.uint8]
 
 BUDGET_BYTES: Final = 8_000_000
@@ -57,6 +61,15 @@ def album(count: int, image: Callable[[int], Image | None], budget: int = BUDGET
     encoded = [None if (found := image(i)) is None else _encode(found, side, quality) for i in range(count)]
     pictures = tuple(None if data is None else base64.b64encode(data).decode("ascii") for data in encoded)
     return Album("image/webp", pictures, float(np.median([s.shape[1] / s.shape[0] for s in samples])))
+
+
+def kept_picture(place_map: PlaceMap, keyframe_id: int) -> Image | None:
+    """Returns the image that a map keeps of a keyframe, RGB uint8 (H, W, 3); None without one, or a damaged one."""
+    jpeg = place_map.image(keyframe_id)
+    try:
+        return None if jpeg is None else decode_compressed(jpeg)
+    except A2gcError:
+        return None
 
 
 def _encode(image: Image, side: int, quality: int) -> bytes:

@@ -14,12 +14,7 @@ Array = npt.NDArray[np.float64]
 
 
 def draw_calibration(
-    maxima: Array,
-    similarities: Array,
-    chance: Array,
-    low: Array,
-    high: Array,
-    thresholds: Sequence[tuple[float, float]],
+    maxima: Array, similarities: Array, chance: Array, interval: Array, thresholds: Sequence[tuple[float, float]]
 ) -> Figure:
     """Draws the similarities of impostors, and how likely one of them is above a similarity.
 
@@ -27,8 +22,7 @@ def draw_calibration(
         maxima: float64 (Q,), each query's most similar keyframe of another place.
         similarities: float64 (S,), ascending, of the curve.
         chance: float64 (S,), probability of a false match for a query.
-        low: float64 (S,), its lower bound.
-        high: float64 (S,), its upper bound.
+        interval: float64 (S, 2), its lower and upper bound.
         thresholds: (rate, similarity) to mark.
     """
     with style.styled():
@@ -36,17 +30,10 @@ def draw_calibration(
         above, below = figure.subplots(2, 1, sharex=True)
         above.hist(maxima, bins=40, color=style.PATH)
         above.set(ylabel="queries", title="Most similar keyframe of another place")
-        below.fill_between(similarities, low, high, color=style.ACCENT, alpha=0.2, linewidth=0, label="95 % interval")
+        below.fill_between(similarities, *interval.T, color=style.ACCENT, alpha=0.2, linewidth=0, label="95 % interval")
         below.semilogy(similarities, chance, color=style.ACCENT, label="fitted, for the whole map")
-        ranks = np.sort(maxima)
-        below.plot(
-            ranks,
-            1 - np.arange(len(ranks)) / max(1, len(ranks)),
-            ".",
-            color=style.INK,
-            ms=3,
-            label="seen, for a part of it",
-        )
+        seen = 1 - np.arange(len(maxima)) / max(1, len(maxima))
+        below.plot(np.sort(maxima), seen, ".", color=style.INK, ms=3, label="seen, for a part of it")
         for rate, similarity in thresholds:
             below.plot([similarity], [rate], "o", color=style.WRONG)
             below.annotate(f"{rate:g}: {similarity:.3f}", (similarity, rate), xytext=(6, 2), textcoords="offset points")

@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from a2gc_ros.viz import style
-from a2gc_ros.viz.patch_grid import show_with_overlay
+from a2gc_ros.viz.patch_grid import extent_of, show_with_overlay
 
 Array = npt.NDArray[np.float32]
 
@@ -53,26 +53,21 @@ def draw_features(image: npt.NDArray[np.uint8], features: Array, plan: Array | N
         title: Stands above the picture.
     """
     with style.styled():
-        figure = style.new_figure(12.0, 8.6)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        figure = style.new_figure(12.0, 8.6, title)
         (seen, colored), (taken, dustbin) = figure.subplots(2, 2)
         seen.imshow(image)
         seen.set_title("As the model sees it")
-        height, width = image.shape[:2]
-        extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-        colored.imshow(principal_colors(features), extent=extent, interpolation="nearest")
+        colored.imshow(principal_colors(features), extent=extent_of(image), interpolation="nearest")
         colored.set_title("Patch features: like colours, like features")
         if plan is not None:
             clusters = len(plan) - 1
-            taken.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
-            winners = taken.imshow(
+            winners = show_with_overlay(
+                taken,
+                image,
                 plan.argmax(axis=0),
-                extent=extent,
+                limits=(-0.5, clusters + 0.5),
                 cmap=cluster_colors(clusters),
-                vmin=-0.5,
-                vmax=clusters + 0.5,
                 alpha=0.7,
-                interpolation="nearest",
             )
             taken.set_title("Who takes most of a patch")
             bar = figure.colorbar(winners, ax=taken, shrink=0.8)
@@ -107,9 +102,8 @@ def draw_clusters(maps: Array, *, title: str, label: str, centered: bool = False
     high = float(np.abs(shown).max()) or 1.0
     low = -high if centered else 0.0
     with style.styled():
-        figure = style.new_figure(10.0, 6.8)
         note = f", the first {len(shown)} of {len(maps)}" if len(shown) < len(maps) else ""
-        figure.suptitle(title + note, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        figure = style.new_figure(10.0, 6.8, title + note)
         panels = np.atleast_1d(figure.subplots(side, side)).ravel()
         for axes in panels:
             axes.set_axis_off()

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.errors import A2gcError, MapError
-from a2gc_ros.images.decode import decode_compressed
-from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import Keyframe, PlaceMap
 from a2gc_ros.placemap.identity import source_name
-from a2gc_ros.viz.album import album
-from a2gc_ros.viz.matched_features import FeatureMatcher
-from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PageData, PairRow, Spot
+from a2gc_ros.viz.album import album, kept_picture
+from a2gc_ros.viz.look_alikes import compared, most_alike, positions
+from a2gc_ros.viz.page_data import Fate, PageData, PairRow, Spot
 from a2gc_ros.viz.report import Report, Section, View
 from a2gc_ros.viz.session_layout import side_by_side
 from a2gc_ros.viz.similarity_tiles import drawn_table, pooled, shades
 
 MOST: Final = 5000
 """Keyframes of a page; of a larger map they are chosen evenly."""
-
-MOST_COMPARED: Final = (240, 60)
-"""Pairs whose local features are compared, the most alike first: of other or unknown places, and of one place."""
-
-NEAR_M: Final = 15.0
-FAR_M: Final = 25.0
-"""By odometry, keyframes of one session nearer than the first show one place, those beyond the second do not."""
 
 OLDEST_YEAR: Final = 1990
 """Stamps from before are of a clock that counts from its start."""
@@ -72,21 +63,6 @@ _ASK: Final = [
 ]
 
 
-@dataclass(frozen=True)
-class _Alike:
-    """The keyframe most like another one.
-
-    Attributes:
-        query: Row of the later one.
-        keyframe: Row of the earlier one.
-        similarity: Cosine.
-    """
-
-    query: int
-    keyframe: int
-    similarity: float
-
-
 def map_page(place_map: PlaceMap, *, gap_s: float = 30.0, served: bool = False) -> Report:
     """Builds the page of a map.
 
@@ -105,9 +81,9 @@ def map_page(place_map: PlaceMap, *, gap_s: float = 30.0, served: bool = False) 
     shown.sort(key=lambda keyframe: (keyframe.session_id, keyframe.stamp_ns))
     vectors = place_map.descriptors([keyframe.id for keyframe in shown])
     table = np.asarray(vectors @ vectors.T, dtype=np.float32)
-    alike, strength = _most_alike(shown, table, gap_s)
+    alike, strength = most_alike(shown, table, gap_s)
     spots = _spots(shown)
-    rows, matches = _compared(place_map, shown, alike)
+    rows, matches = compared(place_map, shown, alike)
     name = Path(place_map.path).name
     sections = [
         *(_ASK if served else []),
@@ -117,18 +93,11 @@ def map_page(place_map: PlaceMap, *, gap_s: float = 30.0, served: bool = False) 
         _matrix(table),
         *_pairs(rows),
     ]
-
-    def image(at: int) -> npt.NDArray[np.uint8] | None:
-        jpeg = place_map.image(shown[at].id)
-        try:
-            return None if jpeg is None else decode_compressed(jpeg)
-        except A2gcError:
-            return None
-
     agreeing = [n for n, row in enumerate(rows) if row.fate is Fate.NOT_SURE]
     names = {session.id: session.name for session in place_map.sessions()}
     maps = [name, *(names[part[0].session_id] for part in _parts(shown))]
-    shared = PageData(spots, rows, album(len(shown), image), matches, maps, agreeing[0] if agreeing else None, WORDS)
+    pictures = album(len(shown), lambda at: kept_picture(place_map, shown[at].id))
+    shared = PageData(spots, rows, pictures, matches, maps, agreeing[0] if agreeing else None, WORDS)
     seconds = [max(k.stamp_ns for k in part) - min(k.stamp_ns for k in part) for part in _parts(every)]
     subtitle = place_map.manifest.model_name
     if len(shown) < len(every):
@@ -167,90 +136,12 @@ def _parts(keyframes: Sequence[Keyframe]) -> list[list[Keyframe]]:
 def _spots(shown: Sequence[Keyframe]) -> list[Spot]:
     """Keyframes with places; sessions lie side by side, because their frames are not the same."""
     spots: list[Spot] = []
-    placed = side_by_side(
-        [
-            np.array([[np.nan, np.nan] if k.pose is None else k.pose[:2, 3] for k in part]).reshape(-1, 2)
-            for part in _parts(shown)
-        ]
-    )
+    placed = side_by_side([positions(part)[:, :2] for part in _parts(shown)])
     for number, (part, places) in enumerate(zip(_parts(shown), placed, strict=True), 1):
-        begin = part[0].stamp_ns
         for keyframe, (x, y) in zip(part, places, strict=True):
             position = (float(x), float(y)) if math.isfinite(x) and math.isfinite(y) else None
-            spots.append(Spot((keyframe.stamp_ns - begin) / 1e9, keyframe.stamp_ns, position, number))
+            spots.append(Spot((keyframe.stamp_ns - part[0].stamp_ns) / 1e9, keyframe.stamp_ns, position, number))
     return spots
-
-
-def _most_alike(
-    shown: Sequence[Keyframe], table: npt.NDArray[np.float32], gap_s: float
-) -> tuple[list[_Alike], npt.NDArray[np.float64]]:
-    """Finds for each keyframe the one most like it, and the one most like it that is not near by odometry.
-
-    Returns:
-        The pairs, the most alike first; and how alike the one that is not near is, float64 (N,), NaN without any.
-    """
-    sessions = np.array([keyframe.session_id for keyframe in shown])
-    stamps = np.array([keyframe.stamp_ns for keyframe in shown], dtype=np.int64)
-    places = np.array([[np.nan] * 3 if k.pose is None else k.pose[:3, 3] for k in shown])
-    strength = np.full(len(shown), np.nan)
-    found: dict[tuple[int, int], float] = {}
-    for row in range(len(shown)):
-        own = sessions == sessions[row]
-        now = own & (np.abs(stamps - stamps[row]) < gap_s * 1e9)
-        here = own & (np.linalg.norm(places - places[row], axis=1) <= FAR_M)
-        for left_out in (now, now | here):
-            cosines = np.where(left_out, -np.inf, table[row])
-            other = int(cosines.argmax())
-            if np.isfinite(cosines[other]):
-                found[max(row, other), min(row, other)] = float(cosines[other])
-        if np.isfinite(cosines[other]):
-            strength[row] = cosines[other]
-    pairs = [_Alike(query, keyframe, similarity) for (query, keyframe), similarity in found.items()]
-    return sorted(pairs, key=lambda pair: -pair.similarity), strength
-
-
-def _compared(
-    place_map: PlaceMap, shown: Sequence[Keyframe], alike: Sequence[_Alike]
-) -> tuple[list[PairRow], dict[int, MatchedFeatures]]:
-    """Compares the local features of the pairs most alike, and says what odometry thinks of them."""
-    matcher = FeatureMatcher(LoopConfig())
-    rows: list[PairRow] = []
-    matches: dict[int, MatchedFeatures] = {}
-    compared = [0, 0]
-    for pair in alike:
-        a, b = shown[pair.query], shown[pair.keyframe]
-        apart = None
-        if a.session_id == b.session_id and a.pose is not None and b.pose is not None:
-            apart = float(np.linalg.norm(a.pose[:3, 3] - b.pose[:3, 3]))
-        one_place = None if apart is None or NEAR_M < apart <= FAR_M else apart <= NEAR_M
-        kind = bool(one_place)
-        asked = compared[kind] < MOST_COMPARED[kind]
-        compared[kind] += asked
-        found = matcher.match((place_map, a.id), (place_map, b.id)) if asked else None
-        if found is None and not one_place:
-            continue
-        fate = Fate.NOT_SURE if found is not None and not found.comparison.reason else Fate.REFUSED
-        reason = "" if found is None else found.comparison.reason
-        if one_place:
-            fate, reason = Fate.CLOSURE, ""
-        if found is not None:
-            matches[len(rows)] = found.drawn
-        rows.append(
-            PairRow(
-                pair.query,
-                pair.keyframe,
-                fate,
-                0,
-                pair.similarity,
-                inliers=0 if found is None else found.comparison.inliers,
-                matches=None if found is None else found.comparison.matches,
-                coverage=None if found is None else found.comparison.coverage,
-                reason=reason,
-                right=one_place,
-                apart_m=apart,
-            )
-        )
-    return rows, matches
 
 
 def _where(shown: Sequence[Keyframe], spots: Sequence[Spot], strength: npt.NDArray[np.float64]) -> list[Section]:
@@ -266,8 +157,8 @@ def _where(shown: Sequence[Keyframe], spots: Sequence[Spot], strength: npt.NDArr
 
 
 def _ranges(shown: Sequence[Keyframe]) -> list[tuple[int, int]]:
-    starts = [at for at, k in enumerate(shown) if at == 0 or k.session_id != shown[at - 1].session_id]
-    return list(zip(starts, [*starts[1:], len(shown)], strict=True))
+    """First row of each session, and the row after its last."""
+    return list(pairwise(accumulate(map(len, _parts(shown)), initial=0)))
 
 
 def _sessions(place_map: PlaceMap, every: Sequence[Keyframe], shown: Sequence[Keyframe]) -> Section:
@@ -276,8 +167,7 @@ def _sessions(place_map: PlaceMap, every: Sequence[Keyframe], shown: Sequence[Ke
     parts = {part[0].session_id: part for part in _parts(every)}
     table = [("session", "from", "recorded on (UTC)", "keyframes", "minutes", "metres", "metres between", "with poses")]
     for number, part in parts.items():
-        ways = [keyframe.path_length for keyframe in part if keyframe.path_length is not None]
-        way = max(ways) if ways else None
+        way = max((keyframe.path_length for keyframe in part if keyframe.path_length is not None), default=None)
         seconds = (part[-1].stamp_ns - part[0].stamp_ns) / 1e9
         # A simulation's clock begins at zero.
         began = datetime.fromtimestamp(part[0].stamp_ns / 1e9, tz=timezone.utc)

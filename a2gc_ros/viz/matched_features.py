@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.verification import Comparison, GeometricVerifier, View
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.viz.page_data import MatchedFeatures
@@ -29,23 +28,15 @@ class Found:
     drawn: MatchedFeatures
 
 
-class FeatureMatcher:
-    """Matches keyframes by what their maps keep of them.
-
-    Args:
-        config: Settings of the geometric check.
-    """
-
-    def __init__(self, config: LoopConfig) -> None:
-        self._verifier = GeometricVerifier(config)
-
-    def match(self, query: tuple[PlaceMap, int], keyframe: tuple[PlaceMap, int]) -> Found | None:
-        """Compares two keyframes, each a map and an id; None where one has neither features nor an image."""
-        views = [self._verifier.view_of_keyframe(*entry) for entry in (query, keyframe)]
-        if views[0] is None or views[1] is None:
-            return None
-        compared = self._verifier.compare(views[0], views[1])
-        return Found(compared, drawn(views[0], views[1], compared))
+def match_features(
+    verifier: GeometricVerifier, query: tuple[PlaceMap, int], keyframe: tuple[PlaceMap, int]
+) -> Found | None:
+    """Compares two keyframes, each a map and an id; None where one has neither features nor an image."""
+    views = [verifier.view_of_keyframe(*entry) for entry in (query, keyframe)]
+    if views[0] is None or views[1] is None:
+        return None
+    compared = verifier.compare(views[0], views[1])
+    return Found(compared, drawn(views[0], views[1], compared))
 
 
 def drawn(query: View, keyframe: View, compared: Comparison) -> MatchedFeatures:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from a2gc_ros.viz import style
 from a2gc_ros.viz.patch_grid import patch_centers, show_with_overlay
-from a2gc_ros.viz.words import shorten
 
 Array = npt.NDArray[np.float32]
 
@@ -86,8 +85,7 @@ class ComparedImage:
 def draw_lines(query: ComparedImage, reference: ComparedImage, matches: PatchMatches, *, title: str) -> Figure:
     """Draws both images side by side with a line for every match, in the shade of its similarity."""
     with style.styled():
-        figure = style.new_figure(12.0, 5.2)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        figure = style.new_figure(12.0, 5.2, title)
         axes = figure.add_subplot()
         # Both images are given unit width, so that pictures of any size compare.
         width = 1.0 + GAP
@@ -107,7 +105,7 @@ def draw_lines(query: ComparedImage, reference: ComparedImage, matches: PatchMat
         axes.set(xlim=(0, width + 1.0), ylim=(max(_extent(query)[1], _extent(reference)[1]), 0), aspect="equal")
         axes.set_axis_off()
         for left, side in ((0.0, query), (width, reference)):
-            axes.text(left, -0.02, shorten(side.label, MOST_OF_A_NAME), ha="left", va="bottom", fontsize=11)
+            axes.text(left, -0.02, style.shorten(side.label, MOST_OF_A_NAME), ha="left", va="bottom", fontsize=11)
         figure.colorbar(lines, ax=axes, label="cosine similarity of the patches", shrink=0.85)
     return figure
 
@@ -144,14 +142,13 @@ def draw_patch_similarity(matches: PatchMatches, *, title: str) -> Figure:
 def draw_heatmaps(query: ComparedImage, reference: ComparedImage, matches: PatchMatches, *, title: str) -> Figure:
     """Draws over each image how similar each patch is to its nearest patch in the other, and what the model uses."""
     with style.styled():
-        figure = style.new_figure(12.0, 8.6)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        figure = style.new_figure(12.0, 8.6, title)
         panels = figure.subplots(2, 2)
         nearest = (matches.similarity.max(axis=1), matches.similarity.max(axis=0))
         low, high = float(min(map(np.min, nearest))), float(max(map(np.max, nearest)))
         for axes, side, values in zip(panels[0], (query, reference), nearest, strict=True):
             shade = show_with_overlay(axes, side.image, values.reshape(side.grid), limits=(low, high))
-            axes.set_title(f"{shorten(side.label, MOST_OF_A_NAME)}\nnearest patch in the other")
+            axes.set_title(f"{style.shorten(side.label, MOST_OF_A_NAME)}\nnearest patch in the other")
         figure.colorbar(shade, ax=list(panels[0]), label="cosine similarity", shrink=0.8)
         for axes, side in zip(panels[1], (query, reference), strict=True):
             if side.used is None:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from a2gc_ros.viz import style
-from a2gc_ros.viz.words import shorten
 
 MOST_OF_A_CAPTION = 24
 """Characters that fit under an image."""
@@ -69,8 +68,7 @@ def draw_retrievals(
     """
     columns = 1 + answers + positives
     with style.styled():
-        figure = style.new_figure(2.4 * columns, 2.15 * rows + 0.9)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        figure = style.new_figure(2.4 * columns, 2.15 * rows + 0.9, title)
         panels = np.asarray(figure.subplots(rows, columns, squeeze=False))
         for axes in panels.ravel():
             axes.set_axis_off()
@@ -83,9 +81,9 @@ def draw_retrievals(
             ):
                 for axes, picture in zip(panel[first : first + len(pictures)], pictures, strict=True):
                     _draw(axes, picture)
-        named = [shorten(head, MOST_OF_A_CAPTION) for head in heads] or [f"answer {i + 1}" for i in range(answers)]
+        named = heads or [f"answer {i + 1}" for i in range(answers)]
         for axes, head in zip(panels[0], ["query", *named, *["right"] * positives], strict=True):
-            axes.set_title(head, fontsize=12)
+            axes.set_title(style.shorten(head, MOST_OF_A_CAPTION), fontsize=12)
         frames = [
             Patch(facecolor="none", edgecolor=color, linewidth=3, label=label)
             for color, label in ((style.RIGHT, "right answer"), (style.WRONG, "wrong answer"))
@@ -99,7 +97,7 @@ def _draw(axes: Axes, picture: Picture) -> None:
     axes.imshow(picture.image)
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
-    lines = [shorten(line, MOST_OF_A_CAPTION) for line in picture.caption.splitlines()]
+    lines = [style.shorten(line, MOST_OF_A_CAPTION) for line in picture.caption.splitlines()]
     axes.set_xlabel("\n".join(lines), fontsize=9)
     color = {True: style.RIGHT, False: style.WRONG, None: style.PATH}[picture.right]
     for spine in axes.spines.values():

@@ -17,7 +17,6 @@ TILE: Final = 512
 MOST: Final = 2048
 """Pixels of the whole's side; larger matrices show the largest of each block of cells, so that bright ones stay."""
 
-
 CELLS_AT_ONCE: Final = 8_000_000
 """Cosines in memory at a time."""
 

@@ -53,9 +53,17 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(width_in: float, height_in: float) -> Figure:
+def new_figure(width_in: float, height_in: float, title: str = "") -> Figure:
     """Makes a figure without pyplot, so that no display and no global state is involved."""
-    return Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor="white")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+    return figure
+
+
+def shorten(name: str, most: int) -> str:
+    """At most this many characters of a name, its end, which is what tells images apart."""
+    return name if len(name) <= most else f"…{name[len(name) + 1 - most :]}"
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], *, columns: int, **settings: Any) -> None:

@@ -12,8 +12,7 @@ from matplotlib.collections import LineCollection
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.viz import style
-from a2gc_ros.viz.map_matches import draw_map
-from a2gc_ros.viz.map_reading import best_matches, session_paths
+from a2gc_ros.viz.map_matches import best_matches, draw_map, session_paths
 from a2gc_ros.viz.session_layout import side_by_side
 
 SECOND = 1_000_000_000

@@ -24,7 +24,7 @@ from a2gc_ros.viz.patch_matches import (
     match_patches,
 )
 from a2gc_ros.viz.retrieval import Picture, Retrieval, draw_retrievals
-from a2gc_ros.viz.words import shorten
+from a2gc_ros.viz.style import shorten
 
 LONG = "2026-11-23_drive_through_the_old_town_in_the_rain_front_left_camera_frame_000123.jpg"
 IMAGE = np.full((48, 64, 3), 128, np.uint8)
@@ -41,6 +41,7 @@ KEYFRAMES = MapMatches(np.array([[0, 50], [3, 20]]), np.array([0.4, 0.9], np.flo
 SHOWN = Picture(IMAGE, LONG, right=True)
 SIMILARITIES = np.linspace(0.2, 0.9, 50)
 CHANCE = np.exp(-8 * SIMILARITIES)
+INTERVAL = CHANCE[:, None] * (0.5, 2)
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     "lines": lambda: draw_lines(SIDE, SIDE, MATCHES, title="a model: 20 patches match"),
@@ -60,7 +61,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "correction": lambda: draw_correction(
         PATH[:, :2], PATH[:, :2], np.array([[0, 20]]), truth=PATH[:, :2], titles=("by odometry", "corrected")
     ),
-    "calibration": lambda: draw_calibration(SIMILARITIES, SIMILARITIES, CHANCE, CHANCE / 2, CHANCE * 2, [(0.01, 0.6)]),
+    "calibration": lambda: draw_calibration(SIMILARITIES, SIMILARITIES, CHANCE, INTERVAL, [(0.01, 0.6)]),
 }
 
 

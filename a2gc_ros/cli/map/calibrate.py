@@ -94,8 +94,8 @@ def _draw(tail: Any, keyframes: int, thresholds: list[tuple[float, float]], out:
 
     grid = np.linspace(tail.level, max(1.0, tail.level + 0.01), 80)
     chance = np.array([tail.false_match(s, keyframes) for s in grid])
-    low, high = np.array([tail.false_match_interval(s, keyframes) for s in grid]).T
-    figure = draw_calibration(tail.maxima, grid, chance, low, high, thresholds)
+    interval = np.array([tail.false_match_interval(s, keyframes) for s in grid])
+    figure = draw_calibration(tail.maxima, grid, chance, interval, thresholds)
     try:
         figure.savefig(out)
     except (OSError, ValueError) as error:
