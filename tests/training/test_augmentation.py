@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from a2gc_training.augmentation import Augmentation
-from a2gc_training.recipe import AugmentationSection
+from a2gc_training.sections import AugmentationSection
 
 from a2gc_ros.errors import ConfigError
 

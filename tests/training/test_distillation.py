@@ -12,8 +12,9 @@ from a2gc_training.data.places import ImagesDataset
 from a2gc_training.data.tables import FileReader, ImageTable
 from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher
 from a2gc_training.evaluate import describe
-from a2gc_training.recipe import DistillationSection, load_recipe
+from a2gc_training.recipe import load_recipe
 from a2gc_training.run import train
+from a2gc_training.sections import DistillationSection
 from a2gc_training.stored_descriptors import stored_descriptors
 from torch.nn import functional
 

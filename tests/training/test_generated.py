@@ -7,7 +7,7 @@ import pytest
 import torch
 from a2gc_training.augmentation import Viewpoint
 from a2gc_training.data.generated import GeneratedSource, Room, random_room, render, render_view
-from a2gc_training.recipe import AugmentationSection
+from a2gc_training.sections import AugmentationSection
 from kornia.geometry.transform import warp_perspective
 
 from a2gc_ros.errors import ConfigError, DatasetError

@@ -9,8 +9,9 @@ from a2gc_training.config import from_mapping
 from a2gc_training.data.rules import Places
 from a2gc_training.data.sampling import PlaceSampler
 from a2gc_training.look_alikes import look_alikes
-from a2gc_training.recipe import Recipe, SamplingSection
+from a2gc_training.recipe import Recipe
 from a2gc_training.run import train
+from a2gc_training.sections import SamplingSection
 from hypothesis import given
 from hypothesis import strategies as st
 

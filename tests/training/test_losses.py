@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from a2gc_training.losses import LOSSES, MINERS, MetricLoss
-from a2gc_training.recipe import LossSection
+from a2gc_training.sections import LossSection
 from torch.nn import functional
 
 from a2gc_ros.errors import ConfigError

@@ -16,8 +16,9 @@ from a2gc_training.augmentation import Augmentation
 from a2gc_training.config import from_mapping
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import LinearDecay, PlaceTraining
-from a2gc_training.recipe import InitializeSection, Recipe, load_recipe
+from a2gc_training.recipe import Recipe, load_recipe
 from a2gc_training.run import build_model, initialize_head, train
+from a2gc_training.sections import InitializeSection
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -224,7 +225,7 @@ def test_whitening_and_contrast_reach_the_head(tiny_recipe: dict[str, Any]) -> N
 def test_the_head_starts_from_augmented_views_too(tiny_recipe: dict[str, Any]) -> None:
     from a2gc_training.augmentation import Augmentation
     from a2gc_training.data.places import load_places
-    from a2gc_training.recipe import AugmentationSection
+    from a2gc_training.sections import AugmentationSection
 
     settings = recipe(tiny_recipe)
     heads = []

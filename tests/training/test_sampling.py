@@ -13,7 +13,7 @@ from a2gc_training.data.module import PlacesDataModule
 from a2gc_training.data.places import load_places
 from a2gc_training.data.rules import Places
 from a2gc_training.data.sampling import PlaceSampler
-from a2gc_training.recipe import SamplingSection
+from a2gc_training.sections import SamplingSection, TrainerSection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,7 +122,9 @@ def test_too_little_data_is_refused(of: Places, options: dict[str, Any], sentenc
 def test_a_resumed_run_begins_with_the_order_of_its_epoch() -> None:
     source = GeneratedSource(places=8, views=2, height=24, width=32)
     training = load_places([source], Preprocessing(height=24, width=32))
-    data = PlacesDataModule(training, [], SamplingSection(places_per_batch=2, images_per_place=2))
+    data = PlacesDataModule(
+        training, [], SamplingSection(places_per_batch=2, images_per_place=2), TrainerSection(workers=0)
+    )
     trainer: Any = SimpleNamespace(
         current_epoch=2, global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=torch.device("cpu"))
     )

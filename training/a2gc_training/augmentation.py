@@ -10,15 +10,11 @@ from kornia.geometry.transform import warp_perspective
 from torch import Tensor, nn
 
 from a2gc_training.rand_augment import RandAugment
-from a2gc_training.recipe import AugmentationSection
+from a2gc_training.sections import AugmentationSection
 
 
 class Augmentation(nn.Module):
-    """Both kinds of change, one after the other.
-
-    Args:
-        section: Strengths.
-    """
+    """Both kinds of change, one after the other, as strong as a section of a recipe says."""
 
     def __init__(self, section: AugmentationSection) -> None:
         super().__init__()
@@ -36,9 +32,6 @@ class Viewpoint(nn.Module):
 
     A turn R of a pinhole with matrix K moves pixels by the homography K R K^-1, which no scene can tell from a real
     turn. ``perspective`` displaces the corners besides, which stands in for a camera that moves.
-
-    Args:
-        section: Strengths.
     """
 
     def __init__(self, section: AugmentationSection) -> None:
@@ -80,21 +73,16 @@ class Viewpoint(nn.Module):
 
 
 class Appearance(nn.Module):
-    """Light, colour, blur, noise and things in the way; each image its own.
-
-    Args:
-        section: Strengths.
-    """
+    """Light, colour, blur, noise and things in the way; each image its own."""
 
     def __init__(self, section: AugmentationSection) -> None:
         super().__init__()
         self._noise = section.noise
         self._gamma = section.gamma
         steps: list[nn.Module] = []
-        if any((section.brightness, section.contrast, section.saturation, section.hue)):
-            steps.append(
-                kornia.ColorJitter(section.brightness, section.contrast, section.saturation, section.hue, p=0.9)
-            )
+        colors = section.brightness, section.contrast, section.saturation, section.hue
+        if any(colors):
+            steps.append(kornia.ColorJitter(*colors, p=0.9))
         if section.shadow > 0:
             steps.append(kornia.RandomLinearIllumination(gain=(0.05, 0.4), p=section.shadow))
         if section.gray > 0:
@@ -106,14 +94,12 @@ class Appearance(nn.Module):
         if section.erase > 0:
             steps.append(kornia.RandomErasing(section.erase_area, (0.3, 3.3), p=section.erase))
         self.steps = nn.Sequential(*steps)
-        self.rand_augment = (
-            RandAugment(section.rand_augment, section.rand_augment_strength) if section.rand_augment else None
-        )
+        drawn = section.rand_augment
+        self.rand_augment = RandAugment(drawn, section.rand_augment_strength) if drawn else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Changes images, float (B, 3, H, W) in [0, 1]."""
-        if self.rand_augment is not None:
-            images = self.rand_augment(images)
+        images = self.rand_augment(images)
         if self._gamma > 0:
             exponent = torch.exp(math.log1p(self._gamma) * _symmetric(len(images), 1)).to(images)
             images = images.clamp(min=1e-4) ** exponent[..., None, None]
@@ -132,9 +118,11 @@ def _symmetric(count: int, columns: int) -> Tensor:
 def _rotations(angles: Tensor) -> Tensor:
     """Rz Ry Rx of angles (N, 3) about x, y and z, radians: (N, 3, 3)."""
     cosines, sines = angles.cos().unbind(1), angles.sin().unbind(1)
-    one, zero = torch.ones(len(angles), dtype=angles.dtype), torch.zeros(len(angles), dtype=angles.dtype)
-    about_x = [one, zero, zero, zero, cosines[0], -sines[0], zero, sines[0], cosines[0]]
-    about_y = [cosines[1], zero, sines[1], zero, one, zero, -sines[1], zero, cosines[1]]
-    about_z = [cosines[2], -sines[2], zero, sines[2], cosines[2], zero, zero, zero, one]
-    x, y, z = (torch.stack(rows, dim=1).reshape(-1, 3, 3) for rows in (about_x, about_y, about_z))
-    return z @ y @ x
+    turns = []
+    for axis, (cosine, sine) in enumerate(zip(cosines, sines, strict=True)):
+        turn = torch.eye(3, dtype=angles.dtype).repeat(len(angles), 1, 1)
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        turn[:, first, first] = turn[:, second, second] = cosine
+        turn[:, first, second], turn[:, second, first] = -sine, sine
+        turns.append(turn)
+    return turns[2] @ turns[1] @ turns[0]

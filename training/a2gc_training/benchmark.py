@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.ground_truth import ListedTruth
@@ -42,13 +39,9 @@ def read_task(path: Path, group_by: str | None = None) -> Dataset:
         name=section.name,
         protocol=f"as {path.name} says; every query counts, those without a right image as misses",
         layout="a table of images",
-        database=Subset(images, _none_for_all(task.database, len(table))),
-        queries=Subset(images, _none_for_all(task.queries, len(table))),
+        database=Subset(images, task.database if task.database.size < len(table) else None),
+        queries=Subset(images, task.queries if task.queries.size < len(table) else None),
         truth=ListedTruth(task.positives),
         ignored=task.ignored,
         groups=None if group_by is None else table.codes([group_by])[task.queries],
     )
-
-
-def _none_for_all(rows: NDArray[np.int64], count: int) -> NDArray[np.int64] | None:
-    return None if len(rows) == count else rows

@@ -41,7 +41,7 @@ class RecallWatch(lightning.Callback):
 
     def on_validation_batch_end(
         self,
-        trainer: lightning.Trainer,
+        trainer: lightning.Trainer,  # noqa: ARG002
         pl_module: lightning.LightningModule,
         outputs: Any,
         batch: dict[str, Tensor],
@@ -49,10 +49,8 @@ class RecallWatch(lightning.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keeps a batch's descriptors by row; a row that two processes read is the same in both."""
-        rows = batch["rows"]
-        if trainer.world_size > 1:
-            outputs, rows = gather(pl_module, outputs), gather(pl_module, rows)
-        descriptors = outputs.float().cpu().numpy()
+        rows = gather(pl_module, batch["rows"])
+        descriptors = gather(pl_module, outputs).float().cpu().numpy()
         kept = self._descriptors[dataloader_idx]
         if kept is None:
             kept = np.zeros((len(self._sets[dataloader_idx].images), descriptors.shape[1]), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import logging
@@ -23,17 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a YAML mapping.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The mapping, of plain values.
-
-    Raises:
-        ConfigError: The file is missing, is not YAML, or is not a mapping.
-    """
+    """Reads a YAML mapping of plain values; raises ConfigError where the file is missing or holds no such thing."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -62,7 +53,7 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     Raises:
         ConfigError: An assignment has no ``=``, is not YAML, or steps into something that has no entries.
     """
-    result = _copy(values)
+    result = copy.deepcopy(dict(values))
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
@@ -83,36 +74,21 @@ def _present_key(key: Any) -> Any:
     return name
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value
-
-
 def _assign(node: Any, keys: list[str], value: Any, assignment: str) -> None:
     for depth, key in enumerate(keys):
-        last = depth == len(keys) - 1
+        above = f"`--set {assignment}`: {'.'.join(keys[:depth])}"
+        slot: Any = key
         if isinstance(node, list):
             if not key.isdigit() or int(key) >= len(node):
-                raise ConfigError(
-                    f"`--set {assignment}`: {'.'.join(keys[:depth])} is a list of {len(node)}, "
-                    f"so {key!r} must be a number below {len(node)}."
-                )
-            slot: Any = int(key)
-        elif isinstance(node, dict):
-            slot = key
-        else:
-            raise ConfigError(
-                f"`--set {assignment}`: {'.'.join(keys[:depth])} is a single value and has no entry {key!r}."
-            )
-        if last:
+                raise ConfigError(f"{above} is a list of {len(node)}, so {key!r} must be a number below {len(node)}.")
+            slot = int(key)
+        elif not isinstance(node, dict):
+            raise ConfigError(f"{above} is a single value and has no entry {key!r}.")
+        if depth == len(keys) - 1:
             node[slot] = value
-        else:
-            if isinstance(node, dict) and node.get(slot) is None:
-                node[slot] = {}
-            node = node[slot]
+        elif isinstance(node, dict) and node.get(slot) is None:
+            node[slot] = {}
+        node = node[slot]
 
 
 def from_mapping(cls: type[T], values: Any, where: str = "") -> T:
@@ -125,9 +101,6 @@ def from_mapping(cls: type[T], values: Any, where: str = "") -> T:
         cls: A dataclass type.
         values: A mapping of its fields.
         where: The dotted place of ``values`` in the recipe, for messages.
-
-    Returns:
-        An instance.
 
     Raises:
         ConfigError: An entry is unknown, missing, or of the wrong type; the sentence names it and the nearest known.
@@ -164,13 +137,11 @@ def to_mapping(value: Any) -> Any:
 def differences(old: Any, new: Any, where: str = "") -> list[str]:
     """The dotted names of entries in which two plain nested values differ, sorted."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        keys = sorted(set(old) | set(new), key=str)
+        absent = object()
         return [
             name
-            for key in keys
-            for name in (
-                differences(old[key], new[key], _join(where, key)) if key in old and key in new else [_join(where, key)]
-            )
+            for key in sorted(set(old) | set(new), key=str)
+            for name in differences(old.get(key, absent), new.get(key, absent), _join(where, key))
         ]
     return [] if old == new else [where]
 
@@ -191,9 +162,7 @@ def _shown(value: Any) -> str:
 def _suggestion(key: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"choose from {', '.join(names)}."
+    return f"did you mean `{near[0]}`?" if near else f"choose from {', '.join(names)}."
 
 
 def _refuse(wanted: str, value: Any, where: str) -> ConfigError:
@@ -256,13 +225,10 @@ def _convert_tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any,
     if not isinstance(value, (list, tuple)):
         raise _refuse("a list", value, where)
     if len(items) == 2 and items[1] is Ellipsis:
-        return tuple(_convert(items[0], item, _join(where, number)) for number, item in enumerate(value))
+        items = (items[0],) * len(value)
     if len(value) != len(items):
         raise _refuse(f"a list of {len(items)}", value, where)
-    return tuple(
-        _convert(item_type, item, _join(where, number))
-        for number, (item_type, item) in enumerate(zip(items, value, strict=True))
-    )
+    return tuple(_convert(kind, item, _join(where, i)) for i, (kind, item) in enumerate(zip(items, value, strict=True)))
 
 
 def _wanted(hint: Any) -> str:

@@ -14,7 +14,7 @@ from torch.utils.data import ConcatDataset
 
 from a2gc_ros.errors import ConfigError, ModelError
 from a2gc_ros.models.place_model import PlaceModel
-from a2gc_training.recipe import DistillationSection
+from a2gc_training.sections import DistillationSection
 
 PROJECTION_SAMPLES = 2048
 """Descriptors that a projection is found from."""
@@ -90,19 +90,15 @@ class LiveTeacher:
     @torch.no_grad()
     def target(self, batch: Mapping[str, Tensor]) -> Tensor:
         """What it makes of ``teacher_images``, float (B, 3, H, W) in [0, 1]."""
-        ready = self._input(batch["teacher_images"])
+        images, size = batch["teacher_images"], (self.model.preprocessing.height, self.model.preprocessing.width)
+        if images.shape[-2:] != size:
+            images = functional.interpolate(images, size, mode="bilinear", antialias=True)
+        ready = self.model.standardize(images)
         return (self.model.backbone(ready).map if self._features else self.model(ready)).float()
 
     def to(self, device: torch.device) -> None:
         """Moves to the student's device."""
         self.model.to(device)
-
-    def _input(self, images: Tensor) -> Tensor:
-        preprocessing = self.model.preprocessing
-        size = (preprocessing.height, preprocessing.width)
-        if images.shape[-2:] != size:
-            images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        return self.model.standardize(images)
 
 
 class StoredTeacher:

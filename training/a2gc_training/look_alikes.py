@@ -47,16 +47,13 @@ class LookAlikes(lightning.Callback):
     def _find(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         found: list[NDArray[np.int64]] = []
         if trainer.is_global_zero:
-            section = self._recipe.sampling
+            section, reading = self._recipe.sampling, self._recipe.trainer
             model = cast(PlaceTraining, pl_module).model
             training = self._data.training
             rows = _looked_at(training.places)
+            images = Subset(training.images, np.concatenate(rows).tolist())
             descriptors = describe(
-                model,
-                Subset(training.images, np.concatenate(rows).tolist()),
-                batch=self._recipe.trainer.validation_batch,
-                workers=self._recipe.trainer.workers,
-                device=pl_module.device,
+                model, images, batch=reading.validation_batch, workers=reading.workers, device=pl_module.device
             )
             model.train()
             sessions = None if section.across is None else training.codes(section.across)

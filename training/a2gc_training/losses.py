@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.models import own_code
-from a2gc_training.recipe import LossSection
+from a2gc_training.sections import LossSection
 
 LOSSES: dict[str, type[nn.Module]] = {
     "circle": losses.CircleLoss,
@@ -68,14 +68,8 @@ def _build(what: str, known: Mapping[str, type[nn.Module]], name: str, options: 
     kind = known.get(name) or (own_code.declare(name) if own_code.is_dotted(name) else None)
     if kind is None:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        raise ConfigError(
-            f"There is no {what} {name!r}; "
-            + (
-                f"did you mean {near[0]!r}?"
-                if near
-                else f"choose from {', '.join(known)}, or name your own by its path."
-            )
-        )
+        advice = f"choose from {', '.join(known)}, or name your own by its path."
+        raise ConfigError(f"There is no {what} {name!r}; {f'did you mean {near[0]!r}?' if near else advice}")
     try:
         return cast("nn.Module", kind(**options))
     except (TypeError, ValueError, AssertionError) as error:

@@ -18,7 +18,7 @@ from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.distillation import Distillation
 from a2gc_training.losses import MetricLoss
-from a2gc_training.recipe import OptimizerSection
+from a2gc_training.sections import OptimizerSection
 
 
 class PlaceTraining(lightning.LightningModule):
@@ -99,13 +99,16 @@ class PlaceTraining(lightning.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """The loss of a batch."""
         maps, descriptors = self._pass(batch["images"])
-        everyone, places = self._gather(descriptors, batch["places"])
+        # Of all processes; the backward pass adds up what each process's loss says.
+        everyone, places = gather(self, descriptors, sync_grads=True), gather(self, batch["places"])
         loss = self.loss(everyone, places)
         count = len(places)
         if self.distillation is not None:
             self.log("train/metric_loss", loss, batch_size=count)
-            own = maps if self.distillation.compare == "features" else everyone
-            distance = self.distillation(own, self._target(self.distillation, batch))
+            own, target = maps, self.distillation.teacher.target(batch)
+            if self.distillation.compare != "features":
+                own, target = everyone, gather(self, target)
+            distance = self.distillation(own, target)
             self.log("train/distillation", distance, batch_size=count)
             loss = loss + self.distillation.weight * distance
         # Where descriptors are not finite a miner finds no pairs, and the loss is 0.
@@ -130,10 +133,14 @@ class PlaceTraining(lightning.LightningModule):
         backbone = [parameter for parameter in trainable if id(parameter) in inside]
         rest = [parameter for parameter in trainable if id(parameter) not in inside]
         backbone_lr = section.lr if section.backbone_lr is None else section.backbone_lr
-        groups = [{"params": rest, "lr": section.lr, "name": "head"}]
-        groups.append({"params": backbone, "lr": backbone_lr, "name": "backbone"})
+        groups = [
+            {"params": rest, "lr": section.lr, "name": "head"},
+            {"params": backbone, "lr": backbone_lr, "name": "backbone"},
+        ]
         optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=section.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule())
+        total = section.total_iters or max(int(self.trainer.estimated_stepping_batches), 1)
+        decay = LinearDecay(section.end_factor, total, section.warmup_iters)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, decay)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -154,27 +161,11 @@ class PlaceTraining(lightning.LightningModule):
         features = self.model.backbone(images)
         return features.map, self.model.aggregator(features.map, features.token)
 
-    def _schedule(self) -> LinearDecay:
-        section = self._optimizer
-        total = section.total_iters or max(int(self.trainer.estimated_stepping_batches), 1)
-        return LinearDecay(section.end_factor, total, section.warmup_iters)
-
-    def _target(self, distillation: Distillation, batch: dict[str, Tensor]) -> Tensor:
-        """What the student is compared with: the teacher's features here, or its descriptors of all processes."""
-        target = distillation.teacher.target(batch)
-        if distillation.compare == "features" or self.trainer.world_size == 1:
-            return target
-        return gather(self, target)
-
-    def _gather(self, descriptors: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Descriptors and places of all processes; the backward pass adds up what each process's loss says."""
-        if self.trainer.world_size == 1:
-            return descriptors, places
-        return gather(self, descriptors, sync_grads=True), gather(self, places)
-
 
 def gather(module: lightning.LightningModule, tensor: Tensor, *, sync_grads: bool = False) -> Tensor:
     """Tensors (B, ...) of all processes, one after the other: (processes * B, ...)."""
+    if module.trainer.world_size == 1:
+        return tensor
     return cast(Tensor, module.all_gather(tensor, sync_grads=sync_grads)).flatten(0, 1)
 
 

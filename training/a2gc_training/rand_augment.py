@@ -16,12 +16,13 @@ from torch.nn import functional
 BINS = 31
 """Magnitudes go from 0 to 30."""
 
-MAX_SHEAR = 0.3
 MAX_SHIFT = 150 / 331
 """Of the image's side."""
 
-MAX_DEGREES = 30.0
-MAX_ENHANCEMENT = 0.9
+ENHANCEMENTS = ("Brightness", "Color", "Contrast", "Sharpness")
+MOST = {"ShearX": 0.3, "ShearY": 0.3, "Rotate": 30.0, **dict.fromkeys(ENHANCEMENTS, 0.9)}
+"""Largest magnitudes; rotations in degrees."""
+
 MAX_POSTERIZED_BITS = 4
 
 GRAY = (19595 / 65536, 38470 / 65536, 7471 / 65536)
@@ -32,29 +33,20 @@ EPSILON = 1e-3
 
 SMOOTH = ((1, 1, 1), (1, 5, 1), (1, 1, 1))
 
-SIGNED = frozenset(
-    {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness"}
-)
+SIGNED = frozenset({"TranslateX", "TranslateY", *MOST})
 """Operations whose magnitude is negated half of the time."""
 
 
 def magnitude_of(operation: str, level: int, height: int, width: int) -> float:
     """What a magnitude of 0 to 30 means to an operation; 0 for those that have none."""
     share = level / (BINS - 1)
-    return {
-        "ShearX": MAX_SHEAR * share,
-        "ShearY": MAX_SHEAR * share,
-        "TranslateX": MAX_SHIFT * width * share,
-        "TranslateY": MAX_SHIFT * height * share,
-        "Rotate": MAX_DEGREES * share,
-        "Brightness": MAX_ENHANCEMENT * share,
-        "Color": MAX_ENHANCEMENT * share,
-        "Contrast": MAX_ENHANCEMENT * share,
-        "Sharpness": MAX_ENHANCEMENT * share,
+    if operation == "Posterize":
         # Bits that are kept; round() is half to even, as torch's is.
-        "Posterize": 8 - round(level / ((BINS - 1) / MAX_POSTERIZED_BITS)),
-        "Solarize": 255 * (1 - share),
-    }.get(operation, 0.0)
+        return 8 - round(level / ((BINS - 1) / MAX_POSTERIZED_BITS))
+    if operation == "Solarize":
+        return 255 * (1 - share)
+    most = {"TranslateX": MAX_SHIFT * width, "TranslateY": MAX_SHIFT * height}
+    return {**MOST, **most}.get(operation, 0.0) * share
 
 
 class RandAugment(nn.Module):
@@ -91,26 +83,6 @@ class RandAugment(nn.Module):
         return pixels / 255
 
 
-def _identity(pixels: Tensor, magnitude: Tensor) -> Tensor:  # noqa: ARG001
-    return pixels
-
-
-def _shear_x(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return _warped(pixels, [[1, magnitude, 0], [0, 1, 0]])
-
-
-def _shear_y(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return _warped(pixels, [[1, 0, 0], [magnitude, 1, 0]])
-
-
-def _translate_x(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return _warped(pixels, [[1, 0, -magnitude.trunc()], [0, 1, 0]])
-
-
-def _translate_y(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return _warped(pixels, [[1, 0, 0], [0, 1, -magnitude.trunc()]])
-
-
 def _rotate(pixels: Tensor, magnitude: Tensor) -> Tensor:
     """Counter-clockwise about the centre, degrees."""
     height, width = pixels.shape[-2:]
@@ -131,18 +103,6 @@ def _warped(pixels: Tensor, matrix: list[list[Tensor | float]]) -> Tensor:
     return (functional.grid_sample(pixels, torch.stack(rows, dim=-1), align_corners=False) + EPSILON).floor()
 
 
-def _brightness(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return _away_from(torch.zeros_like(pixels), pixels, magnitude)
-
-
-def _color(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return _away_from(_gray(pixels), pixels, magnitude)
-
-
-def _contrast(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return _away_from(_gray(pixels).mean(dim=(2, 3), keepdim=True).round(), pixels, magnitude)
-
-
 def _sharpness(pixels: Tensor, magnitude: Tensor) -> Tensor:
     kernel = torch.tensor(SMOOTH, dtype=pixels.dtype, device=pixels.device)
     smooth = pixels.clone()
@@ -161,21 +121,17 @@ def _gray(pixels: Tensor) -> Tensor:
     return ((weights[:, None, None] * pixels).sum(dim=1, keepdim=True) + 0.5).floor()
 
 
-def _posterize(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    step = 2 ** (8 - magnitude[:, None, None, None])
+def _posterize(pixels: Tensor, bits: Tensor) -> Tensor:
+    step = 2 ** (8 - bits[:, None, None, None])
     return (pixels / step).floor() * step
 
 
-def _solarize(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    return torch.where(pixels < magnitude[:, None, None, None], pixels, 255 - pixels)
-
-
-def _auto_contrast(pixels: Tensor, magnitude: Tensor) -> Tensor:  # noqa: ARG001
+def _auto_contrast(pixels: Tensor) -> Tensor:
     low, high = pixels.amin(dim=(2, 3), keepdim=True), pixels.amax(dim=(2, 3), keepdim=True)
     return torch.where(high > low, ((pixels - low) * 255 / (high - low).clamp(min=1)).floor(), pixels)
 
 
-def _equalize(pixels: Tensor, magnitude: Tensor) -> Tensor:  # noqa: ARG001
+def _equalize(pixels: Tensor) -> Tensor:
     """Pillow's: ranks of values in each channel, the brightest one not counted."""
     values = pixels.flatten(2).flatten(0, 1).long()
     histogram = torch.zeros(len(values), 256, dtype=torch.long, device=pixels.device)
@@ -188,19 +144,19 @@ def _equalize(pixels: Tensor, magnitude: Tensor) -> Tensor:  # noqa: ARG001
 
 
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "Identity": _identity,
-    "ShearX": _shear_x,
-    "ShearY": _shear_y,
-    "TranslateX": _translate_x,
-    "TranslateY": _translate_y,
+    "Identity": lambda pixels, _: pixels,
+    "ShearX": lambda pixels, slope: _warped(pixels, [[1, slope, 0], [0, 1, 0]]),
+    "ShearY": lambda pixels, slope: _warped(pixels, [[1, 0, 0], [slope, 1, 0]]),
+    "TranslateX": lambda pixels, shift: _warped(pixels, [[1, 0, -shift.trunc()], [0, 1, 0]]),
+    "TranslateY": lambda pixels, shift: _warped(pixels, [[1, 0, 0], [0, 1, -shift.trunc()]]),
     "Rotate": _rotate,
-    "Brightness": _brightness,
-    "Color": _color,
-    "Contrast": _contrast,
+    "Brightness": lambda pixels, more: _away_from(torch.zeros_like(pixels), pixels, more),
+    "Color": lambda pixels, more: _away_from(_gray(pixels), pixels, more),
+    "Contrast": lambda pixels, more: _away_from(_gray(pixels).mean(dim=(2, 3), keepdim=True).round(), pixels, more),
     "Sharpness": _sharpness,
     "Posterize": _posterize,
-    "Solarize": _solarize,
-    "AutoContrast": _auto_contrast,
-    "Equalize": _equalize,
+    "Solarize": lambda pixels, bound: torch.where(pixels < bound[:, None, None, None], pixels, 255 - pixels),
+    "AutoContrast": lambda pixels, _: _auto_contrast(pixels),
+    "Equalize": lambda pixels, _: _equalize(pixels),
 }
 """Changes of images, float (B, 3, H, W) holding 0 to 255, by magnitudes (B,)."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from a2gc_ros.models import NamedModel, named
 from a2gc_ros.models.architecture import aggregator_named, options_of
 from a2gc_training.data.generated import GeneratedSource
-from a2gc_training.recipe import DistillationSection, InitializeSection, ModelSection, Recipe, SamplingSection
+from a2gc_training.recipe import Recipe, ValidationSection
+from a2gc_training.sections import DistillationSection, ModelSection, SamplingSection
 
 PLACES = 24
 VALIDATION_PLACES = 4
@@ -47,10 +48,10 @@ def rehearsal(recipe: Recipe) -> Recipe:
         model=_model(recipe.model, model, from_data=recipe.initialize.images > 0),
         train=tuple(rooms(number, PLACES) for number in range(len(recipe.train))),
         validation=tuple(
-            type(section)(section.name, rooms(1000 + number, VALIDATION_PLACES))
+            ValidationSection(section.name, rooms(1000 + number, VALIDATION_PLACES))
             for number, section in enumerate(recipe.validation)
         ),
-        initialize=_initialize(recipe.initialize),
+        initialize=replace(recipe.initialize, images=min(recipe.initialize.images, HEAD_IMAGES)),
         sampling=_sampling(recipe.sampling),
         distillation=_distillation(recipe.distillation),
         trainer=replace(
@@ -80,18 +81,8 @@ def _model(section: ModelSection, model: NamedModel, *, from_data: bool) -> Mode
             options["token_dim"] = HEAD_DIM
         if options.get("projection", model.architecture.projection) is not None:
             options["projection"] = HEAD_DIM
-    return ModelSection(
-        section.name,
-        section.image_size,
-        section.backbone,
-        section.aggregator,
-        trainable_blocks=trainable,
-        options=options,
-    )
-
-
-def _initialize(section: InitializeSection) -> InitializeSection:
-    return replace(section, images=min(section.images, HEAD_IMAGES))
+    untrained = replace(section, pretrained=False, weights=None, layout=None, may_lack=())
+    return replace(untrained, trainable_blocks=trainable, options=options)
 
 
 def _sampling(section: SamplingSection) -> SamplingSection:

@@ -37,15 +37,9 @@ from a2gc_training.look_alikes import LookAlikes
 from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
 from a2gc_training.preemption import Preemption
-from a2gc_training.recipe import DistillationSection, InitializeSection, ModelSection, Recipe
-from a2gc_training.run_folder import (
-    begin,
-    checkpoint_keepers,
-    forget_requeues,
-    has_checkpoint,
-    resumable,
-    was_requeued,
-)
+from a2gc_training.recipe import Recipe
+from a2gc_training.run_folder import begin, checkpoint_keepers, forget_requeues
+from a2gc_training.sections import DistillationSection, InitializeSection, ModelSection
 from a2gc_training.stored_descriptors import stored_descriptors
 
 HEAD_BATCH = 32
@@ -172,24 +166,22 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
     Raises:
         A2gcError: The recipe, its data or its weights are at fault.
     """
-    requeued = was_requeued(out)
-    last = resumable(recipe, out) if resume or (requeued and has_checkpoint(out)) else None
-    begin(recipe, out, resume=resume or requeued)
+    last = begin(recipe, out, resume=resume)
     lightning.seed_everything(recipe.seed, verbose=False)
     model = build_model(recipe.model)
     keep = recipe.trainer.keep_images
     training = load_places(recipe.train, model.preprocessing, keep=keep)
     sets = [load_validation(section, model.preprocessing, keep=keep) for section in recipe.validation]
     refuse_shared_images(training.tables, [item.images.table for item in sets])
-    data = _data(recipe, training, sets)
+    data = PlacesDataModule(training, sets, recipe.sampling, recipe.trainer, seed=recipe.seed)
     data.sampler()
+    augmentation = Augmentation(recipe.augmentation)
     if recipe.initialize.images:
-        views = Augmentation(recipe.augmentation)
-        initialize_head(model, training, recipe.initialize, views, seed=recipe.seed)
+        initialize_head(model, training, recipe.initialize, augmentation, seed=recipe.seed)
     module = PlaceTraining(
         model,
         MetricLoss(recipe.loss),
-        Augmentation(recipe.augmentation),
+        augmentation,
         recipe.optimizer,
         build_distillation(recipe.distillation, model, training),
         images_at_once=recipe.trainer.images_at_once,
@@ -197,30 +189,22 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
     )
     watch = RecallWatch(sets)
     keepers = checkpoint_keepers(recipe, out)
-    hard = [LookAlikes(data, recipe)] if recipe.sampling.look_alikes else []
-    trainer = _trainer(recipe, out, [watch, *hard, *_averaging(recipe), *keepers])
+    callbacks: list[lightning.Callback] = [watch]
+    if recipe.sampling.look_alikes:
+        callbacks.append(LookAlikes(data, recipe))
+    if recipe.trainer.average_decay:
+        callbacks.append(EMAWeightAveraging(decay=recipe.trainer.average_decay))
+    trainer = _trainer(recipe, out, [*callbacks, *keepers])
     before: dict[str, Recall] = {}
     if sets and last is None:
         trainer.validate(module, data, verbose=False)
         before = dict(watch.latest)
     trainer.fit(module, data, ckpt_path=last, weights_only=True)
-    file = out / f"{recipe.name}.safetensors"
     kept = checkpoints.restore(Path(keepers[0].best_model_path))
     after = {item.name: _recall(kept, item, recipe, trainer.strategy.root_device) for item in sets}
-    outcome = TrainingResult(file, before, after)
+    outcome = TrainingResult(out / f"{recipe.name}.safetensors", before, after)
     _finish(recipe, outcome, kept)
     return outcome
-
-
-def _data(recipe: Recipe, training: PlacesDataset, sets: list[ValidationSet]) -> PlacesDataModule:
-    return PlacesDataModule(
-        training,
-        sets,
-        recipe.sampling,
-        validation_batch=recipe.trainer.validation_batch,
-        workers=recipe.trainer.workers,
-        seed=recipe.seed,
-    )
 
 
 def _recall(model: PlaceModel, item: ValidationSet, recipe: Recipe, device: torch.device) -> Recall:
@@ -228,11 +212,6 @@ def _recall(model: PlaceModel, item: ValidationSet, recipe: Recipe, device: torc
     section = recipe.trainer
     descriptors = describe(model, item.images, batch=section.validation_batch, workers=section.workers, device=device)
     return judge(descriptors, item.task)
-
-
-def _averaging(recipe: Recipe) -> list[lightning.Callback]:
-    decay = recipe.trainer.average_decay
-    return [EMAWeightAveraging(decay=decay)] if decay else []
 
 
 def _trainer(recipe: Recipe, out: Path, callbacks: list[lightning.Callback]) -> lightning.Trainer:

@@ -24,9 +24,27 @@ MAY_CHANGE_ON_RESUME = (
 )
 
 
-def resumable(recipe: Recipe, out: Path) -> Path:
-    """The newest checkpoint to resume from; refuses a recipe other than the one the run was started with."""
-    known = [path for path in (out / "checkpoints" / "last.ckpt", *_left_by_slurm(out)) if path.is_file()]
+def begin(recipe: Recipe, out: Path, *, resume: bool) -> Path | None:
+    """Writes the resolved recipe, unless the folder already holds a run that is not to be resumed.
+
+    A job that SLURM has requeued resumes by itself, once it has come so far.
+
+    Returns:
+        The newest checkpoint, where there is something to resume.
+
+    Raises:
+        ConfigError: There is no run to resume, it was started with another recipe, or there is one in the way.
+    """
+    requeued = was_requeued(out)
+    last = None
+    if resume or (requeued and _checkpoints(out)):
+        last = _resumable(recipe, out)
+    _write_recipe(recipe, out, resume=resume or requeued)
+    return last
+
+
+def _resumable(recipe: Recipe, out: Path) -> Path:
+    known = _checkpoints(out)
     if not known:
         raise ConfigError(
             f"There is no run to resume in {out}: {out / 'checkpoints' / 'last.ckpt'} is missing; leave out --resume."
@@ -49,11 +67,6 @@ def was_requeued(out: Path) -> bool:
     return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0 and (out / RECIPE_FILE).is_file()
 
 
-def has_checkpoint(out: Path) -> bool:
-    """Whether a run has come far enough to be resumed."""
-    return (out / "checkpoints" / "last.ckpt").is_file() or bool(_left_by_slurm(out))
-
-
 def forget_requeues(out: Path) -> None:
     """Removes what Lightning saved when SLURM took the machine away, once the run is at its end."""
     for path in _left_by_slurm(out):
@@ -64,9 +77,12 @@ def _left_by_slurm(out: Path) -> list[Path]:
     return sorted(out.glob("hpc_ckpt_*.ckpt"))
 
 
+def _checkpoints(out: Path) -> list[Path]:
+    return [path for path in (out / "checkpoints" / "last.ckpt", *_left_by_slurm(out)) if path.is_file()]
+
+
 @rank_zero_only
-def begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
-    """Writes the resolved recipe, unless the folder already holds a run that is not to be resumed."""
+def _write_recipe(recipe: Recipe, out: Path, *, resume: bool) -> None:
     if not resume and (out / "checkpoints").exists():
         raise ConfigError(f"{out} already holds a run; continue it with --resume, or choose another --out.")
     out.mkdir(parents=True, exist_ok=True)
@@ -88,8 +104,7 @@ def checkpoint_keepers(recipe: Recipe, out: Path) -> list[ModelCheckpoint]:
     if monitor is None:
         return [last]
     if monitor not in known:
-        raise ConfigError(
-            f"The recipe entry `trainer.monitor` is {monitor!r}; choose from {', '.join(known) or 'none'}."
-        )
+        allowed = ", ".join(known) or "none"
+        raise ConfigError(f"The recipe entry `trainer.monitor` is {monitor!r}; choose from {allowed}.")
     best = ModelCheckpoint(folder, filename="best", monitor=monitor, mode="max", enable_version_counter=False)
     return [best, last]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +17,14 @@ from a2gc_training.data.tables import ImageTable
 
 
 class TableImages:
-    """A table as a store of descriptors takes it.
+    """A table as a store of descriptors takes it; its names are absolute, so they need no origin."""
 
-    Args:
-        table: The table.
-    """
+    origin = ""
 
     def __init__(self, table: ImageTable) -> None:
         self._table = table
         self.name = table.name
-
-    @property
-    def origin(self) -> str:
-        """Nothing: the names are absolute."""
-        return ""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """What each image is."""
-        return [self._table.reader.identity(name) for name in self._table.images]
+        self.names = [table.reader.identity(name) for name in table.images]
 
     def marks(self) -> NDArray[np.int64]:
         """A number for each image that differs once it is replaced, int64 (rows,)."""

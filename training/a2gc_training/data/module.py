@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -18,7 +19,8 @@ from a2gc_training.data.places import ImagesDataset, PlaceBatch, PlacesDataset, 
 from a2gc_training.data.sampling import PlaceSampler
 from a2gc_training.data.sources import load_table
 from a2gc_training.data.validation import RetrievalTask, build_task
-from a2gc_training.recipe import SamplingSection, ValidationSection
+from a2gc_training.recipe import ValidationSection
+from a2gc_training.sections import SamplingSection, TrainerSection
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ class PlacesDataModule(lightning.LightningDataModule):
         training: The training set.
         validation: The validation sets.
         sampling: Which images meet in a batch.
-        validation_batch: Images per validation batch.
-        workers: Processes that read images.
+        trainer: Says how many images make a validation batch, and how many processes read images.
         seed: Seed of the order.
     """
 
@@ -68,33 +69,27 @@ class PlacesDataModule(lightning.LightningDataModule):
         training: PlacesDataset,
         validation: Sequence[ValidationSet],
         sampling: SamplingSection,
+        trainer: TrainerSection,
         *,
-        validation_batch: int = 32,
-        workers: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.training = training
         self.validation = list(validation)
         self._sampling = sampling
-        self._validation_batch = validation_batch
-        self._workers = workers
+        self._section = trainer
         self._seed = seed
         self._look_alikes: list[NDArray[np.int64]] = []
         self._drawing: PlaceSampler | None = None
-        if workers > 0:
+        if trainer.workers > 0:
             make_safe_to_fork()
 
     def sampler(self, rank: int = 0, world_size: int = 1) -> PlaceSampler:
         """The order of one process; raises ConfigError when the data cannot fill a batch."""
-        section = self._sampling
+        column = self._sampling.from_one
+        groups = None if column is None else self.training.groups(column)
         sampler = PlaceSampler(
-            self.training.places,
-            section,
-            groups=None if section.from_one is None else self.training.groups(section.from_one),
-            seed=self._seed,
-            rank=rank,
-            world_size=world_size,
+            self.training.places, self._sampling, groups=groups, seed=self._seed, rank=rank, world_size=world_size
         )
         sampler.look_alikes = self._look_alikes
         return sampler
@@ -110,14 +105,7 @@ class PlacesDataModule(lightning.LightningDataModule):
         self._drawing = self.sampler(*self._process())
         # A resumed run asks the first batches of its readers before Lightning tells it the epoch.
         self._drawing.set_epoch(0 if self.trainer is None else self.trainer.current_epoch)
-        return DataLoader(
-            self.training,
-            batch_size=None,
-            sampler=self._drawing,
-            num_workers=self._workers,
-            persistent_workers=self._workers > 0,
-            pin_memory=self._on_gpu(),
-        )
+        return DataLoader(self.training, batch_size=None, sampler=self._drawing, **self._reading())
 
     def val_dataloader(self) -> list[DataLoader[tuple[Tensor, int]]]:
         """One loader per validation set, each process reading its share."""
@@ -125,12 +113,10 @@ class PlacesDataModule(lightning.LightningDataModule):
         return [
             DataLoader(
                 item.images,
-                batch_size=self._validation_batch,
+                batch_size=self._section.validation_batch,
                 sampler=DistributedSampler(item.images, world_size, rank, shuffle=False),
                 collate_fn=collate_images,
-                num_workers=self._workers,
-                persistent_workers=self._workers > 0,
-                pin_memory=self._on_gpu(),
+                **self._reading(),
             )
             for item in self.validation
         ]
@@ -138,5 +124,8 @@ class PlacesDataModule(lightning.LightningDataModule):
     def _process(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
-    def _on_gpu(self) -> bool:
-        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+    def _reading(self) -> dict[str, Any]:
+        """How a loader reads."""
+        workers = self._section.workers
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": on_gpu}

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from a2gc_ros.errors import ConfigError
 from a2gc_training.data.rules import Places
-from a2gc_training.recipe import SamplingSection
+from a2gc_training.sections import SamplingSection
 
 Draw = tuple[int, int]
 
