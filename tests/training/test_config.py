@@ -72,6 +72,7 @@ def test_fills_nested_dataclasses() -> None:
         ({"name": "x", "size": [1, "b"]}, "`size.1` must be a whole number"),
         ({"name": "x", "shapes": [{"radius": 1}]}, "`shapes.0` must be a mapping with a `kind`: circle, square"),
         ({"name": "x", "shapes": [{"kind": "circel"}]}, "did you mean `circle`?"),
+        ({"name": "x", "shapes": [{"kind": ["circle"]}]}, "`shapes.0.kind` is ['circle']; did you mean `circle`?"),
         (
             {"name": "x", "shapes": [{"kind": "circle", "radios": 1}]},
             "`shapes.0.radios` is unknown; did you mean `radius`",

@@ -207,7 +207,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
         kinds = {get_args(get_type_hints(option)["kind"])[0]: option for option in options}
         if not isinstance(value, Mapping) or "kind" not in value:
             raise ConfigError(f"{_name(where)} must be a mapping with a `kind`: {', '.join(sorted(kinds))}.")
-        chosen = kinds.get(value["kind"])
+        chosen = kinds.get(str(value["kind"]))
         if chosen is None:
             raise ConfigError(
                 f"{_name(_join(where, 'kind'))} is {value['kind']!r}; {_suggestion(str(value['kind']), kinds)}"
