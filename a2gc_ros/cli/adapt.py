@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.app import app
+from a2gc_ros.cli.base.output import echo_result
 from a2gc_ros.errors import ConfigError, ModelError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needs
@@ -21,16 +22,12 @@ if TYPE_CHECKING:
     from a2gc_ros.adaptation.judging import Judgement
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("adapt")(adapt)
-
-
+@app.command()
 def adapt(
     site: Annotated[
         Path, typer.Argument(help="A recording, a folder of images, or a place map of the site.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.", show_default=False)],
+    out: options.NewModel,
     model: Annotated[str, typer.Option(help="A model that ships, or an ONNX file.")] = DEFAULT_MODEL,
     topic: Annotated[str | None, typer.Option(help="Image topic of a recording, where there are several.")] = None,
     pose_topic: Annotated[
@@ -84,7 +81,7 @@ def adapt(
             f"(recall@1 {outcome.judgement.before} before, {outcome.judgement.after} after), so {out} was not "
             "written: keep the model, give more of the site, or allow the drop."
         )
-    typer.echo(json.dumps(_summary(outcome), indent=2) if as_json else _words(outcome))
+    echo_result(_summary(outcome), _words(outcome), as_json=as_json)
 
 
 def _summary(outcome: AdaptationResult) -> dict[str, Any]:

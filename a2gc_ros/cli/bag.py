@@ -10,27 +10,18 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.app import group
 from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
     from a2gc_ros.bags.recording import Recording
 
-bag_app = typer.Typer(
-    help="Look into recordings, and make them from folders of images.",
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.add_typer(bag_app, name="bag")
+bag_app = group("bag", "Look into recordings, and make them from folders of images.")
 
 
 @bag_app.command()
-def info(
-    bag: options.Bag,
-    as_json: options.AsJson = False,
-) -> None:
+def info(bag: options.Bag, as_json: options.AsJson = False) -> None:
     """Print the topics of a recording, and which of them a place map would be built from.
 
     Examples:
@@ -54,9 +45,7 @@ def from_images(
         Path,
         typer.Argument(help="Folder of .jpg or .png images, or an EuRoC folder with data.csv.", show_default=False),
     ],
-    out: Annotated[
-        Path, typer.Option(help="Recording to write: .mcap, .db3, .bag, or no suffix for a folder.", show_default=False)
-    ],
+    out: options.NewBag,
     poses: Annotated[
         Path | None,
         typer.Option(
@@ -93,7 +82,6 @@ def from_images(
     from a2gc_ros.bags.image_folder import open_image_folder, write_image_folder
 
     content = open_image_folder(folder, poses=poses, rate=rate, calibration=calibration)
-    console = Console(stderr=True)
     with progress_bars("images") as progress:
         task = progress.add_task("writing", total=len(content.images))
         skips = write_image_folder(
@@ -107,9 +95,10 @@ def from_images(
             on_image=lambda: progress.advance(task),
         )
     written = len(content.images) - skips.total
-    typer.echo(f"{out}: {written} images, {len(content.poses)} poses, {_span(content.images):.1f} s")
+    seconds = (content.images[-1][0] - content.images[0][0]) / 1e9
+    typer.echo(f"{out}: {written} images, {len(content.poses)} poses, {seconds:.1f} s")
     if skips:
-        console.print(f"left out:\n{skips}", markup=False, highlight=False, soft_wrap=True)
+        typer.echo(f"left out:\n{skips}", err=True)
 
 
 def _summary(recording: Recording) -> dict[str, Any]:
@@ -156,11 +145,6 @@ def _print_summary(summary: dict[str, Any]) -> None:
         table.add_row(
             topic["name"], topic["type"].replace("/msg/", "/"), str(topic["count"]), hertz, uses.get(topic["name"], "")
         )
-    console = Console()
-    console.print(table)
+    Console().print(table)
     for sentence in summary["to_choose"]:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-
-
-def _span(images: list[tuple[int, Path]]) -> float:
-    return (images[-1][0] - images[0][0]) / 1e9
+        typer.echo(sentence)

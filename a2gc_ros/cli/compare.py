@@ -6,20 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json, print_whole
+from a2gc_ros.cli.base.app import app
+from a2gc_ros.cli.base.output import echo_json, figures_table, print_whole
 from a2gc_ros.cli.base.spaced_lists import command_with, items
-from a2gc_ros.cli.eval_data import (
-    Own,
-    open_all,
-    run_with_bars,
-)
+from a2gc_ros.cli.eval_data import Own, open_all, watch_bars
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.installation import needing
 
@@ -31,28 +26,10 @@ if TYPE_CHECKING:
 
 KS = (1, 5, 10)
 
-_EXAMPLES = """
-Compare models on your own data: recall on what is seen again, time for an image, memory, pictures where they differ.
 
-One recording is searched for its own loops; two recordings or folders are searched one for the other. Only images that
-have something to recognise count. Margins are of paired queries, with 95 % bootstrap intervals.
-
-Examples:
-
-- `a2gc compare patrol.mcap --models a2gc-efficientnet-lite0 salad.onnx dino_salad.ckpt --out comparison`
-
-- `a2gc compare monday.mcap friday.mcap --models town.onnx a2gc-efficientnet-lite0 --radius 10`
-
-- `a2gc compare map_photos new_photos --truth positions.csv --models a.onnx b.onnx --json`
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("compare", help=_EXAMPLES, cls=command_with("--models"))(compare)
-
-
+@app.command("compare", cls=command_with("--models"))
 def compare(
+    *,
     database: Annotated[Path, typer.Argument(help="Recording, or folder of photographs, that is searched.")],
     queries: Annotated[
         Path | None, typer.Argument(help="Recording or folder that asks; the same recording if not given.")
@@ -62,23 +39,30 @@ def compare(
         typer.Option(help="Two models or more, with spaces or commas between them: names, ONNX files, checkpoints."),
     ] = None,
     truth: options.Truth = None,
-    radius: options.Radius = None,
-    heading: options.Heading = 45.0,
-    spacing: options.Spacing = 1.0,
-    topic: options.Topic = None,
+    rule: options.SamePlace,
     out: Annotated[
         Path | None, typer.Option(help="Folder for a page to explore, and pictures of queries on which they differ.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Most queries in the pictures.")] = 12,
     store: options.Store = None,
-    backend: options.Backend = "auto",
-    precision: options.Precision = "auto",
-    threads: options.Threads = 0,
+    runtime: options.Runtime,
     as_json: options.AsJson = False,
 ) -> None:
-    """Compares; the help text is ``_EXAMPLES``."""
+    """Compare models on your own data: recall on what is seen again, time for an image, memory, pictures where they
+    differ.
+
+    One recording is searched for its own loops; two recordings or folders are searched one for the other. Only images
+    that have something to recognise count. Margins are of paired queries, with 95 % bootstrap intervals.
+
+    Examples:
+    - `a2gc compare patrol.mcap --models a2gc-efficientnet-lite0 salad.onnx dino_salad.ckpt --out comparison`
+
+    - `a2gc compare monday.mcap friday.mcap --models town.onnx a2gc-efficientnet-lite0 --radius 10`
+
+    - `a2gc compare map_photos new_photos --truth positions.csv --models a.onnx b.onnx --json`
+    """  # noqa: D205 - the summary stands in a list of commands as well
     from a2gc_ros.bags.formats import is_recording
-    from a2gc_ros.evaluation.evaluate import EvaluationSettings
+    from a2gc_ros.evaluation.evaluate import EvaluationSettings, evaluate
     from a2gc_ros.evaluation.footprint import footprint
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.extract import open_extractor
@@ -92,18 +76,18 @@ def compare(
         out.mkdir(parents=True, exist_ok=True)
     if queries is None and database.exists() and not is_recording(database):
         raise ConfigError(f"{database} is a folder of photographs; name a second one with those that ask.")
-    own = Own(database, queries or database, truth, None, radius, heading, spacing, topic)
-    (dataset,) = open_all([], None, own)
+    (dataset,) = open_all([], None, Own(database, queries or database, truth, rule))
     settings = EvaluationSettings(store=store or default_folder(), ks=KS)
-    console = Console(stderr=True)
-    runtime: dict[str, Any] = {"backend": backend, "precision": precision, "threads": threads}
-    extractors = [open_extractor(model, **runtime) for model in chosen]
-    outcomes = [run_with_bars(dataset, extractor, settings) for extractor in extractors]
-    with console.status("Measuring time and memory") as status:
-        costs = []
+    extractors = [open_extractor(model, **vars(runtime)) for model in chosen]
+    outcomes = []
+    for extractor in extractors:
+        with watch_bars() as watch:
+            outcomes.append(evaluate(dataset, extractor, settings, watch))
+    costs = []
+    with Console(stderr=True).status("Measuring time and memory") as status:
         for model in chosen:
             status.update(f"Measuring time and memory of {Path(model).name}")
-            costs.append(footprint(model, **runtime))
+            costs.append(footprint(model, **vars(runtime)))
     found = [
         _numbers(model, outcome, cost, outcomes[0])
         for model, outcome, cost in zip(chosen, outcomes, costs, strict=True)
@@ -144,28 +128,15 @@ def _show(name: str, protocol: str, asked: int, found: list[dict[str, Any]]) -> 
     console = Console()
     console.print(f"[bold]{escape(name)}[/bold]  {escape(protocol.partition(';')[0])}", highlight=False)
     console.print(f"{found[0]['revisits']:,} of {asked:,} images have something to recognise", highlight=False)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    titles = (
-        *(f"R@{k}" for k in KS),
-        "R@1 against\nthe first",
-        "dims",
-        "bytes in\na map",
-        "ms an\nimage",
-        "MB of\nmemory",
-    )
-    for title in titles:
-        table.add_column(title, justify="right", no_wrap=True)
+    costs = ("dims", "bytes in\na map", "ms an\nimage", "MB of\nmemory")
+    table = figures_table("", (*(f"R@{k}" for k in KS), "R@1 against\nthe first", *costs))
     for entry in found:
         margin = entry["margin"] or (None, 0.0, 0.0)
         table.add_row(
             f"[bold]{escape(entry['row'])}[/bold]",
             *(f"{100 * entry['recall'][str(k)]:.1f}" for k in KS),
             "" if margin[0] is None else f"{100 * margin[0]:+.1f}",
-            f"{entry['descriptor_dim']:,}",
-            f"{entry['descriptor_bytes']:,}",
-            f"{entry['image_ms']:.1f}",
-            f"{entry['memory_bytes'] / 1e6:.0f}",
+            *_costs(entry),
         )
         table.add_row(
             "  95 % interval",
@@ -173,6 +144,12 @@ def _show(name: str, protocol: str, asked: int, found: list[dict[str, Any]]) -> 
             "" if margin[0] is None else f"{100 * margin[1]:+.1f} to {100 * margin[2]:+.1f}",
         )
     print_whole(console, table)
+
+
+def _costs(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Dimensions, bytes in a map, milliseconds for an image and megabytes of memory."""
+    sizes = (f"{entry[key]:,}" for key in ("descriptor_dim", "descriptor_bytes"))
+    return (*sizes, f"{entry['image_ms']:.1f}", f"{entry['memory_bytes'] / 1e6:.0f}")
 
 
 def _draw(
@@ -196,13 +173,7 @@ def _page(dataset: Dataset, found: list[dict[str, Any]], differ: Sequence[Retrie
     from a2gc_ros.viz.retrieval_page import RecallCurve, Shown, retrieval_page
 
     curves = [
-        RecallCurve(
-            entry["row"],
-            KS,
-            [entry["recall"][str(k)] for k in KS],
-            [entry["interval"][str(k)][0] for k in KS],
-            [entry["interval"][str(k)][1] for k in KS],
-        )
+        RecallCurve(entry["row"], KS, list(entry["recall"].values()), *zip(*entry["interval"].values(), strict=True))
         for entry in found
     ]
     table = [("model", "R@1 against the first", "dimensions", "bytes in a map", "ms an image", "MB of memory")]
@@ -211,8 +182,7 @@ def _page(dataset: Dataset, found: list[dict[str, Any]], differ: Sequence[Retrie
         margin = (
             "" if against is None else f"{100 * against[0]:+.1f} ({100 * against[1]:+.1f} to {100 * against[2]:+.1f})"
         )
-        costs = f"{entry['image_ms']:.1f}", f"{entry['memory_bytes'] / 1e6:.0f}"
-        table.append((entry["row"], margin, f"{entry['descriptor_dim']:,}", f"{entry['descriptor_bytes']:,}", *costs))
+        table.append((entry["row"], margin, *_costs(entry)))
     shown = Shown(
         "Where the models differ",
         "Queries whose first answer is right by some models and wrong by others.",

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.app import group
+from a2gc_ros.cli.base.output import echo_json, echo_result, print_table
 
 if TYPE_CHECKING:
     from a2gc_ros.evaluation.datasets.catalogue import Benchmark
 
-datasets_app = typer.Typer(
-    help="List the benchmarks that `a2gc eval` knows by name, and check what of them is on disk.",
+datasets_app = group(
+    "datasets", "List the benchmarks that `a2gc eval` knows by name, and check what of them is on disk."
 )
 SHOWN = 10
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.add_typer(datasets_app, name="datasets")
 
 
 def usable() -> dict[str, Benchmark]:
@@ -60,11 +54,11 @@ def list_datasets(
     if as_json:
         echo_json(rows)
         return
-    table = Table("name", "what", "queries", "database", *(["found"] if data_root else []))
+    cells = []
     for row in rows:
         counts = [f"{row[key]:,}" if row[key] else "–" for key in ("queries", "database")]
-        table.add_row(str(row["name"]), str(row["title"]), *counts, *([str(row["found"])] if data_root else []))
-    Console().print(table)
+        cells.append((str(row["name"]), str(row["title"]), *counts, *([str(row["found"])] if data_root else [])))
+    print_table(("name", "what", "queries", "database", *(["found"] if data_root else [])), cells)
 
 
 @datasets_app.command()
@@ -98,23 +92,15 @@ def check(
         return
     entry = benchmark(name)
     found = inspect(entry, data_root)
-    if as_json:
-        facts: dict[str, Any] = {
-            "name": entry.name,
-            "complete": found.complete,
-            "layout": found.layout,
-            "queries": found.queries,
-            "database": found.database,
-            "missing": list(found.missing),
-            "problem": found.problem,
-            "expects": {layout.title: list(layout.expects()) for layout in entry.layouts},
-            "source": entry.source,
-            "terms": entry.terms,
-        }
-        echo_json(facts)
-    else:
-        for line in _report(entry, found, data_root):
-            typer.echo(line)
+    facts = {
+        "name": entry.name,
+        "complete": found.complete,
+        **asdict(found),
+        "expects": {layout.title: list(layout.expects()) for layout in entry.layouts},
+        "source": entry.source,
+        "terms": entry.terms,
+    }
+    echo_result(facts, "\n".join(_report(entry, found, data_root)), as_json=as_json)
     if not found.complete:
         raise typer.Exit(1)
 
@@ -123,6 +109,7 @@ def _check_all(root: Path, *, as_json: bool) -> None:
     """One line for each data set: where it was found, or what is missing first."""
     from a2gc_ros.evaluation.datasets import gsv_folder
     from a2gc_ros.evaluation.datasets.catalogue import nearest_missing
+    from a2gc_ros.evaluation.datasets.layout import first_of
 
     gsv = gsv_folder.inspect(root)
     rows = [
@@ -136,11 +123,8 @@ def _check_all(root: Path, *, as_json: bool) -> None:
         keys = ("name", "found", "missing", "source")
         echo_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
-        table = Table("name", "found", "missing")
-        for name, found, missing, _ in rows:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            table.add_row(name, found or "–", f"{missing[0]}{more}" if missing else "")
-        Console().print(table)
+        cells = ((name, found or "–", first_of(missing)) for name, found, missing, _ in rows)
+        print_table(("name", "found", "missing"), cells)
         typer.echo("Where to get one and in which layouts it is read: a2gc datasets check NAME")
     if not any(found for _, found, _, _ in rows):
         raise typer.Exit(1)
@@ -150,24 +134,15 @@ def _check_gsv_cities(root: Path, *, as_json: bool) -> None:
     from a2gc_ros.evaluation.datasets import gsv_folder
 
     found = gsv_folder.inspect(root)
-    if as_json:
-        facts: dict[str, Any] = {
-            "name": gsv_folder.NAME,
-            "folder": None if found.folder is None else str(found.folder),
-            "cities": list(found.cities),
-            "missing": list(found.missing),
-            "source": gsv_folder.SOURCE,
-            "terms": gsv_folder.TERMS,
-        }
-        echo_json(facts)
-    else:
-        typer.echo(f"{gsv_folder.NAME}: what models are trained on")
-        typer.echo(f"  expected below {root}: Dataframes/ and Images/ in {' or '.join(gsv_folder.FOLDERS)}")
-        if found.folder is not None:
-            typer.echo(f"  found: {found.folder}, {len(found.cities)} cities")
-        for path in found.missing[:SHOWN]:
-            typer.echo(f"  missing: {path}")
-        typer.echo(f"  from: {gsv_folder.SOURCE}\n  terms: {gsv_folder.TERMS}")
+    facts = {"name": gsv_folder.NAME, **asdict(found), "source": gsv_folder.SOURCE, "terms": gsv_folder.TERMS}
+    lines = [
+        f"{gsv_folder.NAME}: what models are trained on",
+        f"  expected below {root}: Dataframes/ and Images/ in {' or '.join(gsv_folder.FOLDERS)}",
+        *([f"  found: {found.folder}, {len(found.cities)} cities"] if found.folder else []),
+        *(f"  missing: {path}" for path in found.missing[:SHOWN]),
+        f"  from: {gsv_folder.SOURCE}\n  terms: {gsv_folder.TERMS}",
+    ]
+    echo_result(facts, "\n".join(lines), as_json=as_json)
     if found.missing:
         raise typer.Exit(1)
 

@@ -6,31 +6,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.app import group
+from a2gc_ros.cli.base.output import echo_json, echo_result, print_table
 from a2gc_ros.errors import BackendError, ConfigError, ModelError
 from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
     from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
 
-engine_app = typer.Typer(
-    help="Build TensorRT engines ahead of time, and see which there are.",
-)
+engine_app = group("engine", "Build TensorRT engines ahead of time, and see which there are.")
 
 _Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder of the engines; a2gc_ros/engines in your cache folder by default."),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.add_typer(engine_app, name="engine")
 
 
 @engine_app.command()
@@ -73,11 +64,8 @@ def build(
     wanted = precision_for(spec, precision)  # type: ignore[arg-type]  # checked above
     library = _library(backend)(spec, wanted, asked)
     obtained = library.obtain(path, len)
-    if as_json:
-        told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}
-        echo_json(told)
-        return
-    typer.echo(f"{obtained.path}: {show_size(obtained.engine)}; {obtained.reason}.")
+    told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}
+    echo_result(told, f"{obtained.path}: {show_size(obtained.engine)}; {obtained.reason}.", as_json=as_json)
 
 
 @engine_app.command()
@@ -107,13 +95,8 @@ def info(
     if not rows:
         typer.echo(f"There are no engines in {folder}.")
         return
-    table = Table()
     columns = ("model", "precision", "runtime", "gpu", "size", "built", "state")
-    for title in columns:
-        table.add_column(title)
-    for row in rows:
-        table.add_row(*(_cell(row, column) for column in columns))
-    Console().print(table)
+    print_table(columns, ([_cell(row, column) for column in columns] for row in rows))
 
 
 def _library(backend: str) -> type[EngineLibrary]:
@@ -142,13 +125,7 @@ def _describe(path: Path) -> dict[str, Any]:
         header, _ = read_engine(path)
     except (EngineFileError, OSError) as error:
         return {**row, "state": str(error)}
-    return {
-        **row,
-        "size": header.size,
-        "built_s": header.built_s,
-        "built_at": header.built_at,
-        **asdict(header.key),
-    }
+    return {**row, "size": header.size, "built_s": header.built_s, "built_at": header.built_at, **asdict(header.key)}
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
@@ -157,7 +134,7 @@ def _cell(row: dict[str, Any], column: str) -> str:
     if column not in row and column != "built":
         return ""
     if column == "size":
-        return f"{show_size(row['size'])}"
+        return show_size(row["size"])
     if column == "built":
         return f"{row['built_at']} in {row['built_s']:.0f} s" if "built_at" in row else ""
     if column == "runtime":

@@ -5,54 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.app import app
 from a2gc_ros.cli.base.image_size import parse_size
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.output import echo_json, echo_result
 from a2gc_ros.cli.base.spaced_lists import command_with, items
-from a2gc_ros.cli.eval_data import (
-    Own,
-    describe_with_bars,
-    open_all,
-    run_with_bars,
-)
+from a2gc_ros.cli.eval_data import Own, open_all, watch_bars
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 
-_EXAMPLES = """
-Measure how well models recognise places: recall@K, precision and recall, beside what others published.
 
-Benchmarks go by the name of their protocol (`a2gc datasets list`). A file ending in .yaml is a table of images with a
-protocol as in a training recipe. `--database` and `--queries` name two folders or two recordings of your own; the same
-recording twice is searched for its own loops. Descriptors are kept in `--store` and used again.
-
-Examples:
-
-- `a2gc eval --datasets pitts30k_test,msls_val --data-root ~/data --ci`
-
-- `a2gc eval --model salad.onnx a2gc-efficientnet-lite0 --datasets nordland_10f sped --data-root ~/data --json`
-
-- `a2gc eval --model dino_salad.ckpt --size 224 --datasets msls_val --data-root ~/data --table latex`
-
-- `a2gc eval --database map_photos --queries new_photos --truth positions.csv`
-
-- `a2gc eval --database monday.mcap --queries friday.mcap --radius 10`
-
-- `a2gc eval --datasets sf_xl_v1 --data-root ~/data --ram 4G --compress pca512,pcaw512,pca512+rabitq`
-
-- `a2gc eval --datasets sf_xl_v1 --data-root ~/data --store /scratch --shard auto/8` describes one part of eight; the
-  same without `--shard` takes over what all have described
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("eval", help=_EXAMPLES, cls=command_with("--model", "--datasets"))(evaluate)
-
-
+@app.command("eval", cls=command_with("--model", "--datasets"))
 def evaluate(
+    *,
     models: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,10 +44,7 @@ def evaluate(
     database_truth: Annotated[
         str | None, typer.Option(help="Poses of the database's recording, where they are not --truth.")
     ] = None,
-    radius: options.Radius = None,
-    heading: options.Heading = 45.0,
-    spacing: options.Spacing = 1.0,
-    topic: options.Topic = None,
+    rule: options.SamePlace,
     group_by: Annotated[
         str | None, typer.Option(help="Column of a .yaml's table: queries that resemble each other, for --ci.")
     ] = None,
@@ -94,9 +57,7 @@ def evaluate(
     batch: Annotated[int, typer.Option(min=1, help="Images that run through the model at once.")] = 16,
     store: options.Store = None,
     shard: options.Shard = None,
-    backend: options.Backend = "auto",
-    precision: options.Precision = "auto",
-    threads: options.Threads = 0,
+    runtime: options.Runtime,
     per_query: Annotated[Path | None, typer.Option(help="Write a CSV with a row for each query.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write the predictions that the MSLS server took.")] = None,
     table: Annotated[
@@ -104,9 +65,31 @@ def evaluate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measures; the help text is ``_EXAMPLES``."""
+    """Measure how well models recognise places: recall@K, precision and recall, beside what others published.
+
+    Benchmarks go by the name of their protocol (`a2gc datasets list`). A file ending in .yaml is a table of images with
+    a protocol as in a training recipe. `--database` and `--queries` name two folders or two recordings of your own; the
+    same recording twice is searched for its own loops. Descriptors are kept in `--store` and used again.
+
+    Examples:
+    - `a2gc eval --datasets pitts30k_test,msls_val --data-root ~/data --ci`
+
+    - `a2gc eval --model salad.onnx a2gc-efficientnet-lite0 --datasets nordland_10f sped --data-root ~/data --json`
+
+    - `a2gc eval --model dino_salad.ckpt --size 224 --datasets msls_val --data-root ~/data --table latex`
+
+    - `a2gc eval --database map_photos --queries new_photos --truth positions.csv`
+
+    - `a2gc eval --database monday.mcap --queries friday.mcap --radius 10`
+
+    - `a2gc eval --datasets sf_xl_v1 --data-root ~/data --ram 4G --compress pca512,pcaw512,pca512+rabitq`
+
+    - `a2gc eval --datasets sf_xl_v1 --data-root ~/data --store /scratch --shard auto/8` describes one part of eight;
+      the same without `--shard` takes over what all have described
+    """
     from a2gc_ros.cli.eval_tables import show
-    from a2gc_ros.evaluation.evaluate import EvaluationSettings
+    from a2gc_ros.evaluation.evaluate import EvaluationSettings, describe_part
+    from a2gc_ros.evaluation.evaluate import evaluate as run
     from a2gc_ros.evaluation.results import numbers, row_name, write_per_query, write_predictions
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.evaluation.tables import FORMATS
@@ -125,30 +108,28 @@ def evaluate(
         batch=batch,
         compress=tuple(name for name in compress.split(",") if name),
     )
-    own = Own(database, queries, truth, database_truth, radius, heading, spacing, topic)
+    own = Own(database, queries, truth, rule, database_truth)
     sets = open_all(items(datasets), data_root, own, group_by)
     chosen = items(models) or [DEFAULT_MODEL]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
         raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
     part = None if shard is None else parse_shard(shard)
-    console = Console(stderr=True)
     outcomes, found = [], []
     for model in chosen:
-        extractor = open_extractor(model, backend=backend, precision=precision, threads=threads, size=pixels)  # type: ignore[arg-type]  # checked there
-        console.print(f"{extractor!r}: {extractor.reason}", highlight=False, soft_wrap=True)
+        extractor = open_extractor(model, **vars(runtime), size=pixels)
+        typer.echo(f"{extractor!r}: {extractor.reason}", err=True)
         ms = image_ms(extractor) if part is None else 0.0
         for dataset in sets:
-            if part is not None:
-                describe_with_bars(dataset, extractor, settings, part)
-                continue
-            outcome = run_with_bars(dataset, extractor, settings)
-            outcomes.append(outcome)
-            found.append(numbers(outcome, row_name(model, extractor), ms, intervals=ci))
+            with watch_bars() as watch:
+                if part is not None:
+                    describe_part(dataset, extractor, settings, part, watch)
+                    continue
+                outcomes.append(run(dataset, extractor, settings, watch))
+            found.append(numbers(outcomes[-1], row_name(model, extractor), ms, intervals=ci))
     if part is not None:
-        if as_json:
-            echo_json({"part": [part.number, part.count], "store": str(settings.store)})
-        else:
-            typer.echo(f"{part} is described in {settings.store}; with all parts there, run this without --shard.")
+        sentence = f"{part} is described in {settings.store}; with all parts there, run this without --shard."
+        told = {"part": [part.number, part.count], "store": str(settings.store)}
+        echo_result(told, sentence, as_json=as_json)
         return
     if per_query is not None:
         write_per_query(outcomes[0], per_query)

@@ -1,19 +1,21 @@
-"""What ``a2gc eval`` and ``a2gc viz retrieval`` share: opening data sets and running a model on them."""
+"""What ``a2gc eval``, ``compare`` and ``viz retrieval`` share: opening data sets, and bars for what runs on them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from a2gc_ros.cli.base.options import SamePlace
 from a2gc_ros.cli.datasets import usable
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
     from a2gc_ros.evaluation.dataset import Dataset
-    from a2gc_ros.evaluation.evaluate import EvaluationResult, EvaluationSettings, Watch
-    from a2gc_ros.extract.extractor import Extractor
-    from a2gc_ros.system.shards import Shard
+    from a2gc_ros.evaluation.evaluate import Watch
 
 ALL = "all"
 """In place of a benchmark's name: every one that is there."""
@@ -27,21 +29,15 @@ class Own:
         database: Folder or recording that is searched; None where none is named.
         queries: Folder or recording of queries; None where none is named.
         truth: What tells which images are right; a file, or a topic of both recordings.
-        database_truth: The same for the database alone.
-        radius: Metres; None takes 25 for folders and 15 for recordings.
-        heading: Degrees.
-        spacing: Metres between images of a recording.
-        topic: Image topic.
+        rule: When two images show the same place.
+        database_truth: The same as ``truth`` for the database alone.
     """
 
     database: Path | None
     queries: Path | None
     truth: str | None
-    database_truth: str | None
-    radius: float | None
-    heading: float
-    spacing: float
-    topic: str | None
+    rule: SamePlace
+    database_truth: str | None = None
 
 
 def open_all(names: list[str], root: Path | None, own: Own, group_by: str | None = None) -> list[Dataset]:
@@ -99,41 +95,25 @@ def _open_own(own: Own, database: Path, queries: Path) -> Dataset:
     name = f"{database.stem} / {queries.stem}"
     recorded = [is_recording(path) for path in (database, queries)]
     if all(recorded):
-        asked = RunOptions(own.topic, own.truth, own.spacing)
+        asked = RunOptions(own.rule.topic, own.truth, own.rule.spacing)
         searched = replace(asked, truth=own.database_truth or own.truth)
-        pairing = Pairing(own.radius or Pairing.metres, own.heading)
+        pairing = Pairing(own.rule.radius or Pairing.metres, own.rule.heading)
         return open_recordings((database, searched), (queries, asked), pairing, name=name)
     if any(recorded):
         raise ConfigError(f"{database} and {queries} are a recording and a folder; give two of a kind.")
     truth = None if own.truth is None else Path(own.truth)
-    return open_folders(database, queries, truth, name=name, metres=own.radius or 25.0, degrees=own.heading)
+    return open_folders(database, queries, truth, name=name, metres=own.rule.radius or 25.0, degrees=own.rule.heading)
 
 
-def run_with_bars(dataset: Dataset, extractor: Extractor, settings: EvaluationSettings) -> EvaluationResult:
-    """Evaluates one model on one data set, with a progress bar for each thing that is done."""
-    from a2gc_ros.evaluation.evaluate import evaluate as run
-    from a2gc_ros.system.progress import progress_bars
-
-    with progress_bars("rows") as progress:
-        return run(dataset, extractor, settings, _watch(progress))
-
-
-def describe_with_bars(dataset: Dataset, extractor: Extractor, settings: EvaluationSettings, shard: Shard) -> None:
-    """Describes one part of a data set's images, with a progress bar for each set."""
-    from a2gc_ros.evaluation.evaluate import describe_part
-    from a2gc_ros.system.progress import progress_bars
-
-    with progress_bars("rows") as progress:
-        describe_part(dataset, extractor, settings, shard, _watch(progress))
-
-
-def _watch(progress: Any) -> Watch:
-    """One bar for each thing that is done, its rate counted from where it began."""
+@contextmanager
+def watch_bars() -> Iterator[Watch]:
+    """What an evaluation tells how far it is: a bar for each thing that is done, its rate from where that began."""
     tasks: dict[str, Any] = {}
+    with progress_bars("rows") as bars:
 
-    def watch(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = progress.add_task(what, total=total, completed=done)
-        progress.update(tasks[what], completed=done)
+        def watch(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total, completed=done)
+            bars.update(tasks[what], completed=done)
 
-    return watch
+        yield watch

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from a2gc_ros.cli.base.output import print_whole
+from a2gc_ros.cli.base.output import figures_table, print_whole
 from a2gc_ros.evaluation.tables import DIFFERS
 
 KS = (1, 5, 10, 20)
@@ -33,22 +32,17 @@ def _show_dataset(console: Console, entries: Sequence[dict[str, Any]]) -> None:
     )
     if first["differs"]:
         console.print(f"[yellow]{DIFFERS} {escape(first['differs'])}: not comparable with published figures[/yellow]")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for title in ("dims", "bytes in\na map", "ms an\nimage", *(f"R@{k}" for k in KS)):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = figures_table("", ("dims", "bytes in\na map", "ms an\nimage", *(f"R@{k}" for k in KS)))
     for entry in entries:
         sizes = (f"{entry['descriptor_dim']:,}", f"{entry['descriptor_bytes']:,}", f"{entry['image_ms']:.1f}")
         table.add_row(f"[bold]{escape(entry['row'])}[/bold]", *sizes, *_recalls(entry["recall"]))
         if "interval" in entry:
             spreads = (entry["interval"][str(k)] for k in KS)
-            table.add_row(
-                "  95 % interval", "", "", "", *(f"{100 * low:.1f}–{100 * high:.1f}" for low, high in spreads)
-            )
+            spread = (f"{100 * low:.1f}–{100 * high:.1f}" for low, high in spreads)
+            table.add_row("  95 % interval", "", "", "", *spread)
         for smaller in entry["compressed"]:
-            table.add_row(
-                f"  {smaller['name']}", "", f"{smaller['descriptor_bytes']:,}", "", *_recalls(smaller["recall"])
-            )
+            size = f"{smaller['descriptor_bytes']:,}"
+            table.add_row(f"  {smaller['name']}", "", size, "", *_recalls(smaller["recall"]))
     table.add_section()
     notes: dict[str, None] = {}
     for figure in first["published"]:
@@ -72,17 +66,10 @@ def _recalls(recall: dict[str, float]) -> list[str]:
 
 def _curves(entries: Sequence[dict[str, Any]]) -> Table:
     """What the best match of each query is worth, as the threshold on its similarity falls."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("best match above a threshold", no_wrap=True)
-    for title in (
-        "average\nprecision",
-        "recall at 100 %\nprecision",
-        "recall at 99 %\nprecision",
-        "extended\nprecision",
-    ):
-        table.add_column(title, justify="right")
+    names = ("average_precision", "recall_at_precision_100", "recall_at_precision_99", "extended_precision")
+    titles = ("average\nprecision", "recall at 100 %\nprecision", "recall at 99 %\nprecision", "extended\nprecision")
+    table = figures_table("best match above a threshold", titles)
     for entry in entries:
-        names = ("average_precision", "recall_at_precision_100", "recall_at_precision_99", "extended_precision")
         table.add_row(f"[bold]{escape(entry['row'])}[/bold]", *(_percent(entry[name]) for name in names))
     return table
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base.app import app
 from a2gc_ros.cli.base.image_size import parse_size
 from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ConfigError
@@ -24,30 +25,8 @@ FIT_IMAGES = 400
 FIT_DIMS = (512, 256, 128)
 """Sizes of the descriptor: the largest that has two images or views for each dimension."""
 
-_EXAMPLES = """
-Export a model to one ONNX file that holds weights, preprocessing, fingerprint and licence.
 
-The file is compared with PyTorch on generated images, and on yours with `--images`, before it is written.
-
-Examples:
-
-- `a2gc export salad-dinov2-vitb14 --size 322 --out salad.onnx` (downloads the published weights)
-
-- `a2gc export runs/town/last.ckpt --out town.onnx --precision fp16 --licence Apache-2.0`
-
-- `a2gc export dinov2_12288.pth --out boq.onnx` (a file as a method's authors published it)
-
-- `a2gc export a2gc-dinov2-vitb14 --weights paper.ckpt --out paper.onnx` (the same, into a model that is named)
-
-- `a2gc export vlad-dinov2-vitb14 --fit photographs/ --out site.onnx` (a head from images of your site, no training)
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("export", help=_EXAMPLES)(export)
-
-
+@app.command()
 def export(
     model: str = typer.Argument(
         ..., help="A registered model, or a checkpoint: of `a2gc train`, or as a method's authors published it."
@@ -82,7 +61,21 @@ def export(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
-    """Exports a model; the help text is in ``_EXAMPLES``."""
+    """Export a model to one ONNX file that holds weights, preprocessing, fingerprint and licence.
+
+    The file is compared with PyTorch on generated images, and on yours with `--images`, before it is written.
+
+    Examples:
+    - `a2gc export salad-dinov2-vitb14 --size 322 --out salad.onnx` (downloads the published weights)
+
+    - `a2gc export runs/town/last.ckpt --out town.onnx --precision fp16 --licence Apache-2.0`
+
+    - `a2gc export dinov2_12288.pth --out boq.onnx` (a file as a method's authors published it)
+
+    - `a2gc export a2gc-dinov2-vitb14 --weights paper.ckpt --out paper.onnx` (the same, into a model that is named)
+
+    - `a2gc export vlad-dinov2-vitb14 --fit photographs/ --out site.onnx` (a head from images of your site, no training)
+    """
     from dataclasses import asdict
 
     from rich.console import Console

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.app import app
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_over
@@ -20,21 +19,16 @@ if TYPE_CHECKING:
     from a2gc_ros.system.shards import Shard
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("extract")(extract)
-
-
+@app.command()
 def extract(
+    *,
     images: Annotated[
         list[Path],
         typer.Argument(help="Images, or folders of them; or the .npz files of all parts, to join.", show_default=False),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz file to write.", show_default=False)],
     model: Annotated[str, typer.Option(help="An ONNX file or a model's name.")] = DEFAULT_MODEL,
-    backend: options.Backend = "auto",
-    precision: options.Precision = "auto",
-    threads: options.Threads = 0,
+    runtime: options.Runtime,
     shard: options.Shard = None,
 ) -> None:
     """Write the descriptors of images to one .npz file.
@@ -59,15 +53,14 @@ def extract(
         return
     paths = [str(path) for path in _find(images)]
     part = None if shard is None else parse(shard)
-    extractor = open_extractor(model, backend=backend, precision=precision, threads=threads)  # type: ignore[arg-type]  # checked there
-    console = Console(stderr=True)
-    console.print(f"{extractor!r}: {extractor.reason}", highlight=False)
+    extractor = open_extractor(model, **vars(runtime))
+    typer.echo(f"{extractor!r}: {extractor.reason}", err=True)
     content: dict[str, Any] = {"fingerprint": extractor.spec.fingerprint}
     if part is not None:
         content["part"], content["of"] = [part.number, part.count], len(paths)
         paths = _share(paths, part)
         if out.exists() and _is(out, paths, content):
-            console.print(f"{out} is there: {part}, {len(paths)} images", highlight=False, soft_wrap=True)
+            typer.echo(f"{out} is there: {part}, {len(paths)} images", err=True)
             return
     _write(out, descriptors=_descriptors(paths, extractor), paths=paths, **content)
 

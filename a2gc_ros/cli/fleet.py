@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base.app import group
 
-fleet_app = typer.Typer(
-    help="Prepare the PostgreSQL database that holds the maps of a fleet.",
-)
+fleet_app = group("fleet", "Prepare the PostgreSQL database that holds the maps of a fleet.")
 
 UrlArgument = Annotated[str, typer.Argument(help="The database, postgresql://owner@host/database.", show_default=False)]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.add_typer(fleet_app, name="fleet")
 
 
 @fleet_app.command()

@@ -1,7 +1,7 @@
 """Entry point of the ``a2gc`` command.
 
-Each verb lives in its own module, which offers ``register(app)``. Modules import only light things at the top, so
-that ``a2gc --help`` answers at once and a robot without torch can use every verb that needs none.
+Each verb lives in its own module, which adds itself to the application where it is imported. Modules import only light
+things at the top, so that ``a2gc --help`` answers at once and a robot without torch can use every verb that needs none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from a2gc_ros import __version__
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base.app import app
 from a2gc_ros.cli.base.system_errors import told
 from a2gc_ros.errors import A2gcError
 
@@ -38,12 +39,6 @@ VERBS: tuple[str, ...] = (
     "viz",
 )
 
-app = typer.Typer(
-    name="a2gc",
-    help="Visual place recognition for robots: maps from bags, loop closures, training and export of models.",
-    pretty_exceptions_enable=False,
-)
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -61,7 +56,7 @@ def _root(
 
 
 for _verb in VERBS:
-    importlib.import_module(f"a2gc_ros.cli.{_verb}").register(app)
+    importlib.import_module(f"a2gc_ros.cli.{_verb}")
 
 
 def main() -> None:

@@ -13,23 +13,15 @@ from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.app import group
 from a2gc_ros.cli.base.output import echo_json
 from a2gc_ros.errors import ModelError
 
-models_app = typer.Typer(
-    help="List the models there are, and read what a model file says of itself.",
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.add_typer(models_app, name="models")
+models_app = group("models", "List the models there are, and read what a model file says of itself.")
 
 
 @models_app.command("list")
-def list_models(
-    as_json: options.AsJson = False,
-) -> None:
+def list_models(as_json: options.AsJson = False) -> None:
     """List the models that come with the package and, with torch, every registered one.
 
     Examples:

@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.app import app
+from a2gc_ros.cli.base.output import echo_json, print_table
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.installation import needing
 from a2gc_ros.system.sizes import show_size
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("quantize")(quantize)
-
-
+@app.command()
 def quantize(
     model: Annotated[Path, typer.Argument(help="An ONNX file made by `a2gc export`.", show_default=False)],
     images: Annotated[
@@ -31,7 +27,7 @@ def quantize(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.", show_default=False)],
+    out: options.NewModel,
     limit: Annotated[int, typer.Option(min=2, help="Use at most this many images, evenly spread.")] = 1000,
     allow_drop: Annotated[
         bool, typer.Option("--allow-drop", help="Write the file even if recall falls by more than half a point.")
@@ -70,19 +66,17 @@ def quantize(
         echo_json(asdict(done))
         return
     typer.echo(f"{done.path}: {show_size(done.size)}, fingerprint {done.fingerprint}")
-    table = Table()
-    for title in ("runtime", "mean cosine", "least cosine", "recall@1 before", "recall@1 after", "same nearest image"):
-        table.add_column(title)
-    for name, drift in done.drift.items():
-        table.add_row(
+    rows = [
+        (
             name,
             f"{drift.mean_cosine:.4f}",
             f"{drift.least_cosine:.4f}",
-            _share(done.recall),
-            _share(drift.recall),
-            _share(drift.ranking),
+            *map(_share, (done.recall, drift.recall, drift.ranking)),
         )
-    Console().print(table)
+        for name, drift in done.drift.items()
+    ]
+    titles = ("runtime", "mean cosine", "least cosine", "recall@1 before", "recall@1 after", "same nearest image")
+    print_table(titles, rows)
 
 
 def _share(value: float | None) -> str:

@@ -5,21 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.console import Console
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
-from a2gc_ros.shipped import DEFAULT_MODEL
+from a2gc_ros.cli.base.app import app
+from a2gc_ros.cli.base.output import echo_result
 from a2gc_ros.system.progress import progress_bars
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command()(replay)
-
-
+@app.command()
 def replay(
+    *,
     bag: options.Bag,
     report: Annotated[Path, typer.Option(help="Folder for the report: index.html, numbers.json, pictures.")],
     maps: Annotated[
@@ -33,12 +28,7 @@ def replay(
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="With --live: the node answers each image before the next is played.")
     ] = False,
-    start: options.Start = None,
-    stop: options.Stop = None,
-    model: options.Model = DEFAULT_MODEL,
-    backend: options.Backend = "auto",
-    threads: options.ChainThreads = 0,
-    topic: options.Topic = None,
+    chain: options.Chain,
     odometry: Annotated[
         str | None, typer.Option(help="Topic of poses; an empty name takes none.", show_default=False)
     ] = None,
@@ -77,24 +67,18 @@ def replay(
         bag=bag,
         report=report,
         live=live,
-        model=model,
-        backend=backend,
-        threads=threads,
+        **vars(chain),
         maps=tuple(maps or ()),
         loop=options.loop_settings(settings),
-        image_topic=topic,
         odometry_topic=odometry,
         truth=truth,
         rule=RevisitRule(radius_m=radius),
-        start=start,
-        stop=stop,
         rate=rate,
         lockstep=lockstep,
         camera=CameraOptions(rectification, sensor_bits),  # type: ignore[arg-type]
         rerun=rerun,
         foxglove=foxglove,
     )
-    console = Console(stderr=True)
     with progress_bars("images") as bars:
         task = bars.add_task("offline" if live else "replaying", total=None)
         numbers = run(
@@ -103,19 +87,15 @@ def replay(
             lambda closures: bars.update(task, note=f"{closures} closures"),
         )
     for note in numbers["notes"]:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
-    if as_json:
-        echo_json(numbers)
-    else:
-        typer.echo(_sentence(numbers))
-        typer.echo(f"report: {report / 'index.html'}")
+        typer.echo(note, err=True)
+    echo_result(numbers, f"{_sentence(numbers)}\nreport: {report / 'index.html'}", as_json=as_json)
 
 
 def _sentence(numbers: dict[str, Any]) -> str:
     text = f"{numbers['images']} images, {numbers['keyframes']} keyframes, {numbers['closures']} loop closures"
     if numbers["closures"]:
         text += f", {numbers['poses']['in_metres']} in metres"
-    if not numbers["closures"]:
+    else:
         steps = numbers["funnel"]
         text += (
             f" ({steps['compared']} keyframes were compared with older ones, {steps['agree']} agree in geometry, "
@@ -127,10 +107,9 @@ def _sentence(numbers: dict[str, Any]) -> str:
         text += f", recall {numbers['recall']:.3f} of {numbers['revisits']} revisits"
     if numbers["latency_ms"]["p50"] is not None:
         text += f"; median {numbers['latency_ms']['p50']:.1f} ms an image"
-    if "same_as_offline" in numbers:
-        text += (
-            "; the same closures live and offline"
-            if numbers["same_as_offline"]
-            else (f"; {numbers['only_live']} closures only live, {numbers['only_offline']} only offline")
-        )
+    same = numbers.get("same_as_offline")
+    if same:
+        text += "; the same closures live and offline"
+    elif same is not None:
+        text += f"; {numbers['only_live']} closures only live, {numbers['only_offline']} only offline"
     return text

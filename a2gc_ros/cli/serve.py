@@ -11,6 +11,7 @@ from rich.console import Console
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.app import app
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needing
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 MAP_OF_A_RUN: Final = "live.a2gc"
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command()(serve)
-
-
+@app.command()
 def serve(
     source: Annotated[
         Path, typer.Argument(help="A place map (.a2gc), or a folder that `a2gc replay` wrote.", show_default=False)

@@ -7,23 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.app import app
+from a2gc_ros.cli.base.output import echo_result
 from a2gc_ros.system.progress import progress_bars
 
 if TYPE_CHECKING:
     from a2gc_simulation.drive import Drive
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command()(simulate)
-
-
+@app.command()
 def simulate(
-    out: Annotated[
-        Path,
-        typer.Option(help="Recording to write: .mcap, .db3, .bag, or no suffix for a folder.", show_default=False),
-    ],
+    out: options.NewBag,
     seed: Annotated[int, typer.Option(min=0, help="Another number, another town, traffic and noise.")] = 7,
     laps: Annotated[int, typer.Option(min=1, max=20, help="Rounds; each later one in other light and traffic.")] = 2,
     opposite: Annotated[
@@ -86,13 +80,11 @@ def simulate(
 
         record_drive(drive, out, jpeg_quality=jpeg_quality, supersampling=supersampling, on_image=advance)
     report = _report(drive, out)
-    if as_json:
-        echo_json(report)
-    else:
-        typer.echo(
-            f"{out}: {report['images']} images, {report['duration_s']:.1f} s, {report['length_m']:.0f} m, "
-            f"{report['megabytes']:.1f} MB; odometry ends {report['odometry_error_m']:.1f} m from the truth"
-        )
+    sentence = (
+        f"{out}: {report['images']} images, {report['duration_s']:.1f} s, {report['length_m']:.0f} m, "
+        f"{report['megabytes']:.1f} MB; odometry ends {report['odometry_error_m']:.1f} m from the truth"
+    )
+    echo_result(report, sentence, as_json=as_json)
 
 
 def _report(drive: Drive, out: Path) -> dict[str, float | int | str]:

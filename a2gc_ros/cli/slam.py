@@ -7,18 +7,15 @@ from typing import Annotated, Any
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.app import app
+from a2gc_ros.cli.base.output import echo_result
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command()(slam)
-
-
+@app.command()
 def slam(
+    *,
     bag: options.Bag,
     out: Annotated[
         Path | None, typer.Option(help="File for the corrected trajectory, in TUM's format.", show_default=False)
@@ -27,12 +24,7 @@ def slam(
         Path | None,
         typer.Option(help="Folder for index.html, numbers.json, a picture and TUM files.", show_default=False),
     ] = None,
-    start: options.Start = None,
-    stop: options.Stop = None,
-    model: options.Model = DEFAULT_MODEL,
-    backend: options.Backend = "auto",
-    threads: options.ChainThreads = 0,
-    topic: options.Topic = None,
+    chain: options.Chain,
     odometry: Annotated[str | None, typer.Option(help="Topic of poses, where there are several.")] = None,
     truth: Annotated[
         str | None,
@@ -77,17 +69,12 @@ def slam(
 
     wanted = SlamOptions(
         bag=bag,
-        model=model,
-        backend=backend,
-        threads=threads,
+        **vars(chain),
         loop=options.loop_settings(settings),
         slam=SlamConfig(odometry=OdometryNoise(translation_noise, rotation_noise), use_covariance=odometry_covariance),
-        image_topic=topic,
         odometry_topic=odometry,
         truth=truth,
         camera_pose=None if camera_pose is None else _camera_pose(camera_pose),
-        start=start,
-        stop=stop,
     )
     with progress_bar("closing loops", "images") as show:
         run = run_slam(wanted, show)
@@ -96,13 +83,9 @@ def slam(
         write_tum(out, run.after)
     if report is not None:
         write_report(run, numbers, report, bag.name)
-    if as_json:
-        echo_json(numbers)
-        return
-    typer.echo(_sentence(numbers))
-    for path in (out, report / "index.html" if report else None):
-        if path is not None:
-            typer.echo(f"written: {path}")
+    written = [path for path in (out, report / "index.html" if report else None) if path is not None]
+    lines = [_sentence(numbers), *(f"written: {path}" for path in written)]
+    echo_result(numbers, "\n".join(lines), as_json=as_json)
 
 
 def _camera_pose(text: str) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2gc_ros.cli.base import any_typer as typer
+from a2gc_ros.cli.base.app import app
 from a2gc_ros.errors import A2gcError, ConfigError, TrainingError
 from a2gc_ros.system.installation import needing
 
@@ -14,33 +15,8 @@ if TYPE_CHECKING:
     from a2gc_training.recipe import Recipe
     from a2gc_training.run import TrainingResult
 
-_EXAMPLES = """
-Train a model as a recipe says, and watch its recall on held-out images.
 
-A recipe is one YAML file; `training/recipes` has those to start from. Any entry can be replaced with `--set`. The run's
-folder gets the resolved recipe, metrics.csv, TensorBoard logs, checkpoints, the model as safetensors, and summary.json.
-
-Examples:
-
-- `a2gc train training/recipes/smoke.yaml` (no data needed, under a minute)
-
-- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --dev` (does the recipe run? in a minute, without its data)
-
-- `a2gc train training/recipes/places.yaml --set train.0.root=~/places --out runs/places`
-
-- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --data-root ~/data`
-
-- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --set trainer.devices=4 --set sampling.places_per_batch=15`
-
-- `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --resume`
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("train", help=_EXAMPLES)(train)
-
-
+@app.command()
 def train(
     recipe: Path = typer.Argument(..., help="The recipe, a YAML file."),
     assignments: list[str] = typer.Option(
@@ -58,7 +34,27 @@ def train(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
-    """Trains; the help text is in ``_EXAMPLES``."""
+    """Train a model as a recipe says, and watch its recall on held-out images.
+
+    A recipe is one YAML file; `training/recipes` has those to start from. Any entry can be replaced with `--set`. The
+    run's folder gets the resolved recipe, metrics.csv, TensorBoard logs, checkpoints, the model as safetensors, and
+    summary.json.
+
+    Examples:
+    - `a2gc train training/recipes/smoke.yaml` (no data needed, under a minute)
+
+    - `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --dev` (does the recipe run? in a minute, without its
+      data)
+
+    - `a2gc train training/recipes/places.yaml --set train.0.root=~/places --out runs/places`
+
+    - `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --data-root ~/data`
+
+    - `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --set trainer.devices=4 --set
+      sampling.places_per_batch=15`
+
+    - `a2gc train training/recipes/gsv_cities_a2gc_vitb14.yaml --resume`
+    """
     with needing("Training", "train"):
         from a2gc_training.recipe import load_recipe
         from a2gc_training.run import is_main_process

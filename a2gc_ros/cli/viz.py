@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
+from a2gc_ros.cli.base.app import group
 from a2gc_ros.cli.viz_retrieval import retrieval
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needing
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from a2gc_ros.extract.inspection import Inspection, Inspector
     from a2gc_ros.viz.patch_matches import ComparedImage
 
-viz_app = typer.Typer(
-    help="Pictures of what a model sees, matches and gets wrong. Needs matplotlib (`pip install matplotlib`).",
+viz_app = group(
+    "viz", "Pictures of what a model sees, matches and gets wrong. Needs matplotlib (`pip install matplotlib`)."
 )
 
 ModelOption = Annotated[
@@ -28,20 +29,13 @@ ModelOption = Annotated[
         "checkpoint or a registered name."
     ),
 ]
-OutOption = Annotated[Path, typer.Option(help="Folder for the pictures; made if absent.", show_default=False)]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    viz_app.command()(retrieval)
-    app.add_typer(viz_app, name="viz")
 
 
 @viz_app.command()
 def match(
     query: Annotated[Path, typer.Option(help="An image.", show_default=False)],
     ref: Annotated[Path, typer.Option(help="The image it is compared with.", show_default=False)],
-    out: OutOption,
+    out: options.NewPictures,
     model: ModelOption = DEFAULT_MODEL,
     top_k: Annotated[int, typer.Option(min=1, help="Most matches drawn.")] = 200,
     threshold: Annotated[float, typer.Option(min=-1, max=1, help="Least cosine similarity of two patches.")] = 0.3,
@@ -93,7 +87,7 @@ def match(
 @viz_app.command()
 def features(
     image: Annotated[Path, typer.Option(help="An image.", show_default=False)],
-    out: OutOption,
+    out: options.NewPictures,
     model: ModelOption = DEFAULT_MODEL,
 ) -> None:
     """Show what a model makes of an image, patch by patch.
@@ -165,6 +159,9 @@ def draw_place_map(
     out.parent.mkdir(parents=True, exist_ok=True)
     style.save(draw_map(sessions, matches, title=title), out)
     typer.echo(f"{title}; {out}")
+
+
+viz_app.command()(retrieval)
 
 
 def _inspected(model: str, paths: Sequence[Path]) -> tuple[Inspector, list[Inspection]]:

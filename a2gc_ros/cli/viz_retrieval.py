@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.eval_data import (
-    Own,
-    open_all,
-    run_with_bars,
-)
+from a2gc_ros.cli.eval_data import Own, open_all, watch_bars
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.installation import needing
@@ -30,7 +25,8 @@ KS = (1, 5, 10, 25, 50, DEPTH)
 
 
 def retrieval(
-    out: Annotated[Path, typer.Option(help="Folder for the pictures; made if absent.", show_default=False)],
+    *,
+    out: options.NewPictures,
     model: Annotated[
         str, typer.Option(help="A shipped or registered name, an ONNX file, a checkpoint.")
     ] = DEFAULT_MODEL,
@@ -39,10 +35,7 @@ def retrieval(
     database: options.Database = None,
     queries: options.Queries = None,
     truth: options.Truth = None,
-    radius: options.Radius = None,
-    heading: options.Heading = 45.0,
-    spacing: options.Spacing = 1.0,
-    topic: options.Topic = None,
+    rule: options.SamePlace,
     top_k: Annotated[int, typer.Option(min=1, max=10, help="Answers shown for each query.")] = 4,
     positives: Annotated[
         int, typer.Option(min=0, max=5, help="Right images shown beside them, those ranked best.")
@@ -66,16 +59,16 @@ def retrieval(
     """
     with needing("Drawing", "viz"):
         from a2gc_ros.cli.retrieval_pages import choose, draw, gather
-    from a2gc_ros.evaluation.evaluate import EvaluationSettings
+    from a2gc_ros.evaluation.evaluate import EvaluationSettings, evaluate
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.extract import open_extractor
 
-    own = Own(database, queries, truth, None, radius, heading, spacing, topic)
-    opened = open_all([] if dataset is None else [dataset], data_root, own)
+    opened = open_all([] if dataset is None else [dataset], data_root, Own(database, queries, truth, rule))
     if len(opened) > 1:
         raise ConfigError("Both --dataset and --database are given; pictures are of one.")
     settings = EvaluationSettings(store=store or default_folder(), ks=KS)
-    outcome = run_with_bars(opened[0], open_extractor(model), settings)
+    with watch_bars() as watch:
+        outcome = evaluate(opened[0], open_extractor(model), settings, watch)
     chosen = choose(outcome, count, wrong_only)
     out.mkdir(parents=True, exist_ok=True)
     shown = gather(outcome, chosen, top_k, positives)

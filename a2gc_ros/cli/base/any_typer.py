@@ -2,12 +2,13 @@
 
 To be imported in its place. Commands are written in today's style, ``Annotated`` types and ``X | None``. Typer reads
 ``Annotated`` from 0.9 on and unions with a bar from 0.12.4 on, so what it is handed is translated: options as default
-values, ``Optional[X]``.
+values, ``Optional[X]``. A parameter whose type is a dataclass stands for an option for each of its fields.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import inspect
 import types
@@ -59,14 +60,20 @@ def Argument(default: Any = ..., **settings: Any) -> Any:  # noqa: N802 - takes 
 
 def translated(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a command that does the same and whose signature every version of Typer reads."""
+    own = inspect.signature(function, eval_str=True).parameters
+    groups = {
+        name: inspect.signature(own[name].annotation, eval_str=True).parameters
+        for name in own
+        if dataclasses.is_dataclass(own[name].annotation)
+    }
 
     @functools.wraps(function)
-    def call(*arguments: Any, **options: Any) -> Any:
-        return function(*arguments, **options)
+    def call(**options: Any) -> Any:
+        for name, fields in groups.items():
+            options[name] = own[name].annotation(**{field: options.pop(field) for field in fields})
+        return function(**options)
 
-    parameters = [
-        _translated(parameter) for parameter in inspect.signature(function, eval_str=True).parameters.values()
-    ]
+    parameters = [_translated(each) for name, one in own.items() for each in groups.get(name, {name: one}).values()]
     # It would lead Typer back to the original's signature.
     del call.__wrapped__
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

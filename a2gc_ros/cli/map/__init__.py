@@ -1,5 +1,3 @@
 """``a2gc map``: its commands, and the work behind each."""
 
-from a2gc_ros.cli.map.commands import register
-
-__all__ = ["register"]
+from a2gc_ros.cli.map import commands as commands

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.output import echo_json, print_table
 from a2gc_ros.errors import MapError
 from a2gc_ros.system.progress import progress_bar
 
@@ -59,27 +56,26 @@ def calibrate(
         _draw(tail, keyframes, thresholds, out)
     rows = [(rate, least, tail.false_match_interval(least, keyframes)) for rate, least in thresholds]
     if as_json:
-        echo_json(
-            {
-                "map": str(place_map),
-                "stored": stored,
-                "keyframes": keyframes,
-                "queries": tail.queries,
-                "independent_queries": round(tail.effective, 1),
-                "level": tail.level,
-                "persistence": tail.persistence,
-                "thresholds": [dict(zip(("rate", "similarity", "interval"), row, strict=True)) for row in rows],
-            }
-        )
+        facts = {
+            "map": str(place_map),
+            "stored": stored,
+            "keyframes": keyframes,
+            "queries": tail.queries,
+            "independent_queries": round(tail.effective, 1),
+            "level": tail.level,
+            "persistence": tail.persistence,
+            "thresholds": [dict(zip(("rate", "similarity", "interval"), row, strict=True)) for row in rows],
+        }
+        echo_json(facts)
         return
     typer.echo(
         f"{tail.queries} of {keyframes} keyframes were compared with keyframes of other places "
         f"(as good as {round(tail.effective, 1):g} independent ones)"
     )
-    table = Table("false match for one query in", "needs a similarity of", "uncertain from", "to")
-    for rate, least, (low, high) in rows:
-        table.add_row(f"{1 / rate:,.0f}", f"{least:.3f}", f"{low:.2g}", f"{high:.2g}")
-    Console().print(table)
+    print_table(
+        ("false match for one query in", "needs a similarity of", "uncertain from", "to"),
+        ((f"{1 / rate:,.0f}", f"{least:.3f}", f"{low:.2g}", f"{high:.2g}") for rate, least, (low, high) in rows),
+    )
     typer.echo(f"look-alikes go on to the next keyframe with probability {tail.persistence:.2f}")
     if not stored:
         typer.echo("the map cannot be written, so this was not stored")

@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.app import group
+from a2gc_ros.cli.base.output import echo_result
 from a2gc_ros.cli.map import fleet, look
 from a2gc_ros.cli.map.build import build
 from a2gc_ros.cli.map.calibrate import calibrate
@@ -18,17 +19,7 @@ from a2gc_ros.system.progress import progress_bar
 
 DAY_S: Final = 86_400.0
 
-map_app = typer.Typer(
-    help="Build place maps from recordings, look into them, merge and export them.",
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    fleet.register(map_app)
-    map_app.command()(link)
-    app.add_typer(map_app, name="map")
-
+map_app = group("map", "Build place maps from recordings, look into them, merge and export them.")
 
 map_app.command()(build)
 map_app.command()(look.info)
@@ -61,16 +52,13 @@ def view(
     with look.open_map(place_map) as opened:
         map_page(opened, gap_s=gap).write(page)
         keyframes = len(opened)
-    if as_json:
-        echo_json({"page": str(page), "keyframes": keyframes})
-        return
-    typer.echo(f"{page}: {keyframes} keyframes")
+    echo_result({"page": str(page), "keyframes": keyframes}, f"{page}: {keyframes} keyframes", as_json=as_json)
 
 
 @map_app.command()
 def merge(
     maps: Annotated[list[Path], typer.Argument(help="Place maps made with the same model.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
+    out: options.NewMap,
 ) -> None:
     """Merge maps into one; their sessions stay apart, keyframes are numbered anew.
 
@@ -109,7 +97,7 @@ def export(
 @map_app.command()
 def prune(
     place_map: options.MapFile,
-    out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
+    out: options.NewMap,
     older_than: Annotated[
         float, typer.Option(min=0, help="Days before the map's newest keyframe at which a session ended to be thinned.")
     ] = 30.0,
@@ -137,11 +125,9 @@ def prune(
     with look.open_map(place_map) as source, progress_bar("looking at keyframes") as show:
         behind = run(source, out, spacing, older_than * DAY_S, show)
         keyframes = len(source) - behind
-    if as_json:
-        echo_json({"map": str(out), "keyframes": keyframes, "left_behind": behind})
-        return
-    typer.echo(f"{out}: {keyframes} keyframes; {behind} of {place_map} were left behind")
+    done = {"map": str(out), "keyframes": keyframes, "left_behind": behind}
+    echo_result(done, f"{out}: {keyframes} keyframes; {behind} of {place_map} were left behind", as_json=as_json)
 
 
-map_app.command()(redescribe)
-map_app.command()(calibrate)
+for _command in (redescribe, calibrate, fleet.push, fleet.pull, fleet.locate, link):
+    map_app.command()(_command)

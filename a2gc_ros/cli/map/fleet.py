@@ -7,12 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-from rich.table import Table
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.output import echo_json, echo_result, print_table
+from a2gc_ros.cli.map.look import position_text
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
@@ -21,13 +19,6 @@ FromOption = Annotated[
     str,
     typer.Option("--from", help="The fleet's database, postgresql://user@host/database.", show_default=False),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verbs to those of maps."""
-    app.command()(push)
-    app.command()(pull)
-    app.command()(locate)
 
 
 def push(
@@ -54,10 +45,8 @@ def push(
 
     with PlaceMap.open(place_map, read_only=True) as opened, progress_bar("pushing keyframes") as moved:
         done = run(opened, to, site, Along(pictures, features), on_progress=moved)
-    if as_json:
-        echo_json(asdict(done))
-        return
-    typer.echo(f"{done.sent} of {done.keyframes} keyframes in {done.sessions} sessions were sent; all are there")
+    sentence = f"{done.sent} of {done.keyframes} keyframes in {done.sessions} sessions were sent; all are there"
+    echo_result(asdict(done), sentence, as_json=as_json)
 
 
 def pull(
@@ -93,10 +82,7 @@ def pull(
     wanted = Wanted(model, site or (), session or (), _nanoseconds(since), _rectangle(area))
     with progress_bar("pulling keyframes") as moved:
         came = run(database, out, wanted, Along(pictures, features), on_progress=moved)
-    if as_json:
-        echo_json({"map": str(out), "keyframes": came})
-        return
-    typer.echo(f"{out}: {came} keyframes came")
+    echo_result({"map": str(out), "keyframes": came}, f"{out}: {came} keyframes came", as_json=as_json)
 
 
 def locate(
@@ -125,12 +111,12 @@ def locate(
     if as_json:
         echo_json([asdict(place) for place in found])
         return
-    table = Table("similarity", "site", "session", "seen", "x, y, z [m]")
+    rows = []
     for place in found:
         seen = datetime.fromtimestamp(place.stamp_ns / 1e9, tz=timezone.utc)
-        where = "" if place.position is None else ", ".join(f"{value:.2f}" for value in place.position)
-        table.add_row(f"{place.similarity:.3f}", place.site, place.session_name, f"{seen:%Y-%m-%d %H:%M:%S}", where)
-    Console().print(table)
+        where = position_text(place.position)
+        rows.append((f"{place.similarity:.3f}", place.site, place.session_name, f"{seen:%Y-%m-%d %H:%M:%S}", where))
+    print_table(("similarity", "site", "session", "seen", "x, y, z [m]"), rows)
 
 
 def _nanoseconds(since: str | None) -> int | None:

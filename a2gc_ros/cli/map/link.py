@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.output import echo_json, print_table
 from a2gc_ros.errors import ConfigError, MapError
 from a2gc_ros.system.progress import progress_bar
 
@@ -95,10 +92,10 @@ def link(
         typer.echo(f"{done['contradicting']} more contradict most of their sessions' closures and were left out")
     if done["unreadable"]:
         typer.echo(f"{done['unreadable']} keyframes have neither features nor an image, and could not be compared")
-    table = Table("session", "of the other map", "closures")
-    for pair in done["sessions"]:
-        table.add_row(pair["session"], pair["other_session"], str(pair["closures"]))
-    Console().print(table)
+    print_table(
+        ("session", "of the other map", "closures"),
+        ((pair["session"], pair["other_session"], str(pair["closures"])) for pair in done["sessions"]),
+    )
     if written := done.get("graph"):
         typer.echo(
             f"pose graph: {written['file']}, {written['vertices']} vertices, {written['closures']} closures; "

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.output import echo_json, print_table
 from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
@@ -35,13 +33,11 @@ def info(place_map: options.MapFile, as_json: options.AsJson = False) -> None:
     typer.echo(f"{summary['path']}: {summary['keyframes']} keyframes, {show_size(summary['bytes'])}")
     typer.echo(f"model {summary['model']}, {summary['descriptor_dim']} dimensions, {summary['fingerprint'][:12]}")
     typer.echo(f"created {created:%Y-%m-%d %H:%M} UTC")
-    table = Table("session", "name", "keyframes", "seconds", "metres")
-    for session in summary["sessions"]:
-        metres = "" if session["travelled_m"] is None else f"{session['travelled_m']:.1f}"
-        table.add_row(
-            str(session["id"]), session["name"], str(session["keyframes"]), f"{session['seconds']:.1f}", metres
-        )
-    Console().print(table)
+    rows = (
+        (str(found["id"]), found["name"], str(found["keyframes"]), f"{found['seconds']:.1f}", _metres(found))
+        for found in summary["sessions"]
+    )
+    print_table(("session", "name", "keyframes", "seconds", "metres"), rows)
 
 
 def list_keyframes(
@@ -61,12 +57,12 @@ def list_keyframes(
     if as_json:
         echo_json(keyframes)
         return
-    table = Table("keyframe", "session", "stamp [ns]", "x, y, z [m]", "travelled [m]")
-    for entry in keyframes:
-        place = "" if entry["position_m"] is None else ", ".join(f"{v:.2f}" for v in entry["position_m"])
-        way = "" if entry["travelled_m"] is None else f"{entry['travelled_m']:.1f}"
-        table.add_row(str(entry["keyframe_id"]), str(entry["session_id"]), str(entry["stamp_ns"]), place, way)
-    Console().print(table)
+    numbers = ("keyframe_id", "session_id", "stamp_ns")
+    rows = (
+        (*(str(entry[key]) for key in numbers), position_text(entry["position_m"]), _metres(entry))
+        for entry in keyframes
+    )
+    print_table(("keyframe", "session", "stamp [ns]", "x, y, z [m]", "travelled [m]"), rows)
 
 
 def show(
@@ -94,22 +90,26 @@ def show(
     if out is not None:
         if jpeg is None:
             raise MapError(f"keyframe {keyframe_id} of {place_map} was stored without an image")
-        try:
-            out.write_bytes(jpeg)
-        except OSError as error:
-            raise MapError(f"{out} cannot be written ({error})") from error
+        out.write_bytes(jpeg)
     if as_json:
         echo_json(entry)
         return
-    place = "" if entry["position_m"] is None else " at " + ", ".join(f"{v:.2f}" for v in entry["position_m"]) + " m"
+    place = f" at {position_text(entry['position_m'])} m" if entry["position_m"] else ""
     typer.echo(f"keyframe {keyframe_id}, session {entry['session_id']}, stamp {entry['stamp_ns']} ns{place}")
-    table = Table("keyframe", "session", "similarity")
-    for neighbor in entry["neighbours"]:
-        table.add_row(str(neighbor["keyframe_id"]), str(neighbor["session_id"]), f"{neighbor['similarity']:.3f}")
-    if entry["neighbours"]:
-        Console().print(table)
+    rows = [(str(n["keyframe_id"]), str(n["session_id"]), f"{n['similarity']:.3f}") for n in entry["neighbours"]]
+    if rows:
+        print_table(("keyframe", "session", "similarity"), rows)
     if out is not None:
         typer.echo(f"image: {out}")
+
+
+def position_text(position: Sequence[float] | None) -> str:
+    """Says where something is, in metres; nothing where that is not known."""
+    return ", ".join(f"{value:.2f}" for value in position or ())
+
+
+def _metres(entry: dict[str, Any]) -> str:
+    return "" if entry["travelled_m"] is None else f"{entry['travelled_m']:.1f}"
 
 
 def open_map(path: Path) -> PlaceMap:

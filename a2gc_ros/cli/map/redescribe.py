@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
-from a2gc_ros.cli.base.output import echo_json
+from a2gc_ros.cli.base.output import echo_result
 from a2gc_ros.errors import MapError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_bar
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def redescribe(
     place_map: options.MapFile,
-    out: Annotated[Path, typer.Option(help="The map to write; must not exist.", show_default=False)],
+    out: options.NewMap,
     model: options.Model = DEFAULT_MODEL,
     recording: Annotated[
         list[Path] | None, typer.Option(help="Take images from this recording, before those the map keeps; repeatable.")
@@ -64,13 +64,12 @@ def redescribe(
     with PlaceMap.open(out) as redescribed:
         write_impostors(redescribed, measure(redescribed))
         count = len(redescribed)
-    if as_json:
-        echo_json({"map": str(out), "keyframes": count, "model": spec.name, "fingerprint": spec.fingerprint, **counts})
-        return
-    typer.echo(
+    done = {"map": str(out), "keyframes": count, "model": spec.name, "fingerprint": spec.fingerprint, **counts}
+    sentence = (
         f"{out}: {count} keyframes described by {spec.name}, {counts['recorded']} from recordings and "
         f"{counts['stored']} from the images that {place_map} keeps"
     )
+    echo_result(done, sentence, as_json=as_json)
 
 
 def _pictures(

@@ -14,7 +14,7 @@ import yaml
 from a2gc_ros.errors import ConfigError, DatasetError
 from a2gc_ros.evaluation.dataset import Dataset
 from a2gc_ros.evaluation.datasets.frame_pairs import FramePairs
-from a2gc_ros.evaluation.datasets.layout import DatasetLayout
+from a2gc_ros.evaluation.datasets.layout import DatasetLayout, first_of
 from a2gc_ros.evaluation.datasets.msls import MslsTree
 from a2gc_ros.evaluation.datasets.npy_lists import NpyLists
 from a2gc_ros.evaluation.datasets.utm_folders import UtmFolders
@@ -63,11 +63,9 @@ class Benchmark:
         """
         layout = self.found(root)
         if layout is None:
-            absent = nearest_missing(self, root)
-            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise DatasetError(
-                f"{self.name} is not complete below {root}: {absent[0]}{more} missing; see `a2gc datasets check "
-                f"{self.name} --data-root {root}`."
+                f"{self.name} is not complete below {root}: {first_of(nearest_missing(self, root))} missing; see "
+                f"`a2gc datasets check {self.name} --data-root {root}`."
             )
         dataset = layout.open(root, self.name)
         return dataclasses.replace(dataset, differs=self._difference(dataset))

@@ -54,6 +54,12 @@ def first_folder(root: Path, choices: Sequence[str], inside: str = "") -> Path |
     return next((place for place in places if (place / inside).exists()), None)
 
 
+def first_of(paths: Sequence[str]) -> str:
+    """Names the first of some files and says how many more there are; empty where there is none."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{more}" if paths else ""
+
+
 def read_text(path: Path, name: str) -> str:
     """Reads a text file; raises DatasetError that names it."""
     try:
