@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models import own_code
@@ -27,45 +27,42 @@ from a2gc_ros.models.backbones.resnet import ResNet
 from a2gc_ros.models.backbones.vgg import Vgg16
 from a2gc_ros.plugins import Registry, is_class_of
 
-_OUR_BACKBONES: dict[str, type[Backbone] | str] = {
-    "dinov2": DinoV2,
-    "resnet": ResNet,
-    "vgg16": Vgg16,
-    "mobilenetv2": MobileNetV2,
-    "efficientnet_lite": EfficientNetLite,
-}
-
+# Ours, and those of installed packages.
 BACKBONES: Registry[type[Backbone]] = Registry(
     "backbones",
     "backbone",
     ModelError,
-    _OUR_BACKBONES,
+    {
+        "dinov2": DinoV2,
+        "resnet": ResNet,
+        "vgg16": Vgg16,
+        "mobilenetv2": MobileNetV2,
+        "efficientnet_lite": EfficientNetLite,
+    },
     fits=is_class_of(Backbone),
     kind="a class derived from a2gc_ros.models.Backbone",
 )
-"""Ours, and those of installed packages."""
-
-_OUR_AGGREGATORS: dict[str, type[Aggregator] | str] = {
-    "A2GC": A2GC,
-    "ASYOT": ASYOT,
-    "SALAD": Salad,
-    "GeM": GeM,
-    "NetVLAD": NetVLAD,
-    "VLAD": VLAD,
-    "BoQ": BoQ,
-    "MixVPR": MixVPR,
-    "CosPlace": CosPlace,
-}
-
 AGGREGATORS: Registry[type[Aggregator]] = Registry(
     "aggregators",
     "aggregator",
     ModelError,
-    _OUR_AGGREGATORS,
+    {
+        "A2GC": A2GC,
+        "ASYOT": ASYOT,
+        "SALAD": Salad,
+        "GeM": GeM,
+        "NetVLAD": NetVLAD,
+        "VLAD": VLAD,
+        "BoQ": BoQ,
+        "MixVPR": MixVPR,
+        "CosPlace": CosPlace,
+    },
     fits=is_class_of(Aggregator),
     kind="a class derived from a2gc_ros.models.aggregator.Aggregator",
 )
 """Ours, and those of installed packages."""
+
+T = TypeVar("T")
 
 _CHANNELS = {"in_channels", "token_channels"}
 
@@ -94,13 +91,7 @@ class Architecture:
 
     def to_dict(self) -> dict[str, Any]:
         """Values that JSON can hold."""
-        return {
-            "backbone": self.backbone,
-            "backbone_options": dict(self.backbone_options),
-            "aggregator": self.aggregator,
-            "aggregator_options": dict(self.aggregator_options),
-            "projection": self.projection,
-        }
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Architecture:
@@ -109,7 +100,7 @@ class Architecture:
         Raises:
             ModelError: An entry is missing, unknown or names something that does not exist.
         """
-        expected = {"backbone", "backbone_options", "aggregator", "aggregator_options", "projection"}
+        expected = {entry.name for entry in fields(cls)}
         if set(values) != expected:
             raise ModelError(
                 f"A model's architecture needs exactly the entries {', '.join(sorted(expected))} "
@@ -131,17 +122,15 @@ class Architecture:
 
 def backbone_named(name: str) -> type[Backbone]:
     """The backbone of a name; raises ModelError that lists those there are."""
-    kind: type[Backbone] = _named("backbone", name, BACKBONES, Backbone)
-    return kind
+    return _named("backbone", name, BACKBONES, Backbone)  # type: ignore[type-abstract]
 
 
 def aggregator_named(name: str) -> type[Aggregator]:
     """The aggregator of a name; raises ModelError that lists those there are."""
-    kind: type[Aggregator] = _named("aggregator", name, AGGREGATORS, Aggregator)
-    return kind
+    return _named("aggregator", name, AGGREGATORS, Aggregator)  # type: ignore[type-abstract]
 
 
-def _named(role: str, name: str, known: Mapping[str, type[Any]], base: type[Any]) -> type[Any]:
+def _named(role: str, name: str, known: Mapping[str, type[T]], base: type[T]) -> type[T]:
     if name in known:
         return known[name]
     if not own_code.is_dotted(name):

@@ -8,8 +8,7 @@ from typing import Any
 
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.architecture import Architecture
-from a2gc_ros.models.backbones import efficientnet_lite
-from a2gc_ros.models.backbones.mobilenetv2 import STRIDE_16, STRIDE_32_EXPANDED
+from a2gc_ros.models.backbones import efficientnet_lite, mobilenetv2
 from a2gc_ros.models.weights.methods import METHODS
 from a2gc_ros.models.weights.published import (
     CLIQUEMINING_WEIGHTS,
@@ -74,14 +73,10 @@ def _dinov2_models() -> Iterator[NamedModel]:
     for variant in ("vits14", "vitb14", "vitl14", "vitg14"):
         for registers in (False, True):
             for aggregator in ("A2GC", "SALAD", "VLAD"):
+                options = {"variant": variant, "registers": registers}
                 yield _model(
                     f"{aggregator.lower()}-dinov2-{variant}{'-reg' if registers else ''}",
-                    Architecture(
-                        "dinov2",
-                        aggregator,
-                        {"variant": variant, "registers": registers},
-                        _dinov2_head(aggregator, variant),
-                    ),
+                    Architecture("dinov2", aggregator, options, _dinov2_head(aggregator, variant)),
                     DINOV2_INPUT,
                     dinov2_weights(variant, registers),
                     SALAD_WEIGHTS if (aggregator, variant, registers) == ("SALAD", "vitb14", False) else None,
@@ -105,13 +100,8 @@ def _methods_over_dinov2() -> Iterator[NamedModel]:
         backbone,
         released("megaloc", "gmberton/MegaLoc", "v1.0", "megaloc.torch"),
     )
-    yield _model(
-        "cliquemining-dinov2-vitb14",
-        Architecture("dinov2", "SALAD", plain),
-        DINOV2_INPUT,
-        backbone,
-        CLIQUEMINING_WEIGHTS,
-    )
+    salad = Architecture("dinov2", "SALAD", plain)
+    yield _model("cliquemining-dinov2-vitb14", salad, DINOV2_INPUT, backbone, CLIQUEMINING_WEIGHTS)
     yield _model(
         "boq-dinov2-vitb14",
         Architecture("dinov2", "BoQ", {**plain, "final_norm": False}),
@@ -147,14 +137,6 @@ COSPLACE_RELEASES = {
 }
 """Dimensions of descriptors; others that are published open as files."""
 
-TITLES = {
-    "resnet18": "ResNet18",
-    "resnet50": "ResNet50",
-    "resnet101": "ResNet101",
-    "resnet152": "ResNet152",
-    "vgg16": "VGG16",
-}
-
 
 def _methods_over_convolutions() -> Iterator[NamedModel]:
     yield _model(
@@ -181,54 +163,41 @@ def _methods_over_convolutions() -> Iterator[NamedModel]:
         for variant, dims in releases.items():
             layout = "cosplace_vgg16" if variant == "vgg16" else "cosplace"
             backbone = ("vgg16", {}) if variant == "vgg16" else ("resnet", {"variant": variant, "last_stage": 4})
+            title = variant.replace("resnet", "ResNet").replace("vgg", "VGG")
             for dim in dims:
                 yield _model(
                     f"{method.lower()}-{variant}-{dim}",
                     Architecture(backbone[0], "CosPlace", backbone[1], {"descriptor_dim": dim}),
                     METHODS[layout].preprocessing,
                     torchvision_weights(variant),
-                    released(layout, f"gmberton/{method}", "v1.0", f"{TITLES[variant]}_{dim}_{method.lower()}.pth"),
+                    released(layout, f"gmberton/{method}", "v1.0", f"{title}_{dim}_{method.lower()}.pth"),
                 )
-    yield _model(
-        "netvlad-vgg16",
-        Architecture("vgg16", "NetVLAD"),
-        METHODS["netvlad"].preprocessing,
-        torchvision_weights("vgg16"),
-    )
+    network = Architecture("vgg16", "NetVLAD")
+    yield _model("netvlad-vgg16", network, METHODS["netvlad"].preprocessing, torchvision_weights("vgg16"))
 
 
-def _mobilenetv2_models() -> Iterator[NamedModel]:
+def _light_models() -> Iterator[NamedModel]:
+    with_token = {"tap": mobilenetv2.STRIDE_16, "token_tap": mobilenetv2.STRIDE_32_EXPANDED}
     # GeM and NetVLAD use no token, so the backbone ends with their map.
-    parts: dict[str, tuple[dict[str, int], Mapping[str, Any]]] = {
-        "A2GC": ({"tap": STRIDE_16, "token_tap": STRIDE_32_EXPANDED}, ROBOT_HEAD),
-        "SALAD": ({"tap": STRIDE_16, "token_tap": STRIDE_32_EXPANDED}, ROBOT_HEAD),
-        "GeM": ({"tap": STRIDE_32_EXPANDED}, {}),
-        "NetVLAD": ({"tap": STRIDE_16}, {"clusters": 16}),
-        "VLAD": ({"tap": STRIDE_16}, SITE_HEAD),
+    over_mobilenet: dict[str, tuple[dict[str, int], Mapping[str, Any]]] = {
+        "A2GC": (with_token, ROBOT_HEAD),
+        "SALAD": (with_token, ROBOT_HEAD),
+        "GeM": ({"tap": mobilenetv2.STRIDE_32_EXPANDED}, {}),
+        "NetVLAD": ({"tap": mobilenetv2.STRIDE_16}, {"clusters": 16}),
+        "VLAD": ({"tap": mobilenetv2.STRIDE_16}, SITE_HEAD),
     }
-    for aggregator, (taps, options) in parts.items():
-        yield _model(
-            f"{aggregator.lower()}-mobilenetv2",
-            Architecture("mobilenetv2", aggregator, taps, options),
-            MOBILENETV2_INPUT,
-            MOBILENETV2_WEIGHTS,
-        )
-
-
-def _efficientnet_lite_models() -> Iterator[NamedModel]:
-    parts: dict[str, tuple[str, int, Mapping[str, Any]]] = {
+    for aggregator, (taps, options) in over_mobilenet.items():
+        network = Architecture("mobilenetv2", aggregator, taps, options)
+        yield _model(f"{aggregator.lower()}-mobilenetv2", network, MOBILENETV2_INPUT, MOBILENETV2_WEIGHTS)
+    over_efficientnet: dict[str, tuple[str, int, Mapping[str, Any]]] = {
         # A²GC's transport without its dustbin, which only training could teach.
         "a2gc": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "transport"}),
         "vlad": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "softmax"}),
         "gem": ("GeM", efficientnet_lite.STRIDE_32_EXPANDED, {}),
     }
-    for prefix, (aggregator, tap, options) in parts.items():
-        yield _model(
-            f"{prefix}-efficientnet-lite0",
-            Architecture("efficientnet_lite", aggregator, {"tap": tap}, options),
-            EFFICIENTNET_LITE_INPUT,
-            EFFICIENTNET_LITE_WEIGHTS,
-        )
+    for prefix, (aggregator, tap, options) in over_efficientnet.items():
+        network = Architecture("efficientnet_lite", aggregator, {"tap": tap}, options)
+        yield _model(f"{prefix}-efficientnet-lite0", network, EFFICIENTNET_LITE_INPUT, EFFICIENTNET_LITE_WEIGHTS)
 
 
 def _by_name(models: Iterable[NamedModel]) -> dict[str, NamedModel]:
@@ -247,7 +216,6 @@ MODELS = _by_name(
         *_methods_over_dinov2(),
         *_resnet_models(),
         *_methods_over_convolutions(),
-        *_mobilenetv2_models(),
-        *_efficientnet_lite_models(),
+        *_light_models(),
     ]
 )

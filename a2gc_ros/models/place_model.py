@@ -85,10 +85,7 @@ class PlaceModel(nn.Module):
         features = [self.backbone(images) for images in batches]
         if not features:
             raise ModelError(f"{self.name} cannot be initialised from no image: give a few hundred.")
-        self.aggregator.initialize_from(
-            torch.cat([item.map for item in features]),
-            torch.cat([item.token for item in features]),
-            start,
-        )
+        maps, tokens = torch.cat([item.map for item in features]), torch.cat([item.token for item in features])
+        self.aggregator.initialize_from(maps, tokens, start)
         if isinstance(self.aggregator, Projected):
             self.aggregator.whiten(torch.cat([self.aggregator.agg(item.map, item.token) for item in features]))

@@ -11,6 +11,12 @@ FLOOR = 1e-6
 """Features below this count as this, so that every power is defined."""
 
 
+def unit_rows(rows: Tensor) -> Tensor:
+    """Rows (B, D), L2-normalised in full precision."""
+    with full_precision(rows):
+        return functional.normalize(at_least_float32(rows), dim=1)
+
+
 def normalized_residuals(assigned: Tensor, local: Tensor, centres: Tensor) -> Tensor:
     """Sums of the residuals of local features to cluster centres, each L2-normalised, then all together.
 

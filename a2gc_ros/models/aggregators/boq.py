@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models.aggregator import Aggregator, flat_mask
-from a2gc_ros.models.precision import at_least_float32, full_precision
+from a2gc_ros.models.pooling import unit_rows
 
 HEAD_WIDTH = 64
 """Channels of an attention head in the published models."""
@@ -83,32 +83,30 @@ class BoQ(Aggregator):
     """Bag of queries; the descriptor has channels * rows dimensions, the channel outermost.
 
     Args:
-        in_channels: Channels of the feature map.
-        token_channels: Channels of the token, which is not used.
         channels: Channels that the map is reduced to by a 3x3 convolution.
         queries: Queries of each block.
         layers: Blocks, one on top of the other.
         rows: Combinations of all blocks' queries that are kept.
         heads: Heads of every attention; one for each 64 channels if not given.
+        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
     def __init__(
         self,
         *,
-        in_channels: int,
-        token_channels: int,
         channels: int = 384,
         queries: int = 64,
         layers: int = 2,
         rows: int = 32,
         heads: int | None = None,
+        **inputs: int,
     ) -> None:
-        super().__init__(in_channels=in_channels, token_channels=token_channels)
+        super().__init__(**inputs)
         heads = max(channels // HEAD_WIDTH, 1) if heads is None else heads
         if channels % heads:
             raise ModelError(f"BoQ cannot divide {channels} channels among {heads} heads; choose a divisor.")
         self.descriptor_dim = channels * rows
-        self.proj_c = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.proj_c = nn.Conv2d(self.in_channels, channels, 3, padding=1)
         self.norm_input = nn.LayerNorm(channels)
         self.boqs = nn.ModuleList(QueryBlock(channels, queries, heads) for _ in range(layers))
         self.fc = nn.Linear(layers * queries, rows)
@@ -121,6 +119,4 @@ class BoQ(Aggregator):
         for block in self.boqs:
             tokens, answers = block(tokens, counts)
             found.append(answers)
-        combined = self.fc(torch.cat(found, dim=1).transpose(1, 2)).flatten(1)
-        with full_precision(combined):
-            return functional.normalize(at_least_float32(combined), dim=1)
+        return unit_rows(self.fc(torch.cat(found, dim=1).transpose(1, 2)).flatten(1))

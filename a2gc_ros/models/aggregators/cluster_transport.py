@@ -19,14 +19,13 @@ class ClusterTransport(Aggregator):
     """Assigns patch features to clusters by transport and sums their projections cluster by cluster.
 
     Args:
-        in_channels: Channels of the feature map.
-        token_channels: Channels of the token.
         clusters: Number m of clusters.
         cluster_dim: Dimension l of a projected local feature.
         token_dim: Dimension g of the projected token; 0 leaves the token out.
         hidden: Width of the one hidden layer of each head, or None for linear heads.
         dropout: Dropout in the two convolutional heads while training.
         sweeps: Sweeps of the solver. Published weights belong to three; more are not better.
+        **inputs: The channels of map and token, as in `Aggregator`.
 
     The descriptor has clusters * cluster_dim + token_dim dimensions: the token first, then the clusters with the
     local dimension outermost.
@@ -35,28 +34,26 @@ class ClusterTransport(Aggregator):
     def __init__(
         self,
         *,
-        in_channels: int,
-        token_channels: int,
         clusters: int = 64,
         cluster_dim: int = 128,
         token_dim: int = 256,
         hidden: int | None = 512,
         dropout: float = 0.3,
         sweeps: int = SWEEPS,
+        **inputs: int,
     ) -> None:
-        super().__init__(in_channels=in_channels, token_channels=token_channels)
+        super().__init__(**inputs)
         if sweeps < 0:
             raise ModelError(f"The transport cannot take {sweeps} sweeps; use 3, as published, or another count.")
         self.sweeps = sweeps
         self.clusters = clusters
         self.cluster_dim = cluster_dim
         self.token_dim = token_dim
-        self.hidden = hidden
         self.descriptor_dim = clusters * cluster_dim + token_dim
         if token_dim:
-            self.token_features = _token_head(token_channels, hidden, token_dim)
-        self.cluster_features = _patch_head(in_channels, hidden, cluster_dim, dropout)
-        self.score = _patch_head(in_channels, hidden, clusters, dropout)
+            self.token_features = _token_head(self.token_channels, hidden, token_dim)
+        self.cluster_features = _patch_head(self.in_channels, hidden, cluster_dim, dropout)
+        self.score = _patch_head(self.in_channels, hidden, clusters, dropout)
         self.dust_bin = nn.Parameter(torch.tensor(1.0))
 
     @abstractmethod
@@ -94,7 +91,7 @@ class ClusterTransport(Aggregator):
         Raises:
             ModelError: There are fewer samples than components, or a hidden layer is too narrow.
         """
-        samples = from_data.sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=start.seed)
+        samples = from_data.sample_cells(features, seed=start.seed)
         weight, bias = from_data.principal_components(samples, self.cluster_dim, whitening=start.whitening)
         _set_linear(self.cluster_features, weight, bias)
         centers = from_data.kmeans(samples, self.clusters, seed=start.seed)
@@ -109,12 +106,7 @@ class ClusterTransport(Aggregator):
 def _patch_head(inputs: int, hidden: int | None, outputs: int, dropout: float) -> nn.Sequential:
     if hidden is None:
         return nn.Sequential(nn.Conv2d(inputs, outputs, 1))
-    return nn.Sequential(
-        nn.Conv2d(inputs, hidden, 1),
-        nn.Dropout(dropout),
-        nn.ReLU(),
-        nn.Conv2d(hidden, outputs, 1),
-    )
+    return nn.Sequential(nn.Conv2d(inputs, hidden, 1), nn.Dropout(dropout), nn.ReLU(), nn.Conv2d(hidden, outputs, 1))
 
 
 def _token_head(inputs: int, hidden: int | None, outputs: int) -> nn.Sequential:
@@ -127,7 +119,5 @@ def _set_linear(head: nn.Sequential, weight: Tensor, bias: Tensor) -> None:
     """Makes a head compute weight @ x + bias, through its hidden layer if it has one."""
     layers = [layer for layer in head if isinstance(layer, (nn.Linear, nn.Conv2d))]
     values = from_data.as_layers(weight, bias, [layer.weight.shape[0] for layer in layers])
-    for layer, (w, b) in zip(layers, values, strict=True):
-        layer.weight.copy_(w.reshape(layer.weight.shape))
-        assert layer.bias is not None
-        layer.bias.copy_(b)
+    for layer, value in zip(layers, values, strict=True):
+        from_data.set_layer(layer, *value)

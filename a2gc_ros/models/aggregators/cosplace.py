@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.models.aggregator import Aggregator
-from a2gc_ros.models.pooling import generalized_mean
+from a2gc_ros.models.pooling import generalized_mean, unit_rows
 from a2gc_ros.models.precision import at_least_float32, full_precision
 
 
@@ -15,22 +15,19 @@ class CosPlace(Aggregator):
     """L2-normalised local features, pooled by GeM, mapped linearly and normalised again.
 
     Args:
-        in_channels: Channels of the feature map.
-        token_channels: Channels of the token, which is not used.
         descriptor_dim: Dimensions of the descriptor.
         power: Initial p of GeM, learnable.
+        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
-    def __init__(self, *, in_channels: int, token_channels: int, descriptor_dim: int = 512, power: float = 3.0) -> None:
-        super().__init__(in_channels=in_channels, token_channels=token_channels)
+    def __init__(self, *, descriptor_dim: int = 512, power: float = 3.0, **inputs: int) -> None:
+        super().__init__(**inputs)
         self.descriptor_dim = descriptor_dim
         self.p = nn.Parameter(torch.full((1,), power))
-        self.linear = nn.Linear(in_channels, descriptor_dim)
+        self.linear = nn.Linear(self.in_channels, descriptor_dim)
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, D)."""
         with full_precision(features):
             local = functional.normalize(at_least_float32(features), dim=1)
-        mapped = self.linear(generalized_mean(local, self.p, mask=mask))
-        with full_precision(mapped):
-            return functional.normalize(at_least_float32(mapped), dim=1)
+        return unit_rows(self.linear(generalized_mean(local, self.p, mask=mask)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from a2gc_ros.errors import ModelError
 
@@ -19,6 +19,18 @@ def sample_rows(rows: Tensor, *, seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
         rows = rows[torch.randperm(len(rows), generator=generator)[:MAX_SAMPLES].to(rows.device)]
     return rows.float()
+
+
+def sample_cells(features: Tensor, *, seed: int) -> Tensor:
+    """`sample_rows` of the cells of feature maps (N, C, H, W)."""
+    return sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=seed)
+
+
+def set_layer(layer: nn.Linear | nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    """Gives a linear layer, or a convolution of 1x1, a weight (outputs, inputs) and a bias (outputs,)."""
+    layer.weight.copy_(weight.reshape(layer.weight.shape))
+    assert layer.bias is not None
+    layer.bias.copy_(bias)
 
 
 def principal_components(samples: Tensor, count: int, *, whitening: float) -> tuple[Tensor, Tensor]:

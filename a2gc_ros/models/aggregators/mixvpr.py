@@ -6,11 +6,10 @@ Parameter names are those of the weights published with the method, so these loa
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
 from a2gc_ros.models.aggregator import Aggregator
-from a2gc_ros.models.precision import at_least_float32, full_precision
+from a2gc_ros.models.pooling import unit_rows
 
 
 class Mixer(nn.Module):
@@ -31,34 +30,32 @@ class MixVPR(Aggregator):
     """MixVPR; the descriptor has channels * rows dimensions, the channel outermost. The grid is part of the weights.
 
     Args:
-        in_channels: Channels of the feature map.
-        token_channels: Channels of the token, which is not used.
         grid_rows: Rows of the feature map.
         grid_columns: Columns of the feature map.
         channels: Channels after the projection.
         rows: Combinations of the grid's cells that are kept of each channel.
         depth: Mixers, one after the other.
         ratio: Hidden width of a mixer in units of the grid's cells.
+        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
     def __init__(
         self,
         *,
-        in_channels: int,
-        token_channels: int,
         grid_rows: int = 20,
         grid_columns: int = 20,
         channels: int = 1024,
         rows: int = 4,
         depth: int = 4,
         ratio: int = 1,
+        **inputs: int,
     ) -> None:
-        super().__init__(in_channels=in_channels, token_channels=token_channels)
+        super().__init__(**inputs)
         self.grid = grid_rows, grid_columns
         self.descriptor_dim = channels * rows
         cells = grid_rows * grid_columns
         self.mix = nn.Sequential(*(Mixer(cells, ratio) for _ in range(depth)))
-        self.channel_proj = nn.Linear(in_channels, channels)
+        self.channel_proj = nn.Linear(self.in_channels, channels)
         self.row_proj = nn.Linear(cells, rows)
 
     def check_grid(self, rows: int, columns: int) -> None:
@@ -76,6 +73,4 @@ class MixVPR(Aggregator):
             raise ModelError("MixVPR mixes all cells of the grid and cannot leave some out: give no mask.")
         self.check_grid(features.shape[-2], features.shape[-1])
         mixed = self.mix(features.flatten(2)).transpose(1, 2)
-        pooled = self.row_proj(self.channel_proj(mixed).transpose(1, 2)).flatten(1)
-        with full_precision(pooled):
-            return functional.normalize(at_least_float32(pooled), dim=1)
+        return unit_rows(self.row_proj(self.channel_proj(mixed).transpose(1, 2)).flatten(1))

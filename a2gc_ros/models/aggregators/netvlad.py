@@ -16,17 +16,16 @@ class NetVLAD(Aggregator):
     """NetVLAD over L2-normalised local features; the descriptor has clusters * in_channels dimensions.
 
     Args:
-        in_channels: Channels of the feature map.
-        token_channels: Channels of the token, which is not used.
         clusters: Number K of centres.
+        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
-    def __init__(self, *, in_channels: int, token_channels: int, clusters: int = 64) -> None:
-        super().__init__(in_channels=in_channels, token_channels=token_channels)
+    def __init__(self, *, clusters: int = 64, **inputs: int) -> None:
+        super().__init__(**inputs)
         self.clusters = clusters
-        self.descriptor_dim = clusters * in_channels
-        self.conv = nn.Conv2d(in_channels, clusters, 1)
-        self.centroids = nn.Parameter(torch.rand(clusters, in_channels))
+        self.descriptor_dim = clusters * self.in_channels
+        self.conv = nn.Conv2d(self.in_channels, clusters, 1)
+        self.centroids = nn.Parameter(torch.rand(clusters, self.in_channels))
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """L2-normalised descriptors (B, K*C), each centre's residual normalised first."""
@@ -40,10 +39,6 @@ class NetVLAD(Aggregator):
     @torch.no_grad()
     def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:  # noqa: ARG002
         """Starts the centres at k-means centres of the data and the assignment at a soft one to them; no whitening."""
-        local = functional.normalize(features.float(), dim=1).flatten(2).transpose(1, 2).flatten(0, 1)
-        samples = from_data.sample_rows(local, seed=start.seed)
+        samples = from_data.sample_cells(functional.normalize(features.float(), dim=1), seed=start.seed)
         self.centroids.copy_(from_data.kmeans(samples, self.clusters, seed=start.seed))
-        weight, bias = from_data.soft_scores(samples, self.centroids, contrast=start.contrast)
-        self.conv.weight.copy_(weight[:, :, None, None])
-        assert self.conv.bias is not None
-        self.conv.bias.copy_(bias)
+        from_data.set_layer(self.conv, *from_data.soft_scores(samples, self.centroids, contrast=start.contrast))

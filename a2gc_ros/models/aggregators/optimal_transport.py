@@ -130,9 +130,7 @@ def _log_masses(counts: Tensor, clusters: int, leftover: Tensor) -> tuple[Tensor
 
 
 def _over_tokens(z: Tensor, mask: Tensor | None) -> Tensor:
-    if mask is not None:
-        z = z.masked_fill(~mask[:, None, :], -torch.inf)
-    return torch.logsumexp(z, dim=2, keepdim=True)
+    return torch.logsumexp(_without_masked(z, mask), dim=2, keepdim=True)
 
 
 def _over_clusters(z: Tensor) -> Tensor:

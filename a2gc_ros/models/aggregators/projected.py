@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from a2gc_ros.models.aggregator import Aggregator, DataStart
 from a2gc_ros.models.aggregators import from_data
-from a2gc_ros.models.precision import at_least_float32, full_precision
+from a2gc_ros.models.pooling import unit_rows
 
 
 class Projected(Aggregator):
@@ -27,9 +26,7 @@ class Projected(Aggregator):
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
         """L2-normalised descriptors (B, D)."""
-        projected = self.linear(self.agg(features, token, mask))
-        with full_precision(projected):
-            return functional.normalize(at_least_float32(projected), dim=1)
+        return unit_rows(self.linear(self.agg(features, token, mask)))
 
     def check_grid(self, rows: int, columns: int) -> None:
         """What the aggregator inside takes."""
@@ -51,5 +48,4 @@ class Projected(Aggregator):
             ModelError: There are no more descriptors than the output has dimensions.
         """
         weight, bias = from_data.principal_components(descriptors, self.linear.out_features, whitening=1.0)
-        self.linear.weight.copy_(weight)
-        self.linear.bias.copy_(bias)
+        from_data.set_layer(self.linear, weight, bias)

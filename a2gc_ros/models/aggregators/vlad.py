@@ -41,31 +41,29 @@ class VLAD(Aggregator):
     """Residuals of local features to cluster centres, whitened.
 
     Args:
-        in_channels: Channels of the feature map.
-        token_channels: Channels of the token, which is not used.
         clusters: Number m of clusters.
         cluster_dim: Dimensions l of a reduced local feature.
         descriptor_dim: Dimensions D of the whitened descriptor, at most clusters * cluster_dim.
         assignment: Key of `ASSIGNMENTS`.
+        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
     def __init__(
         self,
         *,
-        in_channels: int,
-        token_channels: int,
         clusters: int = 32,
         cluster_dim: int = 64,
         descriptor_dim: int = 2048,
         assignment: str = "transport",
+        **inputs: int,
     ) -> None:
-        super().__init__(in_channels=in_channels, token_channels=token_channels)
+        super().__init__(**inputs)
         if assignment not in ASSIGNMENTS:
             raise ModelError(f"There is no assignment {assignment!r}; choose one of {', '.join(ASSIGNMENTS)}.")
         self.clusters = clusters
         self.descriptor_dim = descriptor_dim
         self._assign = ASSIGNMENTS[assignment]
-        self.local = nn.Conv2d(in_channels, cluster_dim, 1)
+        self.local = nn.Conv2d(self.in_channels, cluster_dim, 1)
         self.score = nn.Conv2d(cluster_dim, clusters, 1)
         self.centres = nn.Parameter(torch.randn(clusters, cluster_dim))
         self.whitening = Whitening(clusters * cluster_dim, descriptor_dim)
@@ -93,21 +91,13 @@ class VLAD(Aggregator):
         Raises:
             ModelError: There are fewer samples than components.
         """
-        samples = from_data.sample_rows(features.flatten(2).transpose(1, 2).flatten(0, 1), seed=start.seed)
+        samples = from_data.sample_cells(features, seed=start.seed)
         weight, bias = from_data.principal_components(samples, self.centres.shape[1], whitening=start.whitening)
-        self.local.weight.copy_(weight[:, :, None, None])
-        _bias(self.local).copy_(bias)
+        from_data.set_layer(self.local, weight, bias)
         reduced = samples @ weight.T + bias
         self.centres.copy_(from_data.kmeans(reduced, self.clusters, seed=start.seed))
-        weight, bias = from_data.soft_scores(reduced, self.centres, contrast=start.contrast)
-        self.score.weight.copy_(weight[:, :, None, None])
-        _bias(self.score).copy_(bias)
+        from_data.set_layer(self.score, *from_data.soft_scores(reduced, self.centres, contrast=start.contrast))
         self.whitening.fit(torch.cat([self.pool(part.float()) for part in features.split(IMAGES_AT_ONCE)]))
 
     def _assigned(self, local: Tensor, mask: Tensor | None) -> Tensor:
         return self._assign(at_least_float32(self.score(local).flatten(2)), flat_mask(mask))
-
-
-def _bias(layer: nn.Conv2d) -> Tensor:
-    assert layer.bias is not None
-    return layer.bias

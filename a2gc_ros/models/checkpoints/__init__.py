@@ -4,7 +4,6 @@ from a2gc_ros.models.checkpoints.files import (
     GEOMETRY,
     METADATA_KEY,
     UNSPECIFIED,
-    LoadReport,
     in_our_words,
     load,
     load_tensors,
@@ -13,7 +12,6 @@ from a2gc_ros.models.checkpoints.files import (
     read_tensors,
     restore,
     save,
-    stated_licence,
     warm_start,
 )
 from a2gc_ros.models.checkpoints.layouts import LAYOUTS
@@ -23,7 +21,6 @@ __all__ = [
     "LAYOUTS",
     "METADATA_KEY",
     "UNSPECIFIED",
-    "LoadReport",
     "in_our_words",
     "load",
     "load_tensors",
@@ -32,6 +29,5 @@ __all__ = [
     "read_tensors",
     "restore",
     "save",
-    "stated_licence",
     "warm_start",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from a2gc_ros.errors import CheckpointError, ConfigError, ModelError
 from a2gc_ros.images.preprocess import Preprocessing
@@ -90,22 +90,35 @@ def load_tensors(
         raise CheckpointError(f"There is no checkpoint layout {layout!r}; choose one of {', '.join(sorted(LAYOUTS))}.")
     rules = LAYOUTS[layout]
     module = model.backbone if rules.part == "backbone" else model
-    tensors = in_our_words(found, rules)
-    expected = module.state_dict()
+    tensors, expected = in_our_words(found, rules), module.state_dict()
     fixed = {
         name: torch.full_like(expected[name], value)
         for name, value in rules.fixed.items()
         if name in expected and name not in tensors
     }
-    return _load_strictly(
-        module,
-        tensors,
-        layout,
-        source=f"{source} (read as {rules.title})",
-        may_lack=(*rules.may_lack, *may_lack),
-        unused=rules.unused,
-        fixed=fixed,
-    )
+    missing = [name for name in expected if name not in tensors and name not in fixed]
+    surplus = [name for name in tensors if name not in expected]
+    fresh = [name for name in missing if _matches(name, (*rules.may_lack, *may_lack))]
+    cut_off = [pattern for pattern in rules.unused if not any(fnmatchcase(name, pattern) for name in expected)]
+    unused = [name for name in surplus if _matches(name, cut_off)]
+    loaded = {name: tensors[name] for name in expected if name in tensors}
+    complaints = {
+        "missing": [name for name in missing if name not in fresh],
+        "surplus": [name for name in surplus if name not in unused],
+        "misshapen": [
+            f"{name} is {_shape(tensor)} and should be {_shape(expected[name])}"
+            for name, tensor in loaded.items()
+            if tensor.shape != expected[name].shape
+        ],
+    }
+    said = "; ".join(f"{title}: {', '.join(names)}" for title, names in complaints.items() if names)
+    if said:
+        raise CheckpointError(
+            f"{source} (read as {rules.title}) does not fit this model; {said}. Use the file this model was made for, "
+            "or build the model with the options the file was made with."
+        )
+    module.load_state_dict({**expected, **fixed, **loaded})
+    return LoadReport(layout, tuple(loaded), tuple(fresh), tuple(unused), tuple(fixed))
 
 
 def in_our_words(tensors: Mapping[str, Tensor], layout: CheckpointLayout) -> dict[str, Tensor]:
@@ -245,46 +258,6 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
         f"{path} cannot be read as weights ({reason[0] if reason else type(error).__name__}): it is damaged, or holds "
         "more than weights, which is refused because such a file could run code."
     )
-
-
-def _load_strictly(
-    module: nn.Module,
-    tensors: Mapping[str, Tensor],
-    layout: str,
-    *,
-    source: str,
-    may_lack: Sequence[str],
-    unused: Sequence[str],
-    fixed: Mapping[str, Tensor],
-) -> LoadReport:
-    expected = module.state_dict()
-    missing = [name for name in expected if name not in tensors and name not in fixed]
-    surplus = [name for name in tensors if name not in expected]
-    fresh = [name for name in missing if _matches(name, may_lack)]
-    cut_off = [pattern for pattern in unused if not any(fnmatchcase(name, pattern) for name in expected)]
-    needless = [name for name in surplus if _matches(name, cut_off)]
-    misshapen = [
-        f"{name} is {_shape(tensors[name])} and should be {_shape(expected[name])}"
-        for name in expected
-        if name in tensors and tensors[name].shape != expected[name].shape
-    ]
-    complaints = [
-        f"{title} {', '.join(names)}"
-        for title, names in (
-            ("missing:", [name for name in missing if name not in fresh]),
-            ("surplus:", [name for name in surplus if name not in needless]),
-            ("misshapen:", misshapen),
-        )
-        if names
-    ]
-    if complaints:
-        raise CheckpointError(
-            f"{source} does not fit this model; {'; '.join(complaints)}. Use the file this model was made for, "
-            "or build the model with the options the file was made with."
-        )
-    loaded = tuple(name for name in expected if name in tensors)
-    module.load_state_dict({**module.state_dict(), **fixed, **{name: tensors[name] for name in loaded}})
-    return LoadReport(layout, loaded, tuple(fresh), tuple(needless), tuple(fixed))
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -117,11 +117,10 @@ def _transport(kind: str, inside: str = "") -> Callable[[Tensors], Architecture]
 
 
 def _boq(tensors: Tensors) -> Architecture:
-    blocks = 1 + max(int(found[1]) for name in tensors if (found := re.match(r"aggregator\.boqs\.(\d+)\.", name)))
     options = {
         "channels": len(tensors["aggregator.norm_input.weight"]),
         "queries": tensors["aggregator.boqs.0.queries"].shape[1],
-        "layers": blocks,
+        "layers": _count(tensors, "aggregator.boqs"),
         "rows": len(tensors["aggregator.fc.weight"]),
     }
     if "backbone.cls_token" in tensors:
@@ -139,7 +138,7 @@ def _mixvpr(tensors: Tensors) -> Architecture:
         "grid_columns": side,
         "channels": len(tensors["aggregator.channel_proj.weight"]),
         "rows": len(tensors["aggregator.row_proj.weight"]),
-        "depth": 1 + max(int(found[1]) for name in tensors if (found := re.match(r"aggregator\.mix\.(\d+)\.", name))),
+        "depth": _count(tensors, "aggregator.mix"),
         "ratio": len(tensors["aggregator.mix.0.mix.1.weight"]) // cells,
     }
     return Architecture("resnet", "MixVPR", _resnet_options(tensors), options)
@@ -168,24 +167,31 @@ _BUILDERS: dict[str, Callable[[Tensors], Architecture]] = {
 }
 
 
+def _count(tensors: Tensors, container: str) -> int:
+    pattern = re.compile(rf"{re.escape(container)}\.(\d+)\.")
+    numbers = [int(found[1]) for name in tensors if (found := pattern.match(name))]
+    if not numbers:
+        raise ValueError(f"it has no {container}")
+    return 1 + max(numbers)
+
+
 def _dinov2_options(tensors: Tensors) -> dict[str, Any]:
     dim = tensors["backbone.cls_token"].shape[2]
-    depth = 1 + max(int(found[1]) for name in tensors if (found := re.match(r"backbone\.blocks\.(\d+)\.", name)))
+    depth = _count(tensors, "backbone.blocks")
     variant = next((name for name, size in SIZES.items() if size.dim == dim), None)
     if variant is None:
         raise ValueError(f"no DINOv2 has {dim} channels")
     options: dict[str, Any] = {"variant": variant}
     if "backbone.register_tokens" in tensors:
         options["registers"] = True
-    return options if depth == SIZES[variant].depth else {**options, "depth": depth}
+    if depth != SIZES[variant].depth:
+        options["depth"] = depth
+    return options
 
 
 def _resnet_options(tensors: Tensors) -> dict[str, Any]:
-    blocks = {
-        (int(found[1]), int(found[2])) for name in tensors if (found := re.match(r"backbone\.layer(\d)\.(\d+)\.", name))
-    }
-    last = max(stage for stage, _ in blocks)
-    depths = tuple(sum(stage == one for stage, _ in blocks) for one in range(1, last + 1))
+    last = max(int(found[1]) for name in tensors if (found := re.match(r"backbone\.layer(\d)\.", name)))
+    depths = tuple(_count(tensors, f"backbone.layer{stage}") for stage in range(1, last + 1))
     bottleneck = "backbone.layer1.0.conv3.weight" in tensors
     for name, (block, of_stage) in VARIANTS.items():
         if of_stage[:last] == depths and (block is Bottleneck) == bottleneck:
