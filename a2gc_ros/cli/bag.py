@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
@@ -134,7 +135,7 @@ def _summary(recording: Recording) -> dict[str, Any]:
 def _print_summary(summary: dict[str, Any]) -> None:
     uses = {summary["image_topic"]: "images", summary["pose_topic"]: "poses", summary["info_topic"]: "calibration"}
     duration = summary["duration_s"]
-    table = Table(title=f"{summary['path']}: {duration:.1f} s", title_justify="left", title_style="bold")
+    table = Table(title=escape(f"{summary['path']}: {duration:.1f} s"), title_justify="left", title_style="bold")
     table.add_column("topic", overflow="fold")
     table.add_column("type", overflow="fold")
     table.add_column("messages", justify="right")

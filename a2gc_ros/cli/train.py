@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base.app import app
+from a2gc_ros.cli.base.output import print_table
 from a2gc_ros.errors import A2gcError, ConfigError, TrainingError
 from a2gc_ros.system.installation import needing
 
@@ -136,15 +137,17 @@ def _own_words(message: str) -> str:
 
 
 def _print(outcome: TrainingResult) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    if outcome.after:
-        table = Table("set", "queries", "recall", "before", "after [95 % interval]")
-        for name, recall in outcome.after.items():
-            for k in recall.ks:
-                before = f"{outcome.before[name].at(k):.3f}" if name in outcome.before else ""
-                table.add_row(name, str(len(recall.hits)), f"@{k}", before, f"{recall.interval(k)}")
-        console.print(table)
-    console.print(f"Model: {outcome.model}", soft_wrap=True)
+    rows = [
+        (
+            name,
+            str(len(recall.hits)),
+            f"@{k}",
+            f"{outcome.before[name].at(k):.3f}" if name in outcome.before else "",
+            f"{recall.interval(k)}",
+        )
+        for name, recall in outcome.after.items()
+        for k in recall.ks
+    ]
+    if rows:
+        print_table(("set", "queries", "recall", "before", "after [95 % interval]"), rows)
+    typer.echo(f"Model: {outcome.model}")

@@ -66,6 +66,15 @@ def test_features_are_kept_as_asked(tmp_path: Path, recording: Path, model: Path
         a2gc("build", recording, "--out", tmp_path / "x.a2gc", "--features", "surf", *arguments)
 
 
+def test_brackets_in_a_name_are_shown(tmp_path: Path, recording: Path, model: Path) -> None:
+    named = tmp_path / "lap [north].mcap"
+    shutil.copy(recording, named)
+    a2gc("build", named, "--out", tmp_path / "x.a2gc", "--model", model, "--stop", 1, "--threads", 1)
+    assert "lap [north]" in a2gc("info", tmp_path / "x.a2gc").output
+    shown = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["bag", "info", str(named)])
+    assert "lap [north].mcap: " in shown.output
+
+
 def test_a_built_map_holds_the_recording(town: Path) -> None:
     with PlaceMap.open(town, read_only=True) as place_map:
         keyframes = place_map.keyframes()

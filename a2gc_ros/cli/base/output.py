@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -30,10 +31,10 @@ def echo_result(value: Any, sentence: str, *, as_json: bool) -> None:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table as wide as the output; cells are of rich's markup."""
+    """Prints a table as wide as the output."""
     table = Table(*titles)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 
