@@ -60,9 +60,7 @@ def build(
     if precision not in ("auto", "fp32", "bf16", "fp16", "int8"):
         raise ConfigError(f"--precision is {precision!r}; choose auto, fp32, bf16, fp16 or int8.")
     spec = read_spec(path)
-    asked = EngineOptions(cache, workspace, dla_core)
-    wanted = precision_for(spec, precision)  # type: ignore[arg-type]  # checked above
-    library = _library(backend)(spec, wanted, asked)
+    library = _library(backend)(spec, precision_for(spec, precision), EngineOptions(cache, workspace, dla_core))  # type: ignore[arg-type]  # checked above
     obtained = library.obtain(path, len)
     told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}
     echo_result(told, f"{obtained.path}: {show_size(obtained.engine)}; {obtained.reason}.", as_json=as_json)
@@ -87,16 +85,15 @@ def info(
 
     if engine is not None and not engine.is_file():
         raise ConfigError(f"{engine} is no file; `a2gc engine info` lists the engines there are.")
-    folder = EngineCache(cache).folder
-    rows = [_describe(path) for path in ([engine] if engine is not None else EngineCache(cache).paths())]
+    engines = EngineCache(cache)
+    rows = [_describe(path) for path in ([engine] if engine is not None else engines.paths())]
     if as_json:
         echo_json(rows)
         return
     if not rows:
-        typer.echo(f"There are no engines in {folder}.")
+        typer.echo(f"There are no engines in {engines.folder}.")
         return
-    columns = ("model", "precision", "runtime", "gpu", "size", "built", "state")
-    print_table(columns, ([_cell(row, column) for column in columns] for row in rows))
+    print_table(("model", "precision", "runtime", "gpu", "size", "built", "state"), map(_cells, rows))
 
 
 def _library(backend: str) -> type[EngineLibrary]:
@@ -110,10 +107,9 @@ def _library(backend: str) -> type[EngineLibrary]:
     for name in libraries if backend == "auto" else (backend,):
         try:
             runtime: type[EngineRuntime] = load_backend(name)
+            return runtime.library
         except BackendError as error:
             refusals.append(str(error))
-        else:
-            return runtime.library
     raise BackendError(" ".join(refusals))
 
 
@@ -128,15 +124,9 @@ def _describe(path: Path) -> dict[str, Any]:
     return {**row, "size": header.size, "built_s": header.built_s, "built_at": header.built_at, **asdict(header.key)}
 
 
-def _cell(row: dict[str, Any], column: str) -> str:
-    if column == "model" and "model" not in row:
-        return Path(row["path"]).name
-    if column not in row and column != "built":
-        return ""
-    if column == "size":
-        return show_size(row["size"])
-    if column == "built":
-        return f"{row['built_at']} in {row['built_s']:.0f} s" if "built_at" in row else ""
-    if column == "runtime":
-        return f"{row['runtime']} {row['version']}"
-    return str(row[column])
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if "size" not in row:
+        return (Path(row["path"]).name, *5 * ("",), row["state"])
+    built = f"{row['built_at']} in {row['built_s']:.0f} s"
+    runtime = f"{row['runtime']} {row['version']}"
+    return row["model"], row["precision"], runtime, row["gpu"], show_size(row["size"]), built, row["state"]

@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
@@ -14,9 +14,6 @@ from a2gc_ros.cli.base.app import app
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.shipped import DEFAULT_MODEL
 from a2gc_ros.system.progress import progress_over
-
-if TYPE_CHECKING:
-    from a2gc_ros.system.shards import Shard
 
 
 @app.command()
@@ -58,7 +55,8 @@ def extract(
     content: dict[str, Any] = {"fingerprint": extractor.spec.fingerprint}
     if part is not None:
         content["part"], content["of"] = [part.number, part.count], len(paths)
-        paths = _share(paths, part)
+        # Neighbors, so that joined parts are in the order of one run.
+        paths = paths[len(paths) * (part.number - 1) // part.count : len(paths) * part.number // part.count]
         if out.exists() and _is(out, paths, content):
             typer.echo(f"{out} is there: {part}, {len(paths)} images", err=True)
             return
@@ -88,17 +86,10 @@ def _write(out: Path, **content: Any) -> None:
     typer.echo(json.dumps({"images": count, "descriptor_dim": dim, "out": str(out)}))
 
 
-def _share(paths: Sequence[str], part: Shard) -> list[str]:
-    """Returns a part of the images: neighbours, so that joined parts are in the order of one run."""
-    bounds = [len(paths) * number // part.count for number in (part.number - 1, part.number)]
-    return list(paths[slice(*bounds)])
-
-
-def _is(out: Path, paths: Sequence[str], content: dict[str, Any]) -> bool:
+def _is(out: Path, paths: list[str], content: dict[str, Any]) -> bool:
     """Says whether a file holds this part already, of the same images by the same model."""
     there = _read(out)
-    named = [str(path) for path in there["paths"]]
-    return named == list(paths) and all(there.get(name) == value for name, value in content.items())
+    return there["paths"].tolist() == paths and all(there.get(name) == value for name, value in content.items())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -72,8 +72,7 @@ def info(
         return
 
     described = asdict(read_spec(file))
-    adapted = read_entry(file, ADAPTED)
-    if adapted is not None:
+    if (adapted := read_entry(file, ADAPTED)) is not None:
         described["adapted"] = json.loads(adapted)
     echo_json(described)
 

@@ -54,31 +54,25 @@ def gather(outcome: EvaluationResult, chosen: NDArray[np.int64], top_k: int, pos
         DatasetError: An image cannot be read.
     """
     dataset, neighbors = outcome.dataset, outcome.neighbors
-    asked = outcome.scored[chosen]
-    answers = [[int(row) for row in neighbors.rows[query, :top_k] if row >= 0] for query in asked]
-    rights = [
-        what_would_be_right(neighbors.rows[query], outcome.positives[place], most=positives)
-        for query, place in zip(asked, chosen, strict=True)
-    ]
-    seen = _read(dataset.queries, [int(query) for query in asked])
+    plans = []
+    for place in chosen:
+        query, right = int(outcome.scored[place]), outcome.positives[place]
+        answers = [int(row) for row in neighbors.rows[query, :top_k] if row >= 0]
+        plans.append((query, right, answers, what_would_be_right(neighbors.rows[query], right, most=positives)))
+    seen = _read(dataset.queries, [query for query, *_ in plans])
     found = _read(
-        dataset.database,
-        [*(row for rows in answers for row in rows), *(row for right in rights for row, _ in right)],
+        dataset.database, [row for *_, answers, best in plans for row in (*answers, *(row for row, _ in best))]
     )
     return [
         Retrieval(
-            Picture(seen[int(query)], caption(dataset.queries.names[int(query)])),
+            Picture(seen[query], caption(dataset.queries.names[query])),
             [
-                Picture(
-                    found[row],
-                    f"{neighbors.similarities[query, rank]:.3f}",
-                    bool(np.isin(row, outcome.positives[place])),
-                )
-                for rank, row in enumerate(rows)
+                Picture(found[row], f"{neighbors.similarities[query, rank]:.3f}", bool(np.isin(row, right)))
+                for rank, row in enumerate(answers)
             ],
-            [Picture(found[row], f"{caption(dataset.database.names[row])}\n{rank}") for row, rank in right],
+            [Picture(found[row], f"{caption(dataset.database.names[row])}\n{rank}") for row, rank in best],
         )
-        for place, query, rows, right in zip(chosen, asked, answers, rights, strict=True)
+        for query, right, answers, best in plans
     ]
 
 

@@ -84,9 +84,8 @@ def _page(title: str, outcome: EvaluationResult, shown: Sequence[Retrieval], wro
     from a2gc_ros.viz.retrieval_page import RecallCurve, Shown, retrieval_page
 
     intervals = [outcome.recall.interval(k, groups=outcome.groups) for k in KS]
-    curve = RecallCurve(
-        outcome.extractor.spec.name, KS, *([getattr(i, end) for i in intervals] for end in ("value", "low", "high"))
-    )
+    name = outcome.extractor.spec.name
+    curve = RecallCurve(name, KS, *zip(*((i.value, i.low, i.high) for i in intervals), strict=True))
     table = [("answers", "recall", "95 % interval")]
     table += [(str(k), f"{i.value:.3f}", f"{i.low:.3f} to {i.high:.3f}") for k, i in zip(KS, intervals, strict=True)]
     heading = "Wrong first answers, the surest first" if wrong_only else "Queries, spread over the data set"
