@@ -60,7 +60,9 @@ def build(
     if precision not in ("auto", "fp32", "bf16", "fp16", "int8"):
         raise ConfigError(f"--precision is {precision!r}; choose auto, fp32, bf16, fp16 or int8.")
     spec = read_spec(path)
-    library = _library(backend)(spec, precision_for(spec, precision), EngineOptions(cache, workspace, dla_core))  # type: ignore[arg-type]  # checked above
+    wanted = precision_for(spec, precision)  # type: ignore[arg-type]  # checked above
+    asked = EngineOptions(cache, workspace, dla_core)
+    library = _library(backend)(spec, wanted, asked)
     obtained = library.obtain(path, len)
     told = {"path": str(obtained.path), "built": obtained.built, "reason": obtained.reason, **asdict(library.key)}
     echo_result(told, f"{obtained.path}: {show_size(obtained.engine)}; {obtained.reason}.", as_json=as_json)
