@@ -218,9 +218,10 @@ class ByGeometry:
         for number, comparison in enumerate(self._verifier.compare_each(pairs())):
             candidate = asked[number]
             if comparison.reason:
-                counts = comparison.matches, comparison.inliers, comparison.coverage
+                match, counts = candidate.found.match, (comparison.matches, comparison.inliers, comparison.coverage)
+                held_s = (detection.stamp_ns - match.query_stamp_ns) / 1e9
                 detection.decided.append(
-                    ComparedPair(candidate.found.match, candidate.rank, *counts, Stage.COMPARED, comparison.reason)
+                    ComparedPair(match, candidate.rank, *counts, Stage.COMPARED, comparison.reason, held_s=held_s)
                 )
             else:
                 agreeing.append((candidate, comparison))

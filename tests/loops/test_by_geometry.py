@@ -183,6 +183,11 @@ def test_what_had_no_time_is_compared_with_the_next_keyframe() -> None:
         patch.setattr(Budget, "turn", 0, raising=False)
         patch.setattr(Budget, "start", lambda self: setattr(self, "turn", next(budgets)))
         detections, pairs = run(Scripted(same))
+    decided = {(p.match.query_stamp_ns, p.match.keyframe_id): d.stamp_ns for d in detections for p in d.decided}
+    refused = [p for p in pairs if p.stage is Stage.COMPARED]
+    assert {p.held_s for p in refused} == {0.0, 1.0}
+    for p in refused:
+        assert p.held_s * 1e9 == decided[p.match.query_stamp_ns, p.match.keyframe_id] - p.match.query_stamp_ns
     late = [m for d in detections for m in d.candidates if m.query_stamp_ns != d.stamp_ns]
     assert late
     assert set(given_out(detections)) == set(given_out(unlimited))
