@@ -13,23 +13,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from a2gc_ros.loops.candidate import NO_TIME, Candidate
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.evidence import EvidenceModel
 from a2gc_ros.loops.matching import LocatedMatch
 from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection, LoopClosure, Match, Stage
-from a2gc_ros.loops.runs import WINDOW, Run, VerifiedPair, strongest
+from a2gc_ros.loops.runs import WINDOW, strongest
 from a2gc_ros.loops.timing import Budget, timed
-from a2gc_ros.loops.verification import Comparison, GeometricVerifier, View
+from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import PlaceMap
-
-NO_TIME: Final = "no time was left for it"
 
 MOST_FOUND: Final = 3
 """Poses found in one map with one keyframe, the oldest first. A run that becomes sure brings all that waited at
@@ -39,92 +37,11 @@ PLACE_KEYFRAMES: Final = 10
 """Keyframes of one session within so many of each other may show the same place."""
 
 
-@dataclass
-class _Held:
-    """A verified pair of one of the last queries.
-
-    Attributes:
-        query: Its query.
-        keyframe_id: The keyframe that the query became.
-        match: Query and keyframe.
-        rank: Of the keyframe among its map's, by similarity.
-        comparison: What the local features say.
-        pair: The same, as runs need it.
-        run: The strongest run through it.
-        stage: How far it came.
-        reason: Why no farther.
-        open: Whether its fate is not decided yet.
-        refuted: Whether it turned out to be no pair of one place.
-    """
-
-    query: Query
-    keyframe_id: int
-    match: Match
-    rank: int
-    comparison: Comparison
-    pair: VerifiedPair
-    run: Run | None = None
-    stage: Stage = Stage.VERIFIED
-    reason: str = "too little around it agrees"
-    open: bool = True
-    refuted: bool = False
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """The query and the map; at most one closure is given out for them."""
-        return self.pair.step, self.match.map_index
-
-    @property
-    def probability(self) -> float:
-        """That it shows one place, as far as is known by now."""
-        return 0.0 if self.run is None else self.run.probability
-
-    def record(self, stamp_ns: int) -> ComparedPair:
-        """Returns what became of it, as decided by the frame with this stamp."""
-        run = self.run
-        return ComparedPair(
-            self.match,
-            self.rank,
-            self.comparison.matches,
-            self.comparison.inliers,
-            self.comparison.coverage,
-            self.stage,
-            self.reason,
-            None if run is None else run.probability,
-            float("nan") if run is None else run.share,
-            float("nan") if run is None else run.advance,
-            0 if run is None else run.length,
-            (stamp_ns - self.match.query_stamp_ns) / 1e9,
-        )
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A keyframe that a query is to be compared with.
-
-    Attributes:
-        query: The query.
-        found: The keyframe.
-        rank: Of the keyframe among its map's, by similarity.
-    """
-
-    query: Query
-    found: LocatedMatch
-    rank: int
-
-    def uncompared(self, stamp_ns: int) -> ComparedPair:
-        """Returns that it was not compared by the frame with this stamp."""
-        held_s = (stamp_ns - self.found.match.query_stamp_ns) / 1e9
-        return ComparedPair(self.found.match, self.rank, 0, 0, 0.0, Stage.COMPARED, NO_TIME, held_s=held_s)
-
-
 class ByGeometry:
     """Judges the matches of one session by local features.
 
     Args:
-        config: The settings.
         maps: The live map and the loaded ones.
-        verifier: Compares views.
         model: What makes a run likely.
     """
 
@@ -138,10 +55,10 @@ class ByGeometry:
         self._agreement = PairwiseConsistency(config.min_agreeing, config.hold_keyframes, config.max_drift)
         # Without odometry order is all there is to agree in, and that a run has by itself.
         self._no_agreement = PairwiseConsistency(1, config.hold_keyframes, config.max_drift)
-        self._held: list[_Held] = []
-        self._fresh: list[tuple[_Candidate, VerifiedPair, Comparison]] = []
+        self._held: list[Candidate] = []
+        self._fresh: list[Candidate] = []
         self._budget = Budget(config.max_verification_ms)
-        self._unasked: list[list[_Candidate]] = []
+        self._unasked: list[list[Candidate]] = []
         self._keyframe_ids: dict[int, int] = {}
         self._taken: set[tuple[int, int]] = set()
         self._located: dict[int, int] = {}
@@ -150,87 +67,75 @@ class ByGeometry:
         """Compares a query with its nearest keyframes, before it is stored, and those before it that had to wait."""
         self._budget.start()
         with timed(detection, "comparison"):
-            fresh = [self._candidates(index, query) for index in range(len(self._maps))]
+            newest = [self._candidates(index, query) for index in range(len(self._maps))]
             # The newest first: what waits longest is worth least.
-            left = [self._compare(candidates, detection) for candidates in (*fresh, *self._unasked)]
+            left = [self._compare(candidates, detection) for candidates in (*newest, *self._unasked)]
             self._unasked = [candidates for candidates in left if candidates]
             detection.postponed = sum(map(len, self._unasked))
-            detection.verified = [(candidate.found.match, pair) for candidate, pair, _ in self._fresh]
+            detection.verified = [(fresh.match, fresh.verified_pair()) for fresh in self._fresh]
 
     def decide(self, query: Query, keyframe_id: int, detection: Detection) -> None:
         """Weighs all pairs that wait, after the query was stored, and gives out what is sure and agrees."""
         self._keyframe_ids[query.step] = keyframe_id
         with timed(detection, "evidence"):
-            for candidate, pair, comparison in self._fresh:
-                asked, match = candidate.query, candidate.found.match
-                stored = self._keyframe_ids[asked.step]
-                self._held.append(_Held(asked, stored, match, candidate.rank, comparison, pair))
+            self._held += self._fresh
             self._fresh = []
             self._weigh()
         with timed(detection, "location"):
             accepted = self._accept(detection)
         with timed(detection, "agreement"):
             placed = [
-                held.query.placed(closure, self._maps[held.match.map_index], held.keyframe_id)
+                held.query.placed(closure, self._maps[held.match.map_index], self._keyframe_ids[held.query.step])
                 for held, closure in accepted
             ]
-            posed = [p for p in placed if p.query is not None and p.keyframe is not None]
-            unposed = [p for p in placed if p.query is None or p.keyframe is None]
             stamp_ns = query.frame.stamp_ns
-            given_out = self._agreement.release(query.step, stamp_ns, posed)
-            given_out += self._no_agreement.release(query.step, stamp_ns, unposed)
+            given_out = self._agreement.release(query.step, stamp_ns, [p for p in placed if p.posed])
+            given_out += self._no_agreement.release(query.step, stamp_ns, [p for p in placed if not p.posed])
             detection.closures = sorted(given_out, key=lambda closure: -closure.match.query_stamp_ns)
             self._settle(query, detection)
         self._verifier.expect(self._expected(held for held, _ in accepted))
 
     def waiting(self, stamp_ns: int) -> list[ComparedPair]:
         """Returns the pairs whose fate is open, as a frame with this stamp leaves them."""
-        unasked = [candidate.uncompared(stamp_ns) for candidates in self._unasked for candidate in candidates]
-        return [held.record(stamp_ns) for held in self._held if held.open] + unasked
+        waiting = [held for held in self._held if held.open], *self._unasked
+        return [candidate.record(stamp_ns) for candidates in waiting for candidate in candidates]
 
-    def _candidates(self, index: int, query: Query) -> list[_Candidate]:
+    def _candidates(self, index: int, query: Query) -> list[Candidate]:
         """Returns the keyframes of one map that a query is compared with, nearest first."""
         here = [found for found in query.located if found.match.map_index == index]
         wanted = [found for found in here if found.match.similarity >= self._config.threshold]
         most = self._config.max_verifications
-        return [_Candidate(query, found, rank) for rank, found in enumerate(wanted[:most])]
+        return [Candidate(query, found, rank) for rank, found in enumerate(wanted[:most])]
 
-    def _compare(self, candidates: Sequence[_Candidate], detection: Detection) -> list[_Candidate]:
+    def _compare(self, candidates: Sequence[Candidate], detection: Detection) -> list[Candidate]:
         """Compares a query with keyframes of one map; returns those for which no time was left.
 
         The first one of a frame is always compared, so that the smallest budget brings on.
         """
-        agreeing: list[tuple[_Candidate, Comparison]] = []
-        asked: list[_Candidate] = []
+        asked: list[Candidate] = []
+        agreeing: list[Candidate] = []
 
         def pairs() -> Iterator[tuple[View, View | None]]:
             for candidate in candidates:
                 if self._budget.spent and detection.candidates:
                     break
                 asked.append(candidate)
-                match = candidate.found.match
-                detection.candidates.append(match)
-                yield (
-                    _view(candidate.query),
-                    self._verifier.view_of_keyframe(self._maps[match.map_index], match.keyframe_id),
-                )
+                detection.candidates.append(candidate.match)
+                yield candidate.view, self._view_of_keyframe(candidate.match)
 
         for number, comparison in enumerate(self._verifier.compare_each(pairs())):
             candidate = asked[number]
+            candidate.comparison, candidate.reason = comparison, comparison.reason
             if comparison.reason:
-                match, counts = candidate.found.match, (comparison.matches, comparison.inliers, comparison.coverage)
-                held_s = (detection.stamp_ns - match.query_stamp_ns) / 1e9
-                detection.decided.append(
-                    ComparedPair(match, candidate.rank, *counts, Stage.COMPARED, comparison.reason, held_s=held_s)
-                )
+                detection.decided.append(candidate.record(detection.stamp_ns))
             else:
-                agreeing.append((candidate, comparison))
+                agreeing.append(candidate)
         if agreeing:
-            rival = self._rival(agreeing[0][0].query, [candidate.found for candidate, _ in agreeing])
-            for candidate, comparison in agreeing:
-                advance = candidate.found.match.similarity - rival
-                verified = _verified_pair(candidate.query, candidate.found, comparison, advance)
-                self._fresh.append((candidate, verified, comparison))
+            rival = self._rival(agreeing[0].query, [candidate.found for candidate in agreeing])
+            for candidate in agreeing:
+                candidate.stage, candidate.reason = Stage.VERIFIED, "too little around it agrees"
+                candidate.advance = candidate.match.similarity - rival
+            self._fresh += agreeing
         return list(candidates[len(asked) :])
 
     def _rival(self, query: Query, agreeing: Sequence[LocatedMatch]) -> float:
@@ -261,12 +166,14 @@ class ByGeometry:
     def _weigh(self) -> None:
         """Finds the strongest run through every pair that waits."""
         standing = [held for held in self._held if not held.refuted]
-        for held, run in zip(standing, strongest([held.pair for held in standing], self._model), strict=True):
+        for held, run in zip(
+            standing, strongest([held.verified_pair() for held in standing], self._model), strict=True
+        ):
             held.run = run
 
-    def _accept(self, detection: Detection) -> list[tuple[_Held, LoopClosure]]:
+    def _accept(self, detection: Detection) -> list[tuple[Candidate, LoopClosure]]:
         """Looks for the poses of the likeliest sure pairs, one for each query and map; older queries first."""
-        accepted: list[tuple[_Held, LoopClosure]] = []
+        accepted: list[tuple[Candidate, LoopClosure]] = []
         found: Counter[int] = Counter()
         while (held := next((h for h in self._sure() if found[h.match.map_index] < MOST_FOUND), None)) is not None:
             if self._budget.spent and detection.verifications:
@@ -284,7 +191,7 @@ class ByGeometry:
                 self._weigh()
         return accepted
 
-    def _expected(self, located: Iterable[_Held]) -> list[tuple[PlaceMap, int]]:
+    def _expected(self, located: Iterable[Candidate]) -> list[tuple[PlaceMap, int]]:
         """Returns at which keyframes poses are likely to be wanted next.
 
         Where the robot goes on along the map, and, where it is not sure yet, at the likeliest of each query. Of the
@@ -296,16 +203,16 @@ class ByGeometry:
             step = 1 if number >= self._located.get(index, number) else -1
             self._located[index] = number
             following[index] = [number + step, number + 2 * step]
-        best: dict[tuple[int, int], _Held] = {}
+        best: dict[tuple[int, int], Candidate] = {}
         for held in self._held:
             if held.open and held.stage is Stage.VERIFIED and held.place not in self._taken:
                 rival = best.setdefault(held.place, held)
-                best[held.place] = max(rival, held, key=lambda h: (h.probability, h.match.similarity))
+                best[held.place] = max(rival, held, key=lambda h: (h.run.probability, h.match.similarity))
         keyframes = [(index, number) for index, numbers in following.items() for number in numbers]
         keyframes += [(held.match.map_index, held.match.keyframe_id) for held in best.values()]
         return [(self._maps[index], number) for index, number in keyframes]
 
-    def _sure(self) -> list[_Held]:
+    def _sure(self) -> list[Candidate]:
         """Returns the pairs that are sure and have no fate yet, likeliest first, those of older queries before."""
         least = 1 - self._config.max_false_positive_rate
         sure = [
@@ -313,27 +220,29 @@ class ByGeometry:
             for held in self._held
             if held.open
             and held.stage is Stage.VERIFIED
-            and held.run is not None
             and held.run.probability >= least
             and held.run.length >= self._config.min_agreeing
         ]
-        return sorted(sure, key=lambda h: (h.pair.step, h.match.map_index, -h.probability, -h.match.similarity))
+        return sorted(sure, key=lambda h: (*h.place, -h.run.probability, -h.match.similarity))
 
-    def _locate(self, held: _Held, detection: Detection) -> LoopClosure | None:
+    def _locate(self, held: Candidate, detection: Detection) -> LoopClosure | None:
         """Looks for the pose of a sure pair, unless another one of its query was taken."""
         held.stage = Stage.SURE
         if held.place in self._taken:
             held.reason = "another keyframe of the same place was taken"
             return None
-        keyframe = self._verifier.view_of_keyframe(self._maps[held.match.map_index], held.match.keyframe_id)
-        verification = self._verifier.locate(_view(held.query), keyframe, held.comparison)
+        keyframe = self._view_of_keyframe(held.match)
+        verification = self._verifier.locate(held.view, keyframe, held.comparison)
         detection.verifications.append((held.match, verification))
         if not verification.verified:
             held.refuted, held.reason = True, verification.reason
             return None
         self._taken.add(held.place)
         held.reason = "too few others agree with it"
-        return LoopClosure(held.match, verification, held.probability)
+        return LoopClosure(held.match, verification, held.run.probability)
+
+    def _view_of_keyframe(self, match: Match) -> View | None:
+        return self._verifier.view_of_keyframe(self._maps[match.map_index], match.keyframe_id)
 
     def _settle(self, query: Query, detection: Detection) -> None:
         """Notes which pairs are decided, and forgets those that can support nothing more."""
@@ -342,39 +251,19 @@ class ByGeometry:
             match = held.match
             if (match.query_stamp_ns, match.map_index, match.keyframe_id) in given:
                 held.stage, held.reason = Stage.GIVEN_OUT, ""
-            over = query.step - held.pair.step >= self._config.hold_keyframes
+            over = query.step - held.query.step >= self._config.hold_keyframes
             if held.open and (held.stage is Stage.GIVEN_OUT or held.refuted or over):
                 held.open = False
                 detection.decided.append(held.record(query.frame.stamp_ns))
         oldest = query.step - max(2 * WINDOW, self._config.hold_keyframes)
-        self._held = [held for held in self._held if held.pair.step > oldest]
+        self._held = [held for held in self._held if held.query.step > oldest]
         self._taken = {place for place in self._taken if place[0] > oldest}
         late = query.step - self._config.hold_keyframes
         for candidates in self._unasked:
             if candidates[0].query.step <= late:
-                detection.decided += [candidate.uncompared(query.frame.stamp_ns) for candidate in candidates]
+                detection.decided += [candidate.record(query.frame.stamp_ns) for candidate in candidates]
         self._unasked = [candidates for candidates in self._unasked if candidates[0].query.step > late]
         self._keyframe_ids = {step: number for step, number in self._keyframe_ids.items() if step > oldest}
-
-
-def _view(query: Query) -> View:
-    if query.view is None:
-        raise ValueError("the query has no local features")
-    return query.view
-
-
-def _verified_pair(query: Query, found: LocatedMatch, comparison: Comparison, advance: float) -> VerifiedPair:
-    return VerifiedPair(
-        query.step,
-        query.way,
-        (found.match.map_index, found.match.session_id),
-        found.ordinal,
-        found.path_length,
-        comparison.matches,
-        comparison.inliers,
-        comparison.coverage,
-        advance,
-    )
 
 
 def _one_place(a: LocatedMatch, b: LocatedMatch) -> bool:

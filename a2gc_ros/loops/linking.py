@@ -17,10 +17,11 @@ import numpy as np
 from a2gc_ros.errors import ConfigError, MapError
 from a2gc_ros.loops import matching
 from a2gc_ros.loops.by_geometry import ByGeometry
+from a2gc_ros.loops.cliques import large_clique
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.evidence import shipped
 from a2gc_ros.loops.matching import Ids
-from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency, PlacedClosure, large_clique
+from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency, PlacedClosure
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import Detection, LoopClosure
 from a2gc_ros.loops.verification import GeometricVerifier
@@ -41,7 +42,7 @@ class Link:
     """A closure between two sessions.
 
     Attributes:
-        closure: The closure; its map index is :data:`OTHER`.
+        closure: Its map index is :data:`OTHER`.
         query: The keyframe that was looked for.
         keyframe: The keyframe of the other map that shows the same place.
     """
@@ -114,7 +115,7 @@ def find_links(
     links: list[Link] = []
     contradicting = unreadable = done = 0
     for session, wanted in partners.items():
-        linker = _Linker(place_map, other, wanted, verifier, config)
+        linker = _Linker((place_map, other), wanted, verifier, config)
         for step, keyframe in enumerate(place_map.keyframes(session)):
             unreadable += not linker.look_for(keyframe, step)
             done += 1
@@ -129,14 +130,9 @@ class _Linker:
     """Looks for the keyframes of one session in another map."""
 
     def __init__(
-        self,
-        place_map: PlaceMap,
-        other: PlaceMap,
-        wanted: Sequence[int],
-        verifier: GeometricVerifier,
-        config: LoopConfig,
+        self, maps: tuple[PlaceMap, PlaceMap], wanted: Sequence[int], verifier: GeometricVerifier, config: LoopConfig
     ) -> None:
-        self._maps = place_map, other
+        self._maps = place_map, other = maps
         self._verifier = verifier
         self._config = config
         self._judge = ByGeometry(config, self._maps, verifier, shipped(place_map.manifest.fingerprint))
@@ -178,9 +174,9 @@ class _Linker:
     def _consistent(self, links: list[Link]) -> list[Link]:
         config = self._config
         agreement = PairwiseConsistency(config.min_agreeing, config.hold_keyframes, config.max_drift, TURNING)
-        posed = [at for at, link in enumerate(links) if link.query.pose is not None and link.keyframe.pose is not None]
-        placed = [links[at].placed for at in posed]
-        chosen = large_clique(len(placed), lambda i, j: agreement.agree(placed[i], placed[j]))
+        placed = [link.placed for link in links]
+        posed = [at for at, closure in enumerate(placed) if closure.posed]
+        chosen = large_clique(len(posed), lambda i, j: agreement.agree(placed[posed[i]], placed[posed[j]]))
         left_out = set(posed) - {posed[at] for at in chosen}
         return [link for at, link in enumerate(links) if at not in left_out]
 

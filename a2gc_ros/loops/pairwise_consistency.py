@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.cliques import largest_clique
 from a2gc_ros.loops.drift import VIEW_M
 from a2gc_ros.loops.place_filter import PACE, REACH_KEYFRAMES
 from a2gc_ros.loops.results import LoopClosure
@@ -50,7 +51,6 @@ class PlacedClosure:
     """A closure and where odometry puts its two ends.
 
     Attributes:
-        closure: The closure.
         step: Number of the query's keyframe.
         query: ``t_odom_base`` of the query, or None.
         query_way: Metres travelled at the query, or None.
@@ -69,6 +69,11 @@ class PlacedClosure:
     query_camera: Pose | None
     keyframe_camera: Pose | None
 
+    @property
+    def posed(self) -> bool:
+        """Whether odometry knows both ends."""
+        return self.query is not None and self.keyframe is not None
+
     @cached_property
     def relative_base(self) -> tuple[Pose, tuple[float, float], float, float] | None:
         """How the robot at the query stands to the robot at the keyframe, as far as the closure tells.
@@ -78,11 +83,10 @@ class PlacedClosure:
         has no pose or the camera's place on the robot is unknown.
         """
         verification = self.closure.verification
-        if verification is None or verification.relative_pose is None:
+        camera = None if verification is None else verification.relative_pose
+        at_query, at_keyframe = self.query_camera, self.keyframe_camera
+        if verification is None or camera is None or at_query is None or at_keyframe is None:
             return None
-        if self.query_camera is None or self.keyframe_camera is None:
-            return None
-        camera, at_query, at_keyframe = verification.relative_pose, self.query_camera, self.keyframe_camera
         sigma, error = ROTATION_RAD, 0.0
         if verification.covariance is not None:
             error, sigma = (float(np.sqrt(np.trace(verification.covariance[part, part]))) for part in (METERS, RADIANS))
@@ -101,7 +105,6 @@ class _Node:
     """A closure of the last stretch.
 
     Attributes:
-        placed: The closure.
         number: Counts all closures.
         agrees: Numbers of the earlier closures that it agrees with.
     """
@@ -189,75 +192,6 @@ class PairwiseConsistency:
         # a's keyframe to b's query, by way of a's query and by way of b's keyframe.
         fixed = pose_a[:3, :3] @ on_query[:3, 3] - on_map[:3, 3]
         return _least_gap(fixed, pose_a[:3, 3], length_a, on_map[:3, :3] @ pose_b[:3, 3], length_b) <= open_m
-
-
-def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
-    """Returns the largest set of nodes that are all linked with one another.
-
-    Exact: branch and bound over bit sets (Tomita and Seki's greedy colouring bound), small graphs only.
-
-    Args:
-        count: Number of nodes.
-        linked: Whether two different nodes are linked; called once for each pair, i < j.
-    """
-    neighbors = [0] * count
-    for i in range(count):
-        for j in range(i + 1, count):
-            if linked(i, j):
-                neighbors[i] |= 1 << j
-                neighbors[j] |= 1 << i
-    best = 0
-
-    def expand(chosen: int, candidates: int) -> None:
-        nonlocal best
-        if not candidates:
-            if chosen.bit_count() > best.bit_count():
-                best = chosen
-            return
-        order, colors = _colored(candidates, neighbors)
-        for node, color in zip(reversed(order), reversed(colors), strict=True):
-            if chosen.bit_count() + color <= best.bit_count():
-                return
-            expand(chosen | 1 << node, candidates & neighbors[node])
-            candidates &= ~(1 << node)
-
-    expand(0, (1 << count) - 1)
-    return {node for node in range(count) if best >> node & 1}
-
-
-def large_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
-    """Returns a set of nodes that are all linked with one another, of a graph of any size.
-
-    Greedy: the nodes with the most links first. Where most nodes belong to one set it finds that.
-
-    Args:
-        count: Number of nodes.
-        linked: Whether two different nodes are linked; called once for each pair, i < j.
-    """
-    links = np.zeros((count, count), dtype=bool)
-    for i in range(count):
-        for j in range(i + 1, count):
-            links[i, j] = links[j, i] = linked(i, j)
-    chosen: list[int] = []
-    for node in np.argsort(-links.sum(axis=1), kind="stable").tolist():
-        if links[node, chosen].all():
-            chosen.append(node)
-    return set(chosen)
-
-
-def _colored(candidates: int, neighbors: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Returns the nodes in the order of their colours, no two linked ones alike: a clique has as many at most."""
-    order, colors, color = [], [], 0
-    while candidates:
-        color += 1
-        free = candidates
-        while free:
-            node = (free & -free).bit_length() - 1
-            order.append(node)
-            colors.append(color)
-            candidates &= ~(1 << node)
-            free &= ~(1 << node) & ~neighbors[node]
-    return order, colors
 
 
 def _in_order(a: PlacedClosure, b: PlacedClosure) -> bool:

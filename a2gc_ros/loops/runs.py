@@ -81,6 +81,10 @@ class Run:
     members: tuple[int, ...] = ()
 
 
+NO_RUN: Final = Run(0.0, 0, float("nan"), float("nan"))
+"""That of a pair which was not verified."""
+
+
 def strongest(pairs: Sequence[VerifiedPair], model: EvidenceModel) -> list[Run]:
     """Returns the strongest run through each of some pairs.
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose, pose_from_xy_yaw
-from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency, PlacedClosure, largest_clique
+from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency, PlacedClosure
 from a2gc_ros.loops.results import LoopClosure, Match, Verification
 
 CAMERA = np.array([[0.0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
@@ -132,18 +128,3 @@ def test_unknown_scale_leaves_room_along_the_direction_up_to_a_shared_view(apart
     a = closure(0, line(0, 1.0), line(0))
     b = closure(5, line(5, 1.0), line(5) @ pose_from_xy_yaw(-apart, 1.0, 0), line(5, 1.0))
     assert PairwiseConsistency(2, 20, 0.0).agree(a, b) is agree
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 9), st.data())
-def test_the_largest_clique_by_brute_force(count: int, data: st.DataObject) -> None:
-    edges = {pair: data.draw(st.booleans()) for pair in itertools.combinations(range(count), 2)}
-    found = largest_clique(count, lambda i, j: edges[i, j])
-    assert all(edges[pair] for pair in itertools.combinations(sorted(found), 2))
-    best = max(
-        len(some)
-        for size in range(count + 1)
-        for some in itertools.combinations(range(count), size)
-        if all(edges[pair] for pair in itertools.combinations(some, 2))
-    )
-    assert len(found) == best
