@@ -16,6 +16,8 @@ from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.system.installation import needs, pip_install
 
 Outputs = Mapping[str, NDArray[np.float32]]
+Run = Callable[[NDArray[np.uint8]], Outputs]
+"""Gives the outputs of one prepared image, uint8 (1, height, width, 3), by their names in an export."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,9 @@ class Inspection:
 
 
 class Inspector:
-    """A model that shows what is inside it; slower than an extractor and meant for pictures.
+    """A model that shows what is inside it; slower than an extractor and meant for pictures."""
 
-    Args:
-        spec: Description of the model.
-        run: Gives the outputs of one prepared image, uint8 (1, height, width, 3), by their names in an export.
-    """
-
-    def __init__(self, spec: ModelSpec, run: Callable[[NDArray[np.uint8]], Outputs]) -> None:
+    def __init__(self, spec: ModelSpec, run: Run) -> None:
         self.spec = spec
         self._run = run
 
@@ -86,16 +83,16 @@ def open_inspector(model: str | Path) -> Inspector:
     if path is not None and path.suffix not in CHECKPOINTS:
         return Inspector(read_spec(path), _open_file(path))
     try:
-        from a2gc_ros.extract.pytorch.inspection import open_in_torch
+        from a2gc_ros.extract.pytorch.backend import open_to_inspect
     except ImportError as error:
         raise BackendError(
             f"Only torch can look inside {model}, and it is not usable here ({error}); install it with: "
             f"{pip_install('torch')}"
         ) from None
-    return Inspector(*open_in_torch(path or str(model)))
+    return Inspector(*open_to_inspect(path or str(model)))
 
 
-def _open_file(path: Path) -> Callable[[NDArray[np.uint8]], Outputs]:
+def _open_file(path: Path) -> Run:
     """Either runtime does; what a file gives beside the descriptor, extractors never ask for."""
     try:
         names, run = in_onnxruntime(path)
@@ -109,7 +106,7 @@ def _open_file(path: Path) -> Callable[[NDArray[np.uint8]], Outputs]:
     return run
 
 
-def in_onnxruntime(path: Path) -> tuple[list[str], Callable[[NDArray[np.uint8]], Outputs]]:
+def in_onnxruntime(path: Path) -> tuple[list[str], Run]:
     """Names of a file's outputs, and a function that runs it in ONNX Runtime."""
     import onnxruntime
 
@@ -118,7 +115,7 @@ def in_onnxruntime(path: Path) -> tuple[list[str], Callable[[NDArray[np.uint8]],
     return names, lambda batch: dict(zip(names, session.run(names, {"images": batch}), strict=True))
 
 
-def in_openvino(path: Path) -> tuple[list[str], Callable[[NDArray[np.uint8]], Outputs]]:
+def in_openvino(path: Path) -> tuple[list[str], Run]:
     """Names of a file's outputs, and a function that runs it in OpenVINO."""
     import openvino
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,9 +26,9 @@ from a2gc_ros.errors import ModelError
 from a2gc_ros.extract.backends.catalogue import installed_file_backends
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.extract.onnx_files.gpu_graph import PRODUCTS
 from a2gc_ros.extract.onnx_files.half_weights import widen_weights
 from a2gc_ros.extract.onnx_files.metadata import data_file, describe, read_spec
-from a2gc_ros.extract.recall import nearest_other, recall_at_1
 from a2gc_ros.system.files import draft_of
 from a2gc_ros.system.libraries import without_warnings
 
@@ -37,8 +38,6 @@ LARGEST_DROP = 0.005
 
 LEAST_MEAN_COSINE = 0.99
 """Where the images' places are not known."""
-
-PRODUCTS = ("Conv", "MatMul", "Gemm")
 
 FLOAT_START, FLOAT_START_DEPTHWISE = 1, 15
 """Products of the backbone that stay in float32, the first ones; the second where it has depthwise convolutions."""
@@ -196,3 +195,29 @@ def _refuse_loss(out: Path, recall: float | None, drift: dict[str, Drift]) -> No
                 f"{LEAST_MEAN_COSINE} is the least), so {out} was not written; keep fp32, sort the images into a "
                 "folder for each place to have recall decide, or allow the drop."
             )
+
+
+def nearest_other(descriptors: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Index (N,) of the most similar other image for each of the L2-normalised descriptors (N, D), N at least two."""
+    similarities = descriptors @ descriptors.T
+    np.fill_diagonal(similarities, -np.inf)
+    return similarities.argmax(axis=1)
+
+
+def recall_at_1(descriptors: NDArray[np.float32], places: Sequence[str]) -> float | None:
+    """Share of images whose nearest other image shows the same place.
+
+    Args:
+        descriptors: (N, D), L2-normalised.
+        places: What each of the N images shows.
+
+    Returns:
+        The share among the images that have another image of their place; None where there is no such image.
+    """
+    counts = Counter(places)
+    names = np.array(places)
+    shared = np.array([counts[place] > 1 for place in places])
+    if not shared.any():
+        return None
+    found = names[nearest_other(descriptors)] == names
+    return float(found[shared].mean())

@@ -13,8 +13,7 @@ from a2gc_ros.errors import BackendError, ConfigError, ModelError
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract import quantize as module
 from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half, widen_weights
-from a2gc_ros.extract.quantize import quantize
-from a2gc_ros.extract.recall import nearest_other, recall_at_1
+from a2gc_ros.extract.quantize import nearest_other, quantize, recall_at_1
 
 
 def scenes(count):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -46,11 +47,7 @@ class FileBackend:
 # The fastest first. ONNX Runtime's TensorRT is not better than TensorRT, which it needs.
 FILE_BACKENDS: dict[str, FileBackend] = {
     "tensorrt": FileBackend(
-        ("tensorrt", "cuda.bindings.runtime"),
-        "engines.tensorrt",
-        "TensorRtRuntime",
-        "tensorrt",
-        gpu=True,
+        ("tensorrt", "cuda.bindings.runtime"), "engines.tensorrt", "TensorRtRuntime", "tensorrt", gpu=True
     ),
     "tensorrt-rtx": FileBackend(
         ("tensorrt_rtx", "cuda.bindings.runtime"),
@@ -60,19 +57,10 @@ FILE_BACKENDS: dict[str, FileBackend] = {
         gpu=True,
     ),
     "onnxruntime-tensorrt": FileBackend(
-        ("onnxruntime", "onnx"),
-        "backends.onnxruntime_gpu",
-        "OnnxRuntimeTensorRt",
-        "onnx-gpu",
-        gpu=True,
-        in_auto=False,
+        ("onnxruntime", "onnx"), "backends.onnxruntime_gpu", "OnnxRuntimeTensorRt", "onnx-gpu", gpu=True, in_auto=False
     ),
     "onnxruntime-cuda": FileBackend(
-        ("onnxruntime", "onnx"),
-        "backends.onnxruntime_gpu",
-        "OnnxRuntimeCuda",
-        "onnx-gpu",
-        gpu=True,
+        ("onnxruntime", "onnx"), "backends.onnxruntime_gpu", "OnnxRuntimeCuda", "onnx-gpu", gpu=True
     ),
     "openvino": FileBackend(("openvino",), "backends.openvino", "OpenVinoRuntime", "openvino"),
     "onnxruntime": FileBackend(("onnxruntime",), "backends.onnxruntime", "OnnxRuntime", "onnx"),
@@ -118,15 +106,11 @@ def start_backend(
     Raises:
         BackendError: The runtime is not installed, or cannot run the model in this precision here.
     """
-    runtime = load_backend(name)
+    runtime: Callable[..., Runtime] = load_backend(name)
     backend = RUNTIMES[name]
     if not isinstance(backend, FileBackend):
-        started: Runtime = runtime(model, spec, precision, threads)
-    elif backend.gpu:
-        started = runtime(model, spec, precision, engine)
-    else:
-        started = runtime(model, precision, threads)
-    return started
+        return runtime(model, spec, precision, threads)
+    return runtime(model, spec, precision, engine) if backend.gpu else runtime(model, precision, threads)
 
 
 def installed_file_backends() -> list[str]:
@@ -135,12 +119,9 @@ def installed_file_backends() -> list[str]:
     They are what a file is checked in when it is made: the same everywhere, and without an engine to build.
     """
     names: list[str] = []
-    for name in FILE_BACKENDS:
-        if FILE_BACKENDS[name].gpu:
-            continue
-        try:
-            load_backend(name)
-        except BackendError:
-            continue
-        names.append(name)
+    for name, backend in FILE_BACKENDS.items():
+        if not backend.gpu:
+            with suppress(BackendError):
+                load_backend(name)
+                names.append(name)
     return names

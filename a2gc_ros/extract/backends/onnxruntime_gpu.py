@@ -64,8 +64,7 @@ class _GpuSession(ABC):
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) of images (N, height, width, 3)."""
-        parts = [self._run(batch[i : i + MOST_IMAGES]) for i in range(0, len(batch), MOST_IMAGES)]
-        return np.concatenate(parts)
+        return np.concatenate([self._run(batch[i : i + MOST_IMAGES]) for i in range(0, len(batch), MOST_IMAGES)])
 
     def gpu_memory_mb(self) -> tuple[float, float] | None:
         """Memory of the GPU in use, by all processes, and in total, in 10^6 bytes; None where nobody tells."""
@@ -121,11 +120,11 @@ class OnnxRuntimeCuda(_GpuSession):
     name = "onnxruntime-cuda"
     provider = "CUDAExecutionProvider"
     precisions = ("fp32", "fp16")
+    _single: _Recorded | None = None
+    _batches: onnxruntime.InferenceSession | None = None
 
     def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
         self._lock = threading.Lock()
-        self._single: _Recorded | None = None
-        self._batches: onnxruntime.InferenceSession | None = None
         super().__init__(model, spec, precision, options)
 
     def _describe(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -164,10 +163,7 @@ class OnnxRuntimeTensorRt(_GpuSession):
     name = "onnxruntime-tensorrt"
     provider = "TensorrtExecutionProvider"
     precisions = ("fp32", "fp16", "int8")
-
-    def __init__(self, model: Path, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
-        self._session: onnxruntime.InferenceSession | None = None
-        super().__init__(model, spec, precision, options)
+    _session: onnxruntime.InferenceSession | None = None
 
     def _describe(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._session is None:

@@ -75,7 +75,7 @@ class OpenVinoRuntime:
                 settings["INFERENCE_PRECISION_HINT"] = "f32"
                 self._stem = core.compile_model(stem, "CPU", settings).create_infer_request()
         except RuntimeError as error:
-            raise BackendError(f"OpenVINO cannot load {path} ({_first_line(error)}); export it again.") from None
+            raise BackendError(f"OpenVINO cannot load {path} ({_last_line(error)}); export it again.") from None
         # The uncompiled model first: it holds weights of its own.
         del model, parts, stem, rest
         return_freed_memory()
@@ -88,7 +88,7 @@ class OpenVinoRuntime:
             with self._lock:
                 rows = [self._one(batch[i : i + 1]) for i in range(len(batch))]
         except RuntimeError as error:
-            raise BackendError(f"OpenVINO failed ({_first_line(error)}).") from None
+            raise BackendError(f"OpenVINO failed ({_last_line(error)}).") from None
         return np.concatenate(rows)
 
     def _one(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -109,6 +109,6 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -86,10 +86,7 @@ def build_engine(target: Target, model: bytes) -> bytes:
     """
     trt, key = target.trt, target.key
     stop = threading.Event()
-    with (
-        progress_bars() as progress,
-        ThreadPoolExecutor(1, thread_name_prefix="engine") as pool,
-    ):
+    with progress_bars() as progress, ThreadPoolExecutor(1, thread_name_prefix="engine") as pool:
         monitor = _monitor(trt, progress, f"{key.model} in {key.precision}", stop)
         work = pool.submit(_build, target, model, monitor)
         try:

@@ -49,20 +49,16 @@ class _UnusableError(Exception):
     """Why the file that is there will not do."""
 
 
-def default_folder() -> Path:
-    """``a2gc_ros/engines`` in the user's cache folder."""
-    return cache_folder("engines")
-
-
 class EngineCache:
     """Engines by what they were built of and for.
 
     Args:
-        folder: Where they lie; it is made when the first is built.
+        folder: Where they lie, by default ``a2gc_ros/engines`` in the user's cache folder; it is made when the first
+            is built.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = (folder or default_folder()).expanduser()
+        self.folder = (folder or cache_folder("engines")).expanduser()
 
     def path_of(self, key: EngineKey) -> Path:
         """Where the engine of a key lies, whether or not it is there."""

@@ -137,15 +137,13 @@ class Mirror:
 
     def upload(self, rows: int, stream: CudaStream) -> None:
         """Copies the first rows to the GPU."""
-        self._copy(
-            self.device.address, self.host.ctypes.data, rows, cudart.cudaMemcpyKind.cudaMemcpyHostToDevice, stream
-        )
+        kind = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._copy(self.device.address, self.host.ctypes.data, rows, kind, stream)
 
     def download(self, rows: int, stream: CudaStream) -> None:
         """Copies the first rows from the GPU."""
-        self._copy(
-            self.host.ctypes.data, self.device.address, rows, cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream
-        )
+        kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._copy(self.host.ctypes.data, self.device.address, rows, kind, stream)
 
     def _copy(self, target: int, source: int, rows: int, kind: Any, stream: CudaStream) -> None:
         call(cudart.cudaMemcpyAsync, target, source, self.host[:rows].nbytes, kind, stream.handle)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.build import build_engine, failure, log_of, ran_out_of_memory
 from a2gc_ros.extract.engines.cache import EngineCache, Obtained
-from a2gc_ros.extract.engines.key import EngineKey, EngineOptions
+from a2gc_ros.extract.engines.key import MOST_IMAGES, ON_GPU, EngineKey, EngineOptions
 from a2gc_ros.extract.gpu import Gpu, memory_mb
 from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
@@ -53,21 +53,29 @@ class EngineLibrary(ABC):
     def __init__(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
         if precision not in PRECISIONS:
             raise BackendError(f"{self.name} does not compute in {precision}; use {' or '.join(PRECISIONS)}.")
-        self.key = self.key_of(spec, precision, options)
+        gpu = self.target(precision, options)
+        self.key = EngineKey(
+            spec.name,
+            spec.fingerprint,
+            precision,
+            self.name,
+            self.trt.__version__,
+            gpu.name,
+            gpu.compute_capability,
+            options.dla_core,
+            options.workspace_mb,
+            # A DLA core takes batches of one size only.
+            most_images=MOST_IMAGES if options.dla_core == ON_GPU else 1,
+        )
         self.cache = EngineCache(options.folder)
 
     @abstractmethod
-    def key_of(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> EngineKey:
-        """The key on this machine."""
+    def target(self, precision: Precision, options: EngineOptions) -> Gpu:
+        """The GPU that engines are built for, or the family of them; raises BackendError for what cannot be built."""
 
     @abstractmethod
     def context(self, engine: Any, memory: Any) -> Any:
-        """An execution context of an engine, or None where there is no memory for it.
-
-        Args:
-            engine: The engine.
-            memory: The library's strategy for the context's memory.
-        """
+        """An execution context with the library's strategy for its memory, or None where there is no memory for it."""
 
     def check(self, gpu: Gpu) -> None:  # noqa: B027 - one library runs on every GPU
         """Refuses a GPU that engines do not run on, before one is built; raises BackendError."""
@@ -144,17 +152,9 @@ class EngineRuntime:
         obtained = library.obtain(model, lambda plan: self._load(library.trt, plan))
         _log.info(obtained.reason)
         self._engine = obtained.engine
-        size = (spec.preprocessing.height, spec.preprocessing.width, 3)
-        self._run = EngineRun(
-            library.trt,
-            lambda memory: library.context(obtained.engine, memory),
-            size,
-            spec.descriptor_dim,
-            most_images=library.key.most_images,
-            record=library.records,
-        )
+        self._run = EngineRun(library, obtained.engine, spec)
         # The first run of all does what is done once; better now than at the first image.
-        self._run(np.zeros((1, *size), np.uint8))
+        self._run(np.zeros((1, spec.preprocessing.height, spec.preprocessing.width, 3), np.uint8))
         library.warmed_up()
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.build import failure
 from a2gc_ros.extract.engines.cuda_calls import CudaStream, Memory, Mirror, RecordedGraph
+from a2gc_ros.extract.engines.library import EngineLibrary
+from a2gc_ros.extract.spec import ModelSpec
 
 _log = logging.getLogger(__name__)
 
@@ -25,40 +26,28 @@ class EngineRun:
     batches is taken when the first one comes.
 
     Args:
-        trt: The library.
-        new_context: Makes an execution context of the engine, with memory for its largest batch or without any.
-        image_shape: (height, width, 3).
-        descriptor_dim: Length D of a descriptor.
-        most_images: Largest batch of the engine.
-        record: Whether single images run as a recorded CUDA graph; not where the library does that by itself.
+        library: What the engine was built by; where it says so, single images run as a recorded CUDA graph.
+        engine: The engine.
+        spec: Description of its model.
 
     Raises:
         BackendError: The GPU's memory does not suffice.
     """
 
-    def __init__(
-        self,
-        trt: Any,
-        new_context: Callable[[Any], Any],
-        image_shape: tuple[int, int, int],
-        descriptor_dim: int,
-        *,
-        most_images: int,
-        record: bool,
-    ) -> None:
+    def __init__(self, library: EngineLibrary, engine: Any, spec: ModelSpec) -> None:
         self._lock = threading.Lock()
-        self._most = most_images
+        self._most = library.key.most_images
         self._stream = CudaStream()
-
-        strategy = trt.ExecutionContextAllocationStrategy
+        strategy = library.trt.ExecutionContextAllocationStrategy
 
         def lane(images: int, memory: Any) -> _Lane:
-            return _Lane(trt, new_context(memory), self._stream, (images, *image_shape), descriptor_dim)
+            size = (images, spec.preprocessing.height, spec.preprocessing.width, 3)
+            return _Lane(library.trt, library.context(engine, memory), self._stream, size, spec.descriptor_dim)
 
-        self._new_batches = lambda: lane(most_images, strategy.STATIC)
+        self._new_batches = lambda: lane(self._most, strategy.STATIC)
         self._batches: _Lane | None = None
         self._single = lane(1, strategy.USER_MANAGED)
-        self._single.keep_shape(record=record)
+        self._single.keep_shape(record=library.records)
 
     def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Descriptors (N, D) of images (N, height, width, 3); any number of them."""

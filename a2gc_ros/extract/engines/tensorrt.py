@@ -11,10 +11,10 @@ import tensorrt as trt
 from a2gc_ros.errors import BackendError
 from a2gc_ros.extract.engines.build import log_of
 from a2gc_ros.extract.engines.cuda_calls import first_gpu
-from a2gc_ros.extract.engines.key import MOST_IMAGES, ON_GPU, EngineKey, EngineOptions
+from a2gc_ros.extract.engines.key import ON_GPU, EngineOptions
 from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
+from a2gc_ros.extract.gpu import Gpu
 from a2gc_ros.extract.runtime import Precision
-from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.system.files import write_whole
 
 MAJOR = int(trt.__version__.split(".")[0])
@@ -30,27 +30,14 @@ class TensorRt(EngineLibrary):
     trt = trt
     records = True
 
-    def key_of(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> EngineKey:
-        """The key for the first GPU, or for one of its DLA cores."""
+    def target(self, precision: Precision, options: EngineOptions) -> Gpu:
+        """The first GPU, or one of its DLA cores."""
         if MAJOR < OLDEST:
             raise BackendError(f"TensorRT {trt.__version__} is too old for these models; {OLDEST} is the oldest.")
         gpu = first_gpu()
-        on_dla = options.dla_core != ON_GPU
-        if on_dla:
+        if options.dla_core != ON_GPU:
             _check_dla(options.dla_core, precision)
-        return EngineKey(
-            spec.name,
-            spec.fingerprint,
-            precision,
-            self.name,
-            trt.__version__,
-            gpu.name,
-            gpu.compute_capability,
-            options.dla_core,
-            options.workspace_mb,
-            # A DLA core takes batches of one size only.
-            most_images=1 if on_dla else MOST_IMAGES,
-        )
+        return gpu
 
     @property
     def flags(self) -> int:

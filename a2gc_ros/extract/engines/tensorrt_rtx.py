@@ -10,11 +10,10 @@ from typing import Any
 import tensorrt_rtx as trt
 
 from a2gc_ros.errors import BackendError
-from a2gc_ros.extract.engines.key import ON_GPU, EngineKey, EngineOptions
+from a2gc_ros.extract.engines.key import ON_GPU, EngineOptions
 from a2gc_ros.extract.engines.library import EngineLibrary, EngineRuntime
 from a2gc_ros.extract.gpu import Gpu
 from a2gc_ros.extract.runtime import Precision
-from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.system.files import write_whole
 
 RUNS_ON, AND_FROM = ("8.0", "8.6", "8.9"), 12.0
@@ -34,24 +33,13 @@ class TensorRtRtx(EngineLibrary):
     # It records CUDA graphs by itself.
     records = False
 
-    def __init__(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> None:
-        super().__init__(spec, precision, options)
-        self._kernels: Any = None
+    _kernels: Any = None
 
-    def key_of(self, spec: ModelSpec, precision: Precision, options: EngineOptions) -> EngineKey:
-        """The key for all GPUs that engines run on by default."""
+    def target(self, precision: Precision, options: EngineOptions) -> Gpu:  # noqa: ARG002
+        """All GPUs that engines run on by default."""
         if options.dla_core != ON_GPU:
             raise BackendError("TensorRT-RTX knows no DLA cores; use the backend tensorrt, or dla_core -1.")
-        return EngineKey(
-            spec.name,
-            spec.fingerprint,
-            precision,
-            self.name,
-            trt.__version__,
-            "RTX",
-            SUPPORTED,
-            workspace_mb=options.workspace_mb,
-        )
+        return Gpu("RTX", SUPPORTED)
 
     def check(self, gpu: Gpu) -> None:
         """Refuses GPUs of data centres and boards, such as H100 and Orin."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from a2gc_ros.extract.runtime import Precision
 from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.models.checkpoints.released import read_model
 from a2gc_ros.models.fingerprint import fingerprint
+from a2gc_ros.models.inside import look_inside
 from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.models.registry import build, named
 
@@ -97,3 +98,22 @@ def network_of(model: str | Path, size: tuple[int, int] | None = None) -> tuple[
     if isinstance(model, Path):
         return read_model(model, image_size=size)
     return build(model, image_size=size, pretrained=True), named(model).licence
+
+
+def open_to_inspect(
+    model: str | Path,
+) -> tuple[ModelSpec, Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]]:
+    """The description of a model, errors as in :func:`network_of`, and what gives all of its outputs.
+
+    Returns:
+        The description, and a function from a prepared image, uint8 (1, height, width, 3), to outputs by name.
+    """
+    network, licence = network_of(model)
+    network.bake()
+
+    @torch.inference_mode()
+    def run(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        inside = look_inside(network, network.normalize(torch.from_numpy(batch)))
+        return {name: value.numpy() for name, value in inside._asdict().items() if value is not None}
+
+    return spec_of(network, licence), run

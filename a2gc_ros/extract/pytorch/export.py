@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from a2gc_ros.errors import BackendError, ModelError
 from a2gc_ros.extract.backends.catalogue import installed_file_backends
 from a2gc_ros.extract.choose import open_extractor
+from a2gc_ros.extract.onnx_files.gpu_graph import LARGEST_MESSAGE
 from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
 from a2gc_ros.extract.onnx_files.head import WhiteningFit, name_pooled
 from a2gc_ros.extract.onnx_files.metadata import describe, encode_metadata
@@ -37,11 +38,11 @@ ExportPrecision = Literal["fp32", "fp16"]
 OPSET = 20
 """The first with a GELU of its own; TensorRT 10, OpenVINO 2024 and ONNX Runtime 1.18 read it."""
 
-LEAST_COSINE: dict[ExportPrecision, float] = {"fp32": 0.9999, "fp16": 0.999}
+LEAST_COSINE = {"fp32": 0.9999, "fp16": 0.999}
 """Between a file's descriptors and PyTorch's; a file below it is not written."""
 
-LARGEST_FILE = 2**31 - 1
-"""Bytes of one protobuf message, and so of an ONNX file that holds its weights; larger ones go to a file beside it."""
+LARGEST_FILE = LARGEST_MESSAGE
+"""Bytes of an ONNX file that holds its weights; larger ones go to a file beside it."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +162,12 @@ def _accept(
     """
     cosines = _compare(model, draft, images)
     least = min(cosines.values())
-    wanted = LEAST_COSINE["fp16" if spec.precision == "fp16" else "fp32"]
+    wanted = LEAST_COSINE[spec.precision]
     if not least >= wanted:
+        advice = "export in fp32" if spec.precision == "fp16" else "please report this model"
         raise ModelError(
             f"{model.name}: the exported file's descriptors differ from PyTorch's (cosine {least:.6f}, and "
-            f"{wanted} is the least for {spec.precision}), so {out} was not written"
-            + ("; export in fp32." if spec.precision == "fp16" else "; please report this model.")
+            f"{wanted} is the least for {spec.precision}), so {out} was not written; {advice}."
         )
     return cosines
 
@@ -224,9 +225,8 @@ def _turn_keys_last(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if node.op_type == "Transpose" and list(node.attribute[0].ints) == [0, 2, 3, 1]:
             heads = f"{node.output[0]}_heads"
-            nodes.append(
-                onnx.helper.make_node("Transpose", node.input, [heads], f"{node.name}_heads", perm=(0, 2, 1, 3))
-            )
+            turn = onnx.helper.make_node("Transpose", node.input, [heads], f"{node.name}_heads", perm=(0, 2, 1, 3))
+            nodes.append(turn)
             node.input[0] = heads
             node.attribute[0].ints[:] = (0, 1, 3, 2)
         nodes.append(node)
@@ -245,9 +245,8 @@ def _compare(model: PlaceModel, file: Path, images: Sequence[NDArray[np.uint8]])
     """Least cosine between PyTorch's descriptors and the file's, for each runtime that is installed."""
     batch = np.stack([model.preprocessing.apply(image) for image in images])
     with torch.inference_mode():
-        expected = np.concatenate(
-            [model(model.normalize(torch.from_numpy(batch[i : i + 1]))).numpy() for i in range(len(batch))]
-        )
+        single = torch.from_numpy(batch).split(1)
+        expected = np.concatenate([model(model.normalize(image)).numpy() for image in single])
     cosines: dict[str, float] = {}
     for backend in installed_file_backends():
         extractor = open_extractor(file, backend=backend, precision="fp32")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import BackendError, ConfigError
-from a2gc_ros.extract.engines.cache import EngineCache, default_folder
+from a2gc_ros.extract.engines.cache import EngineCache
 from a2gc_ros.extract.engines.file import EngineFileError, read_engine, write_engine
 from a2gc_ros.extract.engines.key import EngineKey, EngineOptions
 
@@ -82,9 +82,9 @@ def test_options_out_of_range_are_refused(options):
 
 def test_the_default_folder_follows_the_xdg_specification(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "a2gc_ros" / "engines"
+    assert EngineCache().folder == tmp_path / "a2gc_ros" / "engines"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/ignored")
-    assert default_folder() == Path.home() / ".cache" / "a2gc_ros" / "engines"
+    assert EngineCache().folder == Path.home() / ".cache" / "a2gc_ros" / "engines"
 
 
 def test_an_engine_is_built_once_and_then_read(tmp_path):
