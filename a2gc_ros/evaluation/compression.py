@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.rows import Rows, SubsetRows
-from a2gc_ros.evaluation.search import Neighbors, Progress, keep_best, search
+from a2gc_ros.evaluation.search import Neighbors, Progress, keep_best, most_ignored, none_found, search
 from a2gc_ros.placemap.projection import Projection, fit
 
 SAMPLE_ROWS = 8192
@@ -137,11 +137,11 @@ def search_compressed(
     if compression.coder is None:
         return search(queries, database, k, ignored, ram=ram, on_progress=on_progress), 2 * database.dim
     index = _coded(compression, database, on_progress)
-    extra = max((len(rows) for rows in ignored), default=0) if ignored is not None else 0
-    found = Neighbors(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    wanted = min(k + most_ignored(ignored), len(database))
+    found = none_found(len(queries), k)
     for start in range(0, len(queries), BLOCK_ROWS):
         asked = queries.read(start, min(start + BLOCK_ROWS, len(queries)))
-        similarities, rows = index.search(asked, min(k + extra, len(database)))
+        similarities, rows = index.search(asked, wanted)
         keep_best(Neighbors(rows, similarities), found, start, ignored)
     return found, int(index.sa_code_size())
 

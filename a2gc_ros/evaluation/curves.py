@@ -36,11 +36,6 @@ class Curve:
         return float(reached.max()) if len(reached) else 0.0
 
     @property
-    def precision_at_zero_recall(self) -> float:
-        """Precision of the most confident matches, where recall is least (P_R0); NaN without a curve."""
-        return float(self.precision[0]) if len(self.precision) else math.nan
-
-    @property
     def extended_precision(self) -> float:
         """(P_R0 + R_P100) / 2; NaN without a curve.
 
@@ -48,7 +43,9 @@ class Curve:
         RA-L 5(2), doi 10.1109/LRA.2020.2969197. R_P100 is the recall at full precision, P_R0 the precision of the most
         confident matches; the mean tells apart models whose recall at full precision is zero.
         """
-        return (self.precision_at_zero_recall + self.recall_at_precision(1.0)) / 2
+        if len(self.precision) == 0:
+            return math.nan
+        return (float(self.precision[0]) + self.recall_at_precision(1.0)) / 2
 
 
 def precision_recall(ranked: list[tuple[float, bool, bool]], positives: int) -> Curve:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -68,38 +68,32 @@ def describe(
         if shard is None:
             store.take_parts()
         todo = rows[np.asarray(store.marks)[rows] != marks[rows]]
-        on_progress(len(rows) - len(todo), len(rows))
-        _fill(store, images, marks, todo, len(rows), extractor, batch, on_progress)
+        total, before, done = len(rows), len(rows) - len(todo), 0
+        on_progress(before, total)
+        for found in _described(images.read(todo), extractor, batch, lambda count: on_progress(before + count, total)):
+            written = todo[done : done + len(found)]
+            store.write(written, found, marks[written])
+            done += len(found)
+        if done < len(todo):
+            raise DatasetError(f"{images.name} ended after {before + done} of {total} images; run the command again.")
     except BaseException:
         store.close()
         raise
     return store
 
 
-def _fill(
-    store: DescriptorStore,
-    images: ImageSet,
-    marks: NDArray[np.int64],
-    todo: NDArray[np.int64],
-    total: int,
-    extractor: Extractor,
-    batch: int,
-    on_progress: Progress,
-) -> None:
-    pictures = images.read(todo)
-    before = total - len(todo)
-    done = 0
-    while done < len(todo):
-        found: list[NDArray[np.float32]] = []
-        while sum(map(len, found)) < WRITE_EVERY:
-            prepared = [extractor.prepare(picture) for picture in islice(pictures, batch)]
-            if not prepared:
-                break
-            found.append(extractor.run(np.stack(prepared)))
-            on_progress(before + done + sum(map(len, found)), total)
-        if not found:
-            raise DatasetError(f"{images.name} ended after {before + done} of {total} images; run the command again.")
-        descriptors = np.concatenate(found)
-        rows = todo[done : done + len(descriptors)]
-        store.write(rows, descriptors, marks[rows])
-        done += len(rows)
+def _described(
+    pictures: Iterator[NDArray[np.uint8]], extractor: Extractor, batch: int, on_described: Callable[[int], None]
+) -> Iterator[NDArray[np.float32]]:
+    """Yields descriptors of images, some `WRITE_EVERY` at a time; tells how many images are described by then."""
+    found: list[NDArray[np.float32]] = []
+    count = 0
+    while prepared := [extractor.prepare(picture) for picture in islice(pictures, batch)]:
+        found.append(extractor.run(np.stack(prepared)))
+        count += len(prepared)
+        on_described(count)
+        if sum(map(len, found)) >= WRITE_EVERY:
+            yield np.concatenate(found)
+            found = []
+    if found:
+        yield np.concatenate(found)

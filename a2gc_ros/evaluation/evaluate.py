@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -117,9 +118,11 @@ def evaluate(
     compressions = [parse(name) for name in settings.compress]
     with ExitStack() as stack:
         begin = time.monotonic()
-        stores: dict[int, DescriptorStore] = {}
-        database = _rows(dataset.database, extractor, settings, watch, stores, stack)
-        queries = _rows(dataset.queries, extractor, settings, watch, stores, stack)
+        stores = {
+            id(images): stack.enter_context(_described(images, extractor, settings, watch))
+            for images in _image_sets(dataset)
+        }
+        database, queries = (_rows(subset, stores) for subset in (dataset.database, dataset.queries))
         described = time.monotonic()
         k = max(settings.ks)
         neighbors = search(
@@ -129,7 +132,7 @@ def evaluate(
             dataset.ignored,
             ram=settings.ram,
             gpu=settings.gpu,
-            on_progress=lambda done, total: watch("Searching", done, total),
+            on_progress=partial(watch, "Searching"),
         )
         searched = time.monotonic()
         counts = np.ones(len(dataset.queries), bool) if dataset.scored is None else dataset.scored
@@ -142,10 +145,7 @@ def evaluate(
         positives = [dataset.truth[int(query)] for query in scored]
         smaller = []
         for compression in compressions:
-
-            def advance(done: int, total: int, name: str = compression.name) -> None:
-                watch(f"Searching, {name}", done, total)
-
+            advance = partial(watch, f"Searching, {compression.name}")
             found, size = search_compressed(
                 compression, queries, database, k, dataset.ignored, ram=settings.ram, on_progress=advance
             )
@@ -177,23 +177,17 @@ def describe_part(
         DatasetError: An image is missing or damaged, or the store cannot be used.
         BackendError: The model failed.
     """
-    for images in {id(subset.images): subset.images for subset in (dataset.database, dataset.queries)}.values():
+    for images in _image_sets(dataset):
         _described(images, extractor, settings, watch, shard).close()
 
 
-def _rows(
-    subset: Subset,
-    extractor: Extractor,
-    settings: EvaluationSettings,
-    watch: Watch,
-    stores: dict[int, DescriptorStore],
-    stack: ExitStack,
-) -> Rows:
-    """Descriptors of a subset; a set that is both database and queries is described once."""
-    images = subset.images
-    if id(images) not in stores:
-        stores[id(images)] = stack.enter_context(_described(images, extractor, settings, watch))
-    store = stores[id(images)]
+def _image_sets(dataset: Dataset) -> list[ImageSet]:
+    """The sets to describe; one that holds both database and queries is described once."""
+    return list({id(subset.images): subset.images for subset in (dataset.database, dataset.queries)}.values())
+
+
+def _rows(subset: Subset, stores: dict[int, DescriptorStore]) -> Rows:
+    store = stores[id(subset.images)]
     return store if subset.rows is None else SubsetRows(store, subset.rows)
 
 
@@ -201,10 +195,7 @@ def _described(
     images: ImageSet, extractor: Extractor, settings: EvaluationSettings, watch: Watch, shard: Shard | None = None
 ) -> DescriptorStore:
     """Opens the store of an image set, or of a part of it, with all described."""
-
-    def advance(done: int, total: int) -> None:
-        watch(f"Describing {images.name}", done, total)
-
+    advance = partial(watch, f"Describing {images.name}")
     return describe(images, extractor, settings.store, batch=settings.batch, shard=shard, on_progress=advance)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import overload
 
 import numpy as np
@@ -30,14 +30,8 @@ class Truth(Sequence[Positives]):
     def __getitem__(self, query: slice) -> Sequence[Positives]: ...
     def __getitem__(self, query: int | slice) -> Positives | Sequence[Positives]:
         """The right rows for a query, or for several."""
-        if isinstance(query, slice):
-            return [self.of(number) for number in range(*query.indices(self._count))]
-        if not -self._count <= query < self._count:
-            raise IndexError(query)
-        return self.of(query % self._count)
-
-    def __iter__(self) -> Iterator[Positives]:
-        return (self.of(query) for query in range(self._count))
+        asked = range(self._count)[query]
+        return self.of(asked) if isinstance(asked, int) else [self.of(number) for number in asked]
 
 
 class ListedTruth(Truth):

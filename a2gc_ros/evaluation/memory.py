@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.evaluation.rows import Rows
 from a2gc_ros.system.memory import resident
 from a2gc_ros.system.sizes import show_size
 
@@ -31,33 +32,34 @@ class Blocks:
     database: int
 
 
-def divide(queries: int, database: int, *, query_bytes: int, database_bytes: int, k: int, ram: int) -> Blocks:
+def divide(queries: Rows, database: Rows, k: int, ram: int | None) -> Blocks:
     """Chooses blocks so that the process stays within ``ram``.
 
     The database's block comes first, up to the size beyond which it gains nothing; the queries get the rest.
 
     Args:
-        queries: Rows there are.
-        database: Rows there are.
-        query_bytes: Memory of one row while it is read and compared.
-        database_bytes: The same for the database.
+        queries: All of them.
+        database: All of it.
         k: Neighbours of a query.
-        ram: Bytes that the whole process may hold.
+        ram: Bytes that the whole process may hold; None sets no limit.
 
     Raises:
         ConfigError: So little is left that a search would take forever.
     """
+    if ram is None:
+        return Blocks(len(queries), LARGEST_BLOCK)
     taken = resident() + RESERVE
-    query_bytes += k * NEIGHBOR_BYTES
-    wanted_database = min(database, LARGEST_BLOCK)
-    least = min(queries, 64) * query_bytes + min(database, 256) * database_bytes
+    query_bytes = 4 * queries.dim + queries.cost + k * NEIGHBOR_BYTES
+    database_bytes = 4 * database.dim + database.cost
+    wanted_database = min(len(database), LARGEST_BLOCK)
+    least = min(len(queries), 64) * query_bytes + min(len(database), 256) * database_bytes
     free = ram - taken
     if free < least:
         raise ConfigError(
             f"{show_size(ram)} of memory are not enough: the process takes {show_size(taken)} before the search, which "
             f"needs {show_size(least)} more; allow at least {show_size(taken + 4 * least)}."
         )
-    if queries * query_bytes + wanted_database * database_bytes <= free:
-        return Blocks(queries, wanted_database)
-    half = max(min(database, 256), min(wanted_database, free // 2 // database_bytes))
-    return Blocks(max(1, min(queries, (free - half * database_bytes) // query_bytes)), half)
+    if len(queries) * query_bytes + wanted_database * database_bytes <= free:
+        return Blocks(len(queries), wanted_database)
+    half = max(min(len(database), 256), min(wanted_database, free // 2 // database_bytes))
+    return Blocks(max(1, min(len(queries), (free - half * database_bytes) // query_bytes)), half)

@@ -43,17 +43,8 @@ def _all() -> dict[str, list[Figure]]:
         source = content["sources"][entry["source"]]
         for dataset, values in entry["recall"].items():
             recall = {k: float(value) for k, value in zip(KS[: len(values)], values, strict=True) if value is not None}
-            figures.setdefault(dataset, []).append(
-                Figure(
-                    method=entry["method"],
-                    backbone=entry["backbone"],
-                    dim=entry["dim"],
-                    recall=recall,
-                    source=source["title"],
-                    url=source["url"],
-                    differs=entry.get("differs"),
-                )
-            )
+            facts = (entry["method"], entry["backbone"], entry["dim"], recall, source["title"], source["url"])
+            figures.setdefault(dataset, []).append(Figure(*facts, entry.get("differs")))
     return figures
 
 

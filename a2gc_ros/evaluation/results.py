@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -107,12 +106,7 @@ def write_predictions(outcome: EvaluationResult, path: Path) -> None:
             f"{outcome.dataset.name} has no keys that a server knows; predictions are written for MSLS in Mapillary's "
             "tree."
         )
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in _lines(outcome))
-
-
-def _lines(outcome: EvaluationResult) -> Iterator[str]:
-    assert outcome.dataset.keys is not None
     database, queries = outcome.dataset.keys
-    for key, rows in zip(queries, outcome.neighbors.rows, strict=True):
-        yield " ".join([key, *(database[row] for row in rows[:PREDICTED] if row >= 0)])
+    with path.open("w", encoding="utf-8") as file:
+        for key, rows in zip(queries, outcome.neighbors.rows, strict=True):
+            file.write(" ".join([key, *(database[row] for row in rows[:PREDICTED] if row >= 0)]) + "\n")

@@ -14,11 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
-from a2gc_ros.evaluation.memory import Blocks, divide
+from a2gc_ros.evaluation.memory import divide
 from a2gc_ros.evaluation.rows import ArrayRows, Rows
-
-WHOLE_BLOCK = 16384
-"""Database rows compared at once where memory is not limited."""
 
 SLICE = 256
 """Queries whose similarities to a block lie in memory at once."""
@@ -67,19 +64,20 @@ def search(
     """
     queries, database = _as_rows(queries), _as_rows(database)
     compare = _on_gpu() if gpu else _nearest
-    extra = max((len(rows) for rows in ignored), default=0) if ignored is not None else 0
-    wanted = min(k + extra, len(database))
-    blocks = _blocks(queries, database, wanted, ram)
-    found = Neighbors(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+    wanted = min(k + most_ignored(ignored), len(database))
+    blocks = divide(queries, database, wanted, ram)
+    found = none_found(len(queries), k)
     passes = -(-len(queries) // blocks.queries)
     for number, start in enumerate(range(0, len(queries), blocks.queries)):
         asked = queries.read(start, min(start + blocks.queries, len(queries)))
-
-        def advance(done: int, before: int = number * len(database)) -> None:
-            on_progress(before + done, passes * len(database))
-
-        best = _best(asked, database, wanted, blocks.database, compare, advance)
-        keep_best(best, found, start, ignored)
+        heap: Any = faiss.ResultHeap(len(asked), wanted, keep_max=True)
+        for first in range(0, len(database), blocks.database):
+            last = min(first + blocks.database, len(database))
+            similarities, rows = compare(asked, database.read(first, last), min(wanted, last - first))
+            heap.add_result(similarities, rows + first)
+            on_progress(number * len(database) + last, passes * len(database))
+        heap.finalize()
+        keep_best(Neighbors(heap.I, heap.D), found, start, ignored)
     return found
 
 
@@ -87,36 +85,14 @@ def _as_rows(rows: Rows | NDArray[np.float32]) -> Rows:
     return ArrayRows(rows) if isinstance(rows, np.ndarray) else rows
 
 
-def _blocks(queries: Rows, database: Rows, k: int, ram: int | None) -> Blocks:
-    if ram is None:
-        return Blocks(len(queries), WHOLE_BLOCK)
-    return divide(
-        len(queries),
-        len(database),
-        query_bytes=4 * queries.dim + queries.cost,
-        database_bytes=4 * database.dim + database.cost,
-        k=k,
-        ram=ram,
-    )
+def most_ignored(ignored: Sequence[NDArray[np.int64]] | None) -> int:
+    """How many rows of the database a query leaves out at most."""
+    return max((len(rows) for rows in ignored or ()), default=0)
 
 
-def _best(
-    asked: NDArray[np.float32],
-    database: Rows,
-    k: int,
-    block: int,
-    compare: Compare,
-    advance: Callable[[int], None],
-) -> Neighbors:
-    """The k best of the whole database for a block of queries."""
-    heap: Any = faiss.ResultHeap(len(asked), k, keep_max=True)
-    for start in range(0, len(database), block):
-        stop = min(start + block, len(database))
-        similarities, rows = compare(asked, database.read(start, stop), min(k, stop - start))
-        heap.add_result(similarities, rows + start)
-        advance(stop)
-    heap.finalize()
-    return Neighbors(heap.I, heap.D)
+def none_found(queries: int, k: int) -> Neighbors:
+    """Neighbours of queries before any is known."""
+    return Neighbors(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))
 
 
 def keep_best(

@@ -76,7 +76,10 @@ def test_the_gpu_is_refused_where_faiss_has_none() -> None:
 
 def test_many_queries_are_divided_before_the_database_becomes_slivers() -> None:
     free = 64 << 20
-    blocks = divide(10**6, 10**6, query_bytes=4096, database_bytes=6144, k=100, ram=resident() + memory.RESERVE + free)
+    many = np.broadcast_to(np.float32(0), (10**6, 1024))
+    queries, database = ArrayRows(many), ArrayRows(many)
+    database.cost = 2048
+    blocks = divide(queries, database, 100, resident() + memory.RESERVE + free)
     assert blocks.database >= 256
     assert blocks.queries * (4096 + 100 * memory.NEIGHBOR_BYTES) + blocks.database * 6144 <= free * 1.05
 

@@ -72,10 +72,7 @@ class Benchmark:
 
     def _difference(self, dataset: Dataset) -> str | None:
         """What is not as published, or None."""
-        counts = (
-            ("queries", dataset.asked, self.queries),
-            ("database images", len(dataset.database), self.database),
-        )
+        counts = ("queries", dataset.asked, self.queries), ("database images", len(dataset.database), self.database)
         other = [f"{have} {what} where {want} are published" for what, have, want in counts if want not in (None, have)]
         return f"{self.name} has {' and '.join(other)}" if other else None
 
@@ -106,20 +103,13 @@ def benchmark(name: str) -> Benchmark:
 
 
 def _benchmark(name: str, entry: dict[str, Any]) -> Benchmark:
-    return Benchmark(
-        name=name,
-        title=entry["title"],
-        queries=entry.get("queries"),
-        database=entry.get("database"),
-        source=entry["source"],
-        terms=entry["terms"],
-        layouts=tuple(_layout(layout) for layout in entry["layouts"]),
-    )
+    layouts = tuple(_layout(**layout) for layout in entry["layouts"])
+    return Benchmark(**{"queries": None, "database": None, **entry, "name": name, "layouts": layouts})
 
 
-def _layout(entry: dict[str, Any]) -> DatasetLayout:
-    options = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items() if key != "kind"}
-    layout: DatasetLayout = _KINDS[entry["kind"]](**options)
+def _layout(kind: str, **options: Any) -> DatasetLayout:
+    fitting = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    layout: DatasetLayout = _KINDS[kind](**fitting)
     return layout
 
 

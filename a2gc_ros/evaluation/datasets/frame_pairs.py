@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from a2gc_ros.errors import DatasetError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
@@ -26,17 +27,14 @@ class FramePairs:
         same_names: Whether frames that correspond bear the same name, without the ending.
     """
 
+    title: ClassVar = "two folders as published"
+
     folders: tuple[str, ...]
     database: str
     queries: str
     tolerance: int = 0
     every: int = 1
     same_names: bool = False
-
-    @property
-    def title(self) -> str:
-        """Whose layout this is."""
-        return "two folders as published"
 
     def expects(self) -> list[str]:
         """The two folders."""

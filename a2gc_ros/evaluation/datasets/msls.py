@@ -12,6 +12,7 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,15 +50,12 @@ class MslsTree:
         long: Every image that is no panorama is a query, with or without a right one; else the official choice.
     """
 
+    title: ClassVar = "Mapillary's tree"
+
     folders: tuple[str, ...]
     split: str
     cities: tuple[str, ...]
     long: bool = False
-
-    @property
-    def title(self) -> str:
-        """Whose layout this is."""
-        return "Mapillary's tree"
 
     def expects(self) -> list[str]:
         """Tables of every city."""
@@ -79,9 +77,14 @@ class MslsTree:
         queries = self._side(folder, "query", name)
         truth = RadiusTruth(queries.positions, database.positions, METRES)
         _, groups = np.unique(queries.sequences, return_inverse=True)
+        rule = (
+            "every query counts, those without a right image as misses"
+            if self.long
+            else "the official choice of queries, those without a right image left out"
+        )
         return Dataset(
             name=name,
-            protocol=self._protocol(),
+            protocol=f"within {METRES:g} m; {rule}",
             layout=self.title,
             database=Subset(FileImages(f"{name} database", folder, database.names)),
             queries=Subset(FileImages(f"{name} queries", folder, queries.names)),
@@ -90,11 +93,6 @@ class MslsTree:
             groups=groups.astype(np.int64),
             keys=(database.keys, queries.keys),
         )
-
-    def _protocol(self) -> str:
-        if self.long:
-            return f"within {METRES:g} m; every query counts, those without a right image as misses"
-        return f"within {METRES:g} m; the official choice of queries, those without a right image left out"
 
     def _places(self) -> str:
         return " or ".join("the folder itself" if folder == "." else folder for folder in self.folders)

@@ -72,7 +72,10 @@ class NpyLists:
             raise DatasetError(f"{name} lacks {', '.join(self.missing(root))} below {root}; complete it.")
         database, queries = (read_names(folder / f"{self.stem}_{part}.npy", name) for part in self.names)
         if self.chosen:
-            queries = [queries[row] for row in self._chosen(folder, len(queries))]
+            path = folder / f"{self.stem}_qIdx.npy"
+            chosen = np.concatenate(read_row_lists(path))
+            _check_rows([chosen], len(queries), path)
+            queries = [queries[row] for row in chosen]
         rows = read_row_lists(folder / self._files()[-1])
         _check_rows(rows, len(database), folder / self._files()[-1])
         return Dataset(
@@ -90,12 +93,6 @@ class NpyLists:
 
     def _list_folder(self, root: Path) -> Path | None:
         return first_folder(root, self.lists, self._files()[0])
-
-    def _chosen(self, folder: Path, count: int) -> NDArray[np.int64]:
-        path = folder / f"{self.stem}_qIdx.npy"
-        rows = np.concatenate(read_row_lists(path))
-        _check_rows([rows], count, path)
-        return rows
 
 
 def read_names(path: Path, name: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +32,12 @@ class UtmFolders:
         right: In words, what that distance stands for; empty says it in metres.
     """
 
+    title: ClassVar = "folders of VPR-datasets-downloader"
+
     database: str
     queries: str
     metres: float = 25.0
     right: str = ""
-
-    @property
-    def title(self) -> str:
-        """Whose layout this is."""
-        return "folders of VPR-datasets-downloader"
 
     def expects(self) -> list[str]:
         """The two folders."""
