@@ -20,11 +20,10 @@ import numpy.typing as npt
 from a2gc_ros.loops import matching
 from a2gc_ros.loops.drift import out_of_reach
 from a2gc_ros.loops.impostor_tail import LEVEL_QUANTILE, MIN_QUERIES, ImpostorTail, fit
+from a2gc_ros.loops.matching import Ids
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.columns import KeyframeColumns
 from a2gc_ros.placemap.impostors import Impostor, read_impostors, write_impostors
-
-Ids = npt.NDArray[np.int64]
 
 FEWEST: Final = 8
 MOST: Final = 512
@@ -129,7 +128,6 @@ class Calibration:
         calibration = cls(place_map)
         if calibration._fitted < MIN_QUERIES:
             calibration._impostors = deque(measure(place_map).values(), maxlen=LATEST)
-            calibration._tails = {}
         return calibration
 
     def add(self, keyframe_id: int, impostor: Impostor | None) -> None:
@@ -148,7 +146,7 @@ class Calibration:
             self._unstored.clear()
         if self._count >= max(MIN_QUERIES, REFIT * self._fitted):
             self._fitted = self._count
-            self._tails = {}
+            self._tails.clear()
 
     @property
     def tail(self) -> ImpostorTail:
@@ -224,8 +222,8 @@ def _watched(
     if np.isnan([*columns.positions[row], columns.path_length[row]]).any():
         elsewhere = _elsewhere(place_map, columns, row, before, descriptor)
     else:
-        places = np.column_stack([columns.positions[before], columns.path_length[before]])
-        elsewhere = before[out_of_reach(places, columns.positions[row], columns.path_length[row], MAX_DRIFT)]
+        ends = columns.positions[row], columns.path_length[row]
+        elsewhere = before[out_of_reach(columns.positions[before], columns.path_length[before], *ends, MAX_DRIFT)]
     return watch.observe(descriptor, columns.ids[elsewhere])
 
 

@@ -9,15 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.loops import matching
+from a2gc_ros.loops import drift, matching
 from a2gc_ros.loops.by_geometry import ByGeometry
 from a2gc_ros.loops.by_similarity import BySimilarity
 from a2gc_ros.loops.calibration import Calibration
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.continuity import Continuity, usable_pose
-from a2gc_ros.loops.drift import DriftGate
 from a2gc_ros.loops.evidence import EvidenceModel, shipped
-from a2gc_ros.loops.matching import Ids, LocatedMatch
+from a2gc_ros.loops.matching import Ids
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection
 from a2gc_ros.loops.timing import timed
@@ -40,7 +39,6 @@ class LoopDetector:
     One thread at a time may call :meth:`process`.
 
     Args:
-        config: The settings.
         live_map: Where the live session's keyframes go; it may hold earlier sessions.
         maps: Loaded maps; they are only searched.
         session_name: Name of the live session in its map.
@@ -115,7 +113,6 @@ class LoopDetector:
         self._session = self._maps[0].add_session(name, source)
         self._selector = KeyframeSelector(self.config.spacing)
         self._odometer = Odometer()
-        self._drift = DriftGate(self.config.max_drift)
         self._continuity = Continuity()
         self._steps = 0
         self._judge = self._new_judge()
@@ -159,7 +156,7 @@ class LoopDetector:
             path_length = self._odometer.update(frame.pose)
             with timed(detection, "search"):
                 excluded, ruled_out = self._excluded(frame, path_length)
-                located = self._search(frame, descriptor, excluded)
+                located = matching.nearest_in_each(self._maps, frame.stamp_ns, descriptor, self.config.k, excluded)
             detection.matches = [found.match for found in located]
             if self._selector.select(frame.stamp_ns, frame.pose, descriptor):
                 with timed(detection, "features"):
@@ -167,26 +164,20 @@ class LoopDetector:
                 query = Query(frame, descriptor, view, self._steps, path_length, located, {0: excluded}, ruled_out)
                 self._judge.look(query, detection)
                 with timed(detection, "store"):
-                    keyframe_id = self._store(frame, query)
-                detection.keyframe_id = keyframe_id
+                    detection.keyframe_id = keyframe_id = self._store(frame, query)
                 self._judge.decide(query, keyframe_id, detection)
                 self._steps += 1
         return detection
 
     def _excluded(self, frame: Frame, path_length: float | None) -> tuple[Ids, Ids]:
         """Returns the live keyframes that are never matched, and those of them where odometry says the robot is not."""
-        config = self.config
-        recent = matching.recent(
-            self._maps[0], self._session.id, frame.stamp_ns, path_length, config.min_time_gap_s, config.min_travel_m
-        )
-        ruled_out = self._drift.ruled_out(frame.pose, path_length)
+        live_map, session_id = self._maps[0], self._session.id
+        recent = matching.recent(live_map, session_id, frame.stamp_ns, path_length, self.config)
+        ruled_out = drift.ruled_out(live_map.columns, session_id, frame.pose, path_length, self.config.max_drift)
         return np.union1d(recent, ruled_out), ruled_out
 
-    def _search(self, frame: Frame, descriptor: npt.NDArray[np.float32], excluded: Ids) -> list[LocatedMatch]:
-        return matching.nearest_in_each(self._maps, frame.stamp_ns, descriptor, self.config.k, excluded)
-
     def _store(self, frame: Frame, query: Query) -> int:
-        keyframe_id = self._maps[0].add(
+        return self._maps[0].add(
             self._session.id,
             frame.stamp_ns,
             query.descriptor,
@@ -198,5 +189,3 @@ class LoopDetector:
             t_base_camera=frame.t_base_camera,
             features=None if self._verifier is None or query.view is None else self._verifier.encoded(query.view),
         )
-        self._drift.add(keyframe_id, frame.pose, query.path_length)
-        return keyframe_id

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Match
 from a2gc_ros.placemap import PlaceMap
 
@@ -30,7 +31,6 @@ class LocatedMatch:
     """A match, and where its keyframe lies along its session.
 
     Attributes:
-        match: The match.
         ordinal: Number of the keyframe within its session.
         path_length: Metres from the session's begin, NaN without odometry.
         position: x, y, z in the session's odometry frame, metres, NaN without odometry.
@@ -39,17 +39,10 @@ class LocatedMatch:
     match: Match
     ordinal: int
     path_length: float
-    position: tuple[float, float, float]
+    position: tuple[float, ...]
 
 
-def recent(
-    place_map: PlaceMap,
-    session_id: int,
-    stamp_ns: int,
-    path_length: float | None,
-    min_time_gap_s: float,
-    min_travel_m: float,
-) -> npt.NDArray[np.int64]:
+def recent(place_map: PlaceMap, session_id: int, stamp_ns: int, path_length: float | None, config: LoopConfig) -> Ids:
     """Returns the ids of a session's keyframes that are too near in time or along the way to be a loop.
 
     Distance along the way counts only where both ends have odometry.
@@ -57,10 +50,10 @@ def recent(
     # The keyframe stored last is the one that looks most alike: it must be among the columns.
     place_map.prepare()
     columns = place_map.columns
-    near = np.abs(columns.stamps_ns - stamp_ns) < min_time_gap_s * 1e9
+    near = np.abs(columns.stamps_ns - stamp_ns) < config.min_time_gap_s * 1e9
     if path_length is not None:
         # A comparison with NaN is false: no odometry, no exclusion by distance.
-        near |= np.abs(columns.path_length - path_length) < min_travel_m
+        near |= np.abs(columns.path_length - path_length) < config.min_travel_m
     return columns.ids[near & (columns.sessions == session_id)]
 
 
@@ -70,7 +63,7 @@ def nearest(
     stamp_ns: int,
     descriptor: npt.NDArray[np.float32],
     k: int,
-    exclude: npt.NDArray[np.int64] | None = None,
+    exclude: Ids | None = None,
 ) -> list[LocatedMatch]:
     """Returns the k nearest keyframes of one map, best first.
 
@@ -93,7 +86,7 @@ def nearest(
             ),
             ordinal=int(columns.ordinals[row]),
             path_length=float(columns.path_length[row]),
-            position=_triple(columns.positions[row]),
+            position=tuple(columns.positions[row].tolist()),
         )
         for similarity, row in zip(similarities[0][found], rows, strict=True)
     ]
@@ -104,7 +97,7 @@ def nearest_in_each(
     stamp_ns: int,
     descriptor: npt.NDArray[np.float32],
     k: int,
-    exclude: npt.NDArray[np.int64] | None = None,
+    exclude: Ids | None = None,
 ) -> list[LocatedMatch]:
     """Returns the k nearest keyframes of each map, best first; ties as :func:`best_first` sorts them.
 
@@ -137,14 +130,7 @@ def _searchers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), "map-search")
 
 
-def _triple(position: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    x, y, z = position.tolist()
-    return x, y, z
-
-
-def elsewhere(
-    place_map: PlaceMap, session_id: int, excluded: npt.NDArray[np.int64], located: Sequence[LocatedMatch]
-) -> npt.NDArray[np.int64]:
+def elsewhere(place_map: PlaceMap, session_id: int, excluded: Ids, located: Sequence[LocatedMatch]) -> Ids:
     """Returns the ids of a session's keyframes that are far along it from a place: most likely other places.
 
     Args:

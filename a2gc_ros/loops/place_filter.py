@@ -75,50 +75,52 @@ class FilterStep:
 
 
 @dataclass(frozen=True)
+class _Since:
+    """A match, and how far the query has moved since: metres, NaN without odometry, and keyframes."""
+
+    match: LocatedMatch
+    way: float = 0.0
+    steps: int = 0
+
+    def moved(self, way: float) -> _Since:
+        return _Since(self.match, self.way + way, self.steps + 1)
+
+    def fits(self, now: LocatedMatch, direction: int) -> bool:
+        on_map = direction * (now.path_length - self.match.path_length)
+        if not math.isnan(on_map - self.way):
+            return abs(on_map - self.way) <= REACH_M + SLIP * self.way
+        keyframes = direction * (now.ordinal - self.match.ordinal)
+        return self.steps / PACE - REACH_KEYFRAMES <= keyframes <= PACE * self.steps + REACH_KEYFRAMES
+
+
+@dataclass(frozen=True)
 class _Place:
     """A hypothesis: the robot is here, going this way.
 
     Attributes:
-        match: The last match that met it.
+        last: The last match that met it.
         begin: The first one.
         direction: ``FORWARD`` or ``BACKWARD`` along the session.
         odds: Against being at no known place.
         group: Which matches of the last update are here; -1 for none.
         seen: Whether the last similarity was above the impostors' level.
-        way: Metres the query has moved since ``match``; NaN without odometry.
-        steps: Keyframes since ``match``.
-        whole_way: Metres the query has moved since ``begin``.
-        whole_steps: Keyframes since ``begin``.
     """
 
-    match: LocatedMatch
-    begin: LocatedMatch
+    last: _Since
+    begin: _Since
     direction: int
     odds: float
-    group: int
-    seen: bool
-    way: float = 0.0
-    steps: int = 0
-    whole_way: float = 0.0
-    whole_steps: int = 0
+    group: int = -1
+    seen: bool = False
 
     def reaches(self, other: LocatedMatch) -> bool:
         """Says whether the robot can be at this match now, by the way since the last match and by the whole way.
 
         The whole way keeps one keyframe that resembles everything from gathering evidence while the robot drives on.
         """
-        return (
-            _one_session(self.match, other)
-            and self._fits(self.match, other, self.way, self.steps)
-            and self._fits(self.begin, other, self.whole_way, self.whole_steps)
+        return _one_session(self.last.match, other) and all(
+            since.fits(other, self.direction) for since in (self.last, self.begin)
         )
-
-    def _fits(self, since: LocatedMatch, now: LocatedMatch, way: float, steps: int) -> bool:
-        on_map = self.direction * (now.path_length - since.path_length)
-        if not math.isnan(on_map - way):
-            return abs(on_map - way) <= REACH_M + SLIP * way
-        keyframes = self.direction * (now.ordinal - since.ordinal)
-        return steps / PACE - REACH_KEYFRAMES <= keyframes <= PACE * steps + REACH_KEYFRAMES
 
 
 class PlaceFilter:
@@ -153,10 +155,10 @@ class PlaceFilter:
                 before = [i for i, p in enumerate(moved) if p.direction == direction and p.reaches(best)]
                 here = [moved[i] for i in before if i not in met]
                 met.update(before)
-                places.append(_meet(best, at, direction, here, birth, tail))
+                places.append(_meet(_Place(_Since(best), _Since(best), direction, birth, at), here, tail))
         for i, place in enumerate(moved):
             if i not in met:
-                factor = _unseen(place.seen, tails[place.match.match.map_index])
+                factor = _unseen(place.seen, tails[place.last.match.match.map_index])
                 places.append(replace(place, odds=place.odds * factor, group=-1, seen=False))
         total = 1 + sum(p.odds for p in places)
         likely = sorted((p for p in places if p.odds > FORGOTTEN * total), key=lambda p: -p.odds)
@@ -169,14 +171,14 @@ class PlaceFilter:
         own = [p for p in self._places if p.group == group]
         if not own:
             return 0.0
-        rivals = sum(p.odds for p in self._places if p.group != group and _rivals(own[0].match, p.match))
+        rivals = sum(p.odds for p in self._places if p.group != group and _rivals(own[0].last.match, p.last.match))
         odds = sum(p.odds for p in own)
         return odds / (1 + odds + rivals)
 
     def believed(self) -> list[LocatedMatch]:
         """Returns where the robot was likelier than not at the last keyframe, as far as one place is likelier."""
         total = 1 + sum(p.odds for p in self._places)
-        return [p.match for p in self._places if 2 * p.odds > total]
+        return [p.last.match for p in self._places if 2 * p.odds > total]
 
     def _moved(self, step: FilterStep) -> list[_Place]:
         """Returns the places with their odds after the way since the last keyframe."""
@@ -185,17 +187,7 @@ class PlaceFilter:
             return []
         way = step.path_length - last.path_length
         stay = (1 - LEAVE) / (1 - REVISIT + LEAVE * sum(p.odds for p in self._places))
-        return [
-            replace(
-                p,
-                odds=p.odds * stay,
-                way=p.way + way,
-                steps=p.steps + 1,
-                whole_way=p.whole_way + way,
-                whole_steps=p.whole_steps + 1,
-            )
-            for p in self._places
-        ]
+        return [replace(p, odds=p.odds * stay, last=p.last.moved(way), begin=p.begin.moved(way)) for p in self._places]
 
 
 def _grouped(located: Sequence[LocatedMatch]) -> list[int]:
@@ -207,18 +199,13 @@ def _grouped(located: Sequence[LocatedMatch]) -> list[int]:
     return groups
 
 
-def _meet(
-    best: LocatedMatch, group: int, direction: int, before: Sequence[_Place], birth: float, tail: ImpostorTail
-) -> _Place:
+def _meet(new: _Place, before: Sequence[_Place], tail: ImpostorTail) -> _Place:
     """Returns the place of a match, with the odds of those that may have moved there and of a new beginning."""
-    similarity = best.match.similarity
+    similarity = new.last.match.match.similarity
     seen = similarity > tail.level
-    earlier = [(birth, False), *((p.odds, p.seen) for p in before)]
-    odds = sum(o * (_seen(again, similarity, tail) if seen else _unseen(again, tail)) for o, again in earlier)
-    leading = max(before, key=lambda p: p.odds, default=None)
-    if leading is None or leading.odds < birth:
-        return _Place(best, best, direction, odds, group, seen)
-    return replace(leading, match=best, odds=odds, group=group, seen=seen, way=0.0, steps=0)
+    odds = sum(p.odds * (_seen(p.seen, similarity, tail) if seen else _unseen(p.seen, tail)) for p in (new, *before))
+    leading = max((*before, new), key=lambda p: p.odds)
+    return replace(leading, last=new.last, odds=odds, group=new.group, seen=seen)
 
 
 def _seen(again: bool, similarity: float, tail: ImpostorTail) -> float:

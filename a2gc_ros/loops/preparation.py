@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -27,29 +27,11 @@ IN_STORE: Final = 2
 
 
 @dataclass(frozen=True)
-class Described:
-    """A frame whose place in the map can be looked for.
-
-    Attributes:
-        frame: The frame.
-        descriptor: Of its image, float32 (D,).
-        keyframe: Whether it is going to become a keyframe, as far as can be foreseen.
-        spent_ms: Wall time of the description.
-    """
-
-    frame: Frame
-    descriptor: npt.NDArray[np.float32]
-    keyframe: bool
-    spent_ms: float
-
-
-@dataclass(frozen=True)
 class Prepared:
     """A frame, ready for :meth:`LoopDetector.process`.
 
     Attributes:
-        frame: The frame.
-        descriptor: Of its image, float32 (D,).
+        descriptor: Of the image, float32 (D,).
         view: Its local features; None where it is hardly going to become a keyframe, or nothing is verified.
         timings_ms: Wall time of each stage: extract, features.
     """
@@ -72,7 +54,7 @@ class Preparation:
         self, detector: LoopDetector, describe: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
     ) -> None:
         self._detector = detector
-        self._describe = describe
+        self._descriptor_of = describe
         self.restart()
 
     def restart(self) -> None:
@@ -82,21 +64,22 @@ class Preparation:
 
     def __call__(self, frame: Frame) -> Prepared:
         """Prepares a frame, one thread at a time; whatever describing raises is let through."""
-        return self.look(self.describe(frame))
+        return self._look(self._describe(frame))
 
-    def describe(self, frame: Frame) -> Described:
-        """Does the first half, one thread at a time; whatever describing raises is let through."""
+    def _describe(self, frame: Frame) -> tuple[Prepared, bool]:
+        """Does the first half; says besides whether the frame is going to become a keyframe, as far as is foreseen."""
         begin = time.perf_counter()
-        descriptor = self._describe(frame.image)
+        descriptor = self._descriptor_of(frame.image)
         spent_ms = (time.perf_counter() - begin) * 1e3
-        return Described(frame, descriptor, self._foreseen(frame, descriptor), spent_ms)
+        return Prepared(frame, descriptor, timings_ms={"extract": spent_ms}), self._foreseen(frame, descriptor)
 
-    def look(self, described: Described) -> Prepared:
+    def _look(self, described: tuple[Prepared, bool]) -> Prepared:
         """Does the second half: finds the features of what becomes a keyframe."""
+        prepared, keyframe = described
         begin = time.perf_counter()
-        view = self._detector.look_at(described.frame) if described.keyframe else None
-        timings = {"extract": described.spent_ms, "features": (time.perf_counter() - begin) * 1e3}
-        return Prepared(described.frame, described.descriptor, view, timings)
+        view = self._detector.look_at(prepared.frame) if keyframe else None
+        timings = {**prepared.timings_ms, "features": (time.perf_counter() - begin) * 1e3}
+        return replace(prepared, view=view, timings_ms=timings)
 
     def ahead(self, frames: Iterable[Frame], *, steps: int = 1) -> Iterator[Prepared]:
         """Prepares frames while the caller works on earlier ones: one thread describes, another one finds features.
@@ -105,8 +88,8 @@ class Preparation:
             frames: Drawn in the caller's thread.
             steps: How far either may be ahead, in units of :data:`IN_STORE` frames; with 0 all take turns.
         """
-        described = done_ahead(frames, self.describe, steps=steps * IN_STORE)
-        return done_ahead(described, self.look, steps=steps * IN_STORE)
+        described = done_ahead(frames, self._describe, steps=steps * IN_STORE)
+        return done_ahead(described, self._look, steps=steps * IN_STORE)
 
     def _foreseen(self, frame: Frame, descriptor: npt.NDArray[np.float32]) -> bool:
         if self._continuity.broken_by(frame):
