@@ -19,7 +19,7 @@ from a2gc_ros import geometry
 from a2gc_ros.bags.messages import stamp_of
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.loops import LoopConfig
-from a2gc_ros.loops.verification.views import FeatureFinder
+from a2gc_ros.loops.verification.feature_finder import FeatureFinder
 from a2gc_ros.nodes.base.conversions import header_message, pose_message
 from a2gc_ros.placemap import Manifest, NewKeyframe, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json

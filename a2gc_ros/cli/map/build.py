@@ -136,7 +136,7 @@ def build(
     from a2gc_ros.loops import LoopConfig
     from a2gc_ros.loops.calibration import measure
     from a2gc_ros.loops.local_features import FEATURES
-    from a2gc_ros.loops.verification.views import FeatureFinder
+    from a2gc_ros.loops.verification.feature_finder import FeatureFinder
     from a2gc_ros.placemap import BuildPlan, MapBuilder, Spacing
     from a2gc_ros.placemap.impostors import write_impostors
     from a2gc_ros.placemap.thumbnails import encode_jpeg

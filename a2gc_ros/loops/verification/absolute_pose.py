@@ -10,7 +10,7 @@ eliminating them from a bundle adjustment would.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import cv2
@@ -21,7 +21,7 @@ from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.clusters import shared_errors
 from a2gc_ros.loops.verification.landmarks import Landmarks, projected
-from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimized
+from a2gc_ros.loops.verification.least_squares import Minimum, Quadratic, cauchy, minimized, moved
 from a2gc_ros.loops.verification.sampson import homogeneous
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -82,12 +82,6 @@ class CameraPose:
     cost: float
 
 
-@dataclass(frozen=True)
-class _Minimum:
-    pose: Pose
-    cost: float
-
-
 def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pose]) -> list[CameraPose]:
     """Finds the pose of the query's camera.
 
@@ -105,9 +99,9 @@ def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pos
     if not minima:
         return []
     # Another light places features less exactly than the landmarks were; what the best pose leaves tells how much.
-    squares = _linearised(minima[0].pose[None], landmarks, rays, noise).squares
+    squares = _linearised(minima[0].motion[None], landmarks, rays, noise).squares
     noise = noise * float(np.clip(np.sqrt(np.quantile(squares, 0.8) / SQUARE_80), *NOISE_FACTORS))
-    minima = _distinct(_minimize([minimum.pose for minimum in minima], landmarks, rays, noise, CONVERGED))
+    minima = _distinct(_minimize([minimum.motion for minimum in minima], landmarks, rays, noise, CONVERGED))
     found = [_with_covariance(minimum, landmarks, rays, noise) for minimum in minima]
     return [pose for pose in found if pose is not None]
 
@@ -117,7 +111,7 @@ def scaled_start(landmarks: Landmarks, rays: Array, direction: Pose) -> Pose | N
 
     Args:
         landmarks: Those that were matched.
-        rays: Their matches in the query.
+        rays: Their matches in the query, (N, 2).
         direction: ``t_keyframe_query`` with a translation of unit length.
     """
     known = landmarks.known & (landmarks.inverse_depths > 1e-3)
@@ -234,7 +228,7 @@ def _whitened(columns: Array, variances: Array, carried: Array, by_landmark: Arr
 
 def _minimize(
     poses: Sequence[Pose], landmarks: Landmarks, rays: Array, noise: Array, converged: float
-) -> list[_Minimum]:
+) -> list[Minimum[Pose]]:
     def quadratic(at_poses: Sequence[Pose]) -> Quadratic:
         at = _linearised(np.stack(at_poses), landmarks, rays, noise)
         # By the camera's motion the errors change the other way than the projections.
@@ -243,32 +237,25 @@ def _minimize(
     found = minimized(
         poses,
         quadratic,
-        _moved,
+        moved,
         iterations=ITERATIONS,
         converged=lambda _, gained: CAUCHY_SCALE**2 * gained < converged,
     )
-    return [_Minimum(pose, CAUCHY_SCALE**2 * cost) for pose, cost in found]
+    return [replace(minimum, cost=CAUCHY_SCALE**2 * minimum.cost) for minimum in found]
 
 
-def _distinct(minima: Sequence[_Minimum]) -> list[_Minimum]:
+def _distinct(minima: Sequence[Minimum[Pose]]) -> list[Minimum[Pose]]:
     """Returns minima, best first, without those that another start had found already."""
-    kept: list[_Minimum] = []
+    kept: list[Minimum[Pose]] = []
     for minimum in sorted(minima, key=lambda m: m.cost):
-        if all(geometry.distance(minimum.pose, other.pose) > 0.02 for other in kept):
+        if all(geometry.distance(minimum.motion, other.motion) > 0.02 for other in kept):
             kept.append(minimum)
     return kept
 
 
-def _moved(pose: Pose, step: Array) -> Pose:
-    moved = pose.copy()
-    moved[:3, 3] += step[:3]
-    moved[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
-    return moved
-
-
-def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise: Array) -> CameraPose | None:
+def _with_covariance(minimum: Minimum[Pose], landmarks: Landmarks, rays: Array, noise: Array) -> CameraPose | None:
     """Adds the covariance: of the features' noise, and of the motions that landmarks have in common."""
-    at = _linearised(minimum.pose[None], landmarks, rays, noise)
+    at = _linearised(minimum.motion[None], landmarks, rays, noise)
     inliers, errors, is_near = at.squares[0] <= INLIER_SQUARED, at.errors[0], at.near[0]
     freedom = 2 * int(inliers.sum()) - 6 - int((inliers & ~landmarks.known).sum())
     if freedom < 1:
@@ -290,4 +277,4 @@ def _with_covariance(minimum: _Minimum, landmarks: Landmarks, rays: Array, noise
         carried = inverse @ pulls[here].T @ landmarks.by_motion[inliers][here]
         covariance = covariance + carried @ of_motion @ carried.T
     near = int((inliers & is_near & landmarks.known).sum())
-    return CameraPose(minimum.pose, covariance, inliers, near, minimum.cost)
+    return CameraPose(minimum.motion, covariance, inliers, near, minimum.cost)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from a2gc_ros.errors import MapError
 from a2gc_ros.images.frame import CameraIntrinsics
 from a2gc_ros.images.lens import EQUIDISTANT, lens_model
+from a2gc_ros.loops.verification.sampson import homogeneous
 
 WIDEST: Final = 2.75
 """Tangent of the angle off the optical axis, 70 degrees, up to which directions are used: beyond, one is too coarse."""
@@ -78,16 +79,16 @@ def normalized_points(points: npt.NDArray[np.float64], intrinsics: CameraIntrins
         return _flat(cv2.undistortPoints(source, matrix, distortion))
     if intrinsics.model == EQUIDISTANT:
         rays = _flat(cv2.fisheye.undistortPoints(source, matrix, distortion))
-        again, _ = cv2.fisheye.projectPoints(_in_front(rays), _STILL, _STILL, matrix, distortion)
+        again, _ = cv2.fisheye.projectPoints(homogeneous(rays)[:, None], _STILL, _STILL, matrix, distortion)
     else:
         rays = _flat(_undistorted(source, matrix, distortion, None, None, _UNTIL))
-        again, _ = cv2.projectPoints(_in_front(rays), _STILL, _STILL, matrix, distortion)
+        again, _ = cv2.projectPoints(homogeneous(rays)[:, None], _STILL, _STILL, matrix, distortion)
     with np.errstate(invalid="ignore"):
         # Beyond the edge of what was calibrated a polynomial turns back, and the search ends anywhere.
         right = np.abs(_flat(again) - points).max(axis=1) <= _TURNS_BACK_PX
         right &= (rays**2).sum(axis=1) <= WIDEST**2
     if intrinsics.rotation is not None:
-        turned = np.column_stack([rays, np.ones(len(rays))]) @ intrinsics.rotation.T
+        turned = homogeneous(rays) @ intrinsics.rotation.T
         right &= turned[:, 2] > 0
         rays = turned[:, :2] / np.where(right, turned[:, 2], 1.0)[:, None]
     return np.where(right[:, None], rays, np.nan)
@@ -95,8 +96,3 @@ def normalized_points(points: npt.NDArray[np.float64], intrinsics: CameraIntrins
 
 def _flat(points: Any) -> npt.NDArray[np.float64]:
     return np.asarray(points, dtype=np.float64).reshape(-1, 2)
-
-
-def _in_front(rays: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns directions as points at distance one, (N, 1, 3)."""
-    return np.column_stack([rays, np.ones(len(rays))])[:, None]

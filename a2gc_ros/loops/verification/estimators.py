@@ -11,8 +11,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.images.frame import CameraIntrinsics
-
 Points: TypeAlias = npt.NDArray[np.float64]
 
 PIXEL_TOLERANCE: Final = 1.5
@@ -41,11 +39,6 @@ class Fit:
     inliers: npt.NDArray[np.bool_]
 
 
-def focal_length(*cameras: CameraIntrinsics) -> float:
-    """Returns the mean focal length, pixels."""
-    return float(np.mean([camera.matrix[0, 0] for camera in cameras]))
-
-
 def fundamental(a: Points, b: Points, least_share: float) -> Fit | None:
     """Fits a fundamental matrix to matched pixels, (N, 2) each, of which at least a share agrees if it is of use."""
     samples = _samples(7, least_share, MAX_ITERATIONS)
@@ -61,18 +54,9 @@ def essential(rays_a: Points, rays_b: Points, tolerance: float, least_share: flo
         tolerance: Distance of an inlier from its epipolar line, in their units.
         least_share: Of the matches, that must agree for the fit to be of use.
     """
-    return _single(
-        fitted(
-            cv2.findEssentialMat,
-            rays_a,
-            rays_b,
-            np.eye(3),
-            method=cv2.USAC_MAGSAC,
-            prob=CONFIDENCE,
-            threshold=tolerance,
-            maxIters=_samples(5, least_share, MAX_ESSENTIAL_ITERATIONS),
-        )
-    )
+    samples = _samples(5, least_share, MAX_ESSENTIAL_ITERATIONS)
+    options = {"method": cv2.USAC_MAGSAC, "prob": CONFIDENCE, "threshold": tolerance, "maxIters": samples}
+    return _single(fitted(cv2.findEssentialMat, rays_a, rays_b, np.eye(3), **options))
 
 
 def _samples(size: int, share: float, most: int) -> int:
@@ -92,15 +76,8 @@ def _single(fit: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None) -
 
 def homography_share(a: Points, b: Points) -> float:
     """Returns the share of matched pixels, (N, 2) each, that one homography explains."""
-    fit = fitted(
-        cv2.findHomography,
-        a,
-        b,
-        cv2.USAC_MAGSAC,
-        PIXEL_TOLERANCE,
-        maxIters=MAX_ITERATIONS,
-        confidence=CONFIDENCE,
-    )
+    options = {"maxIters": MAX_ITERATIONS, "confidence": CONFIDENCE}
+    fit = fitted(cv2.findHomography, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, **options)
     return 0.0 if fit is None else float(fit[1].mean())
 
 

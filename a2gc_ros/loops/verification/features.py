@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-
-from a2gc_ros.loops.local_features import FEATURES, LocalFeatureDetector
 
 NEIGHBOR_RATIO: Final = 0.8
 """Largest ratio of distances, as a detector's own, between neighbouring keyframes, whose views differ less; in one
@@ -49,43 +46,6 @@ def chosen(features: LocalFeatures, which: npt.NDArray[np.bool_]) -> LocalFeatur
         spreads=None if spreads is None else spreads[which],
         inverse_depths=None if inverse_depths is None else inverse_depths[which],
     )
-
-
-class FeatureExtractor:
-    """Finds local features; several threads may ask at once.
-
-    Args:
-        kind: Key of `FEATURES`.
-        count: At most so many per image, the strongest.
-
-    Raises:
-        ConfigError: The kind is one of an installed package that cannot be loaded.
-    """
-
-    def __init__(self, kind: str, count: int) -> None:
-        self.kind = kind
-        self._make, self._count = FEATURES[kind], count
-        self._of_thread = threading.local()
-
-    def _detector(self) -> LocalFeatureDetector:
-        """Returns this thread's own detector: OpenCV promises nothing about two threads in one."""
-        if not hasattr(self._of_thread, "detector"):
-            self._of_thread.detector = self._make(self._count)
-        detector: LocalFeatureDetector = self._of_thread.detector
-        return detector
-
-    def extract(self, image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32] | None = None) -> LocalFeatures:
-        """Finds the features of an image.
-
-        Args:
-            image: RGB, uint8 (H, W, 3).
-            depth: Metres along the optical axis, float32 (H', W'), of the same view at any size; zero or NaN where
-                unknown.
-        """
-        height, width = image.shape[:2]
-        points, spreads, descriptors = self._detector().detect(image)
-        inverse = None if depth is None or not len(points) else inverse_depths(depth, points, width, height)
-        return LocalFeatures(points, descriptors, width, height, spreads, inverse)
 
 
 def inverse_depths(

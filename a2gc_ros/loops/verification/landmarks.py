@@ -20,6 +20,7 @@ import numpy.typing as npt
 from a2gc_ros import geometry
 from a2gc_ros.loops.verification.features import match_into
 from a2gc_ros.loops.verification.neighbor_motion import NeighborMotion, refine_motion
+from a2gc_ros.loops.verification.sampson import homogeneous
 from a2gc_ros.loops.verification.views import View
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -200,8 +201,7 @@ def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
     known = np.isfinite(inverse)
     covariances = landmarks.covariances.copy()
     covariances[known, 2, 2] = DEPTH_NOISE**2
-    none = landmarks.groups
-    return Landmarks(landmarks.rays, np.where(known, inverse, 0), covariances, known, none, landmarks.by_motion)
+    return replace(landmarks, inverse_depths=np.where(known, inverse, 0), covariances=covariances, known=known)
 
 
 def _with_neighbor(landmarks: Landmarks, keyframe: View, neighbor: View, shared: Overlap) -> Landmarks:
@@ -254,7 +254,7 @@ def triangulate(a: Array, b: Array, t_b_a: Array, noise_a: Array, noise_b: Array
         noise_b: Of those in the other view.
     """
     rotation, translation = t_b_a[:3, :3], t_b_a[:3, 3]
-    turned = np.hstack([a, np.ones((len(a), 1))]) @ rotation.T
+    turned = homogeneous(a) @ rotation.T
     inverse = np.full(len(a), 0.05)
     for _ in range(6):
         moved, by_point = projected(turned + inverse[:, None] * translation)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+
+from a2gc_ros.geometry import Pose
 
 Array: TypeAlias = npt.NDArray[np.float64]
 T = TypeVar("T")
@@ -31,6 +34,14 @@ class Quadratic:
     normal: Array
 
 
+@dataclass(frozen=True)
+class Minimum(Generic[T]):
+    """A motion at which the cost is least, and what it leaves."""
+
+    motion: T
+    cost: float
+
+
 def cauchy(errors: Array, jacobian: Array, scale: float) -> Quadratic:
     """Returns the sum of ``log(1 + (errors / scale)^2)`` about each motion.
 
@@ -49,25 +60,30 @@ def cauchy(errors: Array, jacobian: Array, scale: float) -> Quadratic:
     )
 
 
+def moved(pose: Pose, step: Array) -> Pose:
+    """Returns a pose after a step, (6,): a translation, then a small turn about the axes that the pose is given in."""
+    out = pose.copy()
+    out[:3, 3] += step[:3]
+    out[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
+    return out
+
+
 def minimized(
     starts: Sequence[T],
     quadratic: Callable[[Sequence[T]], Quadratic],
-    moved: Callable[[T, Array], T],
+    stepped: Callable[[T, Array], T],
     *,
     iterations: int,
     converged: Callable[[float, float], bool],
-) -> list[tuple[T, float]]:
+) -> list[Minimum[T]]:
     """Goes to the minimum next to each of some starts; all of them together, since numpy takes as long for one.
 
     Args:
         starts: Where to begin.
         quadratic: The cost about some motions.
-        moved: A motion after a step, (p,).
+        stepped: A motion after a step, (p,).
         iterations: Most steps from each start, those included that led nowhere.
         converged: Told the cost after a good step and what the step gained, says whether it was the last.
-
-    Returns:
-        The motions and their costs.
     """
     here, at = list(starts), quadratic(starts)
     cost, gradient, normal = at.cost, at.gradient, at.normal
@@ -79,7 +95,7 @@ def minimized(
         damped, diagonal = normal[going], np.arange(normal.shape[-1])
         damped[:, diagonal, diagonal] += damping[going, None] * damped[:, diagonal, diagonal] + 1e-12
         steps = -np.linalg.solve(damped, gradient[going][:, :, None])[:, :, 0]
-        there = [moved(here[start], step) for start, step in zip(going, steps, strict=True)]
+        there = [stepped(here[start], step) for start, step in zip(going, steps, strict=True)]
         at_there = quadratic(there)
         still = []
         for number, start in enumerate(going):
@@ -96,4 +112,4 @@ def minimized(
             if not over:
                 still.append(start)
         going = still
-    return list(zip(here, cost.tolist(), strict=True))
+    return [Minimum(motion, left) for motion, left in zip(here, cost.tolist(), strict=True)]

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose, skew
 from a2gc_ros.loops.verification.clusters import shared_errors
+from a2gc_ros.loops.verification.least_squares import moved
 from a2gc_ros.loops.verification.sampson import Matches, homogeneous
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -123,7 +123,6 @@ def _minimized(
     pose: Pose, offset: Array, deviation: Array, matches: Matches, noise: Array
 ) -> tuple[Pose, Array, Array]:
     """Goes on from a pose and its offset from odometry; returns both and the normal matrix at the minimum."""
-    pose = pose.copy()
     normal = np.diag(1 / deviation**2)
     for _ in range(ITERATIONS):
         residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
@@ -132,8 +131,7 @@ def _minimized(
         gradient = jacobian.T @ (weights * residuals) + offset / deviation**2
         step = -np.linalg.solve(normal, gradient)
         offset = offset + step
-        pose[:3, 3] += step[:3]
-        pose[:3, :3] = np.asarray(cv2.Rodrigues(step[3:])[0]) @ pose[:3, :3]
+        pose = moved(pose, step)
         if np.abs(step / deviation).max() < 3e-3:
             break
     return pose, offset, normal

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import skew
-from a2gc_ros.loops.verification.least_squares import Quadratic, cauchy, minimized
+from a2gc_ros.loops.verification.least_squares import Minimum, Quadratic, cauchy, minimized
 from a2gc_ros.loops.verification.sampson import Matches
 
 try:
@@ -45,7 +45,7 @@ class TwoViews(NamedTuple):
         return skew(self.direction) @ self.rotation
 
 
-def refined(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoViews, float]:
+def refined(start: TwoViews, matches: Matches, scale: float) -> Minimum[TwoViews]:
     """Goes to the minimum next to a start.
 
     Args:
@@ -54,27 +54,22 @@ def refined(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoViews, 
         scale: Error at which the cost, Cauchy's, bends.
 
     Returns:
-        The motion and its cost: the sum of ``log(1 + (error / scale)^2)``.
+        The motion; its cost is the sum of ``log(1 + (error / scale)^2)``.
     """
     return _by_numpy(start, matches, scale) if poselib is None else _by_poselib(start, matches, scale)
 
 
-def _by_poselib(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoViews, float]:
+def _by_poselib(start: TwoViews, matches: Matches, scale: float) -> Minimum[TwoViews]:
     pose = poselib.CameraPose()
     pose.R, pose.t = start
-    options = {
-        "loss_type": "CAUCHY",
-        "loss_scale": scale,
-        "max_iterations": ITERATIONS,
-        "step_tol": _STEP_TOLERANCE,
-    }
+    options = {"loss_type": "CAUCHY", "loss_scale": scale, "max_iterations": ITERATIONS, "step_tol": _STEP_TOLERANCE}
     pose, _ = poselib.refine_relative_pose(matches.a[:, :2], matches.b[:, :2], pose, _NORMALIZED, _NORMALIZED, options)
     found = TwoViews(np.asarray(pose.R), np.asarray(pose.t) / np.linalg.norm(pose.t))
     errors = matches.errors(found.essential)
-    return found, float(np.log1p((errors / scale) ** 2).sum())
+    return Minimum(found, float(np.log1p((errors / scale) ** 2).sum()))
 
 
-def _by_numpy(start: TwoViews, matches: Matches, scale: float) -> tuple[TwoViews, float]:
+def _by_numpy(start: TwoViews, matches: Matches, scale: float) -> Minimum[TwoViews]:
     def quadratic(motions: Sequence[TwoViews]) -> Quadratic:
         errors, jacobians = zip(*(linearised(motion, matches) for motion in motions), strict=True)
         return cauchy(np.stack(errors)[:, :, None], np.stack(jacobians)[:, :, None], scale)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.verification.least_squares import Minimum
 from a2gc_ros.loops.verification.refinement import TwoViews, linearised, refined, tangents
 from a2gc_ros.loops.verification.sampson import Matches, homogeneous
 
@@ -57,12 +58,6 @@ class Motion:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class _Minimum:
-    motion: TwoViews
-    cost: float
-
-
 def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
     """Refines the motion between two views.
 
@@ -83,7 +78,7 @@ def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
     starts += [TwoViews(turned, axis) for axis in np.eye(3, dtype=np.float64)]
     # Over all matches, not only those that the first guess agrees with: they would pull the result towards it.
     scale = tolerance * NOISE_SHARE
-    minima = sorted((_Minimum(*refined(start, matches, scale)) for start in starts), key=lambda minimum: minimum.cost)
+    minima = sorted((refined(start, matches, scale) for start in starts), key=lambda minimum: minimum.cost)
     best = minima[0]
     inliers = np.abs(matches.errors(best.motion.essential)) <= tolerance
     if inliers.sum() < MIN_POINTS:
@@ -120,7 +115,7 @@ def _covariance(motion: TwoViews, matches: Matches, scale: float) -> Matrix | No
     return spread @ five @ spread.T
 
 
-def _is_rival(best: _Minimum, other: _Minimum) -> bool:
+def _is_rival(best: Minimum[TwoViews], other: Minimum[TwoViews]) -> bool:
     """Says whether another minimum is a different motion that explains the views about as well."""
     turn = float(np.linalg.norm(cv2.Rodrigues(best.motion.rotation.T @ other.motion.rotation)[0]))
     # Both signs of the direction have the same epipolar lines.

@@ -20,11 +20,12 @@ from a2gc_ros.loops.verification import estimators
 from a2gc_ros.loops.verification.comparison import Comparison
 from a2gc_ros.loops.verification.estimators import PIXEL_TOLERANCE, Fit
 from a2gc_ros.loops.verification.feature_coding import encode
+from a2gc_ros.loops.verification.feature_finder import FeatureFinder
 from a2gc_ros.loops.verification.features import coverage, match
 from a2gc_ros.loops.verification.landmarks import LandmarkCache
 from a2gc_ros.loops.verification.metric_pose import locate_query
 from a2gc_ros.loops.verification.two_view import MIN_POINTS, refine
-from a2gc_ros.loops.verification.views import FeatureFinder, KeyframeViews, View, view_of
+from a2gc_ros.loops.verification.views import KeyframeViews, View, view_of
 from a2gc_ros.placemap import FeatureBlob, PlaceMap
 
 PLANE_SHARE: Final = 0.95
@@ -126,8 +127,8 @@ class GeometricVerifier:
         """Finds the pose of the query's camera at a keyframe that it was compared with.
 
         Args:
-            query: The query, as it was compared.
-            keyframe: The keyframe, as it was compared.
+            query: As it was compared.
+            keyframe: As it was compared.
             comparison: What :meth:`compare` said of the two.
         """
         matches, fit = comparison.matches, comparison.fit
@@ -200,4 +201,4 @@ def _tolerance(query: View, keyframe: View) -> float:
     """Returns the distance of an inlier from its epipolar line for two calibrated views, in units of directions."""
     assert query.intrinsics is not None
     assert keyframe.intrinsics is not None
-    return PIXEL_TOLERANCE / estimators.focal_length(query.intrinsics, keyframe.intrinsics)
+    return PIXEL_TOLERANCE / float(np.mean([camera.matrix[0, 0] for camera in (query.intrinsics, keyframe.intrinsics)]))

@@ -15,23 +15,16 @@ from a2gc_ros import geometry
 from a2gc_ros.errors import CalibrationError, ImageError, MapError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.calibration import same_shape
-from a2gc_ros.images.decode import decode_compressed
 from a2gc_ros.images.frame import CameraIntrinsics
 from a2gc_ros.loops.verification.camera import is_usable, normalized_points, parse_intrinsics
-from a2gc_ros.loops.verification.feature_coding import decode, encode
-from a2gc_ros.loops.verification.features import FeatureExtractor, LocalFeatures, chosen
-from a2gc_ros.placemap import FeatureBlob, Keyframe, PlaceMap
-from a2gc_ros.placemap.records import FrameLike
-from a2gc_ros.placemap.thumbnails import LONGEST_SIDE, shrink
+from a2gc_ros.loops.verification.feature_coding import decode
+from a2gc_ros.loops.verification.feature_finder import FeatureFinder
+from a2gc_ros.loops.verification.features import LocalFeatures, chosen
+from a2gc_ros.placemap import Keyframe, PlaceMap
 
 CACHED_BYTES: Final = 16 << 20
 """Of the views that are remembered, for each map that they are of, and once more; the newest one always. The demo's
 second lap reads as few keyframes twice with 32 MiB as with all it wants, and 2 % more with 16."""
-
-LEAST_DETECTION_SIDE: Final = 360
-DETECTION_SCALE: Final = 0.7
-"""Features are found in an image of this share of the kept one's size, but for small ones: SIFT takes half the time,
-and on six recordings with ground truth recall stayed what it was. At half the size an office lost nine tenths of it."""
 
 FEATURE_NOISE: Final = 0.3
 """Standard deviation of the place of a fine feature, pixels of the image that it was found in, before the matches tell
@@ -116,41 +109,6 @@ def view_of(
         t_odom_camera = t_odom_base @ t_base_camera
     extrinsics_missing = t_odom_base is not None and t_base_camera is None
     return View(features, scaled, rays, noise, t_odom_camera, extrinsics_missing, uncalibrated)
-
-
-def for_detection(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Returns an image, (H, W, 3), at the size at which features are found: a frame, or its kept image, alike."""
-    longest = min(max(image.shape[:2]), LONGEST_SIDE)
-    return shrink(image, max(min(longest, LEAST_DETECTION_SIDE), round(DETECTION_SCALE * longest)))
-
-
-class FeatureFinder:
-    """Finds the local features of frames and of kept images.
-
-    Args:
-        kind: Key of `FEATURES`.
-        count: At most so many per image.
-    """
-
-    def __init__(self, kind: str, count: int) -> None:
-        self.kind = kind
-        self._extractor = FeatureExtractor(kind, count)
-
-    def find(self, frame: FrameLike) -> LocalFeatures:
-        """Returns the features of a frame."""
-        return self._extractor.extract(for_detection(frame.image), frame.depth)
-
-    def find_encoded(self, frame: FrameLike) -> FeatureBlob:
-        """Returns the features of a frame as a map keeps them."""
-        return encode(self.find(frame), self.kind)
-
-    def of_jpeg(self, jpeg: bytes) -> LocalFeatures:
-        """Returns the features of a kept image.
-
-        Raises:
-            ImageError: If it is damaged.
-        """
-        return self._extractor.extract(for_detection(decode_compressed(jpeg)))
 
 
 class KeyframeViews:

@@ -15,8 +15,9 @@ from harness import Target, mutated
 from a2gc_ros.errors import CalibrationError, MapError
 from a2gc_ros.loops.verification.camera import parse_intrinsics
 from a2gc_ros.loops.verification.feature_coding import encode
+from a2gc_ros.loops.verification.feature_finder import FeatureFinder
 from a2gc_ros.loops.verification.features import LocalFeatures
-from a2gc_ros.loops.verification.views import FeatureFinder, KeyframeViews
+from a2gc_ros.loops.verification.views import KeyframeViews
 from a2gc_ros.placemap import Manifest, PlaceMap
 
 DIM = 8

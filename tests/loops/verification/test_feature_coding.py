@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from a2gc_ros.errors import MapError
 from a2gc_ros.loops.local_features import FEATURES
 from a2gc_ros.loops.verification.feature_coding import decode, encode
-from a2gc_ros.loops.verification.features import FeatureExtractor, LocalFeatures, match
+from a2gc_ros.loops.verification.feature_finder import FeatureFinder
+from a2gc_ros.loops.verification.features import LocalFeatures, match
 from a2gc_ros.placemap import FeatureBlob
 
 ROBOT_CAMERA = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]])
@@ -54,7 +55,7 @@ class Kept:
 def test_what_is_read_back_matches_as_before(town, monkeypatch: pytest.MonkeyPatch, kept: Kept) -> None:
     kind = kept.kind
     monkeypatch.setattr(FEATURES[kind], "forms", FEATURES[kind].forms[kept.form :])
-    extractor = FeatureExtractor(kind, 500)
+    extractor = FeatureFinder(kind, 500)
     a, b = (extractor.extract(town.view(town.pose(way) @ ROBOT_CAMERA)) for way in (10.0, 10.5))
     blob = encode(a, kind)
     assert len(blob.data) <= 6 + kept.bytes_each * len(a.points)
@@ -99,14 +100,14 @@ def test_a_spectrum_gives_each_descriptor_back(seed: int, count: int, peaks: flo
 
 
 def test_an_image_without_features_is_kept_too() -> None:
-    nothing = FeatureExtractor("sift", 100).extract(np.zeros((40, 60, 3), np.uint8))
+    nothing = FeatureFinder("sift", 100).extract(np.zeros((40, 60, 3), np.uint8))
     again = decode(encode(nothing, "sift"), "sift")
     assert again is not None
     assert len(again.points) == 0
 
 
 def test_features_of_another_kind_are_not_compared() -> None:
-    blob = encode(FeatureExtractor("orb", 100).extract(np.zeros((40, 60, 3), np.uint8)), "orb")
+    blob = encode(FeatureFinder("orb", 100).extract(np.zeros((40, 60, 3), np.uint8)), "orb")
     assert decode(blob, "sift") is None
     assert decode(FeatureBlob("superpoint/1", b"whatever"), "sift") is None
 
@@ -169,7 +170,7 @@ def test_depth_is_read_at_the_features_whatever_its_size() -> None:
     image = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
     depth = np.zeros((60, 80), dtype=np.float32)
     depth[:, 40:] = 4.0
-    features = FeatureExtractor("sift", 200).extract(image, depth)
+    features = FeatureFinder("sift", 200).extract(image, depth)
     assert features.inverse_depths is not None
     right = features.points[:, 0] > 82
     left = features.points[:, 0] < 78

@@ -13,7 +13,8 @@ from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.loops import LoopConfig
 from a2gc_ros.loops.verification import GeometricVerifier, landmarks
-from a2gc_ros.loops.verification.views import FeatureFinder, neighbors_of
+from a2gc_ros.loops.verification.feature_finder import FeatureFinder
+from a2gc_ros.loops.verification.views import neighbors_of
 from a2gc_ros.placemap import FeatureBlob, Manifest, NewKeyframe, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
 

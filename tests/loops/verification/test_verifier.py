@@ -13,7 +13,8 @@ from a2gc_ros.images.frame import CameraIntrinsics, Frame
 from a2gc_ros.loops import LoopConfig
 from a2gc_ros.loops.verification import GeometricVerifier, estimators, views
 from a2gc_ros.loops.verification.camera import is_usable, normalized_points, parse_intrinsics
-from a2gc_ros.loops.verification.features import FeatureExtractor, coverage, match
+from a2gc_ros.loops.verification.feature_finder import FeatureFinder, for_detection
+from a2gc_ros.loops.verification.features import coverage, match
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.placemap.thumbnails import encode_jpeg, intrinsics_json
 
@@ -83,7 +84,7 @@ def test_features_of_large_images_are_found_in_smaller_ones(town, size, found_in
     assert view.intrinsics is not None
     assert view.intrinsics.matrix[0, 0] == pytest.approx(0.65 * found_in[0])
     # What a map keeps of the same image gives the same features.
-    kept = views.for_detection(cv2.imdecode(np.frombuffer(encode_jpeg(image), np.uint8), cv2.IMREAD_COLOR))
+    kept = for_detection(cv2.imdecode(np.frombuffer(encode_jpeg(image), np.uint8), cv2.IMREAD_COLOR))
     assert kept.shape[:2] == found_in[::-1]
 
 
@@ -96,7 +97,7 @@ def test_other_features_verify_places_too(town, kind: str) -> None:
 
 def test_corners_see_at_several_sizes(town) -> None:
     image = town.view(town.pose(10.0) @ ROBOT_CAMERA)
-    extractor = FeatureExtractor("corners", 1000)
+    extractor = FeatureFinder("corners", 1000)
     near, far = extractor.extract(image), extractor.extract(cv2.resize(image, None, fx=0.5, fy=0.5))
     pairs = match(near, far, 0.85)
     assert len(pairs) > 20
@@ -110,7 +111,7 @@ def test_corners_see_at_several_sizes(town) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (12, 300), (40, 60)])
 def test_images_without_corners_have_none(size: tuple[int, int]) -> None:
-    assert len(FeatureExtractor("corners", 1000).extract(np.zeros((*size, 3), np.uint8)).points) == 0
+    assert len(FeatureFinder("corners", 1000).extract(np.zeros((*size, 3), np.uint8)).points) == 0
 
 
 def test_the_same_views_always_get_the_same_answer(town) -> None:
@@ -304,7 +305,7 @@ def test_a_calibration_of_zeros_is_none() -> None:
 
 @pytest.mark.parametrize("kind", ["sift", "corners", "orb"])
 def test_matches_are_mutual_and_one_to_one(town, kind: str) -> None:
-    extractor = FeatureExtractor(kind, 500)
+    extractor = FeatureFinder(kind, 500)
     a = extractor.extract(town.view(town.pose(10.0) @ ROBOT_CAMERA))
     b = extractor.extract(town.view(town.pose(10.5) @ ROBOT_CAMERA))
     pairs = match(a, b, 0.85)
