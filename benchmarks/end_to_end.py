@@ -42,7 +42,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from a2gc_msgs.msg import LoopClosureCandidates
 from a2gc_ros.images.convert import to_rgb
 from a2gc_ros.nodes.base.conversions import header_message
-from a2gc_ros.nodes.base.qos import newest_only, results
+from a2gc_ros.nodes.base.qos import results, sensor_stream
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
 
 PROFILE = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
@@ -138,7 +138,7 @@ def echo(compressed: bool) -> None:
         kind,
         "image/compressed" if compressed else "image",
         lambda image: publisher.publish(LoopClosureCandidates(header=image.header)),
-        newest_only(),
+        sensor_stream(1),
     )
     with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(node)

@@ -11,15 +11,15 @@ import importlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
 from rosgraph_msgs.msg import Clock
@@ -29,9 +29,11 @@ from a2gc_ros.bags.message_types import TRANSFORMS
 from a2gc_ros.bags.messages import stamp_of
 from a2gc_ros.bags.recording import Recording
 from a2gc_ros.bags.storage import RawMessage, Topic
-from a2gc_ros.errors import A2gcError, BagError, ConfigError
+from a2gc_ros.errors import BagError, ConfigError
+from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.conversions import time_message
-from a2gc_ros.nodes.inputs.camera_input import stamp_of_serialized
+from a2gc_ros.nodes.base.running import mistakes_told
+from a2gc_ros.nodes.inputs.image_input import stamp_of_serialized
 from a2gc_ros.system.progress import progress_bar
 
 DEPTH = 50
@@ -47,37 +49,62 @@ LATE_S = 0.5
 """A player that is later than this has lost its pace, and says so at the end."""
 
 
+@dataclass(frozen=True)
+class PlayOptions:
+    """How a recording is played.
+
+    Attributes:
+        topics: Names of the topics to play; empty for all.
+        rate: How many times faster than recorded.
+        clock_hz: How often /clock is published, in seconds of the recording; 0 for never.
+        lockstep: Hold the next image back until the place recognition node has answered the last one.
+        start: First second of the recording.
+        stop: First second no longer wanted.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
+
+    topics: Sequence[str] = ()
+    rate: float = 1.0
+    clock_hz: float = 100.0
+    lockstep: bool = False
+    start: float = 0.0
+    stop: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.rate <= 1000:
+            raise ConfigError(f"--rate is {self.rate:g} but must be between 0.01 and 1000")
+        if not 0 <= self.clock_hz <= 10_000:
+            raise ConfigError(f"--clock is {self.clock_hz:g} but must be between 0 and 10000")
+        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
+            raise ConfigError("--start must be at least 0 and --stop after it")
+
+
 class BagPlayer:
     """Publishes the messages of a recording at the pace they were recorded.
 
     Args:
         node: The node that owns the publishers.
         recording: What to play.
-        topics: Names of the topics to play; empty for all.
-        rate: How many times faster than recorded.
-        clock_hz: How often /clock is published, in seconds of the recording; 0 for never.
-        lockstep: Hold the next image back until the place recognition node has answered the last one.
+        options: How.
+
+    Attributes:
+        unknown_types: Types that are not installed, by the names of topics that are left out for it.
+        worst_lateness_s: By how much a message came later than it should, at most.
+        unanswered: Images that got no answer, in lockstep.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        recording: Recording,
-        *,
-        topics: Sequence[str] = (),
-        rate: float = 1.0,
-        clock_hz: float = 100.0,
-        lockstep: bool = False,
-    ) -> None:
+    def __init__(self, node: Node, recording: Recording, options: PlayOptions) -> None:
         self._node = node
         self._recording = recording
-        self._rate = rate
-        self._clock_period_ns = round(1e9 / clock_hz) if clock_hz > 0 else None
+        self._options = options
+        self._clock_period_ns = round(1e9 / options.clock_hz) if options.clock_hz > 0 else None
         self._publishers: dict[str, Publisher[Any]] = {}
         self._image_topics: list[str] = []
         self._latched: set[str] = set()
         self.unknown_types: dict[str, str] = {}
-        for topic in _selected(recording, topics):
+        for topic in _selected(recording, options.topics):
             message_type = _message_type(topic.type)
             if message_type is None:
                 self.unknown_types[topic.name] = topic.type
@@ -94,8 +121,7 @@ class BagPlayer:
         self.unanswered = 0
         self._begin_s = 0.0
         self._asked_ns = self._answered_ns = 0
-        self._lockstep = lockstep
-        if lockstep:
+        if options.lockstep:
             node.create_subscription(LoopClosureCandidates, "loop_closures", self._on_answer, DEPTH)
 
     @property
@@ -103,14 +129,13 @@ class BagPlayer:
         """Names of the topics that are played."""
         return sorted(self._publishers)
 
-    def offer_latched(self, start: float) -> None:
+    def offer_latched(self) -> None:
         """Publishes what a late subscriber would get: who begins in the middle needs the fixed transforms, too.
 
-        Args:
-            start: The second of the recording at which playing will begin; what came shortly after it counts as there.
+        What comes shortly after the begin counts as there.
         """
         if self._latched:
-            for message in self._recording.messages(self._latched, None, start + SETTLE_S):
+            for message in self._recording.messages(self._latched, None, self._options.start + SETTLE_S):
                 self._publishers[message.topic].publish(bytes(message.data))
 
     def wait_for_subscribers(self, timeout_s: float, count: int = 1) -> bool:
@@ -124,12 +149,8 @@ class BagPlayer:
             time.sleep(0.05)
         return False
 
-    def play(self, start: float = 0.0, stop: float | None = None) -> Iterator[int]:
+    def play(self) -> Iterator[int]:
         """Publishes one message after the other.
-
-        Args:
-            start: First second of the recording.
-            stop: First second no longer wanted.
 
         Yields:
             The number of messages published so far, after each of them.
@@ -137,7 +158,8 @@ class BagPlayer:
         first_ns: int | None = None
         self._begin_s = time.monotonic()
         next_clock_ns = 0
-        for count, message in enumerate(self._recording.messages(set(self._publishers), start or None, stop), 1):
+        start, stop = self._options.start or None, self._options.stop
+        for count, message in enumerate(self._recording.messages(set(self._publishers), start, stop), 1):
             if first_ns is None:
                 first_ns = next_clock_ns = message.stamp_ns
             if self._clock is not None and self._clock_period_ns is not None:
@@ -151,7 +173,7 @@ class BagPlayer:
 
     def finish(self, timeout_s: float = 2.0) -> None:
         """Waits until the last messages are with the subscribers."""
-        if self._lockstep:
+        if self._options.lockstep:
             self._wait_for_answer()
         for publisher in self._publishers.values():
             publisher.wait_for_all_acked(Duration(seconds=timeout_s))
@@ -160,7 +182,7 @@ class BagPlayer:
 
     def _publish(self, message: RawMessage) -> None:
         data = bytes(message.data)
-        if self._lockstep and message.topic in self._image_topics:
+        if self._options.lockstep and message.topic in self._image_topics:
             # Only here, not after each image: the node waits for the odometry that follows it.
             self._wait_for_answer()
             self._asked_ns, self._answered_ns = stamp_of_serialized(data), 0
@@ -168,7 +190,7 @@ class BagPlayer:
 
     def _wait_until(self, recorded_s: float) -> None:
         """Waits for a moment of the recording, in seconds from its begin."""
-        wait = self._begin_s + recorded_s / self._rate - time.monotonic()
+        wait = self._begin_s + recorded_s / self._options.rate - time.monotonic()
         if wait > 0:
             time.sleep(wait)
         else:
@@ -210,8 +232,7 @@ def _is_latched(topic: Topic) -> bool:
 
 
 def _qos(topic: Topic) -> QoSProfile:
-    durability = QoSDurabilityPolicy.TRANSIENT_LOCAL if _is_latched(topic) else QoSDurabilityPolicy.VOLATILE
-    return QoSProfile(depth=DEPTH, reliability=QoSReliabilityPolicy.RELIABLE, durability=durability)
+    return qos.latched(DEPTH) if _is_latched(topic) else qos.results(DEPTH)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -244,36 +265,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    if not 0.01 <= arguments.rate <= 1000:
-        raise ConfigError(f"--rate is {arguments.rate:g} but must be between 0.01 and 1000")
-    if not 0 <= arguments.clock <= 10_000:
-        raise ConfigError(f"--clock is {arguments.clock:g} but must be between 0 and 10000")
-    if arguments.start < 0 or (arguments.stop is not None and arguments.stop <= arguments.start):
-        raise ConfigError("--start must be at least 0 and --stop after it")
-
-
 def _run(arguments: argparse.Namespace, console: Console) -> None:
-    _check(arguments)
+    options = PlayOptions(
+        arguments.topics, arguments.rate, arguments.clock, arguments.lockstep, arguments.start, arguments.stop
+    )
     with Recording(arguments.bag) as recording:
         node = rclpy.create_node("bag_player")
-        player = BagPlayer(
-            node,
-            recording,
-            topics=arguments.topics,
-            rate=arguments.rate,
-            clock_hz=arguments.clock,
-            lockstep=arguments.lockstep,
-        )
+        player = BagPlayer(node, recording, options)
         for name, kind in player.unknown_types.items():
             console.print(f"bag_player: {name} is left out, {kind} is not installed")
-        console.print(f"bag_player: {recording.duration:.1f} s at {arguments.rate:g}x: {', '.join(player.topics)}")
-        player.offer_latched(arguments.start)
+        console.print(f"bag_player: {recording.duration:.1f} s at {options.rate:g}x: {', '.join(player.topics)}")
+        player.offer_latched()
         if arguments.wait and not player.wait_for_subscribers(arguments.wait, arguments.subscribers):
             console.print(f"bag_player: too few listen after {arguments.wait:g} s; playing all the same")
         total = sum(topic.count for topic in recording.topics if topic.name in player.topics)
+        whole = not options.start and options.stop is None
         while True:
-            _play_once(player, arguments, total)
+            with progress_bar("playing") as show:
+                for count in player.play():
+                    show(count, total if whole else None)
             if not arguments.loop:
                 break
         player.finish()
@@ -286,29 +296,15 @@ def _run(arguments: argparse.Namespace, console: Console) -> None:
         node.destroy_node()
 
 
-def _play_once(player: BagPlayer, arguments: argparse.Namespace, total: int) -> None:
-    whole = not arguments.start and arguments.stop is None
-    with progress_bar("playing") as show:
-        for count in player.play(arguments.start, arguments.stop):
-            show(count, total if whole else None)
-
-
 def main() -> None:
     """Runs the player; a user's mistake prints one sentence and exits with 2."""
     arguments = _parser().parse_args(remove_ros_args(sys.argv)[1:])
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
     rclpy.init(args=sys.argv)
-    code = 0
     try:
-        _run(arguments, console)
-    except A2gcError as error:
-        console.print(f"bag_player: {error}", markup=False)
-        code = 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        code = 130
+        with mistakes_told("bag_player"):
+            _run(arguments, Console(stderr=True, soft_wrap=True, highlight=False))
     finally:
         rclpy.try_shutdown()
-    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import argparse
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from a2gc_ros.bags.messages import nanoseconds_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.nodes.base.conversions import relative_pose_of
 from a2gc_ros.nodes.base.qos import results, sensor_stream
+from a2gc_ros.nodes.base.running import mistakes_told
 from a2gc_ros.replay.records import Answer, ClosureRecord, by_query, rows_of, write_queries
 
 NOT_TOLD = "the node's message does not say"
@@ -84,9 +86,8 @@ class ClosureRecorder(Node):
         future.add_done_callback(lambda _: done.set())
         if not done.wait(SAVE_S):
             raise A2gcError(f"{self._save.srv_name} did not answer within {SAVE_S:g} s: look at the node's output")
-        response = future.result()
-        if response is None or not response.success:
-            raise A2gcError(f"the live map was not saved: {response.message if response else 'no answer'}")
+        if not future.result().success:
+            raise A2gcError(f"the live map was not saved: {future.result().message}")
 
     def _on_image(self, message: Any) -> None:
         self._image_arrival_s[nanoseconds_of(message.header.stamp)] = time.monotonic()
@@ -161,28 +162,20 @@ def main() -> None:
     executor.add_node(recorder)
 
     def spin() -> None:
-        try:
+        with suppress(ExternalShutdownException):
             executor.spin()
-        except ExternalShutdownException:
-            return
 
     spinner = threading.Thread(target=spin)
     spinner.start()
-    code = 0
     try:
-        _record(recorder, arguments)
-    except A2gcError as error:
-        print(f"closure_recorder: {error}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        code = 130
+        with mistakes_told("closure_recorder"):
+            _record(recorder, arguments)
     finally:
         # The process aborts when the context goes while a thread still spins.
         executor.shutdown()
         spinner.join()
         recorder.destroy_node()
         rclpy.try_shutdown()
-    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -12,20 +12,10 @@ from typing import Any, List, Literal, TypeAlias  # noqa: UP035
 
 import yaml
 
-Kind: TypeAlias = Literal["text", "number", "whole", "switch", "texts", "numbers"]
-Value: TypeAlias = "str | float | int | bool | list[str] | list[float]"
+Kind: TypeAlias = Literal["string", "double", "bool", "string[]", "double[]"]
+Value: TypeAlias = "str | float | bool | list[str] | list[float]"
 
 _SWITCHES = {word: on for on, words in ((True, "true yes on 1"), (False, "false no off 0")) for word in words.split()}
-
-ROS_TYPES: dict[Kind, str] = {
-    "text": "string",
-    "number": "double",
-    "whole": "integer",
-    "switch": "bool",
-    "texts": "string[]",
-    "numbers": "double[]",
-}
-"""What ROS calls each kind."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +24,7 @@ class Argument:
 
     Attributes:
         name: Of the argument.
-        kind: What its text means.
+        kind: What its text means, in ROS's words.
         description: One sentence for ``--show-args``.
         choices: The texts allowed, where there are few.
         sets: Name of the parameter, where it is another.
@@ -53,46 +43,46 @@ class Argument:
 
 
 _CAMERA_POSE = Argument(
-    "camera_pose", "numbers", "Camera on the robot, where /tf_static is silent: x, y, z, roll, pitch, yaw."
+    "camera_pose", "double[]", "Camera on the robot, where /tf_static is silent: x, y, z, roll, pitch, yaw."
 )
-_TIME = Argument("use_sim_time", "switch", "Take the time from /clock.")
-_START = Argument("autostart", "switch", "Configure and activate without a lifecycle manager.")
+_TIME = Argument("use_sim_time", "bool", "Take the time from /clock.")
+_START = Argument("autostart", "bool", "Configure and activate without a lifecycle manager.")
 
 PLACE_RECOGNITION: tuple[Argument, ...] = (
-    Argument("image", "text", "Topic of the images; compressed ones lie under its /compressed.", sets="image_topic"),
+    Argument("image", "string", "Topic of the images; compressed ones lie under its /compressed.", sets="image_topic"),
     Argument(
         "camera_info",
-        "text",
+        "string",
         "Topic of the calibration; the one beside the images unless set.",
         sets="camera_info_topic",
     ),
-    Argument("odom", "text", "Topic of the robot's odometry.", sets="odom_topic"),
-    Argument("depth", "switch", "Subscribe to depth images registered to the camera."),
-    Argument("depth_topic", "text", "Topic of the depth images."),
-    Argument("image_transport", "text", "Which images to subscribe.", ("auto", "raw", "compressed")),
-    Argument("odometry_source", "text", "Where the robot's poses come from.", ("auto", "topic", "tf")),
-    Argument("odom_frame", "text", "Fixed frame of the poses from /tf."),
-    Argument("base_frame", "text", "Frame of the robot in the poses from /tf."),
-    Argument("map_frame", "text", "Frame of relocalization_pose."),
+    Argument("odom", "string", "Topic of the robot's odometry.", sets="odom_topic"),
+    Argument("depth", "bool", "Subscribe to depth images registered to the camera."),
+    Argument("depth_topic", "string", "Topic of the depth images."),
+    Argument("image_transport", "string", "Which images to subscribe.", ("auto", "raw", "compressed")),
+    Argument("odometry_source", "string", "Where the robot's poses come from.", ("auto", "topic", "tf")),
+    Argument("odom_frame", "string", "Fixed frame of the poses from /tf."),
+    Argument("base_frame", "string", "Frame of the robot in the poses from /tf."),
+    Argument("map_frame", "string", "Frame of relocalization_pose."),
     _CAMERA_POSE,
-    Argument("rate", "number", "Most images per second to work on; 0 for all."),
-    Argument("model", "text", "Name of a shipped model, or path of an .onnx file."),
-    Argument("backend", "text", "Inference runtime."),
-    Argument("maps", "texts", "Place map to relocalise against, or a list of them: [town.a2gc, yard.a2gc]."),
-    Argument("live_map", "text", "File for this run's keyframes."),
-    Argument("map_directory", "text", "Folder of relative map paths; the folder you are in unless given."),
-    Argument("bridges", "texts", "SLAM back ends to speak to: [lio_sam, rtabmap]."),
+    Argument("rate", "double", "Most images per second to work on; 0 for all."),
+    Argument("model", "string", "Name of a shipped model, or path of an .onnx file."),
+    Argument("backend", "string", "Inference runtime."),
+    Argument("maps", "string[]", "Place map to relocalise against, or a list of them: [town.a2gc, yard.a2gc]."),
+    Argument("live_map", "string", "File for this run's keyframes."),
+    Argument("map_directory", "string", "Folder of relative map paths; the folder you are in unless given."),
+    Argument("bridges", "string[]", "SLAM back ends to speak to: [lio_sam, rtabmap]."),
     _START,
     _TIME,
 )
 """Of place_recognition.launch.py."""
 
 POSE_GRAPH: tuple[Argument, ...] = (
-    Argument("map_frame", "text", "Frame of the corrected path."),
-    Argument("publish_tf", "switch", "Broadcast map to odom on /tf."),
+    Argument("map_frame", "string", "Frame of the corrected path."),
+    Argument("publish_tf", "bool", "Broadcast map to odom on /tf."),
     _CAMERA_POSE,
-    Argument("odometry_translation_noise", "number", "Least error of odometry, metres per root metre."),
-    Argument("odometry_rotation_noise", "number", "Least error of odometry, radians per root metre."),
+    Argument("odometry_translation_noise", "double", "Least error of odometry, metres per root metre."),
+    Argument("odometry_rotation_noise", "double", "Least error of odometry, radians per root metre."),
     _START,
     _TIME,
 )
@@ -124,22 +114,22 @@ def value_of(argument: Argument, text: str) -> Value:
     """
     if argument.choices and text not in argument.choices:
         raise ValueError(f"{argument.name}:={text} must be one of {', '.join(argument.choices)}")
-    if argument.kind == "text":
+    if argument.kind == "string":
         return text
-    if argument.kind == "switch":
+    if argument.kind == "bool":
         if text.lower() not in _SWITCHES:
             raise ValueError(f"{argument.name}:={text} must be true or false")
         return _SWITCHES[text.lower()]
-    if argument.kind == "texts":
+    if argument.kind == "string[]":
         # ROS knows no empty list, so an empty text stands for it.
         return _items(argument, text) or [""]
     try:
-        if argument.kind == "numbers":
+        if argument.kind == "double[]":
             return [float(item) for item in _items(argument, text)]
-        return int(text) if argument.kind == "whole" else float(text)
+        return float(text)
     except ValueError:
-        wanted = {"numbers": "a list of numbers, such as [0, 1.5]", "whole": "a whole number"}
-        raise ValueError(f"{argument.name}:={text} must be {wanted.get(argument.kind, 'a number')}") from None
+        wanted = "a list of numbers, such as [0, 1.5]" if argument.kind == "double[]" else "a number"
+        raise ValueError(f"{argument.name}:={text} must be {wanted}") from None
 
 
 def typed(value: Value) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from a2gc_ros.errors import ConfigError
 from a2gc_ros.extract.backends.catalogue import backend_names
 from a2gc_ros.extract.choose import PrecisionChoice
 from a2gc_ros.extract.engines.key import EngineOptions
@@ -16,7 +14,7 @@ from a2gc_ros.images.calibration import RECTIFICATIONS, Rectification
 from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.local_features import FEATURES
-from a2gc_ros.nodes.base.parameter import Parameter
+from a2gc_ros.nodes.base.parameter import LOOKS_AHEAD, Parameter, checked
 from a2gc_ros.shipped import DEFAULT_MODEL
 
 StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
@@ -136,7 +134,7 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "camera_pose",
-        (0.0, 0.0, 0.0, -1.5707963267948966, 0.0, -1.5707963267948966),
+        LOOKS_AHEAD,
         "Camera (optical frame) in the robot's base: x, y, z in metres, roll, pitch, yaw in radians; "
         "used where /tf_static does not tell it; the default looks ahead.",
     ),
@@ -184,9 +182,11 @@ PARAMETERS: tuple[Parameter, ...] = (*_NODE_PARAMETERS, *_loop_parameters())
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """The values of :data:`PARAMETERS`, checked; the fields carry the parameters' names, `loop` those of detection."""
+    """Values of :data:`PARAMETERS`, checked; the fields carry the parameters' names, `loop` those of detection.
 
-    autostart: bool
+    What may be set at any time, and what the lifecycle needs, is read from the node.
+    """
+
     model: str
     backend: str
     fallback: bool
@@ -218,8 +218,6 @@ class NodeSettings:
     odometry_timeout: float
     camera_pose: tuple[float, ...]
     bridges: tuple[str, ...]
-    silence_timeout: float
-    diagnostics_period: float
     loop: LoopConfig
 
     @classmethod
@@ -229,16 +227,16 @@ class NodeSettings:
         Raises:
             ConfigError: If a value is out of range or no choice.
         """
-        for parameter in PARAMETERS:
-            if problem := parameter.problem_with(values[parameter.name]):
-                raise ConfigError(problem)
-        own: dict[str, Any] = {parameter.name: values[parameter.name] for parameter in _NODE_PARAMETERS}
-        CameraOptions(own["rectification"], own["sensor_bits"])
-        detection = {setting.name: values[LOOP_PREFIX + setting.name] for setting in fields(LoopConfig)}
-        for name, value in own.items():
-            if isinstance(value, (list, array)):
-                own[name] = tuple(value)
-        return cls(loop=LoopConfig(**detection), **own)
+        values = checked(PARAMETERS, values)
+        CameraOptions(values["rectification"], values["sensor_bits"])
+        detection = LoopConfig(**{setting.name: values[LOOP_PREFIX + setting.name] for setting in fields(LoopConfig)})
+        own = {setting.name: values[setting.name] for setting in fields(cls) if setting.name != "loop"}
+        return cls(loop=detection, **own)
+
+    @property
+    def assumes_camera_pose(self) -> bool:
+        """Whether ``camera_pose`` is its default."""
+        return self.camera_pose == LOOKS_AHEAD
 
     @property
     def engine(self) -> EngineOptions:

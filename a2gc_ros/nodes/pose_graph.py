@@ -24,10 +24,11 @@ from a2gc_ros.errors import A2gcError
 from a2gc_ros.geometry import pose_from_xyz_rpy
 from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.conversions import relative_pose_of
+from a2gc_ros.nodes.base.guards import THROTTLED
 from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
-from a2gc_ros.nodes.base.lifecycle import WARN_EVERY_S, SelfStartingNode
+from a2gc_ros.nodes.base.lifecycle import SelfStartingNode
 from a2gc_ros.nodes.base.running import run
-from a2gc_ros.nodes.health.diagnostics import status_message
+from a2gc_ros.nodes.health.diagnostics import ERROR, OK, STALE, WARN, Finding, status_message
 from a2gc_ros.nodes.inputs.extrinsics import CameraExtrinsics
 from a2gc_ros.nodes.outputs.graph_outputs import GraphOutputs
 from a2gc_ros.nodes.pose_graph_parameters import PARAMETERS, GraphSettings
@@ -62,6 +63,10 @@ class _Active:
     bad: int = 0
     relocalizations: int = 0
     restarts: int = 0
+
+    def restart(self, settings: GraphSettings) -> None:
+        self.session = SlamSession(settings.slam)
+        self.restarts += 1
 
 
 class PoseGraphNode(SelfStartingNode):
@@ -130,9 +135,8 @@ class PoseGraphNode(SelfStartingNode):
         newest = active.session.newest_ns
         if newest is not None and stamp_ns < newest - JUMP_BACK_NS:
             self.get_logger().warning("odometry stepped back in time: a new graph begins")
-            active.session = SlamSession(configured.settings.slam)
+            active.restart(configured.settings)
             active.waiting.clear()
-            active.restarts += 1
         active.odometry += 1
         active.base_frame = message.child_frame_id
         covariance = np.array(message.pose.covariance).reshape(6, 6)
@@ -141,8 +145,7 @@ class PoseGraphNode(SelfStartingNode):
             closed = self._take_waiting(active, configured)
         except A2gcError as error:
             self.get_logger().error(f"a new graph begins: {error}")
-            active.session = SlamSession(configured.settings.slam)
-            active.restarts += 1
+            active.restart(configured.settings)
             return
         odom_frame = message.header.frame_id or configured.settings.odom_frame
         configured.outputs.publish_pose(stamp_ns, pose, active.session.t_map_odom(), odom_frame)
@@ -185,38 +188,36 @@ class PoseGraphNode(SelfStartingNode):
         return closed
 
     def _warn(self, sentence: str) -> None:
-        self.get_logger().warning(sentence, throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self.steady)
+        self.get_logger().warning(sentence, **THROTTLED)
 
     def report(self) -> list[DiagnosticStatus]:
         """Tells how the graph is."""
+        return [status_message(f"{self.get_fully_qualified_name()}: graph", "gtsam", self._judge())]
+
+    def _judge(self) -> Finding:
         active, configured = self._active, self._configured
-        level, sentence, values = DiagnosticStatus.WARN, f"no graph grows: the node is {self.state}", {}
-        if active is None and self.refusal:
-            level, sentence = DiagnosticStatus.ERROR, self.refusal
-        if active is not None:
-            # A path of thousands of poses with every metre would keep the node from its work.
-            if configured is not None and active.changed:
-                self._publish_graph(active, configured)
-            graph, outcomes = active.session.graph, active.session.outcomes
-            level, sentence = DiagnosticStatus.OK, "following the odometry"
-            if graph is None:
-                level, sentence = DiagnosticStatus.STALE, "no odometry yet"
-            if outcomes["contradicts"] > outcomes["agrees"]:
-                level = DiagnosticStatus.WARN
-                sentence = (
-                    "most closures contradict the odometry: is camera_pose right, and odometry noise not too small?"
-                )
-            values = {
-                "odometry messages": active.odometry,
-                "bad odometry messages": active.bad,
-                "poses": 0 if graph is None else len(graph),
-                **{f"closures: {name}": count for name, count in outcomes.items()},
-                "closures waiting": len(active.waiting),
-                "relocalizations passed over": active.relocalizations,
-                "new graphs begun": active.restarts,
-            }
-        name = f"{self.get_fully_qualified_name()}: graph"
-        return [status_message(name, "gtsam", level, sentence, values)]
+        if active is None or configured is None:
+            if self.refusal:
+                return Finding(ERROR, self.refusal)
+            return Finding(WARN, f"no graph grows: the node is {self.state}")
+        # A path of thousands of poses with every metre would keep the node from its work.
+        if active.changed:
+            self._publish_graph(active, configured)
+        graph, outcomes = active.session.graph, active.session.outcomes
+        level, sentence = (STALE, "no odometry yet") if graph is None else (OK, "following the odometry")
+        if outcomes["contradicts"] > outcomes["agrees"]:
+            level = WARN
+            sentence = "most closures contradict the odometry: is camera_pose right, and odometry noise not too small?"
+        values = {
+            "odometry messages": active.odometry,
+            "bad odometry messages": active.bad,
+            "poses": 0 if graph is None else len(graph),
+            **{f"closures: {name}": count for name, count in outcomes.items()},
+            "closures waiting": len(active.waiting),
+            "relocalizations passed over": active.relocalizations,
+            "new graphs begun": active.restarts,
+        }
+        return Finding(level, sentence, values)
 
 
 def closure_of(candidate: LoopClosureCandidate) -> StampedClosure:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a2gc_ros.errors import ConfigError
-from a2gc_ros.nodes.base.parameter import Parameter
+from a2gc_ros.nodes.base.parameter import LOOKS_AHEAD, Parameter, checked
 from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise
 from a2gc_ros.slam.session import SlamConfig
 
@@ -18,7 +16,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("odom_frame", "odom", "Frame of the odometry where its messages name none."),
     Parameter(
         "camera_pose",
-        (0.0, 0.0, 0.0, -1.5707963267948966, 0.0, -1.5707963267948966),
+        LOOKS_AHEAD,
         "Camera (optical frame) in the robot's base, where /tf_static does not tell: x, y, z in metres, roll, pitch, "
         "yaw in radians.",
     ),
@@ -54,7 +52,6 @@ class GraphSettings:
     camera_pose: tuple[float, ...]
     publish_tf: bool
     max_lag: float
-    diagnostics_period: float
     slam: SlamConfig
 
     @classmethod
@@ -64,17 +61,13 @@ class GraphSettings:
         Raises:
             ConfigError: If a value is out of range.
         """
-        for parameter in PARAMETERS:
-            if problem := parameter.problem_with(values[parameter.name]):
-                raise ConfigError(problem)
-        pose = values["camera_pose"]
+        values = checked(PARAMETERS, values)
         return cls(
             map_frame=values["map_frame"],
             odom_frame=values["odom_frame"],
-            camera_pose=tuple(pose) if isinstance(pose, (list, array)) else pose,
+            camera_pose=values["camera_pose"],
             publish_tf=values["publish_tf"],
             max_lag=values["max_lag"],
-            diagnostics_period=values["diagnostics_period"],
             slam=SlamConfig(
                 distance_m=values["node_distance"],
                 angle_rad=values["node_angle"],

@@ -28,10 +28,10 @@ from visualization_msgs.msg import Marker, MarkerArray
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_ros.bags.message_types import IMAGE
 from a2gc_ros.bags.messages import decode_image, nanoseconds_of
-from a2gc_ros.errors import A2gcError, ConfigError
+from a2gc_ros.errors import ConfigError
 from a2gc_ros.nodes.base.guards import Guard
 from a2gc_ros.nodes.base.qos import results
-from a2gc_ros.nodes.base.running import run
+from a2gc_ros.nodes.base.running import mistakes_told, run
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 from a2gc_ros.replay.rerun_layout import TIME, layout
 from a2gc_ros.system.installation import needing
@@ -174,13 +174,14 @@ class RerunViewer(Node):
                 if value.key in ("latency p50 [ms]", "latency p95 [ms]") and _is_number(value.value):
                     self._recording.log(f"latency_ms/{value.key.split()[1]}", rr.Scalars(float(value.value)))
 
-    def close(self) -> None:
+    def destroy_node(self) -> None:
         """Sends what is left, if somebody still takes it."""
         try:
             self._recording.flush(timeout_sec=FLUSH_S)
         except (OSError, RuntimeError, ValueError) as error:
             print(f"rerun_viewer: the last moments may be missing ({error})", file=sys.stderr)
         self._recording.disconnect()
+        super().destroy_node()
 
 
 def in_words(candidate: LoopClosureCandidate) -> str:
@@ -253,11 +254,8 @@ def _must_answer(url: str) -> None:
 def main() -> None:
     """Runs until SIGINT or SIGTERM; a user's mistake prints one sentence and exits with 2."""
     arguments = _parser().parse_args(remove_ros_args(sys.argv)[1:])
-    try:
+    with mistakes_told("rerun_viewer"):
         recording = _open_recording(arguments)
-    except A2gcError as error:
-        print(f"rerun_viewer: {error}", file=sys.stderr)
-        sys.exit(2)
     run(lambda: RerunViewer(recording, arguments.node), SingleThreadedExecutor)
 
 

@@ -7,11 +7,8 @@ import pytest
 from a2gc_ros.nodes.launch_arguments import (
     PLACE_RECOGNITION,
     POSE_GRAPH,
-    ROS_TYPES,
-    Argument,
     namespace_below,
     parameters_of,
-    value_of,
 )
 from a2gc_ros.nodes.parameters import PARAMETERS
 from a2gc_ros.nodes.pose_graph_parameters import PARAMETERS as GRAPH_PARAMETERS
@@ -26,7 +23,7 @@ def test_arguments_are_parameters_of_the_node_and_of_their_type(arguments, param
         if argument.parameter == "use_sim_time":
             continue
         parameter = known[argument.parameter]
-        assert ROS_TYPES[argument.kind] == parameter.type_name, argument.name
+        assert argument.kind == parameter.type_name, argument.name
         if argument.choices:
             assert argument.choices == parameter.choices
 
@@ -71,12 +68,6 @@ def test_what_is_none_is_named(text, said):
     name, _, value = text.partition(":=")
     with pytest.raises(ValueError, match=said.replace("[", r"\[")):
         parameters_of(PLACE_RECOGNITION, {name: value})
-
-
-def test_a_whole_number_is_one():
-    assert value_of(Argument("threads", "whole", "Threads."), "4") == 4
-    with pytest.raises(ValueError, match=r"threads:=4\.5 must be a whole number"):
-        value_of(Argument("threads", "whole", "Threads."), "4.5")
 
 
 @pytest.mark.parametrize(

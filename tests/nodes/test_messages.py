@@ -20,8 +20,8 @@ from a2gc_ros.loops import Detection, LoopClosure, Match, Verification
 from a2gc_ros.loops.runs import VerifiedPair
 from a2gc_ros.nodes.base.conversions import NOT_KEPT, detection_message, header_message, pose_message, time_message
 from a2gc_ros.nodes.health.watchdog import Publisher, cause_of_silence
-from a2gc_ros.nodes.inputs.camera_input import stamp_of_serialized
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
+from a2gc_ros.nodes.inputs.image_input import stamp_of_serialized
 from a2gc_ros.nodes.outputs.debug_image import caption, side_by_side
 from a2gc_ros.nodes.outputs.markers import MarkerTrack
 

@@ -16,8 +16,9 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.timer import Timer
+
+from a2gc_ros.nodes.base import qos
 
 TOPIC = "bond"
 """Relative, as Nav2 has it: manager and node meet in one namespace."""
@@ -46,10 +47,9 @@ class Bond:
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         # Of its own: nothing that takes long may delay a heartbeat.
         self._group = MutuallyExclusiveCallbackGroup()
-        reliable = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
-        self._publisher = node.create_publisher(status, TOPIC, reliable)
+        self._publisher = node.create_publisher(status, TOPIC, qos.results(100))
         self._subscription = node.create_subscription(
-            status, TOPIC, self._on_status, reliable, callback_group=self._group
+            status, TOPIC, self._on_status, qos.results(100), callback_group=self._group
         )
         self._lock = threading.Lock()
         self._closed = False

@@ -46,10 +46,8 @@ def point_message(position: npt.ArrayLike) -> Point:
 def pose_message(pose: geometry.Pose) -> Pose:
     """Returns a (4, 4) pose as a Pose message."""
     x, y, z, w = geometry.quaternion_of(pose)
-    return Pose(
-        position=point_message(pose[:3, 3]),
-        orientation=Quaternion(x=float(x), y=float(y), z=float(z), w=float(w)),
-    )
+    orientation = Quaternion(x=float(x), y=float(y), z=float(z), w=float(w))
+    return Pose(position=point_message(pose[:3, 3]), orientation=orientation)
 
 
 def pose_with_covariance_message(pose: geometry.Pose, covariance: npt.NDArray[np.float64] | None) -> PoseWithCovariance:

@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import InvalidHandle
@@ -19,8 +19,11 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from a2gc_ros.errors import A2gcError
 
-WARN_EVERY_S = 5.0
-"""Least seconds between two warnings from one line of code."""
+THROTTLED: Final[dict[str, Any]] = {
+    "throttle_duration_sec": 5.0,
+    "throttle_time_source_type": Clock(clock_type=ClockType.STEADY_TIME),
+}
+"""How a line of code logs what may happen with every message."""
 
 R = TypeVar("R")
 
@@ -47,7 +50,6 @@ class Guard:
 
     def __init__(self, logger: Callable[[], RcutilsLogger]) -> None:
         self._logger = logger
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._lock = threading.Lock()
         self._failed: Counter[str] = Counter()
         self._last = ""
@@ -87,9 +89,7 @@ class Guard:
         with self._lock:
             self._failed[name] += 1
             self._last = f"{name}: {told}"
-        self._logger().error(
-            f"{name}: {told}", throttle_duration_sec=WARN_EVERY_S, throttle_time_source_type=self._steady
-        )
+        self._logger().error(f"{name}: {told}", **THROTTLED)
         if not isinstance(error, (A2gcError, OSError)):
             self._logger().debug("".join(traceback.format_exception(error)))
         return told

@@ -1,4 +1,4 @@
-"""A place for one image: the newest replaces whatever nobody has taken yet."""
+"""A mailbox for one image: the newest replaces whatever nobody has taken yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JUMP_BACK_NS = 1_000_000_000
 
 
 class Offer(enum.Enum):
-    """What became of an image that was put into the slot."""
+    """What became of an image that was put into the mailbox."""
 
     KEPT = "kept"
     REPLACED_OLDER = "replaced_older"
@@ -68,7 +68,7 @@ class LatestMailbox(Generic[T]):
             return Offer.REPLACED_OLDER if replaced else Offer.KEPT
 
     def take(self) -> T | None:
-        """Waits for an item and takes it; None when the slot was closed."""
+        """Waits for an item and takes it; None when the mailbox was closed."""
         with self._condition:
             self._condition.wait_for(lambda: self._closed or self._item is not None)
             if self._closed or self._item is None:

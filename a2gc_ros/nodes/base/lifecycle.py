@@ -22,10 +22,8 @@ from rclpy.timer import Timer
 from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.bond import Bond, open_bond
 from a2gc_ros.nodes.base.declared_parameters import DeclaredParameters
-from a2gc_ros.nodes.base.guards import WARN_EVERY_S, Guard, sentence
+from a2gc_ros.nodes.base.guards import Guard, sentence
 from a2gc_ros.nodes.base.parameter import Parameter
-
-__all__ = ["WARN_EVERY_S", "SelfStartingNode"]
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -151,8 +149,7 @@ class SelfStartingNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops working; what was configured stays."""
-        self._undo(self._break_bond)
-        self._undo(self.stop_working)
+        self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -173,9 +170,17 @@ class SelfStartingNode(LifecycleNode):
 
     def close(self) -> None:
         """Stops working and lets go, in whatever state the node is."""
+        self._stop()
+        self._unconfigure()
+
+    def destroy_node(self) -> None:
+        """Closes the node before rclpy ends it."""
+        self.close()
+        super().destroy_node()
+
+    def _stop(self) -> None:
         self._undo(self._break_bond)
         self._undo(self.stop_working)
-        self._unconfigure()
 
     def _break_bond(self) -> None:
         bond, self._bond = self._bond, None
@@ -231,14 +236,7 @@ class SelfStartingNode(LifecycleNode):
             self._autostart = None
 
     def _has_manager(self) -> bool:
-        managers = self._managers()
-        if managers:
-            self._stop_starting()
-            self.get_logger().info(f"configured, and left to {', '.join(managers)} to activate")
-        return bool(managers)
-
-    def _managers(self) -> list[str]:
-        """Returns the nodes that are about to change this node's state, such as Nav2's lifecycle manager."""
+        """Looks for nodes that are about to change this node's state, such as Nav2's lifecycle manager."""
         wanted, found = f"{self.get_fully_qualified_name()}/change_state", []
         for name, namespace in self.get_node_names_and_namespaces():
             # Hidden ones are tools, such as a person's `ros2 lifecycle`.
@@ -248,7 +246,10 @@ class SelfStartingNode(LifecycleNode):
             with suppress(NodeNameNonExistentError):
                 if any(client == wanted for client, _ in self.get_client_names_and_types_by_node(name, namespace)):
                     found.append(f"{namespace.rstrip('/')}/{name}")
-        return found
+        if found:
+            self._stop_starting()
+            self.get_logger().info(f"configured, and left to {', '.join(found)} to activate")
+        return bool(found)
 
     def _guard_transitions(self) -> None:
         """Puts this node's own answer before rclpy's, whose process ends on some distributions at a wrong request."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from a2gc_ros.errors import ConfigError
 
 Value: TypeAlias = "bool | int | float | str | tuple[str, ...] | tuple[float, ...]"
 
 Change: TypeAlias = Literal["never", "unconfigured", "anytime"]
+
+
+LOOKS_AHEAD = (0.0, 0.0, 0.0, -1.5707963267948966, 0.0, -1.5707963267948966)
+"""Default of ``camera_pose``: a guess, not somebody's word."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +64,18 @@ class Parameter:
             if not isinstance(value, (tuple, list, array)) or len(value) != wanted:
                 return f"parameter {self.name} needs {wanted} numbers"
         return None
+
+
+def checked(table: Iterable[Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of a table's parameters, lists as tuples.
+
+    Raises:
+        ConfigError: If one is out of range or no choice.
+    """
+    found: dict[str, Any] = {}
+    for parameter in table:
+        value = values[parameter.name]
+        if problem := parameter.problem_with(value):
+            raise ConfigError(problem)
+        found[parameter.name] = tuple(value) if isinstance(value, (list, array)) else value
+    return found

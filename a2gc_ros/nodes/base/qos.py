@@ -1,38 +1,22 @@
-"""Quality of service of the node's topics."""
+"""Quality of service of the nodes' topics; all keep the last messages."""
 
 from __future__ import annotations
 
-from rclpy.qos import (
-    QoSDurabilityPolicy,
-    QoSHistoryPolicy,
-    QoSProfile,
-    QoSReliabilityPolicy,
-)
-
-
-def newest_only() -> QoSProfile:
-    """For images: best effort, so that it matches every publisher, and only the newest."""
-    return QoSProfile(
-        reliability=QoSReliabilityPolicy.BEST_EFFORT,
-        history=QoSHistoryPolicy.KEEP_LAST,
-        depth=1,
-    )
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
 
 def sensor_stream(depth: int = 50) -> QoSProfile:
-    """For odometry and calibration: best effort, with room for bursts."""
-    return QoSProfile(
-        reliability=QoSReliabilityPolicy.BEST_EFFORT,
-        history=QoSHistoryPolicy.KEEP_LAST,
-        depth=depth,
-    )
+    """For images, odometry and calibration: best effort, so that it matches every publisher, with room for bursts."""
+    return QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 
 
 def results(depth: int = 10) -> QoSProfile:
-    """For what the node says: reliable, so that it matches every subscriber."""
+    """For what a node says: reliable, so that it matches every subscriber."""
+    return QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.RELIABLE)
+
+
+def latched(depth: int) -> QoSProfile:
+    """For what holds until it is said again: whoever comes late gets what was sent before."""
     return QoSProfile(
-        reliability=QoSReliabilityPolicy.RELIABLE,
-        durability=QoSDurabilityPolicy.VOLATILE,
-        history=QoSHistoryPolicy.KEEP_LAST,
-        depth=depth,
+        depth=depth, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL
     )

@@ -58,6 +58,27 @@ class Snapshot:
     last_failures: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Period:
+    """From one report to the next.
+
+    Attributes:
+        now: The counts at its end.
+        before: The counts at its begin.
+    """
+
+    now: Snapshot = Snapshot()
+    before: Snapshot = Snapshot()
+
+    def more(self, name: str) -> int:
+        """Returns by how much a count has grown."""
+        return int(getattr(self.now, name) - getattr(self.before, name))
+
+    def failed(self, reason: str) -> int:
+        """Returns how many messages failed for a reason."""
+        return self.now.failed.get(reason, 0) - self.before.failed.get(reason, 0)
+
+
 class Statistics:
     """Counts from any thread; `snapshot` reads them all at once."""
 

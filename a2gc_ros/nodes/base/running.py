@@ -7,28 +7,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Protocol
 
 import rclpy
-from rclpy.executors import Executor
+from rclpy.executors import Executor, ExternalShutdownException
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from a2gc_ros.errors import A2gcError
 
 M_ARENA_MAX, ARENAS = -8, 2
 """glibc's name of the setting, and how many heaps its threads share."""
-
-
-class Runnable(Protocol):
-    """What is asked of a node beside what every node has."""
-
-    def close(self) -> None:
-        """Stops working and lets go."""
-
-    def destroy_node(self) -> None:
-        """Ends what it has in the graph."""
 
 
 def _use_few_arenas() -> None:
@@ -42,11 +34,27 @@ def _use_few_arenas() -> None:
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
-def run(make_node: Callable[[], Runnable], make_executor: Callable[[], Executor]) -> None:
+@contextmanager
+def mistakes_told(program: str) -> Iterator[None]:
+    """Ends the process where a user's mistake is raised: with one sentence and code 2, and with 130 for Ctrl-C.
+
+    Args:
+        program: Begins the sentence.
+    """
+    try:
+        yield
+    except A2gcError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        sys.exit(130)
+
+
+def run(make_node: Callable[[], Node], make_executor: Callable[[], Executor]) -> None:
     """Runs a node until SIGINT or SIGTERM.
 
     Args:
-        make_node: Makes the node; its ``close`` is called at the end.
+        make_node: Makes the node, which lets go of everything when it is destroyed.
         make_executor: Makes what runs its callbacks.
 
     Raises:
@@ -64,14 +72,13 @@ def run(make_node: Callable[[], Runnable], make_executor: Callable[[], Executor]
     signal.signal(signal.SIGTERM, on_signal)
     node = make_node()
     executor = make_executor()
-    executor.add_node(node)  # type: ignore[arg-type]  # a node, which no protocol can say
+    executor.add_node(node)
     with ThreadPoolExecutor(1, thread_name_prefix="executor") as pool:
         spinning = pool.submit(executor.spin)
         # A node that hears nothing any more must not look alive.
         spinning.add_done_callback(lambda _: stop.set())
         stop.wait()
         executor.shutdown()
-    node.close()
     node.destroy_node()
     rclpy.shutdown()
     spinning.result()

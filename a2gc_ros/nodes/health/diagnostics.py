@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from a2gc_ros.nodes.base.run_statistics import Snapshot
+from a2gc_ros.nodes.base.run_statistics import Period
 from a2gc_ros.system.memory import kernel_tells
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
@@ -79,29 +79,37 @@ def not_listening(state: str) -> Finding:
     return Finding(STALE, f"not listening: the node is {state}")
 
 
-def judge_camera(
-    state: str,
-    topic: str,
-    now: Snapshot,
-    before: Snapshot,
-    silence: str | None,
-    stamps: str = "",
-    taken: str = "header",
-) -> Finding:
+@dataclass(frozen=True)
+class CameraState:
+    """What is known of the camera besides the counts.
+
+    Attributes:
+        topic: The image topic.
+        silence: The cause of the silence, where no image arrived for too long.
+        stamps: What is wrong with the stamps; empty where nothing is.
+        taken: Which time is taken, header or arrival.
+        values: What else is told.
+    """
+
+    topic: str = "none"
+    silence: str | None = None
+    stamps: str = ""
+    taken: str = "header"
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def judge_camera(state: str, camera: CameraState, counts: Period) -> Finding:
     """Returns whether images arrive that can be used.
 
     Args:
         state: Of the node's lifecycle.
-        topic: The image topic.
-        now: The counts.
-        before: The counts at the last report.
-        silence: The cause of the silence, where no image arrived for too long.
-        stamps: What is wrong with the stamps; empty where nothing is.
-        taken: Which time is taken, header or arrival.
+        camera: What is known of it.
+        counts: Since the last report.
     """
+    now = counts.now
     values = {
-        "topic": topic,
-        "stamps taken from": taken,
+        "topic": camera.topic,
+        "stamps taken from": camera.taken,
         "received": now.received,
         "skipped for newer ones": now.skipped,
         "passed over (rate)": now.passed_over,
@@ -110,40 +118,41 @@ def judge_camera(
         "bad messages": sum(now.failed.values()),
         **{f"bad messages: {reason}": count for reason, count in sorted(now.failed.items())},
         "last bad message": now.last_failure or "none",
+        **camera.values,
     }
     if state != ACTIVE:
         return Finding(STALE, not_listening(state).sentence, values)
-    if silence is not None:
-        return Finding(ERROR, silence, values)
-    if stamps:
-        return Finding(WARN, stamps, values)
-    arrived, old, back = now.received - before.received, now.old - before.old, now.stepped_back - before.stepped_back
+    return Finding(*_camera(camera, counts), values)
+
+
+def _camera(camera: CameraState, counts: Period) -> tuple[bytes, str]:
+    topic, now = camera.topic, counts.now
+    if camera.silence is not None:
+        return ERROR, camera.silence
+    if camera.stamps:
+        return WARN, camera.stamps
+    arrived, old = counts.more("received"), counts.more("old")
     if old > LATE_SHARE * max(arrived, 1):
-        sentence = f"{old} of {arrived} images on {topic} are not newer than those before: do two cameras publish it?"
-        return Finding(WARN, sentence, values)
-    if back:
-        return Finding(WARN, f"the stamps on {topic} stepped back, so a new session began", values)
+        return WARN, f"{old} of {arrived} images on {topic} are not newer than those before: do two cameras publish it?"
+    if counts.more("stepped_back"):
+        return WARN, f"the stamps on {topic} stepped back, so a new session began"
     for reason in IMAGE_FAILURES:
-        if (failed := _newly(now, before, reason)) > 0:
-            return Finding(WARN, f"{failed} bad messages: {now.last_failures[reason]}", values)
-    if now.received == 0:
-        return Finding(STALE, f"waiting for the first image on {topic}", values)
-    return Finding(OK, f"images arrive on {topic}", values)
+        if (failed := counts.failed(reason)) > 0:
+            return WARN, f"{failed} bad messages: {now.last_failures[reason]}"
+    return (OK, f"images arrive on {topic}") if now.received else (STALE, f"waiting for the first image on {topic}")
 
 
-def judge_recognition(
-    state: str, refusal: str, now: Snapshot, before: Snapshot, callbacks: Callbacks, earlier: Callbacks
-) -> Finding:
+def judge_recognition(state: str, refusal: str, counts: Period, callbacks: Callbacks, earlier: Callbacks) -> Finding:
     """Returns whether places are recognised.
 
     Args:
         state: Of the node's lifecycle.
         refusal: Why the last transition was refused; empty where none was.
-        now: The counts.
-        before: The counts at the last report.
+        counts: Since the last report.
         callbacks: What failed so far.
         earlier: The same at the last report.
     """
+    now = counts.now
     values = {
         "state": state,
         "processed": now.processed,
@@ -160,40 +169,36 @@ def judge_recognition(
         **{f"failed callbacks: {name}": count for name, count in sorted(callbacks.failed.items())},
         "last failed callback": callbacks.last or "none",
     }
-    level, sentence = _recognition(state, refusal, now, before)
+    level, sentence = _recognition(state, refusal, counts)
     if level == OK and callbacks.failed != earlier.failed:
         level, sentence = WARN, callbacks.last
     return Finding(level, sentence, values)
 
 
-def _recognition(state: str, refusal: str, now: Snapshot, before: Snapshot) -> tuple[bytes, str]:
+def _recognition(state: str, refusal: str, counts: Period) -> tuple[bytes, str]:
     if state != ACTIVE:
         if refusal:
             return ERROR, refusal
         return (ERROR, "shut down") if state == "finalized" else (WARN, f"nothing is recognised: the node is {state}")
-    if (failed := _newly(now, before, "recognition")) > 0:
-        return ERROR, f"{failed} images were not recognised: {now.last_failures['recognition']}"
-    processed, skipped = now.processed - before.processed, now.skipped - before.skipped
+    if (failed := counts.failed("recognition")) > 0:
+        return ERROR, f"{failed} images were not recognised: {counts.now.last_failures['recognition']}"
+    processed, skipped = counts.more("processed"), counts.more("skipped")
     if skipped > LATE_SHARE * max(processed + skipped, 1) and skipped > 1:
         return WARN, (
             f"slower than the camera: {skipped} of {processed + skipped} images skipped; lower the parameter rate"
         )
-    unposed = now.unposed - before.unposed
-    if unposed > (now.relocalizations - before.relocalizations) / 2:
-        return WARN, f"{unposed} relocalizations without a pose: {now.last_unposed}"
-    if processed == 0:
-        return STALE, "no image to recognise"
-    return OK, "recognising"
+    if (unposed := counts.more("unposed")) > counts.more("relocalizations") / 2:
+        return WARN, f"{unposed} relocalizations without a pose: {counts.now.last_unposed}"
+    return (OK, "recognising") if processed else (STALE, "no image to recognise")
 
 
-def judge_map(state: str, engine: Engine | None, now: Snapshot, before: Snapshot) -> Finding:
+def judge_map(state: str, engine: Engine | None, counts: Period) -> Finding:
     """Returns whether there are maps and the live one grows.
 
     Args:
         state: Of the node's lifecycle.
         engine: What the node works with; None while nothing is open.
-        now: The counts.
-        before: The counts at the last report.
+        counts: Since the last report.
     """
     if engine is None:
         return Finding(STALE, f"no map is open: the node is {state}")
@@ -204,8 +209,8 @@ def judge_map(state: str, engine: Engine | None, now: Snapshot, before: Snapshot
         "live map": engine.live_map,
         **{f"map {number}": text for number, text in sorted(engine.maps.items())},
     }
-    if _newly(now, before, "map") > 0:
-        return Finding(ERROR, now.last_failures["map"], values)
+    if counts.failed("map") > 0:
+        return Finding(ERROR, counts.now.last_failures["map"], values)
     loaded = f"{len(engine.maps)} loaded" if engine.maps else "none loaded"
     return Finding(OK, f"live map {engine.live_map}; {loaded}", values)
 
@@ -219,15 +224,13 @@ def judge_memory(engine: Engine | None) -> Finding:
         "largest resident memory [MB]": _number(peak),
         "of it shared, by the middleware [MB]": _number(shared),
         "available memory [MB]": _number(available),
-        **_gpu_memory(engine.gpu_memory_mb if engine is not None else None),
     }
+    if engine is not None and engine.gpu_memory_mb is not None:
+        used, whole = engine.gpu_memory_mb
+        values |= {"GPU memory in use [MB]": _number(used), "GPU memory [MB]": _number(whole)}
     sentence = f"{_number(resident)} MB, and {_number(available)} MB left on this machine"
     little = available is not None and total is not None and available < LITTLE_MEMORY * total
     return Finding(WARN if little else OK, f"little memory: {sentence}" if little else sentence, values)
-
-
-def _newly(now: Snapshot, before: Snapshot, reason: str) -> int:
-    return now.failed.get(reason, 0) - before.failed.get(reason, 0)
 
 
 def _told_mb(file: str, key: str) -> float | None:
@@ -235,25 +238,16 @@ def _told_mb(file: str, key: str) -> float | None:
     return None if told is None else told / 1e6
 
 
-def _gpu_memory(used_and_total: tuple[float, float] | None) -> dict[str, str]:
-    if used_and_total is None:
-        return {}
-    used, total = used_and_total
-    return {"GPU memory in use [MB]": _number(used), "GPU memory [MB]": _number(total)}
-
-
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
 
 
-def status_message(
-    name: str, hardware: str, level: bytes, message: str, values: Mapping[str, object]
-) -> DiagnosticStatus:
-    """Returns one status; values become texts."""
+def status_message(name: str, hardware: str, found: Finding) -> DiagnosticStatus:
+    """Returns an answer as a status of that name; its values become texts."""
     return DiagnosticStatus(
-        level=level,
+        level=found.level,
         name=name.lstrip("/"),
-        message=message,
+        message=found.sentence,
         hardware_id=hardware,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        values=[KeyValue(key=key, value=str(value)) for key, value in found.values.items()],
     )

@@ -11,7 +11,10 @@ from pathlib import Path
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
-IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
+from a2gc_ros.nodes.inputs.topic_names import topics_of_types
+
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def cause_of_silence(
     fitting = [publisher for publisher in publishers if publisher.type == wanted_type]
     if not fitting:
         other = publishers[0]
-        wanted = "compressed" if other.type == IMAGE_TYPES[1] else "raw"
+        wanted = "compressed" if other.type == COMPRESSED_IMAGE else "raw"
         hint = (
             f"set the parameter image_transport to {wanted}, or remap `image`"
             if other.type in IMAGE_TYPES
@@ -86,14 +89,10 @@ def discover(node: Node, topic: str, qos: QoSProfile) -> list[Publisher]:
     return found
 
 
-def image_topics(node: Node) -> list[str]:
+def other_image_topics(node: Node) -> list[str]:
     """Returns the topics on which others publish images."""
     own = f"{node.get_fully_qualified_name()}/"
-    return [
-        name
-        for name, types in node.get_topic_names_and_types()
-        if any(kind in IMAGE_TYPES for kind in types) and not name.startswith(own) and node.count_publishers(name)
-    ]
+    return [name for name in topics_of_types(node, IMAGE_TYPES) if not name.startswith(own)]
 
 
 def shipped_profile() -> Path:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from nav_msgs.msg import Odometry
-from rclpy.callback_groups import CallbackGroup
-from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from a2gc_ros.bags.message_types import ODOMETRY
@@ -15,12 +12,11 @@ from a2gc_ros.bags.messages import pose_of, stamp_of
 from a2gc_ros.bags.pose_source import BASE_FRAMES
 from a2gc_ros.geometry import Pose
 from a2gc_ros.nodes.base import qos
-from a2gc_ros.nodes.base.run_statistics import Statistics
 from a2gc_ros.nodes.inputs.heard import Heard
-from a2gc_ros.nodes.inputs.odometry_buffer import OdometryBuffer
+from a2gc_ros.nodes.inputs.input_context import InputContext
+from a2gc_ros.nodes.inputs.stamped_buffers import OdometryBuffer
 from a2gc_ros.nodes.inputs.stamps import stamps_of
 from a2gc_ros.nodes.inputs.transforms import TRANSFORMS, Transforms, open_transforms
-from a2gc_ros.nodes.parameters import NodeSettings
 
 
 class OdometryInput:
@@ -30,54 +26,35 @@ class OdometryInput:
     gave the first pose stays, for poses of two sources do not go together.
 
     Args:
-        node: The node that owns the subscriptions.
-        settings: Its parameters, which name topic and frames.
-        group: Callback group of the subscriptions.
-        statistics: Where bad messages are counted.
+        context: What inputs stand on.
 
     Attributes:
         heard: What was heard of odometry on its topic.
         stamps: Chooses the time of each message.
+        frames: The fixed frame of the poses and the one that they move; empty until there are any, or where odometry
+            names none.
+        follows_transforms: Whether the poses come from /tf.
         posed: Images that got a pose.
         unposed: Images that got none.
     """
 
-    def __init__(self, node: Node, settings: NodeSettings, group: CallbackGroup, statistics: Statistics) -> None:
-        self._node = node
-        self._settings = settings
-        self._statistics = statistics
+    def __init__(self, context: InputContext) -> None:
+        node, settings = context.node, context.settings
+        self._context = context
         self._buffer = OdometryBuffer()
-        self._lock = threading.Lock()
-        self._frame = self._base_frame = ""
         self._subscription: Subscription[Any] | None = None
         self._transforms: Transforms | None = None
-        self._follows_transforms = settings.odometry_source == "tf"
+        self.frames = ("", "")
+        self.follows_transforms = settings.odometry_source == "tf"
         self.posed = self.unposed = 0
         self.heard = Heard(node.resolve_topic_name(settings.odom_topic))
         self.stamps = stamps_of(node, self.heard.topic, settings)
         if settings.odometry_source != "tf":
             self._subscription = node.create_subscription(
-                Odometry, settings.odom_topic, self._on_odometry, qos.sensor_stream(), callback_group=group
+                Odometry, settings.odom_topic, self._on_odometry, qos.sensor_stream(), callback_group=context.group
             )
         if settings.odometry_source != "topic":
-            self._transforms = open_transforms(node, group, lambda problem: statistics.fail("transforms", problem))
-
-    @property
-    def frame(self) -> str:
-        """The fixed frame of the poses; empty until there are any."""
-        with self._lock:
-            return self._frame
-
-    @property
-    def base_frame(self) -> str:
-        """The frame that they move; empty until there are any, or where odometry names none."""
-        with self._lock:
-            return self._base_frame
-
-    @property
-    def follows_transforms(self) -> bool:
-        """Whether the poses come from /tf."""
-        return self._follows_transforms
+            self._transforms = open_transforms(node, context.group, context.count_bad_transform)
 
     @property
     def topics(self) -> list[str]:
@@ -88,7 +65,8 @@ class OdometryInput:
     @property
     def lacks_transforms(self) -> bool:
         """Whether /tf is wanted and cannot be read, because tf2_msgs is not installed."""
-        return self._settings.odometry_source != "topic" and self._transforms is None and not self.heard.received
+        wanted = self._context.settings.odometry_source != "topic"
+        return wanted and self._transforms is None and not self.heard.received
 
     def pose_at(self, stamp_ns: int, timeout_s: float, camera_frame: str) -> Pose | None:
         """Returns ``t_odom_base`` at a stamp, or None where it is not known.
@@ -112,37 +90,30 @@ class OdometryInput:
         if self._transforms is not None:
             self._transforms.close()
         if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
+            self._context.node.destroy_subscription(self._subscription)
             self._subscription = None
 
     def _asks_transforms(self) -> bool:
-        if self._follows_transforms:
+        if self._transforms is None or self.follows_transforms:
             return self._transforms is not None
-        return (
-            self._transforms is not None
-            and not self.heard.received
-            and self._node.count_publishers(self.heard.topic) == 0
-        )
+        return not self.heard.received and self._context.node.count_publishers(self.heard.topic) == 0
 
     def _transformed(self, stamp_ns: int, timeout_s: float, camera_frame: str) -> Pose | None:
         assert self._transforms is not None
-        fixed = self._settings.odom_frame
-        bases = (self._settings.base_frame,) if self._settings.base_frame else (*BASE_FRAMES, camera_frame.lstrip("/"))
-        for base in bases:
-            if not base or not self._transforms.connected(fixed, base):
-                continue
-            pose = self._transforms.pose_at(fixed, base, stamp_ns, timeout_s)
-            if pose is not None:
-                with self._lock:
-                    self._frame, self._base_frame = fixed, base
-                self._follows_transforms = True
-            return pose
+        fixed, base_frame = self._context.settings.odom_frame, self._context.settings.base_frame
+        for base in (base_frame,) if base_frame else (*BASE_FRAMES, camera_frame.lstrip("/")):
+            if base and self._transforms.connected(fixed, base):
+                pose = self._transforms.pose_at(fixed, base, stamp_ns, timeout_s)
+                if pose is not None:
+                    self.frames = fixed, base
+                    self.follows_transforms = True
+                return pose
         return None
 
     def _on_odometry(self, message: Odometry) -> None:
         self.heard.note()
-        if self._follows_transforms:
-            self._node.get_logger().warning(
+        if self.follows_transforms:
+            self._context.node.get_logger().warning(
                 f"{self.heard.topic} began after poses were taken from {TRANSFORMS}, and is passed over: set "
                 "odometry_source to topic or tf",
                 once=True,
@@ -151,13 +122,11 @@ class OdometryInput:
         try:
             pose = pose_of(message, ODOMETRY)
         except ValueError as error:
-            self._statistics.fail("odometry", f"odometry is no pose: {error}")
+            self._context.statistics.fail("odometry", f"odometry is no pose: {error}")
             return
-        with self._lock:
-            self._frame = message.header.frame_id
-            self._base_frame = message.child_frame_id.lstrip("/")
+        self.frames = message.header.frame_id, message.child_frame_id.lstrip("/")
         stamp_ns = self.stamps.stamp_ns(stamp_of(message.header))
         if stamp_ns is None:
-            self._statistics.fail("odometry", f"odometry on {self.heard.topic} has no stamp of its own")
+            self._context.statistics.fail("odometry", f"odometry on {self.heard.topic} has no stamp of its own")
             return
         self._buffer.add(stamp_ns, pose)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from rclpy.node import Node
@@ -23,6 +22,9 @@ class Stamps:
         choice: ``header`` and ``arrival`` take that time always; ``auto`` takes the header's as long as it is of use.
         now_ns: The node's clock.
         warn: Told once what is wrong, and what is done about it.
+
+    Attributes:
+        problem: What is wrong with the newest stamps, in one sentence; empty where nothing is.
     """
 
     def __init__(self, topic: str, choice: StampChoice, now_ns: Callable[[], int], warn: Callable[[str], None]) -> None:
@@ -30,60 +32,43 @@ class Stamps:
         self._choice = choice
         self._now_ns = now_ns
         self._warn = warn
-        self._lock = threading.Lock()
         self._before_ns: int | None = None
         self._useless = 0
         self._told = False
-        self._problem = ""
-
-    @property
-    def problem(self) -> str:
-        """What is wrong with the newest stamps, in one sentence; empty where nothing is."""
-        with self._lock:
-            return self._problem
+        self.problem = ""
 
     @property
     def taken(self) -> str:
         """Which time is taken at present: ``header`` or ``arrival``."""
-        with self._lock:
-            return "arrival" if self._takes_arrival() else "header"
+        gives_up = self._choice == "auto" and self._useless >= PATIENCE
+        return "arrival" if gives_up or self._choice == "arrival" else "header"
 
     def stamp_ns(self, header_ns: int) -> int | None:
-        """Returns the stamp to work with, or None where the message has none.
+        """Returns the stamp to work with, or None where the message has none; called from one thread.
 
         Args:
             header_ns: What the header says.
         """
-        with self._lock:
-            useless = header_ns == 0 or header_ns == self._before_ns
-            self._useless = self._useless + 1 if useless else 0
-            self._before_ns = header_ns
-            self._note("zero" if header_ns == 0 else "the same again and again")
-            told, self._told = self._told, self._told or bool(self._problem)
-            takes_arrival, problem = self._takes_arrival(), self._problem
-        if problem and not told:
-            self._warn(problem)
-        if takes_arrival:
+        useless = header_ns == 0 or header_ns == self._before_ns
+        self._useless = self._useless + 1 if useless else 0
+        self._before_ns = header_ns
+        self.problem = self._judge("zero" if header_ns == 0 else "the same again and again")
+        if self.problem and not self._told:
+            self._told = True
+            self._warn(self.problem)
+        if self.taken == "arrival":
             # Simulated time is zero until /clock comes.
             return self._now_ns() or None
         return None if useless else header_ns
 
-    def _takes_arrival(self) -> bool:
-        return self._choice == "arrival" or (self._choice == "auto" and self._useless >= PATIENCE)
-
-    def _note(self, how: str) -> None:
+    def _judge(self, how: str) -> str:
         if self._choice == "arrival" or self._useless < PATIENCE:
-            self._problem = ""
-        elif self._choice == "auto":
-            self._problem = (
-                f"the stamps on {self._topic} are {how}, so the time of arrival is taken: have the driver stamp its "
-                "messages, or set stamps to arrival"
-            )
-        else:
-            self._problem = (
-                f"the stamps on {self._topic} are {how}, and such messages are passed over: have the driver stamp its "
-                "messages, or set stamps to auto"
-            )
+            return ""
+        done, other = "so the time of arrival is taken", "arrival"
+        if self._choice == "header":
+            done, other = "and such messages are passed over", "auto"
+        remedy = f"have the driver stamp its messages, or set stamps to {other}"
+        return f"the stamps on {self._topic} are {how}, {done}: {remedy}"
 
 
 def stamps_of(node: Node, topic: str, settings: NodeSettings) -> Stamps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from rclpy.node import Node
@@ -68,6 +68,15 @@ def camera_info_topic(node: Node, wanted: str, image: str) -> str:
 def is_remapped(node: Node, name: str) -> bool:
     """Whether a remapping leads a name elsewhere."""
     return node.resolve_topic_name(name) != node.resolve_topic_name(name, only_expand=True)
+
+
+def topics_of_types(node: Node, types: Collection[str]) -> list[str]:
+    """Returns the topics of some message types that somebody publishes."""
+    return [
+        name
+        for name, carried in node.get_topic_names_and_types()
+        if not set(carried).isdisjoint(types) and node.count_publishers(name)
+    ]
 
 
 def published(node: Node, topics: Sequence[ImageTopic]) -> ImageTopic | None:

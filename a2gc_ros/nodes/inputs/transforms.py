@@ -7,13 +7,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.time import Time
 
@@ -21,8 +21,9 @@ from a2gc_ros.bags.messages import stamp_of, values_of
 from a2gc_ros.bags.trajectory import Quaternion, Trajectory, Vector
 from a2gc_ros.bags.transforms import TransformTree
 from a2gc_ros.geometry import Pose, pose_from_quaternion
+from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
-from a2gc_ros.nodes.inputs.odometry_buffer import NEAREST_NS
+from a2gc_ros.nodes.inputs.stamped_buffers import NEAREST_NS
 
 TRANSFORMS = "/tf"
 STATIC_TRANSFORMS = "/tf_static"
@@ -118,8 +119,10 @@ class OwnTransforms:
         self._tree = TransformTree(RecentSamples)
         self._closed = False
         self._subscriptions: list[Subscription[Any]] = [
-            node.create_subscription(message_type, TRANSFORMS, self._on_moving, DEPTH, callback_group=group),
-            subscribe_static(node, message_type, self._on_static, group),
+            node.create_subscription(
+                message_type, TRANSFORMS, partial(self._add, static=False), DEPTH, callback_group=group
+            ),
+            subscribe_static(node, message_type, partial(self._add, static=True), group),
         ]
 
     def connected(self, fixed: str, moving: str) -> bool:
@@ -150,12 +153,6 @@ class OwnTransforms:
             return -1
         samples = self._tree.moving_between(fixed, moving)
         return min((entry.newest_ns for entry in samples), default=int(np.iinfo(np.int64).max))
-
-    def _on_moving(self, message: Any) -> None:
-        self._add(message, static=False)
-
-    def _on_static(self, message: Any) -> None:
-        self._add(message, static=True)
 
     def _add(self, message: Any, *, static: bool) -> None:
         with self._condition:
@@ -193,15 +190,12 @@ class Tf2Transforms:
     def pose_at(self, fixed: str, moving: str, stamp_ns: int, timeout_s: float) -> Pose | None:
         """See :class:`Transforms`."""
         end = time.monotonic() + timeout_s
-        while (found := self._at(fixed, moving, stamp_ns)) is None:
-            if time.monotonic() > end:
-                break
+        while (found := self._at(fixed, moving, stamp_ns)) is None and time.monotonic() <= end:
             # tf2's own wait follows the node's clock, and would never end where simulated time stands still.
             if self._closed.wait(POLL_S):
                 break
         if found is None:
-            found = self._at(fixed, moving, 0)
-            if found is None:
+            if (found := self._at(fixed, moving, 0)) is None:
                 return None
             behind_ns = stamp_ns - stamp_of(found.header)
             if behind_ns < -KEPT_S * 1e9:
@@ -236,7 +230,7 @@ def open_transforms(node: Node, group: CallbackGroup, on_error: Callable[[str], 
         return Tf2Transforms(node, importlib.import_module("tf2_ros"))
     except ImportError:
         message_type = transform_message()
-    return None if message_type is None else OwnTransforms(node, message_type, group, on_error)
+        return None if message_type is None else OwnTransforms(node, message_type, group, on_error)
 
 
 def transform_message() -> Any | None:
@@ -251,7 +245,4 @@ def subscribe_static(
     node: Node, message_type: Any, callback: Callable[[Any], None], group: CallbackGroup
 ) -> Subscription[Any]:
     """Subscribes to /tf_static, which is latched: whoever comes late gets what was sent before."""
-    latched = QoSProfile(
-        depth=DEPTH, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL
-    )
-    return node.create_subscription(message_type, STATIC_TRANSFORMS, callback, latched, callback_group=group)
+    return node.create_subscription(message_type, STATIC_TRANSFORMS, callback, qos.latched(DEPTH), callback_group=group)

@@ -24,9 +24,9 @@ from a2gc_ros.nodes.base.run_statistics import Statistics
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
 from a2gc_ros.nodes.outputs.debug_image import caption, side_by_side
 from a2gc_ros.nodes.outputs.markers import MarkerTrack
-from a2gc_ros.nodes.outputs.relocalization import relocalize, spacing_around, why_without_pose
+from a2gc_ros.nodes.outputs.relocalization import relocalize, spacing_around
 from a2gc_ros.nodes.parameters import NodeSettings
-from a2gc_ros.nodes.recognition.recognizer import Recognizer
+from a2gc_ros.nodes.recognition.maps import Maps
 from a2gc_ros.placemap.records import Keyframe
 from a2gc_ros.placemap.thumbnails import decode_jpeg
 
@@ -56,7 +56,7 @@ class Outputs:
     Args:
         node: The node that owns the publishers.
         settings: Its parameters.
-        recognizer: Where keyframes come from.
+        maps: Where keyframes come from.
         statistics: Where relocalizations without a pose are counted.
         converter: Makes a message of the debug image.
     """
@@ -65,14 +65,14 @@ class Outputs:
         self,
         node: LifecycleNode,
         settings: NodeSettings,
-        recognizer: Recognizer,
+        maps: Maps,
         statistics: Statistics,
         converter: ImageConverter,
     ) -> None:
         self._converter = converter
         self._node = node
         self._statistics = statistics
-        self._recognizer = recognizer
+        self._maps = maps
         self._map_frame = settings.map_frame
         self._assumed_extrinsics = pose_from_xyz_rpy(settings.camera_pose)
         self._track = MarkerTrack(settings.odom_frame)
@@ -109,39 +109,25 @@ class Outputs:
         return relocalized
 
     def _publish_pose(self, frame: Frame, detection: Detection) -> Relocalized | None:
-        mounted = self.extrinsics(frame)
-        for closure in detection.closures:
-            if not closure.is_relocalization:
-                continue
-            place_map = self._recognizer.place_map(closure.match.map_index)
+        for closure in filter(lambda closure: closure.is_relocalization, detection.closures):
+            place_map = self._maps.place_map(closure.match.map_index)
             keyframe = place_map.keyframe(closure.match.keyframe_id)
             spacing_m = spacing_around(place_map, keyframe)
-            found = None
-            if keyframe.pose is not None:
-                found = relocalize(
-                    keyframe.pose,
-                    mounted if keyframe.t_base_camera is None else keyframe.t_base_camera,
-                    spacing_m,
-                    closure.verification,
-                    mounted,
-                )
-            if found is None:
-                self._say_why(why_without_pose(keyframe, spacing_m, closure.verification))
-            if found is not None:
-                # A closure may be about an earlier image, held back until others agreed.
-                message = PoseWithCovarianceStamped(
-                    header=header_message(closure.match.query_stamp_ns, self._map_frame),
-                    pose=pose_with_covariance_message(found.pose, found.covariance),
-                )
-                self._pose.publish(message)
-                self._note_map(closure, keyframe, found.pose)
-                return Relocalized(message, closure.probability)
+            found = relocalize(keyframe, spacing_m, closure.verification, self.extrinsics(frame))
+            if isinstance(found, str):
+                # Each reason is logged once.
+                if self._statistics.without_pose(found):
+                    self._node.get_logger().warning(f"a relocalization told no pose: {found}")
+                continue
+            # A closure may be about an earlier image, held back until others agreed.
+            message = PoseWithCovarianceStamped(
+                header=header_message(closure.match.query_stamp_ns, self._map_frame),
+                pose=pose_with_covariance_message(found.pose, found.covariance),
+            )
+            self._pose.publish(message)
+            self._note_map(closure, keyframe, found.pose)
+            return Relocalized(message, closure.probability)
         return None
-
-    def _say_why(self, reason: str) -> None:
-        """Counts a relocalization that told no pose; each reason is logged once."""
-        if self._statistics.without_pose(reason):
-            self._node.get_logger().warning(f"a relocalization told no pose: {reason}")
 
     def _note(self, frame: Frame, detection: Detection) -> None:
         if detection.keyframe_id is None:
@@ -165,7 +151,7 @@ class Outputs:
         if pose is None or keyframe.pose is None:
             return
         if not self._track.knows(match.map_index, match.session_id):
-            kept = self._recognizer.place_map(match.map_index).keyframes(match.session_id)
+            kept = self._maps.place_map(match.map_index).keyframes(match.session_id)
             positions = [k.pose[:3, 3] for k in kept if k.pose is not None]
             self._track.add_map(match.map_index, match.session_id, np.array(positions))
         t_odom_map = pose @ inverse(t_map_base)
@@ -178,7 +164,7 @@ class Outputs:
         shown = now or [match for match, _ in detection.verified] or detection.candidates or detection.matches
         keyframe = None
         if shown:
-            jpeg = self._recognizer.place_map(shown[0].map_index).image(shown[0].keyframe_id)
+            jpeg = self._maps.place_map(shown[0].map_index).image(shown[0].keyframe_id)
             keyframe = None if jpeg is None else decode_jpeg(jpeg)
         picture = side_by_side(frame.image, keyframe, *caption(detection))
         self._debug_image.publish(self._converter.message(picture, header_message(frame.stamp_ns, frame.frame_id)))

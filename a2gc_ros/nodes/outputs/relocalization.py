@@ -44,12 +44,8 @@ def spacing_around(place_map: PlaceMap, keyframe: Keyframe) -> float | None:
 
 
 def relocalize(
-    t_map_keyframe: Pose,
-    t_keyframe_camera: Pose,
-    spacing_m: float | None,
-    verification: Verification | None,
-    t_base_camera: Pose,
-) -> Relocalization | None:
+    keyframe: Keyframe, spacing_m: float | None, verification: Verification | None, t_base_camera: Pose
+) -> Relocalization | str:
     """Returns the robot's pose in the map, where it and its uncertainty are known.
 
     The orientation comes from the relative pose. So does the position, where the scale of the relative pose is known;
@@ -57,21 +53,26 @@ def relocalize(
     its neighbours, so its standard deviation is the distance to them.
 
     Args:
-        t_map_keyframe: Pose of the robot's base at the keyframe.
-        t_keyframe_camera: Pose of the camera (optical frame) in the base of the robot that made the map.
-        spacing_m: Distance to the keyframe's neighbours; None where unknown.
+        keyframe: The keyframe of the map; where it does not tell its camera's place, that of the robot that asks holds.
+        spacing_m: Distance to its neighbours; None where unknown.
         verification: The geometric check.
         t_base_camera: Pose of the camera (optical frame) in the base of the robot that asks.
 
     Returns:
-        The pose, or None where nothing was verified, no relative pose with covariance is known, or the position has
-        no known uncertainty.
+        The pose, or why there is none, and what would change that: nothing was verified, no relative pose with
+        covariance is known, or the position has no known uncertainty.
     """
-    if verification is None or not verification.verified:
-        return None
-    if verification.relative_pose is None or verification.covariance is None:
-        return None
-    t_map_keyframe_camera = t_map_keyframe @ t_keyframe_camera
+    if keyframe.pose is None:
+        return "the map holds no poses: build it from a recording with odometry"
+    if verification is None:
+        return "nothing was checked by geometry: set loop.verify to true"
+    if not verification.verified or verification.relative_pose is None:
+        return verification.reason or "the geometry of the two images does not tell it"
+    if verification.covariance is None:
+        return f"the pose's uncertainty is not known ({verification.reason})"
+    t_map_keyframe_camera = keyframe.pose @ (
+        t_base_camera if keyframe.t_base_camera is None else keyframe.t_base_camera
+    )
     t_map_base = t_map_keyframe_camera @ verification.relative_pose @ geometry.inverse(t_base_camera)
     turn = np.kron(np.eye(2), t_map_keyframe_camera[:3, :3])
     covariance = turn @ verification.covariance @ turn.T
@@ -82,27 +83,8 @@ def relocalize(
         lever[:3, 3:] = -geometry.skew(t_map_base[:3, 3] - t_map_camera[:3, 3])
         return Relocalization(t_map_base, lever @ covariance @ lever.T)
     if spacing_m is None:
-        return None
-    t_map_base[:3, 3] = t_map_keyframe[:3, 3]
+        return f"one camera tells no metres and the map has too few keyframes to bound them ({verification.reason})"
+    t_map_base[:3, 3] = keyframe.pose[:3, 3]
     covariance[:3, :] = covariance[:, :3] = 0.0
     covariance[:3, :3] = spacing_m**2 * np.eye(3)
     return Relocalization(t_map_base, covariance)
-
-
-def why_without_pose(keyframe: Keyframe, spacing_m: float | None, verification: Verification | None) -> str:
-    """Returns why a relocalization told no pose, and what would change it.
-
-    Args:
-        keyframe: The keyframe of the map.
-        spacing_m: Distance to its neighbours; None where unknown.
-        verification: The geometric check.
-    """
-    if keyframe.pose is None:
-        return "the map holds no poses: build it from a recording with odometry"
-    if verification is None:
-        return "nothing was checked by geometry: set loop.verify to true"
-    if verification.relative_pose is not None and verification.covariance is None:
-        return f"the pose's uncertainty is not known ({verification.reason})"
-    if spacing_m is None and verification.relative_pose is not None:
-        return f"one camera tells no metres and the map has too few keyframes to bound them ({verification.reason})"
-    return verification.reason or "the geometry of the two images does not tell it"

@@ -1,4 +1,4 @@
-"""Two threads that work on the newest item of a slot: one prepares it while the other is with the one before."""
+"""Two threads that work on the newest item of a mailbox: one prepares it while the other is with the one before."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ P = TypeVar("P")
 
 IN_WORK: Final = 2
 """Items that were taken and are not finished: one that is prepared, one that is worked on. The next one is taken when
-one of them is done, so that it is the newest then, and nothing but the slot ever waits."""
+one of them is done, so that it is the newest then, and nothing but the mailbox ever waits."""
 
 
 class Worker(Generic[T, P]):
-    """Takes items from a slot, prepares and finishes them in their order, in two threads of its own.
+    """Takes items from a mailbox, prepares and finishes them in their order, in two threads of its own.
 
     Args:
-        slot: Where items come from; closing it ends the threads.
+        mailbox: Where items come from; closing it ends the threads.
         prepare: What to do with an item first, beside the work on the one before.
         work: What to do with what was prepared.
         on_error: Told about an exception that either let out, in its thread; both go on.
@@ -31,14 +31,14 @@ class Worker(Generic[T, P]):
 
     def __init__(
         self,
-        slot: LatestMailbox[T],
+        mailbox: LatestMailbox[T],
         prepare: Callable[[T], P],
         work: Callable[[P], None],
         on_error: Callable[[Exception], None],
         *,
         overlap: bool = True,
     ) -> None:
-        self._slot = slot
+        self._mailbox = mailbox
         self._prepare = prepare
         self._work = work
         self._on_error = on_error
@@ -55,14 +55,14 @@ class Worker(Generic[T, P]):
             thread.start()
 
     def stop(self) -> None:
-        """Closes the slot and waits for the items in work to be finished."""
-        self._slot.close()
+        """Closes the mailbox and waits for the items in work to be finished."""
+        self._mailbox.close()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
 
     def _run_preparing(self) -> None:
-        while self._free.acquire() and (item := self._slot.take()) is not None:
+        while self._free.acquire() and (item := self._mailbox.take()) is not None:
             # One bad image must not end the thread: whatever it was, it is told and the next one is tried.
             try:
                 prepared = self._prepare(item)

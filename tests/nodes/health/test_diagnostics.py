@@ -8,13 +8,14 @@ import pytest
 
 pytest.importorskip("diagnostic_msgs.msg", reason="needs ROS 2, from a distribution or from the wheels")
 
-from a2gc_ros.nodes.base.run_statistics import Snapshot
+from a2gc_ros.nodes.base.run_statistics import Period, Snapshot
 from a2gc_ros.nodes.health.diagnostics import (
     ERROR,
     OK,
     STALE,
     WARN,
     Callbacks,
+    CameraState,
     Engine,
     judge_camera,
     judge_map,
@@ -47,7 +48,7 @@ def after(**more: Any) -> Snapshot:
 )
 def test_the_camera(state: str, now: Snapshot, silence: str | None, stamps: str, level: bytes, said: str) -> None:
     before = Snapshot() if not now.received else BEFORE
-    found = judge_camera(state, "/image", now, before, silence, stamps)
+    found = judge_camera(state, CameraState("/image", silence, stamps), Period(now, before))
     assert found.level == level
     assert said in found.sentence
 
@@ -83,19 +84,19 @@ def test_the_camera(state: str, now: Snapshot, silence: str | None, stamps: str,
     ],
 )
 def test_recognition(state: str, refusal: str, now: Snapshot, callbacks: Callbacks, level: bytes, said: str) -> None:
-    found = judge_recognition(state, refusal, now, BEFORE, callbacks, Callbacks())
+    found = judge_recognition(state, refusal, Period(now, BEFORE), callbacks, Callbacks())
     assert found.level == level
     assert said in found.sentence
 
 
 def test_the_map() -> None:
-    assert judge_map("unconfigured", None, Snapshot(), Snapshot()).level == STALE
-    well = judge_map("active", ENGINE, after(), BEFORE)
+    assert judge_map("unconfigured", None, Period()).level == STALE
+    well = judge_map("active", ENGINE, Period(after(), BEFORE))
     assert (well.level, well.sentence) == (OK, "live map town.a2gc, 3 keyframes; 1 loaded")
     assert well.values["map 1"] == "city.a2gc, 9 keyframes"
     broken = after(failed={"map": 1}, last_failures={"map": "town.a2gc cannot be written: the disk is full"})
-    assert judge_map("active", ENGINE, broken, BEFORE).level == ERROR
-    assert "the disk is full" in judge_map("active", ENGINE, broken, BEFORE).sentence
+    assert judge_map("active", ENGINE, Period(broken, BEFORE)).level == ERROR
+    assert "the disk is full" in judge_map("active", ENGINE, Period(broken, BEFORE)).sentence
 
 
 def test_memory() -> None:

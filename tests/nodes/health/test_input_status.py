@@ -21,33 +21,33 @@ INFO = "/cam/camera_info"
         (InputStream(INFO, 3), CAMERA, False, OK, "plumb_bob, 640x480, from /cam/camera_info"),
         (InputStream(INFO, 3), CAMERA, True, WARN, "set camera_pose"),
         (InputStream(INFO, 3), None, False, OK, "waiting for an image"),
-        (InputStream(INFO, silent_s=1.0), None, False, OK, "waiting for /cam/camera_info"),
-        (InputStream(INFO, silent_s=9.0), None, False, WARN, "closures carry no pose"),
+        (InputStream(INFO, silent=False), None, False, OK, "waiting for /cam/camera_info"),
+        (InputStream(INFO, silent=True), None, False, WARN, "closures carry no pose"),
         (
-            InputStream(INFO, silent_s=9.0, elsewhere=["/left"]),
+            InputStream(INFO, silent=True, elsewhere=["/left"]),
             None,
             False,
             WARN,
             "nobody publishes /cam/camera_info: set camera_info_topic; topics of its type that exist: /left",
         ),
-        (InputStream(INFO, silent_s=9.0, publishers=1), None, False, WARN, "has 1 publisher(s) but nothing arrives"),
+        (InputStream(INFO, silent=True, publishers=1), None, False, WARN, "has 1 publisher(s) but nothing arrives"),
     ],
 )
 def test_the_calibration(stream, intrinsics, assumed, level, said):
-    finding = judge_calibration(stream, intrinsics, "", 5.0, "/tf_static", assumed=assumed)
+    finding = judge_calibration(stream, intrinsics, "", "/tf_static", assumed=assumed)
     assert finding.level == level
     assert said in finding.sentence
     assert finding.values["topic"] == INFO
 
 
 def test_a_calibration_that_does_not_fit_says_why():
-    finding = judge_calibration(InputStream(INFO, 3), None, "K is zero; calibrate it", 5.0, "/tf_static", assumed=False)
+    finding = judge_calibration(InputStream(INFO, 3), None, "K is zero; calibrate it", "/tf_static", assumed=False)
     assert finding.level == WARN
     assert finding.sentence.endswith("K is zero; calibrate it")
 
 
-HEARD = InputStream("/odom", 100, 0.1)
-SILENT = InputStream("/odom", silent_s=9.0, elsewhere=["/wheel/odom"])
+HEARD = InputStream("/odom", 100)
+SILENT = InputStream("/odom", silent=True, elsewhere=["/wheel/odom"])
 FRAMES = ("odom", "base_link")
 
 
@@ -57,8 +57,8 @@ FRAMES = ("odom", "base_link")
         (PoseState(HEARD, FRAMES, posed=9), OK, "/odom, from odom to base_link"),
         (PoseState(HEARD, ("odom", ""), posed=9), OK, "a frame without name"),
         (PoseState(HEARD, FRAMES, posed=1, unposed=8), WARN, "does not reach the images' stamps"),
-        (PoseState(InputStream("/odom", 100, 9.0), FRAMES), STALE, "/odom has stopped"),
-        (PoseState(InputStream("/odom", silent_s=1.0)), OK, "waiting for odometry"),
+        (PoseState(InputStream("/odom", 100, silent=True), FRAMES), STALE, "/odom has stopped"),
+        (PoseState(InputStream("/odom", silent=False)), OK, "waiting for odometry"),
         (PoseState(SILENT), WARN, "topics of its type that exist: /wheel/odom"),
         (PoseState(SILENT), WARN, "no transforms lead from odom to base_link"),
         (PoseState(SILENT, lacks_transforms=True), WARN, "tf2_msgs is not installed"),
@@ -73,6 +73,6 @@ FRAMES = ("odom", "base_link")
     ],
 )
 def test_the_odometry(state, level, said):
-    finding = judge_odometry(state, 5.0)
+    finding = judge_odometry(state)
     assert finding.level == level
     assert said in finding.sentence

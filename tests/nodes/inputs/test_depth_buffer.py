@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from a2gc_ros.nodes.inputs.depth_buffer import LENGTH, DepthBuffer
+from a2gc_ros.nodes.inputs.stamped_buffers import DEPTH_IMAGES, DepthBuffer
 
 MS = 1_000_000
 
@@ -42,7 +42,7 @@ def test_a_message_on_its_way_is_waited_for(closing: bool) -> None:
 
 def test_memory_is_bounded() -> None:
     buffer = DepthBuffer()
-    for at in range(LENGTH + 3):
+    for at in range(DEPTH_IMAGES + 3):
         buffer.add(at * 100 * MS, str(at).encode())
     assert buffer.message_at(200 * MS, 0.0) is None
     assert buffer.message_at(300 * MS, 0.0) == b"3"

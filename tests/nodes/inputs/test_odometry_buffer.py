@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from a2gc_ros.geometry import pose_from_xy_yaw, yaw_of
-from a2gc_ros.nodes.inputs.odometry_buffer import LENGTH, OdometryBuffer
+from a2gc_ros.nodes.inputs.stamped_buffers import ODOMETRY_POSES, OdometryBuffer
 
 MS = 1_000_000
 
@@ -66,6 +66,6 @@ def test_a_clock_that_jumps_back_clears_the_buffer():
 
 
 def test_the_buffer_forgets_the_oldest():
-    buffer = filled(*range(0, 10 * (LENGTH + 10), 10))
+    buffer = filled(*range(0, 10 * (ODOMETRY_POSES + 10), 10))
     assert buffer.pose_at(0, 0.0) is not None  # the nearest is 100 ms away
     assert buffer.pose_at(-200 * MS, 0.0) is None

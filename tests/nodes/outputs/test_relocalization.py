@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import pose_from_quaternion, pose_from_xy_yaw, pose_from_xyz_rpy
 from a2gc_ros.loops import Verification
-from a2gc_ros.nodes.outputs.relocalization import relocalize, spacing_around
-from a2gc_ros.placemap import Manifest, PlaceMap
+from a2gc_ros.nodes.outputs.relocalization import Relocalization, relocalize, spacing_around
+from a2gc_ros.placemap import Keyframe, Manifest, PlaceMap
 
 AHEAD = pose_from_xyz_rpy((0.3, 0.0, 0.5, -np.pi / 2, 0.0, -np.pi / 2))
 
@@ -21,6 +23,16 @@ def expmap(twist: np.ndarray) -> np.ndarray:
     angle = np.linalg.norm(twist[3:])
     axis = twist[3:] / angle
     return pose_from_quaternion(twist[:3], [*(axis * np.sin(angle / 2)), np.cos(angle / 2)])
+
+
+def kept(pose: np.ndarray | None, t_base_camera: np.ndarray | None = None) -> Keyframe:
+    return Keyframe(1, 1, 0, pose, None, t_base_camera=t_base_camera)
+
+
+def located(*asked) -> Relocalization:
+    found = relocalize(*asked)
+    assert isinstance(found, Relocalization)
+    return found
 
 
 def test_a_camera_that_looks_ahead_has_its_optical_axis_along_x():
@@ -46,7 +58,7 @@ def test_with_known_scale_the_true_pose_comes_out():
     rng = np.random.default_rng(0)
     keyframe, truth = random_pose(rng), random_pose(rng)
     relative = geometry.relative(keyframe @ AHEAD, truth @ AHEAD)
-    found = relocalize(keyframe, AHEAD, None, Verification(True, 50, 60, relative, np.eye(6), scale_known=True), AHEAD)
+    found = located(kept(keyframe), None, Verification(True, 50, 60, relative, np.eye(6), scale_known=True), AHEAD)
     np.testing.assert_allclose(found.pose, truth, atol=1e-12)
 
 
@@ -55,7 +67,7 @@ def test_the_camera_of_the_map_may_sit_elsewhere_on_its_robot():
     keyframe, truth, mounted = random_pose(rng), random_pose(rng), random_pose(rng)
     relative = geometry.relative(keyframe @ mounted, truth @ AHEAD)
     verification = Verification(True, 50, 60, relative, np.eye(6), scale_known=True)
-    np.testing.assert_allclose(relocalize(keyframe, mounted, None, verification, AHEAD).pose, truth, atol=1e-12)
+    np.testing.assert_allclose(located(kept(keyframe, mounted), None, verification, AHEAD).pose, truth, atol=1e-12)
 
 
 def test_the_covariance_is_that_of_sampled_poses():
@@ -63,7 +75,7 @@ def test_the_covariance_is_that_of_sampled_poses():
     keyframe, relative = random_pose(rng), random_pose(rng)
     root = rng.normal(size=(6, 6)) * 1e-3
     covariance = root @ root.T
-    found = relocalize(keyframe, AHEAD, None, Verification(True, 50, 60, relative, covariance, scale_known=True), AHEAD)
+    found = located(kept(keyframe), None, Verification(True, 50, 60, relative, covariance, scale_known=True), AHEAD)
     errors = []
     for twist in rng.multivariate_normal(np.zeros(6), covariance, 20_000):
         noisy = relative.copy()
@@ -82,7 +94,7 @@ def test_without_scale_the_position_is_the_keyframes_and_as_uncertain_as_its_nei
     relative = np.eye(4)
     relative[:3, :3] = pose_from_xyz_rpy((0, 0, 0, 0, 0.1, 0))[:3, :3]
     covariance = np.diag([1.0, 1.0, 1.0, 1e-4, 4e-4, 9e-4])
-    found = relocalize(keyframe, AHEAD, 2.5, Verification(True, 50, 60, relative, covariance), AHEAD)
+    found = located(kept(keyframe), 2.5, Verification(True, 50, 60, relative, covariance), AHEAD)
     np.testing.assert_allclose(found.pose[:3, 3], (3, 4, 0))
     # The camera turned about its y axis, which points down, so the robot turned the other way about z.
     assert geometry.yaw_of(found.pose) == pytest.approx(0.1)
@@ -92,18 +104,22 @@ def test_without_scale_the_position_is_the_keyframes_and_as_uncertain_as_its_nei
 
 
 @pytest.mark.parametrize(
-    ("verification", "spacing"),
+    ("pose", "verification", "spacing", "said"),
     [
-        (None, 1.0),
-        (Verification(False, 5, 60, np.eye(4), np.eye(6)), 1.0),
-        (Verification(True, 50, 60), 1.0),
-        (Verification(True, 50, 60, np.eye(4)), 1.0),
-        (Verification(True, 50, 60, np.eye(4), np.eye(6)), None),
+        (None, None, 1.0, "the map holds no poses"),
+        (np.eye(4), None, 1.0, "nothing was checked by geometry: set loop.verify to true"),
+        (np.eye(4), Verification(False, 5, 60, np.eye(4), np.eye(6)), 1.0, "the geometry of the two images"),
+        (np.eye(4), Verification(True, 50, 60), 1.0, "the geometry of the two images"),
+        (np.eye(4), Verification(True, 50, 60, reason="a plane"), 1.0, "a plane"),
+        (np.eye(4), Verification(True, 50, 60, np.eye(4), reason="flat"), 1.0, r"uncertainty is not known \(flat\)"),
+        (np.eye(4), Verification(True, 50, 60, np.eye(4), np.eye(6)), None, "one camera tells no metres"),
     ],
-    ids=["unchecked", "refused", "no pose", "no covariance", "lone keyframe"],
+    ids=["no map", "unchecked", "refused", "no pose", "no pose for a reason", "no covariance", "lone keyframe"],
 )
-def test_nothing_is_said_where_the_uncertainty_is_not_known(verification, spacing):
-    assert relocalize(np.eye(4), AHEAD, spacing, verification, AHEAD) is None
+def test_where_the_uncertainty_is_not_known_there_is_a_reason_and_no_pose(pose, verification, spacing, said):
+    found = relocalize(kept(pose), spacing, verification, AHEAD)
+    assert isinstance(found, str)
+    assert re.search(said, found)
 
 
 def test_spacing_is_the_distance_to_the_farther_neighbour_of_the_same_session():

@@ -7,7 +7,7 @@ from a2gc_ros.nodes.recognition.worker import Worker
 
 
 def test_it_works_on_the_newest_only_and_outlives_an_exception():
-    slot = LatestMailbox[int]()
+    mailbox = LatestMailbox[int]()
     begun, go_on = threading.Event(), threading.Event()
     done: list[int] = []
     errors: list[Exception] = []
@@ -19,16 +19,16 @@ def test_it_works_on_the_newest_only_and_outlives_an_exception():
             raise ValueError("three")
         done.append(item)
 
-    worker = Worker(slot, lambda item: item, work, errors.append, overlap=False)
-    slot.offer(1, 1)
+    worker = Worker(mailbox, lambda item: item, work, errors.append, overlap=False)
+    mailbox.offer(1, 1)
     worker.start()
     begun.wait(5)
     for item in (2, 3):
-        slot.offer(item, item)
+        mailbox.offer(item, item)
     go_on.set()
     while not errors:
         pass
-    slot.offer(4, 4)
+    mailbox.offer(4, 4)
     while len(done) < 2:
         pass
     worker.stop()
@@ -37,7 +37,7 @@ def test_it_works_on_the_newest_only_and_outlives_an_exception():
 
 
 def test_stopping_waits_for_the_item_in_work():
-    slot = LatestMailbox[int]()
+    mailbox = LatestMailbox[int]()
     begun, finished = threading.Event(), threading.Event()
 
     def work(_: int) -> None:
@@ -45,16 +45,16 @@ def test_stopping_waits_for_the_item_in_work():
         threading.Event().wait(0.05)
         finished.set()
 
-    worker = Worker(slot, lambda item: item, work, lambda _: None)
+    worker = Worker(mailbox, lambda item: item, work, lambda _: None)
     worker.start()
-    slot.offer(1, 1)
+    mailbox.offer(1, 1)
     begun.wait(5)
     worker.stop()
     assert finished.is_set()
 
 
 def test_the_next_item_is_prepared_meanwhile_and_no_more_than_that():
-    slot = LatestMailbox[int]()
+    mailbox = LatestMailbox[int]()
     go_on, prepared_second = threading.Event(), threading.Event()
     prepared: list[int] = []
     done: list[int] = []
@@ -69,16 +69,16 @@ def test_the_next_item_is_prepared_meanwhile_and_no_more_than_that():
         go_on.wait(5)
         done.append(item)
 
-    worker = Worker(slot, prepare, work, lambda _: None)
+    worker = Worker(mailbox, prepare, work, lambda _: None)
     worker.start()
-    slot.offer(1, 1)
+    mailbox.offer(1, 1)
     while len(prepared) < 1:
         pass
-    slot.offer(2, 2)
-    # The second is prepared while the first is worked on; whatever comes now waits in the slot, the newest only.
+    mailbox.offer(2, 2)
+    # The second is prepared while the first is worked on; whatever comes now waits in the mailbox, the newest only.
     assert prepared_second.wait(5)
     for item in (3, 4, 5):
-        slot.offer(item, item)
+        mailbox.offer(item, item)
     assert prepared == [1, 2]
     go_on.set()
     while len(done) < 3:
@@ -88,7 +88,7 @@ def test_the_next_item_is_prepared_meanwhile_and_no_more_than_that():
 
 
 def test_what_cannot_be_prepared_is_told_and_the_next_one_taken():
-    slot = LatestMailbox[int]()
+    mailbox = LatestMailbox[int]()
     errors: list[Exception] = []
     done: list[int] = []
 
@@ -97,10 +97,10 @@ def test_what_cannot_be_prepared_is_told_and_the_next_one_taken():
             raise ValueError(str(item))
         return item
 
-    worker = Worker(slot, prepare, done.append, errors.append)
+    worker = Worker(mailbox, prepare, done.append, errors.append)
     worker.start()
     for item in range(1, 6):
-        slot.offer(item, item)
+        mailbox.offer(item, item)
         while len(errors) + len(done) < item:
             pass
     worker.stop()
