@@ -218,3 +218,10 @@ def test_an_override_that_is_no_quality_of_service_is_refused(start_node):
     node = start_node(namespace, qos_overrides=overrides)
     node.wait_for_log(f"not activated: an override qos_overrides.{namespace}/image.subscription")
     assert node.state() == "inactive"
+
+
+def test_of_topics_one_of_which_cannot_be_subscribed_none_stays_so(start_node, probe):
+    node = start_node(depth=True, depth_topic="no topic")
+    node.wait_for_log("not activated: InvalidTopicNameException")
+    wait_for(lambda: node.message("camera"), "the node")
+    assert not probe.node.get_subscriptions_info_by_topic(node.topic("image"))

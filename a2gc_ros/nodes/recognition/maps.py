@@ -8,12 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.extract.spec import ModelSpec
 from a2gc_ros.nodes.base.fair_lock import FairLock
 from a2gc_ros.nodes.parameters import NodeSettings
 from a2gc_ros.placemap.live_index import IndexOptions
 from a2gc_ros.placemap.place_map import PlaceMap
-from a2gc_ros.placemap.records import Manifest
+from a2gc_ros.placemap.records import Manifest, Model
 
 IN_MEMORY = ":memory:"
 
@@ -42,7 +41,7 @@ class Maps:
 
     Args:
         settings: The node's parameters.
-        spec: Of the model, which all maps must be of.
+        model: Made the descriptors of all of them.
         options: How loaded maps are searched.
 
     Attributes:
@@ -50,12 +49,12 @@ class Maps:
         use: Told which maps are loaded from now on.
 
     Raises:
-        MapError: If a map cannot be opened, or is not of that model.
+        MapError: If a map cannot be opened, or was made by another model.
     """
 
-    def __init__(self, settings: NodeSettings, spec: ModelSpec, options: IndexOptions) -> None:
+    def __init__(self, settings: NodeSettings, model: Model, options: IndexOptions) -> None:
         self._settings = settings
-        self._spec = spec
+        self._model = model
         self._options = options
         self.lock = FairLock()
         self.use: Callable[[Sequence[PlaceMap]], None] = lambda _: None
@@ -186,7 +185,7 @@ class Maps:
     def _open(self, path: str, others: Sequence[PlaceMap]) -> PlaceMap:
         place_map = PlaceMap.open(self._settings.map_path(path), read_only=True, options=self._options)
         try:
-            place_map.require(self._spec.fingerprint, self._spec.name)
+            place_map.require(self._model.fingerprint, self._model.name)
             place_map.prepare()
             _refuse_again(place_map, others)
         except MapError:
@@ -196,14 +195,14 @@ class Maps:
 
     def _open_live(self) -> PlaceMap:
         if not self._settings.live_map:
-            return PlaceMap.create(IN_MEMORY, Manifest.of(self._spec))
+            return PlaceMap.create(IN_MEMORY, Manifest.of(self._model))
         path = self._settings.map_path(self._settings.live_map)
         if not path.exists():
             _make_folder(path, "the folder of live_map,")
-            return PlaceMap.create(path, Manifest.of(self._spec))
+            return PlaceMap.create(path, Manifest.of(self._model))
         place_map = PlaceMap.open(path)
         try:
-            place_map.require(self._spec.fingerprint, self._spec.name)
+            place_map.require(self._model.fingerprint, self._model.name)
         except MapError:
             place_map.close()
             raise
