@@ -122,8 +122,7 @@ class Maps:
         fresh = self._open(path, ())
         try:
             with self.lock:
-                if not instead:
-                    _refuse_again(fresh, self.opened_maps())
+                _refuse_again(fresh, [self.live] if instead else self.opened_maps())
                 released = self._loaded if instead else []
                 self._change([fresh] if instead else [*self._loaded, fresh])
                 opened = _opened(len(self._loaded), fresh)
