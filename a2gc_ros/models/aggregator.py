@@ -26,14 +26,7 @@ class DataStart:
 
 
 class Aggregator(nn.Module, ABC):
-    """Base of the aggregators.
-
-    Args:
-        in_channels: Channels C of the feature map.
-        token_channels: Channels T of the token.
-
-    A subclass sets `descriptor_dim`.
-    """
+    """Base of the aggregators, of maps of C channels and tokens of T; a subclass sets `descriptor_dim`."""
 
     descriptor_dim: int
 

@@ -15,15 +15,12 @@ from a2gc_ros.models.architecture import Architecture
 
 
 class PlaceModel(nn.Module):
-    """A backbone, an aggregator and the preprocessing they belong to.
+    """A backbone, an aggregator and the preprocessing they belong to; the descriptor has `descriptor_dim` dimensions.
 
     Args:
         architecture: What to build.
         preprocessing: Input size, resize rule and normalisation the weights are meant for.
         name: What people call the model.
-
-    Attributes:
-        descriptor_dim: Dimension D of the descriptor.
     """
 
     def __init__(self, architecture: Architecture, preprocessing: Preprocessing, *, name: str = "unnamed") -> None:
@@ -73,10 +70,6 @@ class PlaceModel(nn.Module):
 
         A few hundred images of the kind the model will see are enough. A final projection is whitened on their
         descriptors.
-
-        Args:
-            batches: The images.
-            start: How its weights are set.
 
         Raises:
             ModelError: There is too little data, or the aggregator has no such start.

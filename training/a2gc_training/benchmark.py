@@ -17,10 +17,10 @@ from a2gc_training.recipe import ValidationSection
 
 
 def read_task(path: Path, group_by: str | None = None) -> Dataset:
-    """Reads a data set from a YAML file with ``name``, ``source`` and ``protocol``.
+    """Reads a data set from a YAML file, whose entries are those of one of a recipe's ``validation`` sets.
 
     Args:
-        path: The file; its entries are those of one of a recipe's ``validation`` sets.
+        path: The file.
         group_by: Column of the table whose values tell which queries resemble each other (a clip, a drive).
 
     Raises:

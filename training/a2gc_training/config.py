@@ -41,14 +41,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """Sets single entries of a nested mapping.
+    """Sets single entries of a nested mapping, in a copy of it.
 
     Args:
-        values: The mapping; it is left as it is.
+        values: The mapping.
         assignments: ``key=value`` each: the key dotted, a number where it steps into a list; the value is YAML.
-
-    Returns:
-        A new mapping.
 
     Raises:
         ConfigError: An assignment has no ``=``, is not YAML, or steps into something that has no entries.

@@ -31,14 +31,7 @@ class Teacher(Protocol):
 
 
 class Distillation(nn.Module):
-    """How far a student is from a teacher.
-
-    The teacher is no submodule: it is neither trained nor written to checkpoints.
-
-    Args:
-        section: What is compared.
-        teacher: The teacher.
-    """
+    """How far a student is from a teacher, which is no submodule: it is neither trained nor written to checkpoints."""
 
     def __init__(self, section: DistillationSection, teacher: Teacher) -> None:
         super().__init__()
@@ -76,12 +69,7 @@ class Distillation(nn.Module):
 
 
 class LiveTeacher:
-    """A teacher that looks at every batch.
-
-    Args:
-        model: The teacher; it is frozen.
-        features: Whether its local features are the target, and not its descriptors.
-    """
+    """A frozen model that looks at every batch; its target is its local ``features``, or else its descriptors."""
 
     def __init__(self, model: PlaceModel, *, features: bool) -> None:
         self.model = model.eval().requires_grad_(False)

@@ -13,15 +13,10 @@ EXTENDS = "extends"
 
 
 def read_extended(path: Path) -> dict[str, Any]:
-    """Reads a YAML mapping together with those it extends.
+    """Reads a YAML mapping together with those it extends, and without its entry ``extends``.
 
-    Mappings are merged entry by entry; lists and single values replace what they extend.
-
-    Args:
-        path: The file. Its entry ``extends`` is a path relative to the file's own folder.
-
-    Returns:
-        The mapping, without ``extends``.
+    Mappings are merged entry by entry; lists and single values replace what they extend. ``extends`` is a path relative
+    to the file's own folder.
 
     Raises:
         ConfigError: A file cannot be read, is no mapping, or extends itself in the end.

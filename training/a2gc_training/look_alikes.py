@@ -23,12 +23,7 @@ IMAGES_PER_PLACE = 4
 
 
 class LookAlikes(lightning.Callback):
-    """Finds, before the first epoch and after each, which places look most alike to the model as it is then.
-
-    Args:
-        data: The data module; its sampler puts look-alikes into the same batch.
-        recipe: Says how many, and across which column.
-    """
+    """Finds, before the first epoch and after each, which places look most alike to the model as it is then."""
 
     def __init__(self, data: PlacesDataModule, recipe: Recipe) -> None:
         super().__init__()

@@ -42,9 +42,6 @@ _SELECTS_ITS_OWN_PAIRS = frozenset({"fastap", "smooth_ap"})
 class MetricLoss(nn.Module):
     """A loss over a batch's descriptors and the places they show.
 
-    Args:
-        section: Names and arguments.
-
     Raises:
         ConfigError: A name or argument is unknown, or the loss takes no miner.
     """

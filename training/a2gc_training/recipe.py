@@ -44,17 +44,10 @@ class Recipe:
 
     Attributes:
         name: Name of the run and of the model file it leaves.
-        seed: Seed of everything random.
         model: The network.
         train: The places to learn from; several sources are drawn from as one.
+        seed: Seed of everything random.
         validation: The sets on which recall is watched.
-        initialize: Start of the aggregator from the data.
-        sampling: Which images meet in a batch.
-        augmentation: What happens to them.
-        loss: The metric loss.
-        distillation: What keeps the student near a teacher.
-        optimizer: AdamW and its schedule.
-        trainer: How Lightning runs it.
     """
 
     name: str
@@ -83,9 +76,6 @@ def load_recipe(path: Path, assignments: Sequence[str] = ()) -> Recipe:
     Args:
         path: The YAML file; with ``extends: other.yaml`` it says only what it changes in another.
         assignments: ``key=value`` entries that replace those of the file.
-
-    Returns:
-        The recipe.
 
     Raises:
         ConfigError: The file cannot be read, or an entry is unknown, missing, of the wrong type or out of range.

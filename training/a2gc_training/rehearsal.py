@@ -25,17 +25,11 @@ HEAD_DIM = 16
 
 
 def rehearsal(recipe: Recipe) -> Recipe:
-    """The recipe cut down to what shows that it works.
+    """The recipe cut down to what shows that it works, anywhere; what its model reaches means nothing.
 
     Sections keep their meaning: the same network family at the same image size, loss, augmentation, distillation and
-    schedule. Its data are replaced by rendered rooms, published weights by a random start, several devices by one
-    CPU process, a transformer's depth by `DEPTH` blocks.
-
-    Args:
-        recipe: Any recipe; its data and weights need not be there.
-
-    Returns:
-        A recipe that runs anywhere. What its model reaches means nothing.
+    schedule. Its data, which need not be there, are replaced by rendered rooms, published weights by a random start,
+    several devices by one CPU process, a transformer's depth by `DEPTH` blocks.
     """
     model = named(recipe.model.name)
     height, width = recipe.model.image_size or (model.preprocessing.height, model.preprocessing.width)

@@ -48,13 +48,7 @@ HEAD_BATCH = 32
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run leaves.
-
-    Attributes:
-        model: The model file.
-        before: Recall of each validation set before the first step.
-        after: Recall of each with the weights that were kept.
-    """
+    """What a run leaves: a model file, and each validation set's recall before the first step and with what was kept."""
 
     model: Path
     before: dict[str, Recall]
@@ -131,7 +125,7 @@ def initialize_head(
         training: The training set.
         section: How many images and views, and how the head starts from them.
         augmentation: What makes the views; without it the images alone are looked at.
-        seed: Seed of the draw and of the k-means start.
+        seed: Of the draw and of the k-means start.
 
     Raises:
         ModelError: The aggregator has no such start, or there are too few images for it.
@@ -159,9 +153,6 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
         out: Folder of everything the run leaves: the resolved recipe, logs, checkpoints, ``NAME.safetensors`` and
             ``summary.json``.
         resume: Continue from the folder's last checkpoint. A job that SLURM has requeued does so by itself.
-
-    Returns:
-        Where the model is and what it reaches.
 
     Raises:
         A2gcError: The recipe, its data or its weights are at fault.

@@ -36,7 +36,7 @@ class TableImages:
 
 
 def stored_descriptors(extractor: Extractor, table: ImageTable, parent: Path | None = None) -> NDArray[np.float16]:
-    """Descriptors of every row, described now or in an earlier run.
+    """Descriptors of every row of a table, described now or in an earlier run.
 
     Another model or another set of images has another store, and an image that was replaced is described anew.
     Interrupted work goes on where it stopped. Of several processes one works and the others wait.

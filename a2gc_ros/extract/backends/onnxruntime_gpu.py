@@ -28,12 +28,6 @@ _FULL_FLOAT32 = {"use_tf32": "0"}
 class _GpuSession(ABC):
     """A model in sessions whose first provider is one of a GPU's.
 
-    Args:
-        model: The ONNX file.
-        spec: Its description.
-        precision: What to compute in.
-        options: Where engines are kept, and how they are built.
-
     Raises:
         BackendError: The provider is absent, finds no GPU, or does not compute in this precision.
     """

@@ -50,12 +50,7 @@ class _UnusableError(Exception):
 
 
 class EngineCache:
-    """Engines by what they were built of and for.
-
-    Args:
-        folder: Where they lie, by default ``a2gc_ros/engines`` in the user's cache folder; it is made when the first
-            is built.
-    """
+    """Engines by what they were built of and for; by default in ``a2gc_ros/engines`` of the user's cache folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or cache_folder("engines")).expanduser()
@@ -70,11 +65,7 @@ class EngineCache:
         return sorted(path for path in self.folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
 
     def subfolder(self, name: str) -> Path:
-        """A folder beside the engines, for a runtime that keeps its own.
-
-        Raises:
-            BackendError: It cannot be made.
-        """
+        """A folder beside the engines, for a runtime that keeps its own; raises BackendError if it cannot be made."""
         try:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:

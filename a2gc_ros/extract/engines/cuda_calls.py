@@ -50,11 +50,7 @@ def _text(status: Any) -> str:
 
 
 def first_gpu() -> Gpu:
-    """The GPU that engines run on.
-
-    Raises:
-        BackendError: There is none, or its driver is too old.
-    """
+    """The GPU that engines run on; raises BackendError if there is none, or its driver is too old."""
     properties = call(cudart.cudaGetDeviceProperties, 0)
     name = properties.name.split(b"\0")[0].decode(errors="replace")
     return Gpu(name, f"{properties.major}.{properties.minor}")
@@ -107,11 +103,7 @@ class RecordedGraph:
 
 
 class Memory:
-    """Memory on the GPU.
-
-    Args:
-        size: In bytes.
-    """
+    """Memory on the GPU, of a size in bytes."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -120,12 +112,7 @@ class Memory:
 
 
 class Mirror:
-    """An array in pinned host memory, which the GPU copies without a detour, and its place on the GPU.
-
-    Args:
-        shape: Shape of the array.
-        dtype: Its type.
-    """
+    """An array in pinned host memory, which the GPU copies without a detour, and its place on the GPU."""
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize

@@ -30,11 +30,6 @@ _log = logging.getLogger(__name__)
 class EngineLibrary(ABC):
     """One of the two libraries, for one model.
 
-    Args:
-        spec: Description of the model.
-        precision: What to compute in.
-        options: How the engine is built, and where it is kept.
-
     Attributes:
         name: The backend's name.
         trt: The library's module.
@@ -120,16 +115,7 @@ class EngineLibrary(ABC):
 
 
 class EngineRuntime:
-    """A model as an engine on the GPU.
-
-    Args:
-        model: The ONNX file.
-        spec: Its description.
-        precision: What to compute in.
-        options: How the engine is built, and where it is kept.
-
-    Attributes:
-        library: TensorRT or TensorRT-RTX.
+    """A model of an ONNX file as an engine on the GPU, of TensorRT or TensorRT-RTX.
 
     Raises:
         BackendError: There is no GPU, or the engine cannot be built or run.

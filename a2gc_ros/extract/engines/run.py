@@ -22,13 +22,8 @@ class EngineRun:
     """Runs an engine for batches up to its largest.
 
     Single images, which is what a camera gives, have a context and buffers of their own: what is recorded as a CUDA
-    graph holds only as long as nobody changes the shapes of its context. Its memory is what one image needs; that for
-    batches is taken when the first one comes.
-
-    Args:
-        library: What the engine was built by; where it says so, single images run as a recorded CUDA graph.
-        engine: The engine.
-        spec: Description of its model.
+    graph, where the library asks for it, holds only as long as nobody changes the shapes of its context. Its memory is
+    what one image needs; that for batches is taken when the first one comes.
 
     Raises:
         BackendError: The GPU's memory does not suffice.
@@ -80,11 +75,7 @@ class _Lane:
                 raise failure(trt, f"does not know the tensor {name!r} of its engine")
 
     def keep_shape(self, *, record: bool) -> None:
-        """Gives the context the memory it needs for full batches, which are then the only ones.
-
-        Args:
-            record: Whether the first run is recorded for the next ones.
-        """
+        """Takes the memory for full batches, which are then the only ones; may record the first run for the next."""
         self._set_rows(len(self._images.host))
         self._scratch = Memory(self._context.update_device_memory_size_for_shapes())
         self._context.set_device_memory(self._scratch.address, self._scratch.size)

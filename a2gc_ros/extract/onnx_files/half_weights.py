@@ -11,13 +11,10 @@ SMALLEST = 1024
 
 
 def store_weights_in_half(graph: onnx.GraphProto) -> int:
-    """Stores the large float32 weights of a graph in float16, each behind a Cast back to float32.
+    """Stores the large float32 weights of a graph in float16, in place, each behind a Cast back to float32.
 
     Arithmetic stays in float32: runtimes widen the constants once, when they load the file. Weights that float16
     cannot hold stay in float32.
-
-    Args:
-        graph: The graph, changed in place.
 
     Returns:
         Number of tensors that are stored in half precision.

@@ -154,12 +154,7 @@ def _whitening_fit(model: PlaceModel) -> dict[str, str]:
 def _accept(
     model: PlaceModel, draft: Path, out: Path, spec: ModelSpec, images: Sequence[NDArray[np.uint8]]
 ) -> dict[str, float]:
-    """Compares a draft with PyTorch, and returns the least cosine for each runtime.
-
-    Raises:
-        ModelError: One is below what is asked.
-        BackendError: No runtime is installed.
-    """
+    """Least cosine to PyTorch's descriptors for each runtime; raises ModelError if one is below what is asked."""
     cosines = _compare(model, draft, images)
     least = min(cosines.values())
     wanted = LEAST_COSINE[spec.precision]

@@ -16,9 +16,6 @@ class PlainAttention(nn.Module):
 
     Query, key and value have a projection each: a runtime would copy them out of the product of one for all three, and
     for a quantised one scale them again afterwards.
-
-    Args:
-        attention: The attention it replaces.
     """
 
     def __init__(self, attention: Attention) -> None:

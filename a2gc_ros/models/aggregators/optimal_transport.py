@@ -55,15 +55,7 @@ def asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None, sweeps: 
 def balanced_asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """`asymmetric_transport` without a dustbin: each of m clusters asks for 1/m, each of n tokens brings 1/n.
 
-    Args:
-        scores: (B, m, n), one row for each cluster.
-        mask: Boolean (B, n), true for tokens that count; all do if not given.
-
-    Returns:
-        log P, (B, m, n); -inf for tokens that do not count.
-
-    Raises:
-        ModelError: The mask leaves an image without any token.
+    Scores and plan are (B, m, n), with one row for each cluster; the mask and errors are those of the other.
     """
     with full_precision(scores):
         z = at_least_float32(scores)

@@ -11,12 +11,7 @@ from a2gc_ros.models.pooling import unit_rows
 
 
 class Projected(Aggregator):
-    """An aggregator and a linear map of its descriptor, normalised again; MegaLoc's head is one of these.
-
-    Args:
-        aggregator: The aggregator whose descriptors are projected.
-        descriptor_dim: Dimension after the projection.
-    """
+    """An aggregator and a linear map of its descriptor, normalised again; MegaLoc's head is one of these."""
 
     def __init__(self, aggregator: Aggregator, descriptor_dim: int) -> None:
         super().__init__(in_channels=aggregator.in_channels, token_channels=aggregator.token_channels)

@@ -147,12 +147,9 @@ def metadata(model: PlaceModel, **extra: str) -> dict[str, str]:
 
 
 def save(model: PlaceModel, path: Path, **extra: str) -> None:
-    """Writes a model as one safetensors file that `restore` needs nothing else for.
+    """Writes a model as one safetensors file that `restore` needs nothing else for, whole or not at all.
 
-    Args:
-        model: The model.
-        path: Where to; an existing file is replaced only once the new one is whole.
-        **extra: Further metadata, such as licence="Apache-2.0".
+    `extra` is further metadata, such as licence="Apache-2.0".
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with draft_of(path) as draft:

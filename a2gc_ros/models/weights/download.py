@@ -33,9 +33,9 @@ def fetch(weights: Weights) -> Path:
     """The local path of a weights file, downloading it if need be.
 
     The folder named by `A2GC_WEIGHTS` comes first, the cache second, the network last; what nobody publishes is taken
-    from the model that comes with the package. The file's hash is checked
-    each time. Where the publisher tells none, the hash of the first download is written beside the file and printed,
-    and every later use is held to it: this guards against damage since then, not against a wrong first download.
+    from the model that comes with the package. The file's hash is checked each time. Where the publisher tells none,
+    the hash of the first download is written beside the file and printed, and every later use is held to it: this
+    guards against damage since then, not against a wrong first download.
 
     Raises:
         DownloadError: The file is in neither folder and cannot be downloaded, or its hash is wrong.

@@ -21,11 +21,7 @@ HALF = "_half"
 
 
 def take_out(name: str, path: Path) -> None:
-    """Writes the backbone of a shipped model as a safetensors file.
-
-    Args:
-        name: The model's name.
-        path: The file; it is there only once it is whole.
+    """Writes the backbone of a shipped model, by name, as a safetensors file, which is there only once it is whole.
 
     Raises:
         DownloadError: No such model comes with the package, or onnx is not installed.

@@ -29,7 +29,6 @@ class BagsSource(Taking, Selection):
         bags: The recordings; ``~`` and environment variables are expanded.
         same: When two images show the same place. By default poses of different recordings do not compare, as
             odometry's do not; give a rule without ``session`` where they do.
-        kind: ``bags``.
         trajectories: Files of poses in place of a topic, one for each recording.
         cache: Folder that the images are taken out into; None is one in the user's cache folder.
     """
@@ -76,12 +75,7 @@ class BagsSource(Taking, Selection):
 
 @dataclass(frozen=True)
 class BagReader:
-    """Reads images that were taken out of recordings.
-
-    Attributes:
-        folders: Folder of each session's images.
-        bags: Recording of each session.
-    """
+    """Reads images that were taken out of recordings: by session, the folder of its images, and the recording."""
 
     folders: dict[str, Path]
     bags: dict[str, Path]

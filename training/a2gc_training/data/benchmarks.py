@@ -24,7 +24,6 @@ class BenchmarkSource:
 
     Attributes:
         name: Its name, as ``a2gc datasets list`` shows it.
-        kind: ``benchmark``.
         root: The folder of data sets; ``~`` and environment variables are expanded.
     """
 

@@ -15,9 +15,6 @@ from a2gc_training.data.tables import FileReader, ImageTable, typed_column
 def read_place_folders(root: Path) -> ImageTable:
     """Reads a folder that holds one folder per place, at any depth.
 
-    Args:
-        root: The folder.
-
     Returns:
         A table with the columns ``place`` (the folder relative to ``root``) and ``group`` (that folder's parent, or
         an empty text), images in order of their names.

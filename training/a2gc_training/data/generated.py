@@ -27,7 +27,6 @@ class GeneratedSource:
     """Places in rendered rooms.
 
     Attributes:
-        kind: ``generated``.
         places: How many places.
         views: Images of each.
         height: Rows of an image.

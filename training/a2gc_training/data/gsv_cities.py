@@ -39,7 +39,7 @@ def read_gsv_cities(root: Path, cities: Sequence[str] = ()) -> ImageTable:
 
     Args:
         root: The folder with ``Dataframes`` and ``Images``.
-        cities: Names of the tables to read; empty reads all.
+        cities: Those to read; empty reads all.
 
     Returns:
         A table with the columns ``city``, ``place`` (unique within a city), ``year``, ``month``, ``lat`` and ``lon``.

@@ -25,13 +25,7 @@ from a2gc_training.sections import SamplingSection, TrainerSection
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """A held-out set.
-
-    Attributes:
-        name: Its name in logs.
-        images: Its images.
-        task: What is asked of them.
-    """
+    """A held-out set: its name in logs, its images, and what is asked of them."""
 
     name: str
     images: ImagesDataset
@@ -61,7 +55,7 @@ class PlacesDataModule(lightning.LightningDataModule):
         validation: The validation sets.
         sampling: Which images meet in a batch.
         trainer: Says how many images make a validation batch, and how many processes read images.
-        seed: Seed of the order.
+        seed: Of the order.
     """
 
     def __init__(

@@ -56,12 +56,7 @@ def others(places: NDArray[np.bool_], own: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class SameColumns:
-    """Images of a place agree in some columns.
-
-    Attributes:
-        kind: ``columns``.
-        columns: Their names.
-    """
+    """Images of a place agree in some columns."""
 
     kind: Literal["columns"] = "columns"
     columns: tuple[str, ...] = ("place",)
@@ -89,7 +84,6 @@ class CloseInTime:
     """Images of a place lie within some seconds of each other in one session.
 
     Attributes:
-        kind: ``time``.
         seconds: Largest difference between two images of a place.
         session: Column of the session (a clip, a run); times of two sessions do not compare.
         time: Column of the time, seconds.
@@ -155,7 +149,6 @@ class CloseInSpace:
     """Images of a place were taken near each other, looking the same way.
 
     Attributes:
-        kind: ``space``.
         metres: Largest distance between two images of a place.
         x: Column of the first coordinate, metres.
         y: Column of the second coordinate, metres.

@@ -99,8 +99,8 @@ class PlaceSampler(Sampler[list[Draw]]):
         places: The places.
         section: P, K and the like.
         groups: int64 (number of places,), group of each; when given, all places of a step are of one group.
-        seed: Seed.
-        rank: This process, from 0.
+        seed: Of the order.
+        rank: This process, from 0, of ``world_size``.
         world_size: Number of processes.
 
     Attributes:

@@ -20,12 +20,7 @@ from a2gc_training.data.view_rule import PlaceRule
 
 @dataclass(frozen=True)
 class FolderSource(Selection):
-    """A folder with one folder per place.
-
-    Attributes:
-        root: The folder; ``~`` and environment variables are expanded.
-        kind: ``folder``.
-    """
+    """A folder, `root`, with one folder per place; ``~`` and environment variables are expanded."""
 
     same: ClassVar[PlaceRule] = SameColumns()
     root: str
@@ -42,7 +37,6 @@ class CsvSource(Selection):
 
     Attributes:
         file: The CSV; ``~`` and environment variables are expanded.
-        kind: ``csv``.
         root: The folder that paths are relative to; None is the CSV's own.
         path: The column that holds the path.
         same: When two images show the same place.
@@ -67,7 +61,6 @@ class GsvCitiesSource(Selection):
     Attributes:
         root: The folder with ``Dataframes`` and ``Images``, or one of data sets that holds it under one of its usual
             names; ``~`` and environment variables are expanded.
-        kind: ``gsv_cities``.
         cities: The cities to read; empty reads all.
     """
 
@@ -89,7 +82,6 @@ class OwnSource(Selection):
     Attributes:
         code: Dotted path of the function, in a file beside the recipe or in the working folder; it returns an
             `ImageTable`.
-        kind: ``own``.
         options: Its arguments.
         same: When two images show the same place.
     """

@@ -58,14 +58,7 @@ class RetrievalTask:
 
 
 def build_task(table: ImageTable, protocol: Protocol) -> RetrievalTask:
-    """Works out the ground truth.
-
-    Args:
-        table: The images.
-        protocol: How recall is asked.
-
-    Returns:
-        The task.
+    """Works out what a protocol asks of the images of a table.
 
     Raises:
         DatasetError: There is no query, no database, or no query has anything right to find.

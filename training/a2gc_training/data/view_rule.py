@@ -37,17 +37,10 @@ class Views:
     reach: float
 
     def overlap(self, one: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Share of a view that other views share with it, the smaller of both ways, in [0, 1].
+        """Share that a view has in common with others, the smaller of both ways, in [0, 1].
 
         The overlap of sectors as a measure of how alike two images must look is that of Leyva-Vallina et al.,
-        arXiv 2103.06638.
-
-        Args:
-            one: Number of the view.
-            others: int64 (M,), numbers of the others.
-
-        Returns:
-            float64 (M,).
+        arXiv 2103.06638. The others are numbers, int64 (M,), and so are the shares, float64 (M,).
         """
         alone = np.array([one])
         of_one = self._sees(others, self._points(alone)).mean(axis=-1)
@@ -78,7 +71,6 @@ class SharedView:
 
     Attributes:
         metres: Largest distance between two images of a place.
-        kind: ``view``.
         overlap: Least share of its view that each has in common with the other.
         reach: Metres that a camera sees: some 5 in rooms, 25 in streets.
         field_of_view: Column of the horizontal field of view in degrees, or one number for all images.
