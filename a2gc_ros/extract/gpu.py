@@ -15,7 +15,7 @@ _FULL = re.compile("out ?of ?memory|failed to allocate memory|CUBLAS failure 3:"
 
 @dataclass(frozen=True)
 class Gpu:
-    """What an engine is built for: a name such as ``Orin``, as the driver gives it, and a capability such as ``8.7``."""
+    """What an engine is built for: a name such as ``Orin``, as the driver gives it, and capability such as ``8.7``."""
 
     name: str
     compute_capability: str

@@ -20,6 +20,15 @@ class Features(NamedTuple):
     token: Tensor
 
 
+def start_at_random(convolutions: nn.Module) -> None:
+    """Draws the weights of the convolutions in a module (He et al., arXiv 1502.01852), and sets biases to zero."""
+    for layer in convolutions.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class Backbone(nn.Module, ABC):
     """Base of the backbones.
 

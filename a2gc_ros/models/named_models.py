@@ -9,6 +9,7 @@ from typing import Any
 from a2gc_ros.images.preprocess import Preprocessing
 from a2gc_ros.models.architecture import Architecture
 from a2gc_ros.models.backbones import efficientnet_lite, mobilenetv2
+from a2gc_ros.models.checkpoints import UNSPECIFIED
 from a2gc_ros.models.weights.methods import METHODS
 from a2gc_ros.models.weights.published import (
     CLIQUEMINING_WEIGHTS,
@@ -30,17 +31,21 @@ class NamedModel:
         name: The name.
         architecture: The network.
         preprocessing: Input size, resize rule, interpolation, antialiasing, mean and standard deviation.
-        licence: Of the weights that come with the name; of this code where none do.
-        weights: Published weights of the whole model, or None where none are published.
         backbone_weights: Published weights of the backbone alone, to start a training from.
+        weights: Published weights of the whole model, or None where none are published.
     """
 
     name: str
     architecture: Architecture
     preprocessing: Preprocessing
-    licence: str
+    backbone_weights: Weights | None
     weights: Weights | None = None
-    backbone_weights: Weights | None = None
+
+    @property
+    def licence(self) -> str:
+        """Of the weights that come with the name."""
+        weights = self.weights or self.backbone_weights
+        return UNSPECIFIED if weights is None else weights.licence
 
 
 DINOV2_INPUT = METHODS["salad"].preprocessing
@@ -58,23 +63,12 @@ SITE_HEAD = {"clusters": 32, "assignment": "softmax"}
 """VLAD fitted to a site's own images: over DINOv2 what is called AnyLoc (arXiv 2308.00688; 32 clusters too)."""
 
 
-def _model(
-    name: str,
-    architecture: Architecture,
-    preprocessing: Preprocessing,
-    backbone_weights: Weights,
-    weights: Weights | None = None,
-) -> NamedModel:
-    licence = (weights or backbone_weights).licence
-    return NamedModel(name, architecture, preprocessing, licence, weights, backbone_weights)
-
-
 def _dinov2_models() -> Iterator[NamedModel]:
     for variant in ("vits14", "vitb14", "vitl14", "vitg14"):
         for registers in (False, True):
             for aggregator in ("A2GC", "SALAD", "VLAD"):
                 options = {"variant": variant, "registers": registers}
-                yield _model(
+                yield NamedModel(
                     f"{aggregator.lower()}-dinov2-{variant}{'-reg' if registers else ''}",
                     Architecture("dinov2", aggregator, options, _dinov2_head(aggregator, variant)),
                     DINOV2_INPUT,
@@ -93,7 +87,7 @@ def _methods_over_dinov2() -> Iterator[NamedModel]:
     """What others than SALAD's authors published over ViT-B."""
     plain = {"variant": "vitb14"}
     backbone = dinov2_weights("vitb14")
-    yield _model(
+    yield NamedModel(
         "megaloc-dinov2-vitb14",
         Architecture("dinov2", "SALAD", plain, {"cluster_dim": 256}, 8448),
         METHODS["megaloc"].preprocessing,
@@ -101,8 +95,8 @@ def _methods_over_dinov2() -> Iterator[NamedModel]:
         released("megaloc", "gmberton/MegaLoc", "v1.0", "megaloc.torch"),
     )
     salad = Architecture("dinov2", "SALAD", plain)
-    yield _model("cliquemining-dinov2-vitb14", salad, DINOV2_INPUT, backbone, CLIQUEMINING_WEIGHTS)
-    yield _model(
+    yield NamedModel("cliquemining-dinov2-vitb14", salad, DINOV2_INPUT, backbone, CLIQUEMINING_WEIGHTS)
+    yield NamedModel(
         "boq-dinov2-vitb14",
         Architecture("dinov2", "BoQ", {**plain, "final_norm": False}),
         METHODS["boq"].preprocessing,
@@ -114,7 +108,7 @@ def _methods_over_dinov2() -> Iterator[NamedModel]:
 def _resnet_models() -> Iterator[NamedModel]:
     for variant in ("resnet18", "resnet50", "resnet101"):
         for aggregator in ("A2GC", "SALAD", "GeM", "NetVLAD", "VLAD"):
-            yield _model(
+            yield NamedModel(
                 f"{aggregator.lower()}-{variant}",
                 Architecture("resnet", aggregator, {"variant": variant}, SITE_HEAD if aggregator == "VLAD" else {}),
                 RESNET_INPUT,
@@ -139,7 +133,7 @@ COSPLACE_RELEASES = {
 
 
 def _methods_over_convolutions() -> Iterator[NamedModel]:
-    yield _model(
+    yield NamedModel(
         "boq-resnet50",
         Architecture("resnet", "BoQ", {"variant": "resnet50"}, {"channels": 512}),
         METHODS["boq_resnet"].preprocessing,
@@ -147,7 +141,7 @@ def _methods_over_convolutions() -> Iterator[NamedModel]:
         released("boq_resnet", "amaralibey/Bag-of-Queries", "v1.0", "resnet50_16384.pth", "boq"),
     )
     for dim, (channels, rows) in MIXVPR_HEADS.items():
-        yield _model(
+        yield NamedModel(
             f"mixvpr-resnet50-{dim}",
             Architecture("resnet", "MixVPR", {"variant": "resnet50"}, {"channels": channels, "rows": rows}),
             METHODS["mixvpr"].preprocessing,
@@ -165,7 +159,7 @@ def _methods_over_convolutions() -> Iterator[NamedModel]:
             backbone = ("vgg16", {}) if variant == "vgg16" else ("resnet", {"variant": variant, "last_stage": 4})
             title = variant.replace("resnet", "ResNet").replace("vgg", "VGG")
             for dim in dims:
-                yield _model(
+                yield NamedModel(
                     f"{method.lower()}-{variant}-{dim}",
                     Architecture(backbone[0], "CosPlace", backbone[1], {"descriptor_dim": dim}),
                     METHODS[layout].preprocessing,
@@ -173,7 +167,7 @@ def _methods_over_convolutions() -> Iterator[NamedModel]:
                     released(layout, f"gmberton/{method}", "v1.0", f"{title}_{dim}_{method.lower()}.pth"),
                 )
     network = Architecture("vgg16", "NetVLAD")
-    yield _model("netvlad-vgg16", network, METHODS["netvlad"].preprocessing, torchvision_weights("vgg16"))
+    yield NamedModel("netvlad-vgg16", network, METHODS["netvlad"].preprocessing, torchvision_weights("vgg16"))
 
 
 def _light_models() -> Iterator[NamedModel]:
@@ -188,7 +182,7 @@ def _light_models() -> Iterator[NamedModel]:
     }
     for aggregator, (taps, options) in over_mobilenet.items():
         network = Architecture("mobilenetv2", aggregator, taps, options)
-        yield _model(f"{aggregator.lower()}-mobilenetv2", network, MOBILENETV2_INPUT, MOBILENETV2_WEIGHTS)
+        yield NamedModel(f"{aggregator.lower()}-mobilenetv2", network, MOBILENETV2_INPUT, MOBILENETV2_WEIGHTS)
     over_efficientnet: dict[str, tuple[str, int, Mapping[str, Any]]] = {
         # A²GC's transport without its dustbin, which only training could teach.
         "a2gc": ("VLAD", efficientnet_lite.STRIDE_16, {"assignment": "transport"}),
@@ -197,7 +191,7 @@ def _light_models() -> Iterator[NamedModel]:
     }
     for prefix, (aggregator, tap, options) in over_efficientnet.items():
         network = Architecture("efficientnet_lite", aggregator, {"tap": tap}, options)
-        yield _model(f"{prefix}-efficientnet-lite0", network, EFFICIENTNET_LITE_INPUT, EFFICIENTNET_LITE_WEIGHTS)
+        yield NamedModel(f"{prefix}-efficientnet-lite0", network, EFFICIENTNET_LITE_INPUT, EFFICIENTNET_LITE_WEIGHTS)
 
 
 def _by_name(models: Iterable[NamedModel]) -> dict[str, NamedModel]:

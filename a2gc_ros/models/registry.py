@@ -46,10 +46,8 @@ def _added() -> dict[str, Callable[[], NamedModel]]:
 def _over_added_backbone(name: str, aggregator: str, backbone: str) -> NamedModel:
     options = SITE_HEAD if aggregator == "VLAD" else {}
     kind = BACKBONES[backbone]
-    weights = kind.backbone_weights
-    licence = checkpoints.UNSPECIFIED if weights is None else weights.licence
     architecture = Architecture(backbone, aggregator, {}, options)
-    return NamedModel(name, architecture, kind.preprocessing, licence, backbone_weights=weights)
+    return NamedModel(name, architecture, kind.preprocessing, kind.backbone_weights)
 
 
 def _under_added_aggregator(name: str, aggregator: str, like: NamedModel) -> NamedModel:

@@ -88,20 +88,16 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny_recipe: dict[st
 
 
 def test_images_in_parts_have_the_gradient_of_the_whole_batch(tiny_recipe: dict[str, Any]) -> None:
-    settings = recipe(tiny_recipe, model__options={**tiny_recipe["model"]["options"], "hidden": 8, "dropout": 0.0})
+    options = {**tiny_recipe["model"]["options"], "hidden": 8, "dropout": 0.0}
+    settings = recipe(tiny_recipe, model__options=options)
     torch.manual_seed(0)
     model = build_model(settings.model)
     model.backbone.set_trainable_blocks(0)
     images, places = torch.randn(12, 3, 32, 48), torch.arange(12) % 4
     gradients = []
     for at_once in (None, 5):
-        module = PlaceTraining(
-            model,
-            MetricLoss(settings.loss),
-            Augmentation(settings.augmentation),
-            settings.optimizer,
-            images_at_once=at_once,
-        )
+        part = recipe(tiny_recipe, model__options=options, trainer__images_at_once=at_once)
+        module = PlaceTraining(model, part, Augmentation(settings.augmentation))
         model.zero_grad()
         module.loss(module._pass(images)[1], places).backward()
         gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])

@@ -35,9 +35,7 @@ class Distillation(nn.Module):
 
     def __init__(self, section: DistillationSection, teacher: Teacher) -> None:
         super().__init__()
-        self.weight = section.weight
-        self.compare = section.compare
-        self.teacher_sees = section.teacher_sees
+        self.section = section
         self._teacher = (teacher,)
 
     @property
@@ -58,11 +56,11 @@ class Distillation(nn.Module):
         """
         with torch.autocast(own.device.type, enabled=False):
             own, target = own.float(), target.float()
-            if self.compare == "similarities":
+            if self.section.compare == "similarities":
                 return functional.mse_loss(own @ own.T, target @ target.T)
             if target.shape != own.shape:
                 raise ModelError(
-                    f"The teacher's {self.compare} are {tuple(target.shape[1:])} and the student's "
+                    f"The teacher's {self.section.compare} are {tuple(target.shape[1:])} and the student's "
                     f"{tuple(own.shape[1:])}; set `distillation.compare` to `similarities`."
                 )
             return 1 - functional.cosine_similarity(own, target, dim=1).mean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ def describe(
     return np.concatenate(found)
 
 
-def judge(descriptors: NDArray[np.float32], task: RetrievalTask, ks: Sequence[int] = DEFAULT_KS) -> Recall:
+def judge(descriptors: NDArray[np.float32], task: RetrievalTask) -> Recall:
     """Recall of a table's descriptors, float32 (rows, D), on a task over its rows."""
-    found = search(descriptors[task.queries], descriptors[task.database], max(ks), task.ignored)
-    return recall(found.rows, task.positives, ks)
+    found = search(descriptors[task.queries], descriptors[task.database], max(DEFAULT_KS), task.ignored)
+    return recall(found.rows, task.positives, DEFAULT_KS)

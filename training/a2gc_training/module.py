@@ -18,7 +18,7 @@ from a2gc_ros.models.place_model import PlaceModel
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.distillation import Distillation
 from a2gc_training.losses import MetricLoss
-from a2gc_training.sections import OptimizerSection
+from a2gc_training.recipe import Recipe
 
 
 class PlaceTraining(lightning.LightningModule):
@@ -29,43 +29,32 @@ class PlaceTraining(lightning.LightningModule):
 
     Args:
         model: The network.
-        loss: The metric loss.
+        recipe: Its loss, optimizer, seed, and how many images pass the network together.
         augmentation: What happens to training images.
-        optimizer: AdamW and its schedule.
         distillation: What keeps the model near a teacher, or None.
-        images_at_once: Images that pass the network together, or None for the whole batch.
-        seed: Of augmentation and dropout.
 
     Raises:
         ConfigError: Images are to pass in parts and a batch norm would see each part alone.
     """
 
     def __init__(
-        self,
-        model: PlaceModel,
-        loss: MetricLoss,
-        augmentation: Augmentation,
-        optimizer: OptimizerSection,
-        distillation: Distillation | None = None,
-        *,
-        images_at_once: int | None = None,
-        seed: int = 0,
+        self, model: PlaceModel, recipe: Recipe, augmentation: Augmentation, distillation: Distillation | None = None
     ) -> None:
         super().__init__()
-        if images_at_once is not None and _learns_statistics(model):
+        self._images_at_once = recipe.trainer.images_at_once
+        if self._images_at_once is not None and _learns_statistics(model):
             raise ConfigError(
                 "trainer.images_at_once: this model has batch norms that train, whose statistics are of all images "
                 "that pass together, so passing them in parts is another training; leave it out, or train blocks "
                 "without them (model.trainable_blocks)."
             )
-        self._images_at_once = images_at_once
-        self._seed = seed
+        self._seed = recipe.seed
         self.model = model
-        self.loss = loss
+        self.loss = MetricLoss(recipe.loss)
         # In a tuple it is no submodule, so what kornia keeps in it stays out of checkpoints.
         self._augmentation = (augmentation,)
         self.distillation = distillation
-        self._optimizer = optimizer
+        self._optimizer = recipe.optimizer
 
     @property
     def augmentation(self) -> Augmentation:
@@ -92,8 +81,8 @@ class PlaceTraining(lightning.LightningModule):
             seen = self.augmentation.viewpoint(batch["images"].permute(0, 3, 1, 2).float() / 255)
             images = self.augmentation.appearance(seen)
         ready = {**batch, "images": self.model.standardize(images)}
-        if self.distillation is not None and self.distillation.teacher_sees != "original":
-            ready["teacher_images"] = seen if self.distillation.teacher_sees == "viewpoint" else images
+        if self.distillation is not None and self.distillation.section.teacher_sees != "original":
+            ready["teacher_images"] = seen if self.distillation.section.teacher_sees == "viewpoint" else images
         return ready
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
@@ -106,11 +95,11 @@ class PlaceTraining(lightning.LightningModule):
         if self.distillation is not None:
             self.log("train/metric_loss", loss, batch_size=count)
             own, target = maps, self.distillation.teacher.target(batch)
-            if self.distillation.compare != "features":
+            if self.distillation.section.compare != "features":
                 own, target = everyone, gather(self, target)
             distance = self.distillation(own, target)
             self.log("train/distillation", distance, batch_size=count)
-            loss = loss + self.distillation.weight * distance
+            loss = loss + self.distillation.section.weight * distance
         # Where descriptors are not finite a miner finds no pairs, and the loss is 0.
         if not (torch.isfinite(loss) & torch.isfinite(everyone).all()):
             raise TrainingError(

@@ -34,7 +34,6 @@ from a2gc_training.data.validation import refuse_shared_images
 from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher
 from a2gc_training.evaluate import describe, judge
 from a2gc_training.look_alikes import LookAlikes
-from a2gc_training.losses import MetricLoss
 from a2gc_training.module import PlaceTraining
 from a2gc_training.preemption import Preemption
 from a2gc_training.recipe import Recipe
@@ -48,7 +47,7 @@ HEAD_BATCH = 32
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run leaves: a model file, and each validation set's recall before the first step and with what was kept."""
+    """What a run leaves: a model file, and each validation set's recall before the first step and at the end."""
 
     model: Path
     before: dict[str, Recall]
@@ -169,15 +168,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
     augmentation = Augmentation(recipe.augmentation)
     if recipe.initialize.images:
         initialize_head(model, training, recipe.initialize, augmentation, seed=recipe.seed)
-    module = PlaceTraining(
-        model,
-        MetricLoss(recipe.loss),
-        augmentation,
-        recipe.optimizer,
-        build_distillation(recipe.distillation, model, training),
-        images_at_once=recipe.trainer.images_at_once,
-        seed=recipe.seed,
-    )
+    module = PlaceTraining(model, recipe, augmentation, build_distillation(recipe.distillation, model, training))
     watch = RecallWatch(sets)
     keepers = checkpoint_keepers(recipe, out)
     callbacks: list[lightning.Callback] = [watch]

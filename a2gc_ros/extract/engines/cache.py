@@ -45,10 +45,6 @@ class Obtained(Generic[T]):
     built: bool
 
 
-class _UnusableError(Exception):
-    """Why the file that is there will not do."""
-
-
 class EngineCache:
     """Engines by what they were built of and for; by default in ``a2gc_ros/engines`` of the user's cache folder."""
 
@@ -84,16 +80,12 @@ class EngineCache:
             BackendError: The folder cannot be used, or the runtime refuses an engine that was just built.
         """
         path = self.path_of(key)
-        try:
-            return Obtained(self._load(path, key, load), path, f"the engine {path.name} was in the cache", False)
-        except _UnusableError:
-            pass
+        engine, _ = self._load(path, key, load)
+        if engine is not None:
+            return Obtained(engine, path, f"the engine {path.name} was in the cache", False)
         with self._building(path):
-            try:
-                engine = self._load(path, key, load)
-            except _UnusableError as unusable:
-                reason = str(unusable)
-            else:
+            engine, reason = self._load(path, key, load)
+            if engine is not None:
                 return Obtained(engine, path, f"the engine {path.name} was built by another process", False)
             _log.warning("%s; building the engine takes seconds to minutes and is done once", reason)
             begun = time.monotonic()
@@ -104,27 +96,28 @@ class EngineCache:
                 write_engine(path, key, plan, built_s=seconds, built_at=now)
             except OSError as error:
                 raise _no_folder(self.folder, error) from None
-        loaded = load(plan)
-        if loaded is None:
+        engine = load(plan)
+        if engine is None:
             raise BackendError(f"{key.runtime} {key.version} does not load the engine that it built for {key.model}.")
-        return Obtained(loaded, path, f"{reason}, so it was built in {seconds:.0f} s", True)
+        return Obtained(engine, path, f"{reason}, so it was built in {seconds:.0f} s", True)
 
-    def _load(self, path: Path, key: EngineKey, load: Callable[[bytes], T | None]) -> T:
+    def _load(self, path: Path, key: EngineKey, load: Callable[[bytes], T | None]) -> tuple[T | None, str]:
+        """The engine, or why the file that is there will not do."""
         try:
             header, plan = read_engine(path)
         except FileNotFoundError:
-            raise _UnusableError(f"there was no engine {path.name} in {self.folder}") from None
+            return None, f"there was no engine {path.name} in {self.folder}"
         except OSError as error:
-            raise _UnusableError(f"the engine {path.name} could not be read ({error.strerror})") from None
+            return None, f"the engine {path.name} could not be read ({error.strerror})"
         except EngineFileError as error:
-            raise _UnusableError(f"the engine {path.name} was not used, since {error}") from None
-        difference = header.key.difference(key)
-        if difference is not None:
-            raise _UnusableError(f"the engine {path.name} was not used, since {difference}")
-        engine = load(plan)
-        if engine is None:
-            raise _UnusableError(f"the engine {path.name} was not used, since {key.runtime} refuses it")
-        return engine
+            return None, f"the engine {path.name} was not used, since {error}"
+        problem = header.key.difference(key)
+        if problem is None:
+            engine = load(plan)
+            if engine is not None:
+                return engine, ""
+            problem = f"{key.runtime} refuses it"
+        return None, f"the engine {path.name} was not used, since {problem}"
 
     @contextmanager
     def _building(self, path: Path) -> Iterator[None]:

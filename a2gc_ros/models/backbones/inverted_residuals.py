@@ -7,6 +7,7 @@ is its "SAME": a stride-2 convolution on an even side pads more on the right and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.models.backbone import Backbone, Features
+from a2gc_ros.models.backbone import Backbone, Features, start_at_random
 from a2gc_ros.models.pooling import generalized_mean
 
 STEM_CHANNELS = 32
@@ -43,7 +44,7 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution of the network."""
+    """One convolution of the network; the caller pads."""
 
     inputs: int
     outputs: int
@@ -56,10 +57,9 @@ class Layer:
     closes_residual: bool = False
 
     def convolution(self) -> nn.Conv2d:
-        """The convolution itself; padding is done by the caller."""
-        return nn.Conv2d(
-            self.inputs, self.outputs, self.kernel, self.stride, groups=self.inputs if self.depthwise else 1
-        )
+        """The convolution itself."""
+        groups = self.inputs if self.depthwise else 1
+        return nn.Conv2d(self.inputs, self.outputs, self.kernel, self.stride, groups=groups)
 
 
 def layers_of(stages: Sequence[StageSpec]) -> list[Layer]:
@@ -118,14 +118,8 @@ class InvertedResiduals(Backbone):
         self.convs = nn.ModuleList([layer.convolution() for layer in self.layers])
         self.out_channels = self.LAYERS[tap].outputs
         self.token_channels = self.LAYERS[token_tap].outputs
-        self.stride = 1
-        for layer in self.LAYERS[: tap + 1]:
-            self.stride *= layer.stride
-        for conv in self.convs:
-            assert isinstance(conv, nn.Conv2d)
-            nn.init.kaiming_normal_(conv.weight, mode="fan_out")
-            assert conv.bias is not None
-            nn.init.zeros_(conv.bias)
+        self.stride = math.prod(layer.stride for layer in self.LAYERS[: tap + 1])
+        start_at_random(self)
 
     def forward(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W)."""
@@ -151,13 +145,11 @@ class InvertedResiduals(Backbone):
     def _run(self, x: Tensor, wanted: set[int]) -> dict[int, Tensor]:
         maps: dict[int, Tensor] = {}
         shortcut = x
-        for index in range(max(wanted) + 1):
-            layer = self.layers[index]
+        for index, layer in enumerate(self.layers):
             if layer.opens_residual:
                 shortcut = x
             if layer.kernel > 1:
-                vertical = same_padding(x.shape[-2], layer.kernel, layer.stride)
-                horizontal = same_padding(x.shape[-1], layer.kernel, layer.stride)
+                vertical, horizontal = (same_padding(side, layer.kernel, layer.stride) for side in x.shape[-2:])
                 x = functional.pad(x, (*horizontal, *vertical))
             x = self.convs[index](x)
             if layer.activated:

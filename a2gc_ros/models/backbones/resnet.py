@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.models.backbone import Backbone, Features
+from a2gc_ros.models.backbone import Backbone, Features, start_at_random
 
 STAGE_WIDTHS = (64, 128, 256, 512)
 
@@ -95,9 +95,7 @@ class ResNet(Backbone):
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
         self.out_channels = self.token_channels = channels
         self.stride = 4 * 2 ** (last_stage - 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        start_at_random(self)
 
     def forward(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W)."""

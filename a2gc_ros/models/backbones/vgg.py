@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from a2gc_ros.errors import ModelError
-from a2gc_ros.models.backbone import Backbone, Features
+from a2gc_ros.models.backbone import Backbone, Features, start_at_random
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Width and number of the convolutions of each stage; a max-pool lies between two stages."""
@@ -32,11 +32,7 @@ class Vgg16(Backbone):
         self.features = nn.Sequential(*layers[:-2])
         self.out_channels = self.token_channels = channels
         self.stride = 2 ** (len(STAGES) - 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        start_at_random(self)
 
     def forward(self, images: Tensor) -> Features:
         """Features of normalised images (B, 3, H, W)."""
