@@ -9,7 +9,8 @@ from typing import Any
 
 from a2gc_ros.bags import Recording, Trajectory
 from a2gc_ros.bags.pose_table import read_trajectory
-from a2gc_ros.bags.topics import truth_topic
+from a2gc_ros.bags.storage import Topic
+from a2gc_ros.bags.topics import pose_topic, truth_topic
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.images.ahead import cores, share_cores
 from a2gc_ros.images.camera_options import CameraOptions
@@ -50,6 +51,10 @@ class ChainOptions:
     start: float | None = None
     stop: float | None = None
     camera: CameraOptions = field(default_factory=CameraOptions)
+
+    def pose_topic(self, recording: Recording) -> Topic | None:
+        """Returns where the robot's poses come from; None where there are none, or none are wanted."""
+        return None if self.odometry_topic == "" else pose_topic(recording.topics, self.odometry_topic)
 
 
 def run_chain(

@@ -14,7 +14,8 @@ from a2gc_ros.loops.results import Stage
 from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.placemap import Keyframe, PlaceMap
 from a2gc_ros.replay.ground_truth import GroundTruthPath
-from a2gc_ros.replay.records import ClosureRecord, PairRecord, RunRecord
+from a2gc_ros.replay.judged import Judged
+from a2gc_ros.replay.records import ClosureRecord, Key, PairRecord, RunRecord, key_of
 from a2gc_ros.viz.album import Album, album, kept_picture
 from a2gc_ros.viz.matched_features import match_features
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PairRow, Spot
@@ -35,9 +36,6 @@ FATES: Final = {
     Stage.GIVEN_OUT.value: Fate.CLOSURE,
 }
 
-Key = tuple[int, int, int]
-"""Stamp of the query, map index and stamp of the keyframe."""
-
 
 @dataclass(frozen=True)
 class Explored:
@@ -49,7 +47,7 @@ class Explored:
         pairs: All that were compared and are shown.
         numbers: Of each pair, by its key.
         keyframes: (map, keyframe id) of each spot.
-        first_of_map: The first spot of each map, by map index; 0 for the run itself.
+        ranges: The first spot of each map and the one behind its last, by map index; 0 for the run itself.
     """
 
     own: Sequence[Keyframe]
@@ -57,7 +55,7 @@ class Explored:
     pairs: Sequence[PairRow]
     numbers: Mapping[Key, int]
     keyframes: Sequence[tuple[PlaceMap, int]]
-    first_of_map: Sequence[int]
+    ranges: Sequence[tuple[int, int]]
 
     @property
     def closures(self) -> list[int]:
@@ -65,26 +63,11 @@ class Explored:
         return [number for number, pair in enumerate(self.pairs) if pair.fate is Fate.CLOSURE]
 
 
-def explore(
-    live: PlaceMap,
-    maps: Sequence[PlaceMap],
-    run: RunRecord,
-    followed: RunRecord,
-    paths: Mapping[int, GroundTruthPath],
-    right: Mapping[Key, bool],
-) -> Explored:
-    """Counts keyframes and pairs.
-
-    Args:
-        live: The map that grew during the run.
-        maps: The loaded ones.
-        run: Its closures.
-        followed: Its compared pairs.
-        paths: True poses, by map index.
-        right: Whether a pair truly shows one place, by its key, where that is known.
-    """
+def explore(judged: Judged) -> Explored:
+    """Counts the keyframes and pairs of a run, with what is known of their truth."""
+    live, maps, paths = judged.live, judged.maps, judged.paths
     own = sorted(live.keyframes(), key=lambda keyframe: keyframe.stamp_ns)
-    records = _records(run, followed)
+    records = _records(judged.run, judged.followed)
     wanted: dict[int, set[int]] = {}
     for _, map_index, stamp_ns in records:
         wanted.setdefault(map_index, set()).add(stamp_ns)
@@ -92,9 +75,9 @@ def explore(
     spots: list[Spot] = []
     keyframes: list[tuple[PlaceMap, int]] = []
     spot_of: dict[tuple[int, int], int] = {}
-    first_of_map = []
+    ranges = []
     for index, (place_map, shown) in enumerate(zip((live, *maps), chosen, strict=True)):
-        first_of_map.append(len(spots))
+        ranges.append((len(spots), len(spots) + len(shown)))
         begin = shown[0].stamp_ns if shown else 0
         for keyframe in shown:
             spot_of[index, keyframe.stamp_ns] = len(spots)
@@ -105,11 +88,12 @@ def explore(
     numbers: dict[Key, int] = {}
     for key, record in records.items():
         here, there = spot_of.get((0, key[0])), spot_of.get((key[1], key[2]))
-        if here is not None and there is not None:
+        said = record[1] or record[0]
+        if here is not None and there is not None and said is not None:
             numbers[key] = len(rows)
-            apart = _apart(spots[here], spots[there], key[1], paths)
-            rows.append(_row(record, here, there, right.get(key), apart))
-    return Explored(own, spots, rows, numbers, keyframes, first_of_map)
+            apart = _apart(spots[here], spots[there], paths)
+            rows.append(_row(record, here, there, judged.right(key[0], said), apart))
+    return Explored(own, spots, rows, numbers, keyframes, ranges)
 
 
 def pictures_of(explored: Explored) -> Album:
@@ -140,8 +124,8 @@ def matched(explored: Explored, config: LoopConfig, numbers: Iterable[int]) -> d
 
 def _records(run: RunRecord, followed: RunRecord) -> dict[Key, tuple[PairRecord | None, ClosureRecord | None]]:
     """All pairs: what was compared, and what the run gave out of it."""
-    compared = {(q.stamp_ns, p.map_index, p.keyframe_stamp_ns): p for q in followed.queries for p in q.pairs}
-    given = {(q.stamp_ns, c.map_index, c.keyframe_stamp_ns): c for q in run.queries for c in q.closures}
+    compared = {key_of(query.stamp_ns, pair): pair for query in followed.queries for pair in query.pairs}
+    given = {key_of(query.stamp_ns, closure): closure for query in run.queries for closure in query.closures}
     surplus = len(compared) - MOST_PAIRS
     if surplus > 0:
         refused = [key for key, pair in compared.items() if pair.stage == Stage.COMPARED.value]
@@ -217,8 +201,8 @@ def _position(keyframe: Keyframe, map_index: int, paths: Mapping[int, GroundTrut
     return float(keyframe.pose[0, 3]), float(keyframe.pose[1, 3])
 
 
-def _apart(query: Spot, keyframe: Spot, map_index: int, paths: Mapping[int, GroundTruthPath]) -> float | None:
-    if 0 not in paths or map_index not in paths or query.position is None or keyframe.position is None:
+def _apart(query: Spot, keyframe: Spot, paths: Mapping[int, GroundTruthPath]) -> float | None:
+    if 0 not in paths or keyframe.map_index not in paths or query.position is None or keyframe.position is None:
         return None
     return math.dist(query.position, keyframe.position)
 

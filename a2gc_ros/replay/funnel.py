@@ -6,31 +6,19 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.loops.results import Stage
 from a2gc_ros.placemap import PlaceMap
-from a2gc_ros.replay.records import PairRecord, QueryRecord
+from a2gc_ros.replay.records import Key, OfKeyframe, PairRecord, QueryRecord, key_of
 
 ORDER: Final = (Stage.COMPARED, Stage.VERIFIED, Stage.SURE, Stage.GIVEN_OUT)
 
 APART: Final = 5
 """Keyframes between two pairs that are shown, so that pictures of one moment do not crowd out the others."""
-
-
-class OfKeyframe(Protocol):
-    """Whatever names a keyframe: a match, a compared pair, a closure."""
-
-    @property
-    def map_index(self) -> int:
-        """0 for the live session, n for the n-th loaded map."""
-
-    @property
-    def keyframe_stamp_ns(self) -> int:
-        """Stamp of the keyframe."""
 
 
 Truth = Callable[[int, OfKeyframe], "bool | None"]
@@ -67,6 +55,11 @@ class Fallen:
     query_stamp_ns: int
     pair: PairRecord
     right: bool | None
+
+    @property
+    def key(self) -> Key:
+        """Of image and keyframe."""
+        return key_of(self.query_stamp_ns, self.pair)
 
 
 @dataclass(frozen=True)
@@ -120,17 +113,11 @@ def funnel(
         FunnelStep("given_out", "were given out as a closure", at(3), revisits_at(3)),
     ]
     if revisits is not None:
-        most = max((len(found) for found in among.values()), default=0)
+        most = max(map(len, among.values()), default=0)
+        some, first = sum(map(any, among.values())), sum(found[:1] == [True] for found in among.values())
         steps[1:1] = [
-            FunnelStep(
-                "top_k", f"have a right one among the {most} most like them", None, sum(map(any, among.values()))
-            ),
-            FunnelStep(
-                "top_1",
-                "have a right one as the most like them",
-                None,
-                sum(found[:1] == [True] for found in among.values()),
-            ),
+            FunnelStep("top_k", f"have a right one among the {most} most like them", None, some),
+            FunnelStep("top_1", "have a right one as the most like them", None, first),
         ]
     lost = [query for query in queries if reached[query.stamp_ns] < len(ORDER) - 1]
     fallen = {stage: _most_promising(lost, stage, right, expected) for stage in ORDER[:-1]}

@@ -10,9 +10,8 @@ import numpy as np
 
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.placemap import PlaceMap
-from a2gc_ros.replay.funnel import OfKeyframe
 from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule
-from a2gc_ros.replay.records import RunRecord
+from a2gc_ros.replay.records import OfKeyframe, RunRecord
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,19 @@ class Judged:
     truth: str
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def names(self) -> list[str]:
+        """What the live map and the loaded ones are called, by map index."""
+        return ["this run", *(place_map.path.rsplit("/", 1)[-1] for place_map in self.maps)]
+
+    @property
+    def paths(self) -> dict[int, GroundTruthPath]:
+        """True poses of the keyframes of all maps, by map index, where they are known."""
+        return self.map_paths if self.path is None else {0: self.path, **self.map_paths}
+
     def right(self, stamp_ns: int, pair: OfKeyframe) -> bool | None:
         """Returns whether an image and a keyframe truly show one place; None where that is not known."""
-        own, other = self.path, {0: self.path, **self.map_paths}.get(pair.map_index)
+        own, other = self.path, self.paths.get(pair.map_index)
         here = None if own is None else own.index_of(stamp_ns)
         there = None if other is None else other.index_of(pair.keyframe_stamp_ns)
         if own is None or other is None or here is None or there is None:

@@ -5,33 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.placemap import Keyframe
 from a2gc_ros.replay import why
-from a2gc_ros.replay.explored import Explored, Key, explore, matched, pictures_of
-from a2gc_ros.replay.funnel import Funnel, OfKeyframe, features_per_keyframe
-from a2gc_ros.replay.ground_truth import earlier_visit, same_view
+from a2gc_ros.replay.explored import Explored, matched, pictures_of
+from a2gc_ros.replay.funnel import Funnel, features_per_keyframe
 from a2gc_ros.replay.judged import Judged
-from a2gc_ros.replay.ranking import admissible
 from a2gc_ros.replay.score import Score
+from a2gc_ros.replay.similarity import Alike, similarity_section
 from a2gc_ros.replay.visits import Visit, visits
 from a2gc_ros.viz.page_data import PageData
 from a2gc_ros.viz.report import Report, Section, View
-from a2gc_ros.viz.similarity_tiles import Pooled, Shades, drawn_table, pooled_cosines, shades
 
 MOST_MATCHED_CLOSURES: Final = 280
-SAMPLED: Final = 100_000
-"""Cosines of a part of the matrix by which its shades are chosen."""
-
 MOST_OF_A_VISIT: Final = 40
 """Pairs of one visit in its strip, evenly chosen."""
-
-MOST_OF_THE_TRUTH: Final = 3000
-"""Keyframes up to which the true places are drawn into the similarity matrix."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +35,7 @@ class _Found:
     explored: Explored
     visits: Sequence[Visit]
     missed: Sequence[int]
-    alike: _Alike
-
-
-def explored_run(judged: Judged) -> Explored:
-    """Counts the keyframes and pairs of a run, with what is known of their truth."""
-    paths = judged.map_paths | ({} if judged.path is None else {0: judged.path})
-    return explore(judged.live, judged.maps, judged.run, judged.followed, paths, _verdicts(judged))
+    alike: Alike
 
 
 def page(
@@ -68,7 +54,7 @@ def page(
     seen = visits(closures, explored.closures)
     row_of = {keyframe.stamp_ns: at for at, keyframe in enumerate(explored.own)}
     missed = [row_of[stamp] for stamp in (result.missed if result else ()) if stamp in row_of]
-    found = _Found(judged, result, explored, seen, missed, _alike_of(judged, explored.own))
+    found = _Found(judged, result, explored, seen, missed, Alike.of(judged, explored.own))
     falls = why.sections(
         followed,
         judged.config,
@@ -80,14 +66,14 @@ def page(
         *_where(found),
         _when(found),
         *_visits(found),
-        *_alike(found),
+        *similarity_section(judged, result, explored, found.alike),
         *falls,
         *_pairs(found),
         *_how_sure(found),
         _all_numbers(numbers),
     ]
     # What came farthest first.
-    nearly = [_key(entry) for stage in why.HEADINGS for entry in followed.fallen[stage][:40]]
+    nearly = [entry.key for stage in why.HEADINGS for entry in followed.fallen[stage][:40]]
     fallen = [explored.numbers[key] for key in nearly if key in explored.numbers]
     wrong = [number for number in explored.closures if explored.pairs[number].right is False]
     shown = [*wrong, *_evenly(explored.closures, MOST_MATCHED_CLOSURES), *fallen]
@@ -96,7 +82,7 @@ def page(
         explored.pairs,
         pictures_of(explored),
         matched(explored, judged.config, shown),
-        ["this run", *(_name_of_map(m.path) for m in judged.maps)],
+        judged.names,
         _first(explored, fallen, shown),
     )
     run = judged.run
@@ -107,23 +93,6 @@ def page(
         sections=sections,
         shared=shared.as_json(),
     )
-
-
-def _verdicts(judged: Judged) -> dict[Key, bool]:
-    """Whether each pair shows one place, where it is known."""
-    found = {}
-    for record in (judged.followed, judged.run):
-        for query in record.queries:
-            pairs: list[OfKeyframe] = [*query.pairs, *query.closures]
-            for pair in pairs:
-                verdict = judged.right(query.stamp_ns, pair)
-                if verdict is not None:
-                    found[query.stamp_ns, pair.map_index, pair.keyframe_stamp_ns] = verdict
-    return found
-
-
-def _key(fallen: Any) -> Key:
-    return fallen.query_stamp_ns, fallen.pair.map_index, fallen.pair.keyframe_stamp_ns
 
 
 def _first(explored: Explored, fallen: Sequence[int], shown: Sequence[int]) -> int | None:
@@ -171,21 +140,16 @@ def _where(found: _Found) -> list[Section]:
             text += f" {result.unjudged} closures could not be judged, for want of a true pose."
     else:
         text = "Drawn by odometry, which may drift; no true poses are known, so nothing is judged."
-    bounds = [*found.explored.first_of_map, len(spots)]
-    own = [(first, last) for first, last in _sessions(found.explored)]
-    maps = [(bounds[i], bounds[i + 1]) for i in range(1, len(bounds) - 1)]
-    data = {"sessions": [*own, *maps], "missed": list(found.missed)}
+    sessions = [*_sessions(found.explored), *found.explored.ranges[1:]]
+    data = {"sessions": sessions, "missed": list(found.missed)}
     return [Section("Where", text, views=[View("where", data)])]
 
 
 def _sessions(explored: Explored) -> list[tuple[int, int]]:
     """Ranges of the run's keyframes of one session each."""
-    starts = [
-        at
-        for at, keyframe in enumerate(explored.own)
-        if at == 0 or keyframe.session_id != explored.own[at - 1].session_id
-    ]
-    return list(zip(starts, [*starts[1:], len(explored.own)], strict=True))
+    sessions = [keyframe.session_id for keyframe in explored.own]
+    changes = [at for at in range(1, len(sessions)) if sessions[at] != sessions[at - 1]]
+    return list(pairwise([0, *changes, len(sessions)]))
 
 
 def _when(found: _Found) -> Section:
@@ -215,40 +179,6 @@ def _when(found: _Found) -> Section:
     return Section("When", text, views=[View("when", data)])
 
 
-@dataclass(frozen=True)
-class _Alike:
-    """How alike the run's keyframes look.
-
-    Attributes:
-        descriptors: float32 (N, D), in order of time.
-        matrix: Each with each.
-        best: float32 (N,), cosine of the most similar keyframe that may be matched; NaN where there is none.
-        range_: Shades that tell those apart that may be matched.
-    """
-
-    descriptors: npt.NDArray[np.float32]
-    matrix: Pooled
-    best: npt.NDArray[np.float32]
-    range_: Shades
-
-
-def _alike_of(judged: Judged, own: Sequence[Keyframe]) -> _Alike:
-    descriptors = judged.live.descriptors([keyframe.id for keyframe in own])
-    best = np.full(len(own), np.nan, dtype=np.float32)
-    sampled: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)]
-
-    def look(begin: int, cosines: npt.NDArray[np.float32]) -> None:
-        possible = admissible(own, judged.config, slice(begin, begin + len(cosines)))
-        has = possible.any(axis=1)
-        best[begin : begin + len(cosines)][has] = np.where(possible, cosines, -np.inf)[has].max(axis=1)
-        # Some of them are enough to know their range.
-        sampled.append(cosines[possible][:: max(1, possible.sum() // SAMPLED)])
-
-    matrix = pooled_cosines(descriptors, descriptors, look)
-    those = np.concatenate(sampled)
-    return _Alike(descriptors, matrix, best, shades(those if len(those) else matrix.table))
-
-
 def _visits(found: _Found) -> list[Section]:
     explored = found.explored
     if not found.visits:
@@ -257,7 +187,7 @@ def _visits(found: _Found) -> list[Section]:
     for number, visit in enumerate(found.visits, 1):
         members = [explored.pairs[member] for member in visit.members]
         map_index = explored.spots[members[0].keyframe].map_index
-        where = "" if map_index == 0 else f" of {_name_of_map(found.judged.maps[map_index - 1].path)}"
+        where = "" if map_index == 0 else f" of {found.judged.names[map_index]}"
         now = _span(explored, *visit.queries)
         then = _span(explored, *visit.keyframes)
         probabilities = [pair.probability for pair in members if pair.probability is not None]
@@ -270,52 +200,10 @@ def _visits(found: _Found) -> list[Section]:
             text += f"; least probability {min(probabilities):.4f}"
         if visit.backwards and len(members) > 2:
             text += "; passed in the other order"
-        rows.append(
-            {
-                "title": f"{number}. {now} shows what was seen at {then}{where}",
-                "text": text,
-                "pairs": _evenly(visit.members, MOST_OF_A_VISIT),
-            }
-        )
+        title = f"{number}. {now} shows what was seen at {then}{where}"
+        rows.append({"title": title, "text": text, "pairs": _evenly(visit.members, MOST_OF_A_VISIT)})
     text = "Stretches of the run that show a place seen before: above as it was then, below as it is now."
     return [Section("Places seen again", text, views=[View("visits", {"visits": rows})], short="Places")]
-
-
-def _alike(found: _Found) -> list[Section]:
-    explored, judged = found.explored, found.judged
-    if not explored.own:
-        return []
-    alike, range_ = found.alike, found.alike.range_
-    tables = [drawn_table("this run", alike.matrix, range_, 0)]
-    bounds = [*explored.first_of_map, len(explored.spots)]
-    for index, place_map in enumerate(judged.maps, 1):
-        ids = [keyframe_id for _, keyframe_id in explored.keyframes[bounds[index] : bounds[index + 1]]]
-        if ids:
-            matrix = pooled_cosines(alike.descriptors, place_map.descriptors(ids))
-            tables.append(drawn_table(_name_of_map(place_map.path), matrix, range_, bounds[index]))
-    data = {"tables": tables, "truth": _truth(found), "low": range_.low, "high": range_.high}
-    text = (
-        "Each cell is the similarity of two keyframes. A revisit is a bright line beside the "
-        "diagonal: along it where the way is taken again, across it where it is taken the other way. A bright line "
-        "without closures is worth a look."
-    )
-    return [Section("What looks like what", text, views=[View("matrix", data)], short="Similarity")]
-
-
-def _truth(found: _Found) -> list[tuple[int, int, int]]:
-    """Runs of cells of one place: row, first column, behind the last."""
-    path, result, own = found.judged.path, found.result, found.explored.own
-    if path is None or result is None or len(own) > MOST_OF_THE_TRUTH:
-        return []
-    column = [path.index_of(keyframe.stamp_ns) for keyframe in own]
-    at = np.array([-1 if c is None else c for c in column])
-    same = (same_view(path, path, result.rule) & earlier_visit(path, result.rule))[np.ix_(at, at)]
-    same &= (at >= 0)[:, None] & (at >= 0)[None]
-    runs = []
-    for row, cells in enumerate(same):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], cells.astype(np.int8), [0]])))
-        runs += [(row, int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
-    return runs
 
 
 def _pairs(found: _Found) -> list[Section]:
@@ -330,13 +218,8 @@ def _how_sure(found: _Found) -> list[Section]:
     if result is None or result.curve is None:
         return []
     curve = result.curve
-    curves: list[dict[str, Any]] = [
-        {
-            "name": "descriptor alone, any threshold",
-            "x": _thinned(curve.recall),
-            "y": _thinned(curve.precision),
-        }
-    ]
+    name, x, y = "descriptor alone, any threshold", _thinned(curve.recall), _thinned(curve.precision)
+    curves: list[dict[str, Any]] = [{"name": name, "x": x, "y": y}]
     if math.isfinite(result.precision) and math.isfinite(result.recall):
         name = f"closures: precision {result.precision:.3f}, recall {result.recall:.3f}"
         curves.append({"name": name, "x": [result.recall], "y": [result.precision], "only_marks": True})
@@ -387,10 +270,6 @@ def _clock(seconds: float) -> str:
     # Rounded first: 119.97 s are 2:00.0, not 1:60.0.
     minutes, rest = divmod(round(seconds, 1), 60)
     return f"{int(minutes)}:{rest:04.1f}" if minutes else f"{seconds:.1f} s"
-
-
-def _name_of_map(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
 
 
 def _evenly(values: Sequence[int], most: int) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
 from a2gc_ros.bags.message_types import TRANSFORMS
-from a2gc_ros.bags.topics import info_topic, pose_topic
+from a2gc_ros.bags.topics import info_topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
@@ -78,7 +78,7 @@ def replay(
         A2gcError: If the recording, a map, the model or a setting cannot be used, or the live graph fails.
     """
     config = LoopConfig(**options.loop)
-    _need_viewers(options)
+    viewers = _viewers(options)
     options.report.mkdir(parents=True, exist_ok=True)
     extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)
     with contextlib.ExitStack() as stack:
@@ -118,27 +118,24 @@ def replay(
             truth=description,
             facts=facts,
         )
-        return write_report(judged, options.report, _also(options))
+        return write_report(judged, options.report, viewers)
 
 
-def _need_viewers(options: ReplayOptions) -> None:
-    """Says what is missing before minutes are spent.
+def _viewers(options: ReplayOptions) -> list[Also]:
+    """What is written of a run besides its report; says what is missing before minutes are spent.
 
     Raises:
         ConfigError: If a viewer's file is wanted and its SDK is missing.
     """
-    for wanted, module in ((options.rerun, "rerun"), (options.foxglove, "foxglove")):
-        if wanted is not None and importlib.util.find_spec(module) is None:
-            raise ConfigError(needs(f"Writing {wanted}", f"{module}-sdk", module))
-
-
-def _also(options: ReplayOptions) -> list[Also]:
-    """What is written of a run besides its report."""
     also: list[Also] = []
-    if options.rerun is not None:
-        also.append(partial(write_rerun, options.rerun))
-    if options.foxglove is not None:
-        also.append(partial(write_foxglove, options.foxglove))
+    for wanted, module, write in (
+        (options.rerun, "rerun", write_rerun),
+        (options.foxglove, "foxglove", write_foxglove),
+    ):
+        if wanted is not None:
+            if importlib.util.find_spec(module) is None:
+                raise ConfigError(needs(f"Writing {wanted}", f"{module}-sdk", module))
+            also.append(partial(write, wanted))
     return also
 
 
@@ -157,7 +154,7 @@ def _live(
 ) -> tuple[RunRecord, PlaceMap]:
     image = recording.image_topic(options.image_topic)
     calibration = info_topic(recording.topics, image)
-    odometry = pose_topic(recording.topics, options.odometry_topic) if options.odometry_topic != "" else None
+    odometry = options.pose_topic(recording)
     parameters: dict[str, object] = {"model": options.model, "backend": options.backend, "threads": options.threads}
     if options.maps:
         parameters["maps"] = [str(path.absolute()) for path in options.maps]
@@ -199,7 +196,7 @@ def _truth(recording: Recording, options: ReplayOptions) -> tuple[Trajectory | N
     truth, description = true_poses(recording, options)
     if truth is not None:
         return truth, description
-    odometry = pose_topic(recording.topics, options.odometry_topic) if options.odometry_topic != "" else None
+    odometry = options.pose_topic(recording)
     if odometry is None:
         return None, ""
     try:

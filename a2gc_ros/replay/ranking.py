@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.loops.config import LoopConfig
+from a2gc_ros.loops.results import Match
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Keyframe
-
-
-@dataclass(frozen=True)
-class BestMatch:
-    """One of the most similar keyframes that a query may be matched with.
-
-    Attributes:
-        query_stamp_ns: Stamp of the query.
-        map_index: 0 for the live session, n for the n-th loaded map.
-        keyframe_stamp_ns: Stamp of the keyframe.
-        similarity: Cosine.
-    """
-
-    query_stamp_ns: int
-    map_index: int
-    keyframe_stamp_ns: int
-    similarity: float
 
 
 def similarities(live: PlaceMap, reference: PlaceMap) -> npt.NDArray[np.float32]:
@@ -46,7 +29,7 @@ def admissible(keyframes: Sequence[Keyframe], config: LoopConfig, rows: slice = 
 
 def nearest_matches(
     live: PlaceMap, maps: Sequence[PlaceMap], config: LoopConfig, count: int
-) -> dict[int, tuple[BestMatch, ...]]:
+) -> dict[int, tuple[Match, ...]]:
     """Finds the best admissible matches of every keyframe of a run, by exact comparison.
 
     Args:
@@ -62,16 +45,20 @@ def nearest_matches(
     if not queries:
         return {}
     table = np.where(admissible(queries, config), similarities(live, live), -np.inf)
-    origins = [(0, keyframe.stamp_ns) for keyframe in queries]
+    origins = [(0, keyframe) for keyframe in queries]
     for index, reference in enumerate(maps, start=1):
         table = np.concatenate([table, similarities(live, reference)], axis=1)
-        origins += [(index, keyframe.stamp_ns) for keyframe in reference.keyframes()]
+        origins += [(index, keyframe) for keyframe in reference.keyframes()]
     found = {}
     for query, row in zip(queries, table, strict=True):
         columns = [int(column) for column in np.argsort(-row, kind="stable")[:count] if np.isfinite(row[column])]
         if columns:
-            found[query.stamp_ns] = tuple(BestMatch(query.stamp_ns, *origins[c], float(row[c])) for c in columns)
+            found[query.stamp_ns] = tuple(_match(query, *origins[c], float(row[c])) for c in columns)
     return found
+
+
+def _match(query: Keyframe, index: int, keyframe: Keyframe, similarity: float) -> Match:
+    return Match(query.stamp_ns, index, keyframe.id, keyframe.session_id, keyframe.stamp_ns, similarity)
 
 
 def _descriptors(place_map: PlaceMap) -> npt.NDArray[np.float32]:

@@ -8,15 +8,36 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import A2gcError
+from a2gc_ros.system.json_values import finite
 
 Rows = tuple[tuple[float, ...], ...]
 """A matrix, row by row."""
+
+Key = tuple[int, int, int]
+"""Stamp of the query, map index and stamp of the keyframe."""
+
+
+class OfKeyframe(Protocol):
+    """Whatever names a keyframe: a match, a compared pair, a closure."""
+
+    @property
+    def map_index(self) -> int:
+        """0 for the live session, n for the n-th loaded map."""
+
+    @property
+    def keyframe_stamp_ns(self) -> int:
+        """Stamp of the keyframe."""
+
+
+def key_of(stamp_ns: int, pair: OfKeyframe) -> Key:
+    """Returns what names an image and a keyframe among all of a run."""
+    return stamp_ns, pair.map_index, pair.keyframe_stamp_ns
 
 
 @dataclass(frozen=True)
@@ -58,19 +79,9 @@ class PairRecord:
 
     Attributes:
         keyframe_stamp_ns: Stamp of the keyframe, nanoseconds.
-        map_index: 0 for the live session, n for the n-th loaded map.
-        rank: 0 for the most similar keyframe of its map.
         similarity: Cosine of the two descriptors.
-        matches: Local features that were matched.
-        inliers: Those that agree with one camera motion.
-        coverage: Share of either image over which they are spread.
         stage: How far it came: "compared", "verified", "sure" or "given out".
-        reason: Why no farther.
-        probability: That it shows one place, when it was decided; NaN where the check refused it.
-        share: Of its run, inliers over matches; NaN likewise.
-        advance: Of its run, cosine above that of other places; NaN likewise.
-        length: Of its run, in how many images it was verified; 0 likewise.
-        held_s: Seconds from its image to the one that decided.
+        probability: As there, but NaN where the check refused it.
     """
 
     keyframe_stamp_ns: int
@@ -162,16 +173,16 @@ class RunRecord:
     queries: tuple[QueryRecord, ...]
     skipped: dict[str, int] = field(default_factory=dict)
 
-    def accepted_pairs(self) -> set[tuple[int, int, int]]:
-        """Returns (query stamp, map index, keyframe stamp) of every accepted candidate."""
-        return {(q.stamp_ns, c.map_index, c.keyframe_stamp_ns) for q in self.queries for c in q.closures}
+    def accepted_pairs(self) -> set[Key]:
+        """Returns the keys of all accepted candidates."""
+        return {key_of(query.stamp_ns, closure) for query in self.queries for closure in query.closures}
 
 
 def write_queries(path: Path, queries: Iterable[QueryRecord]) -> None:
     """Writes one JSON object a line; NaN is written as null."""
     with path.open("w", encoding="utf-8") as file:
         for query in queries:
-            file.write(json.dumps(_without_nan(dataclasses.asdict(query))) + "\n")
+            file.write(json.dumps(finite(dataclasses.asdict(query))) + "\n")
 
 
 def read_queries(path: Path) -> tuple[QueryRecord, ...]:
@@ -210,13 +221,3 @@ def _closure(fields: dict[str, Any]) -> ClosureRecord:
 
 def _with_nan(fields: dict[str, Any], *names: str) -> dict[str, Any]:
     return fields | {name: math.nan for name in names if fields.get(name) is None}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from a2gc_ros.replay.explored import Explored
+from a2gc_ros.loops.results import Match
+from a2gc_ros.replay.explored import Explored, explore
 from a2gc_ros.replay.funnel import Funnel, funnel
 from a2gc_ros.replay.judged import Judged
-from a2gc_ros.replay.page import explored_run, page
-from a2gc_ros.replay.ranking import BestMatch, nearest_matches
+from a2gc_ros.replay.page import page
+from a2gc_ros.replay.ranking import nearest_matches
 from a2gc_ros.replay.records import write_queries
 from a2gc_ros.replay.score import Score, score
 from a2gc_ros.system.json_values import finite
@@ -38,7 +39,7 @@ def write_report(judged: Judged, folder: Path, also: Sequence[Also] = ()) -> dic
     """
     folder.mkdir(parents=True, exist_ok=True)
     result = None
-    nearest: dict[int, tuple[BestMatch, ...]] = {}
+    nearest: dict[int, tuple[Match, ...]] = {}
     if judged.path is not None:
         nearest = nearest_matches(judged.live, judged.maps, judged.config, judged.config.k)
         best = [matches[0] for matches in nearest.values()]
@@ -49,7 +50,7 @@ def write_report(judged: Judged, folder: Path, also: Sequence[Also] = ()) -> dic
     told = numbers | {former: numbers[name] for former, name in FORMER_NAMES.items() if name in numbers}
     (folder / "numbers.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     write_queries(folder / "queries.jsonl", judged.run.queries)
-    explored = explored_run(judged)
+    explored = explore(judged)
     page(judged, explored, result, followed, numbers).write(folder / "index.html")
     for write in also:
         write(judged, explored)
@@ -74,19 +75,12 @@ def _numbers(judged: Judged, result: Score | None, followed: Funnel) -> dict[str
     numbers["funnel"] = {step.key: step.keyframes for step in followed.steps if step.keyframes is not None}
     if result is not None:
         numbers["funnel_of_revisits"] = {step.key: step.revisits for step in followed.steps}
-        numbers["truth"] = judged.truth
-        numbers["radius_m"] = result.rule.radius_m
-        numbers["heading_deg"] = result.rule.heading_deg
+        numbers |= {"truth": judged.truth, "radius_m": result.rule.radius_m, "heading_deg": result.rule.heading_deg}
         for name in ("queries", "revisits", "recognized", "right", "unjudged"):
             numbers[name] = getattr(result, name)
-        numbers["judged"] = result.closures
-        numbers["precision"] = result.precision
-        numbers["recall"] = result.recall
+        numbers |= {"judged": result.closures, "precision": result.precision, "recall": result.recall}
         if len(result.distances_m):
-            numbers["distance_m"] = {
-                "median": np.median(result.distances_m),
-                "max": result.distances_m.max(),
-            }
+            numbers["distance_m"] = {"median": np.median(result.distances_m), "max": result.distances_m.max()}
         if result.curve is not None:
             numbers["descriptor_average_precision"] = result.curve.average_precision
             numbers["descriptor_recall_at_100_precision"] = result.curve.recall_at_precision(1.0)

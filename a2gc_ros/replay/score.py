@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.evaluation.curves import Curve, precision_recall
+from a2gc_ros.loops.results import Match
 from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit, near, same_view
-from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import RunRecord
 
 
@@ -28,7 +28,6 @@ class Score:
         right: Of those, how many are right.
         unjudged: Accepted candidates without a true pose for both images.
         distances_m: float64 (closures,), true distance between the two images of each closure.
-        judged: For each judged closure: (query stamp, keyframe stamp, map index, whether it is right).
         missed: Stamps of revisits without a right closure.
         revisited: Stamps of all revisits.
         curve: Of the best matches before any threshold; None when there were none to judge.
@@ -42,7 +41,6 @@ class Score:
     right: int
     unjudged: int
     distances_m: npt.NDArray[np.float64]
-    judged: tuple[tuple[int, int, int, bool], ...]
     missed: tuple[int, ...]
     revisited: tuple[int, ...]
     curve: Curve | None
@@ -63,7 +61,7 @@ def score(
     path: GroundTruthPath,
     maps: dict[int, GroundTruthPath],
     rule: RevisitRule,
-    best_matches: Sequence[BestMatch] = (),
+    best_matches: Sequence[Match] = (),
 ) -> Score:
     """Judges a run.
 
@@ -78,14 +76,14 @@ def score(
     revisit: npt.NDArray[np.bool_] = np.any(same_view(path, path, rule) & earlier_visit(path, rule), axis=1)
     for keyframes in maps.values():
         revisit |= np.any(same_view(path, keyframes, rule), axis=1)
-    close = {0: near(path, path, rule), **{m: near(path, keyframes, rule) for m, keyframes in maps.items()}}
     references = {0: path, **maps}
+    close = {index: near(path, keyframes, rule) for index, keyframes in references.items()}
 
     def lookup(map_index: int, stamp_ns: int) -> int | None:
         keyframes = references.get(map_index)
         return None if keyframes is None else keyframes.index_of(stamp_ns)
 
-    judged, distances, missed = [], [], []
+    distances, verdicts, missed = [], [], []
     unjudged = recognized = 0
     for query in run.queries:
         i = indices.get(query.stamp_ns)
@@ -95,14 +93,11 @@ def score(
             if i is None or j is None:
                 unjudged += 1
                 continue
-            right = bool(close[closure.map_index][i, j])
-            found |= right
+            verdicts.append(bool(close[closure.map_index][i, j]))
+            found |= verdicts[-1]
             other = references[closure.map_index].positions[j]
             distances.append(float(np.linalg.norm(path.positions[i] - other)))
-            judged.append((query.stamp_ns, closure.keyframe_stamp_ns, closure.map_index, right))
-        if i is None:
-            continue
-        if revisit[i]:
+        if i is not None and revisit[i]:
             recognized += found
             if not found:
                 missed.append(query.stamp_ns)
@@ -117,11 +112,10 @@ def score(
         queries=len(indices),
         revisits=len(revisited),
         recognized=recognized,
-        closures=len(judged),
-        right=sum(entry[3] for entry in judged),
+        closures=len(verdicts),
+        right=sum(verdicts),
         unjudged=unjudged,
         distances_m=np.array(distances),
-        judged=tuple(judged),
         missed=tuple(missed),
         revisited=revisited,
         curve=precision_recall(ranked, len(revisited)) if ranked else None,

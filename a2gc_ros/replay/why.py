@@ -11,6 +11,7 @@ import numpy.typing as npt
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Stage
 from a2gc_ros.replay.funnel import Fallen, Funnel
+from a2gc_ros.replay.records import Key
 from a2gc_ros.viz.report import Section, View
 
 MOST_SHOWN = 120
@@ -39,7 +40,7 @@ def sections(
     config: LoopConfig,
     features: npt.NDArray[np.int64],
     seconds: float,
-    numbers: Mapping[tuple[int, int, int], int],
+    numbers: Mapping[Key, int],
 ) -> list[Section]:
     """Shows the funnel and the pairs that fell at each stage.
 
@@ -48,7 +49,7 @@ def sections(
         config: Settings of loop detection.
         features: Local features of each keyframe, (N,); empty where none are kept.
         seconds: From the first keyframe to the last.
-        numbers: Of the page's pairs, by stamp of the query, map index and stamp of the keyframe.
+        numbers: Of the page's pairs, by their keys.
     """
     text = "\n\n".join(filter(None, [_lost(found, config, seconds), _poor(found, features, config)]))
     data = {
@@ -61,8 +62,7 @@ def sections(
         fallen = found.fallen[stage]
         if not fallen:
             continue
-        keys = [(entry.query_stamp_ns, entry.pair.map_index, entry.pair.keyframe_stamp_ns) for entry in fallen]
-        shown = [numbers[key] for key in keys if key in numbers][:MOST_SHOWN]
+        shown = [numbers[entry.key] for entry in fallen if entry.key in numbers][:MOST_SHOWN]
         reasons = [("why", "pairs"), *((reason or "not told", str(count)) for reason, count in found.reasons[stage])]
         counted = f"{len(fallen)} keyframes came no farther." if len(fallen) > 1 else "One keyframe came no farther."
         text = f"{counted} {_advice(stage, config)}{_needed(stage, fallen, config)}"

@@ -11,8 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.bags import Recording, Trajectory, open_recording
-from a2gc_ros.bags.topics import pose_topic
+from a2gc_ros.bags import Trajectory, open_recording
 from a2gc_ros.errors import BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
@@ -85,7 +84,11 @@ def run_slam(options: SlamOptions, on_frame: Callable[[int, int], None] = lambda
     spec = extractor.spec
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(options.bag))
-        _require_odometry(recording, options.odometry_topic)
+        if options.pose_topic(recording) is None:
+            raise BagError(
+                f"{recording.path} has no odometry, and a pose graph needs it: name a topic of poses with --odometry "
+                "(a2gc bag info lists the topics)"
+            )
         place_map = stack.enter_context(PlaceMap.create(":memory:", Manifest.of(spec)))
         covariances = recording.covariances(options.odometry_topic)
         feed = GraphFeed(options.slam, covariances.at, options.camera_pose)
@@ -172,12 +175,3 @@ def stamped(closure: LoopClosure) -> StampedClosure:
         verification.covariance,
         verification.scale_known,
     )
-
-
-def _require_odometry(recording: Recording, wanted: str | None) -> None:
-    """Says at once that there is none, and not after the last image."""
-    if wanted == "" or pose_topic(recording.topics, wanted) is None:
-        raise BagError(
-            f"{recording.path} has no odometry, and a pose graph needs it: name a topic of poses with --odometry "
-            "(a2gc bag info lists the topics)"
-        )

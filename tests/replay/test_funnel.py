@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from a2gc_ros.loops.config import LoopConfig
-from a2gc_ros.loops.results import Stage
+from a2gc_ros.loops.results import Match, Stage
 from a2gc_ros.placemap import FeatureBlob, Manifest, NewKeyframe, PlaceMap
 from a2gc_ros.replay import why
 from a2gc_ros.replay.funnel import APART, Fallen, features_per_keyframe, funnel
-from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import ClosureRecord, PairRecord, QueryRecord
 
 SECOND = 10**9
@@ -86,7 +85,7 @@ def test_revisits_are_followed_by_right_pairs_only() -> None:
         [40 * SECOND, 41 * SECOND, 43 * SECOND],
         lambda stamp, p: getattr(p, "rank", p.keyframe_stamp_ns) == right.get(stamp // SECOND),
         # As that truth has it: the second is right for the first, the first for the second, and none for the third.
-        {at * SECOND: tuple(BestMatch(at * SECOND, 0, rank, 0.5) for rank in range(4)) for at in (40, 41, 43)},
+        {at * SECOND: tuple(Match(at * SECOND, 0, 0, 0, rank, 0.5) for rank in range(4)) for at in (40, 41, 43)},
     )
     assert [step.revisits for step in found.steps] == [3, 2, 1, 2, 2, 1, 1]
     assert [step.key for step in found.steps] == [

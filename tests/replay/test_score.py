@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2gc_ros.geometry import pose_from_xy_yaw
+from a2gc_ros.loops.results import Match
 from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit
-from a2gc_ros.replay.ranking import BestMatch
 from a2gc_ros.replay.records import ClosureRecord, QueryRecord, RunRecord, read_queries, write_queries
 from a2gc_ros.replay.score import precision_recall, score
 
@@ -60,8 +60,8 @@ def test_hand_computed_score() -> None:
     queries[25] = QueryRecord(stamps[25], (closure(stamps[5]), closure(stamps[12])), 1.0)
     queries[8] = QueryRecord(stamps[8], (closure(stamps[0]),), 1.0)
     queries[9] = QueryRecord(stamps[9], (closure(123),))
-    best = [BestMatch(stamps[20], 0, stamps[0], 0.9), BestMatch(stamps[8], 0, stamps[0], 0.85)]
-    best += [BestMatch(stamps[25], 0, stamps[5], 0.8), BestMatch(stamps[26], 0, 123, 0.99)]
+    best = [Match(stamps[20], 0, 0, 0, stamps[0], 0.9), Match(stamps[8], 0, 0, 0, stamps[0], 0.85)]
+    best += [Match(stamps[25], 0, 0, 0, stamps[5], 0.8), Match(stamps[26], 0, 0, 0, 123, 0.99)]
     result = score(run(*queries), path, {}, rule, best)
     assert (result.queries, result.revisits, result.recognized) == (40, 20, 2)
     assert (result.closures, result.right, result.unjudged) == (4, 2, 1)
