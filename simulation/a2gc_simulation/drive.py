@@ -82,6 +82,5 @@ def frames(drive: Drive, *, supersampling: int = 2) -> Iterator[tuple[Frame, Pos
     with Renderer(drive.town, drive.config, drive.traffic.cars, supersampling=supersampling) as renderer:
         for time in drive.image_times:
             leg, pose = drive.motion.leg_at(time), drive.motion.pose_at(time)
-            renderer.set_light(light_of(leg))
-            image = renderer.render(pose, drive.traffic.poses_at(time, leg, pose))
+            image = renderer.render(pose, drive.traffic.poses_at(time, leg, pose), light_of(leg))
             yield Frame(stamp_of(time), image, CAMERA_FRAME, intrinsics, drive.odometry.pose_at(time)), pose

@@ -15,20 +15,11 @@ from a2gc_simulation.noise import Image, shade, smooth_noise
 from a2gc_simulation.walls import paint_wall
 
 FRAME_COLORS: tuple[Color, ...] = (
-    (238, 236, 230),
-    (60, 52, 46),
-    (110, 74, 46),
-    (44, 76, 64),
-    (70, 74, 80),
-)
+    (238, 236, 230), (60, 52, 46), (110, 74, 46), (44, 76, 64), (70, 74, 80),
+)  # fmt: skip
 DOOR_COLORS: tuple[Color, ...] = (
-    (110, 30, 34),
-    (30, 64, 96),
-    (34, 80, 54),
-    (84, 58, 38),
-    (44, 44, 48),
-    (190, 150, 50),
-)
+    (110, 30, 34), (30, 64, 96), (34, 80, 54), (84, 58, 38), (44, 44, 48), (190, 150, 50),
+)  # fmt: skip
 
 
 def paint_facade(facade: Facade, texels_per_metre: int) -> Image:
@@ -67,17 +58,21 @@ class _Painter:
             self._graffiti()
         return self._weathered()
 
+    def texel(self, x: float, y: float) -> tuple[int, int]:
+        return round(x * self.scale), round(self.image.shape[0] - y * self.scale)
+
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
-        s, h = self.scale, self.image.shape[0]
-        cv2.rectangle(
-            self.image, (round(x0 * s), round(h - y1 * s)), (round(x1 * s) - 1, round(h - y0 * s) - 1), color, -1
-        )
+        left, top = self.texel(x0, y1)
+        right, bottom = self.texel(x1, y0)
+        cv2.rectangle(self.image, (left, top), (right - 1, bottom - 1), color, -1)
+
+    def box(self, x0: float, y0: float, x1: float, y1: float) -> Image:
+        (left, top), (right, bottom) = self.texel(x0, y1), self.texel(x1, y0)
+        return self.image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
 
     def shadow(self, x0: float, y0: float, x1: float, y1: float, gain: float) -> None:
-        s, (h, w) = self.scale, self.image.shape[:2]
-        rows = slice(max(round(h - y1 * s), 0), max(round(h - y0 * s), 0))
-        columns = slice(max(round(x0 * s), 0), min(round(x1 * s), w))
-        self.image[rows, columns] = np.clip(self.image[rows, columns] * gain, 0, 255).astype(np.uint8)
+        box = self.box(x0, y0, x1, y1)
+        box[:] = np.clip(box * gain, 0, 255).astype(np.uint8)
 
     def _upper_floors(self) -> None:
         facade = self.facade
@@ -141,19 +136,18 @@ class _Painter:
             self.shadow(x0 + 0.05, float(at), x1 - 0.05, float(at) + 0.04, 0.62)
 
     def _arch(self, x: float, y: float, radius: float) -> None:
-        s, h = self.scale, self.image.shape[0]
-        center, axes = (round(x * s), round(h - y * s)), (round(radius * s), round(radius * 0.55 * s))
+        s = self.scale
+        center, axes = self.texel(x, y), (round(radius * s), round(radius * 0.55 * s))
         cv2.ellipse(self.image, center, axes, 0, 180, 360, self.trim, -1, cv2.LINE_AA)
         inner = (round(radius * 0.75 * s), round(radius * 0.36 * s))
         cv2.ellipse(self.image, center, inner, 0, 180, 360, adjusted(self.trim, 0.5), -1, cv2.LINE_AA)
 
     def _flowers(self, x0: float, y: float, x1: float) -> None:
         self.rectangle(x0, y - 0.1, x1, y + 0.12, (96, 62, 40))
-        s, h = self.scale, self.image.shape[0]
         for _ in range(int((x1 - x0) * 40)):
-            at = (round(self.wear.uniform(x0, x1) * s), round(h - self.wear.uniform(y + 0.04, y + 0.34) * s))
+            at = self.texel(self.wear.uniform(x0, x1), self.wear.uniform(y + 0.04, y + 0.34))
             color = (56, 110, 44) if self.wear.random() < 0.6 else random_color(self.wear, 90, 250)
-            cv2.circle(self.image, at, max(s // 24, 1), color, -1)
+            cv2.circle(self.image, at, max(self.scale // 24, 1), color, -1)
 
     def _shop(self) -> None:
         facade, rng = self.facade, self.style
@@ -229,16 +223,14 @@ class _Painter:
         """Writes text as large as fits into a box."""
         if plate is not None:
             self.rectangle(x0, y0, x1, y1, plate)
-        s, h = self.scale, self.image.shape[0]
-        box = self.image[max(round(h - y1 * s), 0) : round(h - y0 * s), max(round(x0 * s), 0) : round(x1 * s)]
+        box = self.box(x0, y0, x1, y1)
         box[:] = write_centered(box, text, ink, self.font)
 
     def _cornice(self) -> None:
-        facade = self.facade
-        top = facade.height
-        self.rectangle(0, top - 0.34, facade.width, top, self.trim)
-        self.shadow(0, top - 0.46, facade.width, top - 0.34, 0.6)
-        for x in np.arange(0.1, facade.width, 0.3):
+        top, width = self.facade.height, self.facade.width
+        self.rectangle(0, top - 0.34, width, top, self.trim)
+        self.shadow(0, top - 0.46, width, top - 0.34, 0.6)
+        for x in np.arange(0.1, width, 0.3):
             self.shadow(float(x), top - 0.3, float(x) + 0.12, top - 0.12, 0.72)
 
     def _drainpipe(self) -> None:

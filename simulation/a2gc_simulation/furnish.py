@@ -82,8 +82,7 @@ def _add_building(scene: Scene, building: Building, number: int, painted: dict[F
     for face, (facade, start, end) in enumerate(fronts):
         if facade not in painted:
             painted[facade] = scene.surface(f"facade{len(painted)}", paint_facade(facade, scale))
-        scene.mesh(f"{name}-front{face}", shapes.upright(start, end, height))
-        scene.place(f"{name}-front{face}", painted[facade], pose)
+        scene.add(f"{name}-front{face}", shapes.upright(start, end, height), painted[facade], pose)
     walls = [shapes.upright(start, end, height, _WALL_TILE) for start, end in bare]
     if building.roof == "gable":
         walls.append(shapes.gable_ends(depth, width, building.roof_height, height, _WALL_TILE))
@@ -92,11 +91,9 @@ def _add_building(scene: Scene, building: Building, number: int, painted: dict[F
         roof = shapes.hip_roof(depth, width, building.roof_height, height, 3.0)
     else:
         roof = shapes.box((depth + 0.24, width + 0.06, 0.35), 3.0, base=height)
-    red, green, blue = (c / 215 for c in building.front.color)
-    scene.mesh(f"{name}-walls", shapes.join(*walls))
-    scene.place(f"{name}-walls", f"wall-{building.front.wall}", pose, (min(red, 1), min(green, 1), min(blue, 1)))
-    scene.mesh(f"{name}-roof", roof)
-    scene.place(f"{name}-roof", "tiles" if building.roof != "flat" else "plain", pose, building.roof_color)
+    red, green, blue = (min(c / 215, 1) for c in building.front.color)
+    scene.add(f"{name}-walls", shapes.join(*walls), f"wall-{building.front.wall}", pose, (red, green, blue))
+    scene.add(f"{name}-roof", roof, "tiles" if building.roof != "flat" else "plain", pose, building.roof_color)
     _add_fittings(scene, building, name, pose)
 
 
@@ -105,9 +102,9 @@ def _add_fittings(scene: Scene, building: Building, name: str, pose: Pose) -> No
     facade, x = building.front, building.depth / 2
     rng = np.random.default_rng([facade.seed, 62])
     if building.awning:
-        scene.mesh(f"{name}-awning", shapes.awning(facade.width * 0.84, 1.1, facade.ground_height - 1.0))
-        color = tuple(float(c) for c in rng.uniform(0.25, 0.95, 3))
-        scene.place(f"{name}-awning", "stripes", pose @ _at(x + 0.02, 0), (color[0], color[1], color[2]))
+        cloth = shapes.awning(facade.width * 0.84, 1.1, facade.ground_height - 1.0)
+        red, green, blue = (float(c) for c in rng.uniform(0.25, 0.95, 3))
+        scene.add(f"{name}-awning", cloth, "stripes", pose @ _at(x + 0.02, 0), (red, green, blue))
     if building.balcony:
         bay = facade.width / facade.bays
         middle = (int(rng.integers(facade.bays)) + 0.5) * bay - facade.width / 2
@@ -120,16 +117,15 @@ def _add_fittings(scene: Scene, building: Building, name: str, pose: Pose) -> No
             for along in np.linspace(-span / 2, span / 2, 8):
                 bar = shapes.box((0.03, 0.03, 0.85), 1.0)
                 parts.append(shapes.moved(bar, x + 0.92, middle + float(along), base + 0.12))
-        scene.mesh(f"{name}-balcony", shapes.join(*parts))
-        scene.place(f"{name}-balcony", "plain", pose, (0.30, 0.31, 0.33))
+        scene.add(f"{name}-balcony", shapes.join(*parts), "plain", pose, (0.30, 0.31, 0.33))
 
 
 def _add_ground(scene: Scene, town: Town) -> None:
     config = town.config
     half, road, scale = config.half_street, config.carriageway / 2, 40
     west, south, east, north = town.bounds
-    scene.mesh("earth", shapes.slab(west - 60, south - 60, east + 60, north + 60, -0.05))
-    scene.place("earth", "plain", np.eye(4), (0.42, 0.42, 0.40))
+    earth = shapes.slab(west - 60, south - 60, east + 60, north + 60, -0.05)
+    scene.add("earth", earth, "plain", np.eye(4), (0.42, 0.42, 0.40))
     length = config.spacing - 2 * half
     gap = config.spacing - 2 * road
     for number, street in enumerate(town.streets):
@@ -139,14 +135,12 @@ def _add_ground(scene: Scene, town: Town) -> None:
         x, y = config.position(street.start)
         middle = config.spacing / 2
         pose = _at(x + middle, y) if street.along_x else _at(x, y + middle, yaw=np.pi / 2)
-        scene.mesh(name, shapes.slab(-gap / 2, -road, gap / 2, road, 0.0))
-        scene.place(name, name, pose)
+        scene.add(name, shapes.slab(-gap / 2, -road, gap / 2, road, 0.0), name, pose)
     for column in range(config.columns):
         for row in range(config.rows):
             rng = np.random.default_rng([config.seed, 64, column, row])
             name = scene.surface(f"crossing{column}-{row}", grounds.paint_crossing(2 * road, scale, rng))
-            scene.mesh(name, shapes.slab(-road, -road, road, road, 0.0))
-            scene.place(name, name, _at(*config.position((column, row))))
+            scene.add(name, shapes.slab(-road, -road, road, road, 0.0), name, _at(*config.position((column, row))))
     block = length + 2 * config.pavement
     scene.mesh("block", shapes.box((block, block, _KERB), 4.0))
     scene.mesh("lawn", shapes.moved(shapes.box((length, length, 0.05), 5.0), z=_KERB))
@@ -196,7 +190,7 @@ def _add_prop(scene: Scene, prop: Prop, number: int) -> None:
     else:
         parts = [(shapes.box((0.7, prop.size, 1.0), 1.4), "leaves2", (1.0, 1.0, 1.0))]
     for index, (mesh, surface, color) in enumerate(parts):
-        scene.place(scene.mesh(f"{name}-{index}", mesh), surface, pose, color)
+        scene.add(f"{name}-{index}", mesh, surface, pose, color)
 
 
 def _tree(size: float, rng: np.random.Generator) -> list[tuple[shapes.Mesh, str, tuple[float, float, float]]]:

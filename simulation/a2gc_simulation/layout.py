@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from a2gc_simulation.config import Crossing, TownConfig
 from a2gc_simulation.facades import SHOPS, Facade, random_facade
@@ -17,12 +18,8 @@ from a2gc_simulation.street_furniture import park_props, parking_slots, street_p
 from a2gc_simulation.town import Building, Roof, Street, Town
 
 ROOF_COLORS: tuple[tuple[float, float, float], ...] = (
-    (0.66, 0.30, 0.22),
-    (0.52, 0.26, 0.20),
-    (0.38, 0.38, 0.42),
-    (0.56, 0.42, 0.32),
-    (0.30, 0.34, 0.38),
-)
+    (0.66, 0.30, 0.22), (0.52, 0.26, 0.20), (0.38, 0.38, 0.42), (0.56, 0.42, 0.32), (0.30, 0.34, 0.38),
+)  # fmt: skip
 
 
 def build_town(config: TownConfig | None = None) -> Town:
@@ -56,19 +53,12 @@ def _streets(config: TownConfig) -> Iterator[Street]:
 
 
 def _house(
-    x: float,
-    y: float,
-    yaw: float,
-    depth: float,
-    width: float,
-    rng: np.random.Generator,
-    *,
-    corner: bool = False,
-    front: Facade | None = None,
+    pose: tuple[float, float, float], depth: float, width: float, rng: np.random.Generator, *, corner: bool = False
 ) -> Building:
+    """Draws a house; its pose is x, y and yaw."""
     floors = int(rng.choice([2, 3, 3, 4]))
     height = floors * float(rng.uniform(2.95, 3.25)) + 1.0
-    front = front or random_facade(rng, width, height, floors)
+    front = random_facade(rng, width, height, floors)
     side = None
     if corner:
         shop = front.shop if rng.random() < 0.5 else ""
@@ -79,7 +69,7 @@ def _house(
     balcony = not front.shop and front.floors > 2 and bool(rng.random() < 0.5)
     awning = bool(front.shop) and bool(rng.random() < 0.5)
     rise = float(rng.uniform(1.6, 2.8))
-    return Building(x, y, yaw, depth, width, front, side, roof, rise, color, balcony, awning)
+    return Building(*pose, depth, width, front, side, roof, rise, color, balcony, awning)
 
 
 def _lived_in(building: Building, rng: np.random.Generator) -> Building:
@@ -94,11 +84,11 @@ def _lived_in(building: Building, rng: np.random.Generator) -> Building:
 
 
 def _row(
-    config: TownConfig, start: tuple[float, float], end: tuple[float, float], yaw: float, key: tuple[int, ...]
+    config: TownConfig, start: npt.ArrayLike, end: npt.ArrayLike, yaw: float, key: tuple[int, ...]
 ) -> Iterator[Building]:
     """Fills a line of house fronts, which face ``yaw``, with houses."""
     rng = config.random(*key)
-    a, b = np.array(start), np.array(end)
+    a, b = np.asarray(start), np.asarray(end)
     length = float(np.linalg.norm(b - a))
     count = max(1, round(length / float(rng.uniform(5.5, 8.5))))
     weights = rng.uniform(0.8, 1.2, count)
@@ -108,7 +98,7 @@ def _row(
     for lower, upper in itertools.pairwise(edges):
         x, y = a + (b - a) * (lower + upper) / 2 - back
         # Whole millimetres, lest rounding tell two equal fronts apart.
-        yield _house(float(x), float(y), yaw, depth, round(length * float(upper - lower), 3), rng)
+        yield _house((float(x), float(y), yaw), depth, round(length * float(upper - lower), 3), rng)
 
 
 def _blocks(config: TownConfig, park: Crossing | None) -> Iterator[Building]:
@@ -130,7 +120,7 @@ def _blocks(config: TownConfig, park: Crossing | None) -> Iterator[Building]:
             ):
                 original, turned = _canonical(config, crossing)
                 rng = config.random(1, *original, (quarter - turned) % 4)
-                house = _house(x, y, quarter * np.pi / 2, corner, corner, rng, corner=True)
+                house = _house((x, y, quarter * np.pi / 2), corner, corner, rng, corner=True)
                 yield _lived_in(house, config.random(8, *crossing, quarter))
             x0, y0, x1, y1 = x0 + corner, y0 + corner, x1 - corner, y1 - corner
             yield from _row(config, (x1 + corner, y0), (x1 + corner, y1), 0.0, (2, column, row, 0))
@@ -142,33 +132,20 @@ def _blocks(config: TownConfig, park: Crossing | None) -> Iterator[Building]:
 def _outer_rows(config: TownConfig) -> Iterator[Building]:
     """The houses round the town, which look inwards; the one opposite a street belongs to its crossing."""
     half = config.half_street
-    east, north = config.position((config.columns - 1, config.rows - 1))
-    sides = (  # direction of the fronts, the middles of the crossings along the side
-        (0.0, [(-half, config.position((0, r))[1]) for r in range(config.rows)], [(0, r) for r in range(config.rows)]),
-        (
-            np.pi / 2,
-            [(config.position((c, 0))[0], -half) for c in range(config.columns)],
-            [(c, 0) for c in range(config.columns)],
-        ),
-        (
-            np.pi,
-            [(east + half, config.position((0, r))[1]) for r in range(config.rows)],
-            [(config.columns - 1, r) for r in range(config.rows)],
-        ),
-        (
-            -np.pi / 2,
-            [(config.position((c, 0))[0], north + half) for c in range(config.columns)],
-            [(c, config.rows - 1) for c in range(config.columns)],
-        ),
+    columns, rows = range(config.columns), range(config.rows)
+    sides = (  # direction of the fronts, the way out of the town, the crossings along the side
+        (0.0, (-1, 0), [(0, row) for row in rows]),
+        (np.pi / 2, (0, -1), [(column, 0) for column in columns]),
+        (np.pi, (1, 0), [(config.columns - 1, row) for row in rows]),
+        (-np.pi / 2, (0, 1), [(column, config.rows - 1) for column in columns]),
     )
-    for quarter, (yaw, middles, crossings) in enumerate(sides):
+    for quarter, (yaw, out, crossings) in enumerate(sides):
         # Seen from the street, houses follow each other to the right.
         right = np.array([np.sin(yaw), -np.cos(yaw)])
+        middles = [np.array(config.position(crossing)) + half * np.array(out) for crossing in crossings]
         for index, (middle, crossing) in enumerate(zip(middles, crossings, strict=True)):
-            start, end = np.array(middle) - half * right, np.array(middle) + half * right
-            yield from _row(config, tuple(start), tuple(end), yaw, (4, *crossing, quarter))
+            yield from _row(config, middle - half * right, middle + half * right, yaw, (4, *crossing, quarter))
             if index + 1 < len(middles):
-                ahead = np.sign(np.dot(np.array(middles[index + 1]) - middle, right)) * right
-                start = np.array(middle) + half * ahead
-                end = np.array(middles[index + 1]) - half * ahead
-                yield from _row(config, tuple(start), tuple(end), yaw, (5, quarter, index))
+                following = middles[index + 1]
+                ahead = np.sign(np.dot(following - middle, right)) * right
+                yield from _row(config, middle + half * ahead, following - half * ahead, yaw, (5, quarter, index))

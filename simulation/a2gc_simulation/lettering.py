@@ -29,8 +29,6 @@ def write_centered(image: Image, text: str, ink: Color, font: int = 0) -> Image:
     size = 0.86 * min(w / text_width, h / (text_height * 1.15))
     thickness = max(1, round(size * 2.4))
     (text_width, text_height), _ = cv2.getTextSize(text, face, size, thickness)
-    canvas = np.ascontiguousarray(image)
-    if canvas is image:
-        canvas = image.copy()
+    canvas = np.array(image, order="C")
     cv2.putText(canvas, text, ((w - text_width) // 2, (h + text_height) // 2), face, size, ink, thickness, cv2.LINE_AA)
     return canvas

@@ -52,45 +52,21 @@ class Light:
 
 LIGHTS: tuple[Light, ...] = (
     Light(
-        "morning",
-        azimuth=35,
-        elevation=48,
-        sun=(0.62, 0.60, 0.54),
-        sky=(0.20, 0.21, 0.24),
-        ambient=(0.40, 0.41, 0.44),
-        zenith=(0.22, 0.42, 0.72),
-        horizon=(0.78, 0.86, 0.94),
-        clouds=0.35,
-        haze=420,
-        exposure=(1.2, 1.2, 1.2),
+        "morning", azimuth=35, elevation=48, clouds=0.35, haze=420, exposure=(1.2, 1.2, 1.2),
+        sun=(0.62, 0.60, 0.54), sky=(0.20, 0.21, 0.24), ambient=(0.40, 0.41, 0.44),
+        zenith=(0.22, 0.42, 0.72), horizon=(0.78, 0.86, 0.94),
     ),
     Light(
-        "late afternoon",
-        azimuth=205,
-        elevation=27,
-        sun=(0.66, 0.50, 0.32),
-        sky=(0.15, 0.16, 0.20),
-        ambient=(0.35, 0.34, 0.36),
-        zenith=(0.34, 0.44, 0.62),
-        horizon=(0.93, 0.83, 0.68),
-        clouds=0.5,
-        haze=230,
-        exposure=(1.45, 1.38, 1.28),
+        "late afternoon", azimuth=205, elevation=27, clouds=0.5, haze=230, exposure=(1.45, 1.38, 1.28),
+        sun=(0.66, 0.50, 0.32), sky=(0.15, 0.16, 0.20), ambient=(0.35, 0.34, 0.36),
+        zenith=(0.34, 0.44, 0.62), horizon=(0.93, 0.83, 0.68),
     ),
     Light(
-        "overcast",
-        azimuth=120,
-        elevation=60,
-        sun=(0.16, 0.16, 0.16),
-        sky=(0.36, 0.37, 0.39),
-        ambient=(0.46, 0.47, 0.49),
-        zenith=(0.60, 0.64, 0.69),
-        horizon=(0.78, 0.80, 0.82),
-        clouds=0.95,
-        haze=190,
-        exposure=(1.12, 1.14, 1.18),
+        "overcast", azimuth=120, elevation=60, clouds=0.95, haze=190, exposure=(1.12, 1.14, 1.18),
+        sun=(0.16, 0.16, 0.16), sky=(0.36, 0.37, 0.39), ambient=(0.46, 0.47, 0.49),
+        zenith=(0.60, 0.64, 0.69), horizon=(0.78, 0.80, 0.82),
     ),
-)
+)  # fmt: skip
 
 
 def light_of(leg: int) -> Light:

@@ -52,11 +52,8 @@ def tileable(image: Image, margin: int) -> Image:
         uint8 (H - margin, W - margin, 3).
     """
     result = image.astype(np.float32)
-    for axis in (0, 1):
-        weight = np.linspace(0, 1, margin, dtype=np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-        result = np.moveaxis(result, axis, 0)
-        weight = np.moveaxis(weight, axis, 0)
-        head, tail = result[:margin], result[-margin:]
-        result = np.concatenate([head * weight + tail * (1 - weight), result[margin:-margin]])
-        result = np.moveaxis(result, 0, axis)
+    weight = np.linspace(0, 1, margin, dtype=np.float32)[:, None, None]
+    for _ in ("rows", "columns"):
+        seam = result[:margin] * weight + result[-margin:] * (1 - weight)
+        result = np.concatenate([seam, result[margin:-margin]]).swapaxes(0, 1)
     return result.astype(np.uint8)

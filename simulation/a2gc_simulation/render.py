@@ -63,7 +63,6 @@ class Renderer:
         scene = Scene()
         furnish_town(scene, town)
         furnish_cars(scene, cars)
-        self._panorama: Image = np.zeros((1, 1, 3), np.uint8)
         vertical = 2 * np.rad2deg(np.arctan(np.tan(np.deg2rad(drive.field_of_view) / 2) * height / width))
         self._model = scene.compile(width, height, drive.camera_height, float(vertical))
         self._data = mujoco.MjData(self._model)
@@ -94,10 +93,7 @@ class Renderer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def set_light(self, light: Light) -> None:
-        """Changes sun, sky and haze for the pictures that follow."""
-        if light == self._light:
-            return
+    def _set_light(self, light: Light) -> None:
         self._light = light
         self._panorama = paint_sky(light, self._seed, 1536, 768)
         sun, sky = self._model.light("sun"), self._model.light("sky")
@@ -106,15 +102,16 @@ class Renderer:
         sky.diffuse[:] = light.sky
         self._model.vis.headlight.ambient[:] = light.ambient
 
-    def render(self, robot: Pose, cars: list[Pose | None]) -> Image:
+    def render(self, robot: Pose, cars: list[Pose | None], light: Light) -> Image:
         """Draws one picture, uint8 RGB (height, width, 3).
 
         Args:
             robot: ``t_map_base``.
             cars: ``t_map_car`` of every car, None for one that is not there.
+            light: Sun, sky and haze.
         """
-        if self._light is None:
-            raise RuntimeError("set_light must be called before render")
+        if light != self._light:
+            self._set_light(light)
         self._put(self._robot, robot)
         for mocap, pose in zip(self._cars, cars, strict=True):
             self._put(mocap, pose)
@@ -128,23 +125,22 @@ class Renderer:
         # Shadows are drawn in a square round the point below the sun, so the sun goes with the robot.
         ahead = robot[:3, 3] + robot[:3, 0] * SHADOW_REACH * 0.8
         sun = next(light for light in self._view.lights[: self._view.nlight] if light.castshadow)
-        sun.pos[:] = ahead - 60.0 * self._light.direction
+        sun.pos[:] = ahead - 60.0 * light.direction
         mujoco.mjr_render(self._viewport, self._view, self._context)
         mujoco.mjr_readPixels(self._buffer, self._depth, self._viewport, self._context)
-        return self._finished(robot)
+        return self._finished(robot, light)
 
-    def _finished(self, robot: Pose) -> Image:
+    def _finished(self, robot: Pose, light: Light) -> Image:
         """Puts the sky behind what was drawn, haze before it, and reduces it to the camera's size."""
-        assert self._light is not None
         near, far = (self._model.stat.extent * z for z in (self._model.vis.map.znear, self._model.vis.map.zfar))
         depth = near * far / (far - self._depth[::-1] * (far - near))
         # The share of the haze at a distance; beyond the outermost houses there is nothing but sky.
-        haze = np.where(depth > 0.9 * far, 1.0, 1 - np.exp(-((depth / self._light.haze) ** 1.5))).astype(np.float32)
+        haze = np.where(depth > 0.9 * far, 1.0, 1 - np.exp(-((depth / light.haze) ** 1.5))).astype(np.float32)
         sky = self._sky_behind(robot)
         drawn = self._buffer[::-1].astype(np.float32)
         drawn += (sky - drawn) * haze[..., None]
         image = cv2.resize(drawn, self._size, interpolation=cv2.INTER_AREA)
-        return np.clip(image * np.array(self._light.exposure, np.float32), 0, 255).astype(np.uint8)
+        return np.clip(image * np.array(light.exposure, np.float32), 0, 255).astype(np.uint8)
 
     def _sky_behind(self, robot: Pose) -> npt.NDArray[np.float32]:
         """Returns the sky in the direction of every texel of the drawing, float32 (H, W, 3)."""

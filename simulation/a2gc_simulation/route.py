@@ -142,10 +142,7 @@ def plan_path(town: TownConfig, drive: DriveConfig) -> Path:
     check_route(town, drive.lap, closed=True)
     corners = [np.array(town.position(c)) for c in drive.lap]
     start = (corners[0] + corners[1]) / 2
-    chain, legs = [start], [0]
-    for lap in range(drive.laps):
-        chain += [*corners[1:], corners[0], start]
-        legs += [lap] * (len(corners) + 1)
+    chain = [start, *drive.laps * [*corners[1:], corners[0], start]]
     if drive.against:
         if drive.against[0] != drive.lap[1]:
             raise ConfigError(
@@ -154,7 +151,6 @@ def plan_path(town: TownConfig, drive: DriveConfig) -> Path:
             )
         check_route(town, (drive.lap[0], *drive.against), closed=False)
         chain += [np.array(town.position(c)) for c in drive.against]
-        legs += [drive.laps] * len(drive.against)
     base = lane_path(town, chain, town.lane)
     leg = _legs(base, start, drive)
     points = smoothed(base, _SOFTNESS)

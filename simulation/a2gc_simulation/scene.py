@@ -64,6 +64,10 @@ class Scene:
         )
         return name
 
+    def add(self, name: str, mesh: Mesh, surface: str, pose: Pose, color: tuple[float, float, float] = WHITE) -> None:
+        """Adds a mesh and puts it into the world once, see :meth:`place`."""
+        self.place(self.mesh(name, mesh), surface, pose, color)
+
     def place(
         self,
         mesh: str,

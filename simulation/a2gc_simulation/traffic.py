@@ -15,6 +15,9 @@ from a2gc_simulation.town import Town
 DRIVING = 5
 """Cars under way."""
 
+SPEED = 5.0
+"""Of the cars under way, m/s."""
+
 PARKED = 0.55
 """Part of the places to park that are taken."""
 
@@ -36,7 +39,6 @@ class Traffic:
         parked: For every leg, where each parked car stands.
         rounds: The ways of the driving cars: against the lap, and along it.
         starts: Where on its way each driving car is at time zero, metres.
-        speeds: Of the driving cars, m/s.
         laps: Number of laps; a leg after them meets traffic that drives along the lap.
     """
 
@@ -44,7 +46,6 @@ class Traffic:
     parked: tuple[tuple[Pose, ...], ...]
     rounds: tuple[Path, Path]
     starts: tuple[float, ...]
-    speeds: tuple[float, ...]
     laps: int
 
     def poses_at(self, time: float, leg: int, robot: Pose) -> list[Pose | None]:
@@ -54,8 +55,8 @@ class Traffic:
         """
         way = self.rounds[0] if leg < self.laps else self.rounds[1]
         poses: list[Pose | None] = list(self.parked[leg])
-        for start, speed in zip(self.starts, self.speeds, strict=True):
-            pose = way.pose_at((start + speed * time) % way.length)
+        for start in self.starts:
+            pose = way.pose_at((start + SPEED * time) % way.length)
             apart = pose[:2, 3] - robot[:2, 3]
             oncoming = float(pose[:2, 0] @ robot[:2, 0]) < -0.5
             sideways = abs(float(apart @ robot[:2, 1]))
@@ -91,7 +92,7 @@ def plan_traffic(town: Town, drive: DriveConfig, legs: int) -> Traffic:
     ways = (closed_path(town.config, drive.lap[::-1]), closed_path(town.config, drive.lap))
     gaps = (np.arange(DRIVING) + rng.uniform(-0.25, 0.25, DRIVING)) / DRIVING
     starts = tuple(float(g) for g in gaps * ways[0].length)
-    return Traffic(tuple(cars), tuple(plans), ways, starts, (5.0,) * DRIVING, drive.laps)
+    return Traffic(tuple(cars), tuple(plans), ways, starts, drive.laps)
 
 
 def _parked_pose(town: Town, slot: int, rng: np.random.Generator) -> Pose:

@@ -13,11 +13,12 @@ from a2gc_simulation.render import Renderer, camera_pose, intrinsics_of
 from a2gc_ros.errors import BackendError
 from a2gc_ros.geometry import pose_from_xy_yaw
 
+MORNING = LIGHTS[0]
+
 
 @pytest.fixture(scope="module")
 def renderer(opengl: None, short_drive: Drive) -> Iterator[Renderer]:
     with Renderer(short_drive.town, short_drive.config, short_drive.traffic.cars, supersampling=1) as renderer:
-        renderer.set_light(LIGHTS[0])
         yield renderer
 
 
@@ -26,7 +27,7 @@ def empty(drive: Drive) -> list[None]:
 
 
 def test_a_picture_has_sky_above_and_street_below(renderer: Renderer, short_drive: Drive) -> None:
-    image = renderer.render(pose_from_xy_yaw(2.0, 0.0, 0.0), empty(short_drive))
+    image = renderer.render(pose_from_xy_yaw(2.0, 0.0, 0.0), empty(short_drive), MORNING)
     config = short_drive.config
     assert image.shape == (config.height, config.width, 3)
     assert image.dtype == np.uint8
@@ -38,13 +39,14 @@ def test_a_picture_has_sky_above_and_street_below(renderer: Renderer, short_driv
 
 def test_the_same_view_is_drawn_the_same_way(renderer: Renderer, short_drive: Drive) -> None:
     view = pose_from_xy_yaw(4.0, -1.5, 0.1)
-    assert np.array_equal(renderer.render(view, empty(short_drive)), renderer.render(view, empty(short_drive)))
+    first, second = (renderer.render(view, empty(short_drive), MORNING) for _ in range(2))
+    assert np.array_equal(first, second)
 
 
 def test_a_car_is_drawn_where_the_camera_model_says(renderer: Renderer, short_drive: Drive) -> None:
     robot, car = pose_from_xy_yaw(2.0, -1.5, 0.0), pose_from_xy_yaw(12.0, 1.6, np.pi)
-    without = renderer.render(robot, empty(short_drive)).astype(int)
-    seen = renderer.render(robot, [car, *empty(short_drive)[1:]]).astype(int)
+    without = renderer.render(robot, empty(short_drive), MORNING).astype(int)
+    seen = renderer.render(robot, [car, *empty(short_drive)[1:]], MORNING).astype(int)
     rows, columns = np.nonzero(np.abs(seen - without).sum(axis=2) > 60)
     config = short_drive.config
     t_camera_map = np.linalg.inv(robot @ camera_pose(config))
@@ -57,7 +59,7 @@ def test_a_car_is_drawn_where_the_camera_model_says(renderer: Renderer, short_dr
 def test_a_turn_to_the_left_moves_the_view_to_the_right(renderer: Renderer, short_drive: Drive) -> None:
     angle = 0.05
     straight, turned = (
-        cv2.cvtColor(renderer.render(pose_from_xy_yaw(2.0, 0.0, yaw), empty(short_drive)), cv2.COLOR_RGB2GRAY)
+        cv2.cvtColor(renderer.render(pose_from_xy_yaw(2.0, 0.0, yaw), empty(short_drive), MORNING), cv2.COLOR_RGB2GRAY)
         for yaw in (0.0, angle)
     )
     height = short_drive.config.height
@@ -71,12 +73,10 @@ def test_a_turn_to_the_left_moves_the_view_to_the_right(renderer: Renderer, shor
 
 def test_light_changes_the_picture_and_comes_back(renderer: Renderer, short_drive: Drive) -> None:
     view = pose_from_xy_yaw(4.0, -1.5, 0.0)
-    morning = renderer.render(view, empty(short_drive)).astype(int)
-    renderer.set_light(LIGHTS[1])
-    evening = renderer.render(view, empty(short_drive)).astype(int)
-    renderer.set_light(LIGHTS[0])
+    morning = renderer.render(view, empty(short_drive), MORNING).astype(int)
+    evening = renderer.render(view, empty(short_drive), LIGHTS[1]).astype(int)
     assert np.abs(evening - morning).mean() > 10
-    assert np.array_equal(renderer.render(view, empty(short_drive)), morning)
+    assert np.array_equal(renderer.render(view, empty(short_drive), MORNING), morning)
 
 
 def test_without_opengl_one_sentence_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
