@@ -28,7 +28,6 @@ class AdaptationResult:
     """What an adaptation did.
 
     Attributes:
-        images: Images that were looked at.
         statistics: What was fitted to the distinct ones.
         judgement: Before and after on images that were not used, or None where nothing could be judged.
         written: The file, or None where it was not written because it would be worse.

@@ -63,7 +63,6 @@ class Judgement:
         protocol: What counted as right, for people.
         queries: Images that were asked.
         before: With the model as it was.
-        after: Adapted.
         difference: After less before, paired.
     """
 
@@ -94,16 +93,10 @@ def judge(values: NDArray[np.float32], shots: Sequence[Shot]) -> Judgement | Non
     found = compare(values, spans, queries, right, asked)
     if found is None:
         return None
-    before, after = found
     groups = spans[queries]
-    old, new = _recall(before), _recall(after)
-    return Judgement(
-        protocol=protocol,
-        queries=len(queries),
-        before=old.interval(1, groups=groups),
-        after=new.interval(1, groups=groups),
-        difference=new.margin_over(old, 1, groups=groups),
-    )
+    before, after = (Recall((1,), hit[:, None], np.ones(len(hit), dtype=bool)) for hit in found)
+    intervals = before.interval(1, groups=groups), after.interval(1, groups=groups)
+    return Judgement(protocol, len(queries), *intervals, after.margin_over(before, 1, groups=groups))
 
 
 def compare(
@@ -136,10 +129,6 @@ def compare(
         own = held[queries]
         after[own] = hits(fit(values[chosen]).describe(values), queries[own], right, asked)
     return before, after
-
-
-def _recall(found: NDArray[np.bool_]) -> Recall:
-    return Recall((1,), found[:, None], np.ones(len(found), dtype=bool))
 
 
 def hits(

@@ -41,8 +41,6 @@ class Adapted:
     """What an adaptation wrote.
 
     Attributes:
-        path: The file.
-        size: Its length in bytes.
         spec: Its description; the fingerprint is its own.
     """
 
@@ -56,9 +54,6 @@ class AdaptableModel:
 
     Args:
         path: ONNX file made by ``a2gc export``, or one that ships.
-
-    Attributes:
-        spec: Its description.
 
     Raises:
         ModelError: It is damaged, quantised, too large, or has no linear map at its end.
@@ -154,9 +149,7 @@ class AdaptableModel:
     def _find_linear(self) -> onnx.NodeProto:
         """The linear map that makes the values."""
         node = self._makers.get(self._values)
-        if node is not None and self._is_whitening(node):
-            return node
-        if node is not None and self._is_projection(node):
+        if node is not None and (self._is_whitening(node) or self._is_projection(node)):
             return node
         raise ModelError(
             f"{self.spec.name} has no whitening or projection before its last normalisation that a site's statistics "

@@ -51,8 +51,6 @@ class Source:
     Attributes:
         kind: recording, folder or map.
         count: How many images :meth:`images` gives at most.
-        path: Where it lies.
-        reading: How it is read.
         files: The images of a folder that are looked at.
     """
 

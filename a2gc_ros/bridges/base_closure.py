@@ -22,7 +22,6 @@ class BaseClosure:
         query_stamp_ns: Stamp of the later image.
         keyframe_stamp_ns: Stamp of the earlier image.
         query_id: Keyframe that the later image became; None where it was not kept.
-        keyframe_id: The earlier keyframe.
         pose: ``t_keyframeBase_queryBase``.
         covariance: (6, 6) as in geometry_msgs: x, y, z, rotation about X, Y, Z, in the axes of the keyframe's base.
     """

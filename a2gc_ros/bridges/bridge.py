@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from a2gc_ros import geometry
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.results import Detection
@@ -20,9 +21,7 @@ class Recognized:
     """All that came of one image.
 
     Attributes:
-        stamp_ns: Stamp of the image.
         frame_id: Frame of the camera.
-        detection: What was found.
         descriptor: Of the image, float32 (D,).
         t_base_camera: Pose of the camera on the robot.
         pose: The robot in a loaded map, geometry_msgs/PoseWithCovarianceStamped, where it was relocalized.
@@ -68,3 +67,9 @@ def message_package(name: str, bridge: str) -> ModuleType:
             f"the bridge {bridge} needs the messages of {package}, which are not installed: install that package and "
             f"source its workspace, or take {bridge} out of the parameter bridges"
         ) from error
+
+
+def write_pose(position: Any, orientation: Any, pose: Pose) -> None:
+    """Fills a message's position or translation, and its quaternion."""
+    position.x, position.y, position.z = pose[:3, 3].tolist()
+    orientation.x, orientation.y, orientation.z, orientation.w = geometry.quaternion_of(pose).tolist()

@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from std_srvs.srv import Trigger
 
 from a2gc_ros import geometry
-from a2gc_ros.bridges.bridge import Recognized
+from a2gc_ros.bridges.bridge import Recognized, write_pose
 from a2gc_ros.geometry import Pose
 
 TOPIC: Final = "initialpose"
@@ -67,13 +67,10 @@ def moved_on(pose: PoseWithCovarianceStamped, way: Pose, stamp_ns: int) -> PoseW
     moved = PoseWithCovarianceStamped()
     moved.header.frame_id = pose.header.frame_id
     moved.header.stamp.sec, moved.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
-    at, q = moved.pose.pose.position, moved.pose.pose.orientation
-    at.x, at.y, at.z = (float(v) for v in now[:3, 3])
-    q.x, q.y, q.z, q.w = (float(v) for v in geometry.quaternion_of(now))
+    write_pose(moved.pose.pose.position, moved.pose.pose.orientation, now)
     # A small rotation d about the map's axes then moves the robot by d x (its way in the map).
-    x, y, z = now[:3, 3] - then[:3, 3]
     lever = np.eye(6)
-    lever[:3, 3:] = [[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]]
+    lever[:3, 3:] = -geometry.skew(now[:3, 3] - then[:3, 3])
     moved.pose.covariance = (lever @ np.reshape(pose.pose.covariance, (6, 6)) @ lever.T).ravel()
     return moved
 
@@ -121,9 +118,6 @@ class InitialPoseBridge:
 
     A relocalization may be about an earlier image, held back until later ones made it sure: it is moved on by the
     odometry since, and where there is none, an old one is not told.
-
-    Args:
-        node: Owns publisher and service.
     """
 
     def __init__(self, node: LifecycleNode) -> None:

@@ -18,11 +18,7 @@ LEAST_GAP_S: Final = 30.0
 
 
 class LioSamBridge:
-    """Publishes the newest closure of each image.
-
-    Args:
-        node: Owns the publisher.
-    """
+    """Publishes the newest closure of each image."""
 
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node

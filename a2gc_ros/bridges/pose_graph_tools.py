@@ -7,10 +7,8 @@ from typing import Any, Final, Literal, TypeAlias
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
-from a2gc_ros import geometry
 from a2gc_ros.bridges.base_closure import BaseClosure, base_closure
-from a2gc_ros.bridges.bridge import Recognized, message_package
-from a2gc_ros.geometry import Pose
+from a2gc_ros.bridges.bridge import Recognized, message_package, write_pose
 
 Convention: TypeAlias = Literal["hydra", "kimera_pgmo"]
 """``hydra``: keys are stamps in nanoseconds, the pose is that of ``from`` in ``to``. ``kimera_pgmo``: keys are the ids
@@ -22,10 +20,6 @@ LOOP_CLOSURE: Final = 1
 
 class PoseGraphToolsBridge:
     """Publishes every closure with a pose in metres.
-
-    Args:
-        node: Owns the publisher.
-        convention: Whose meaning.
 
     Raises:
         ConfigError: If the messages are not installed.
@@ -70,30 +64,20 @@ def graph_message(types: Any, convention: Convention, closures: list[BaseClosure
     message = types.PoseGraph()
     for closure in closures:
         if convention == "hydra":
-            keys, pose_and_covariance = (
-                (closure.query_stamp_ns, closure.keyframe_stamp_ns),
-                (
-                    closure.pose,
-                    closure.covariance,
-                ),
-            )
+            keys = closure.query_stamp_ns, closure.keyframe_stamp_ns
+            pose, covariance = closure.pose, closure.covariance
         elif closure.query_id is None:
             continue
         else:
-            keys, pose_and_covariance = (closure.query_id, closure.keyframe_id), closure.reversed()
+            keys = closure.query_id, closure.keyframe_id
+            pose, covariance = closure.reversed()
         edge = types.PoseGraphEdge()
         edge.header.stamp.sec, edge.header.stamp.nanosec = divmod(closure.query_stamp_ns, 1_000_000_000)
         edge.key_from, edge.key_to = keys
         edge.robot_from = edge.robot_to = 0
         edge.type = LOOP_CLOSURE
-        _set_pose(edge.pose, pose_and_covariance[0])
-        edge.covariance = pose_and_covariance[1].reshape(36)
+        write_pose(edge.pose.position, edge.pose.orientation, pose)
+        edge.covariance = covariance.reshape(36)
         message.edges.append(edge)
         message.header.stamp = edge.header.stamp
     return message
-
-
-def _set_pose(message: Any, pose: Pose) -> None:
-    message.position.x, message.position.y, message.position.z = (float(v) for v in pose[:3, 3])
-    x, y, z, w = (float(v) for v in geometry.quaternion_of(pose))
-    message.orientation.x, message.orientation.y, message.orientation.z, message.orientation.w = x, y, z, w

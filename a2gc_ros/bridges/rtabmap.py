@@ -7,7 +7,7 @@ import threading
 import zlib
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +15,8 @@ import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
-from a2gc_ros import geometry
 from a2gc_ros.bridges.base_closure import BaseClosure, base_closure
-from a2gc_ros.bridges.bridge import Recognized, message_package
+from a2gc_ros.bridges.bridge import Recognized, message_package, write_pose
 
 DESCRIPTOR_TYPE: Final = 1
 """The only type RTAB-Map compares."""
@@ -57,44 +56,39 @@ def link_message(types: Any, from_id: int, to_id: int, closure: BaseClosure) -> 
     """Returns a user closure: from the keyframe's node to the query's, the query's base in the keyframe's."""
     link = types.Link()
     link.from_id, link.to_id, link.type = from_id, to_id, USER_CLOSURE
-    at, turned = link.transform.translation, link.transform.rotation
-    at.x, at.y, at.z = (float(v) for v in closure.pose[:3, 3])
-    turned.x, turned.y, turned.z, turned.w = (float(v) for v in geometry.quaternion_of(closure.pose))
+    write_pose(link.transform.translation, link.transform.rotation, closure.pose)
     # A direction without error would have infinite information; 1 mm and 0.05 degrees are below what a camera knows.
     regular = closure.covariance + np.diag([1e-6] * 6)
     link.information = np.linalg.inv(regular).reshape(36)
     return link
 
 
-@dataclass
 class NodeIds:
     """Which node of RTAB-Map's graph belongs to which image, learnt from ``mapData``."""
 
-    _stamps_ns: list[int] = field(default_factory=list)
-    _ids: list[int] = field(default_factory=list)
-    _links: set[tuple[int, int]] = field(default_factory=set)
+    def __init__(self) -> None:
+        self._nodes: list[tuple[int, int]] = []
+        self._links: set[frozenset[int]] = set()
 
     def learn(self, map_data: Any) -> None:
         """Takes in a MapData message: its nodes' stamps, and the links of its graph."""
-        known = dict(zip(self._ids, self._stamps_ns, strict=True))
+        known = {number: stamp_ns for stamp_ns, number in self._nodes}
         known |= {int(node.id): round(float(node.stamp) * 1e9) for node in map_data.nodes if node.stamp > 0}
-        ordered = sorted((stamp, number) for number, stamp in known.items())
-        self._stamps_ns, self._ids = [s for s, _ in ordered], [i for _, i in ordered]
+        self._nodes = sorted((stamp_ns, number) for number, stamp_ns in known.items())
         # The graph is sent whole each time: a link that was refused or removed is no longer in it.
-        self._links = {_pair(link.from_id, link.to_id) for link in map_data.graph.links if link.type == USER_CLOSURE}
+        closures = [link for link in map_data.graph.links if link.type == USER_CLOSURE]
+        self._links = {frozenset((link.from_id, link.to_id)) for link in closures}
 
     def at(self, stamp_ns: int) -> int | None:
         """Returns the node nearest in time, or None where none is within half a second."""
-        index = bisect_left(self._stamps_ns, stamp_ns)
-        near = [i for i in (index - 1, index) if 0 <= i < len(self._stamps_ns)]
-        best = min(near, key=lambda i: abs(self._stamps_ns[i] - stamp_ns), default=None)
-        if best is None or abs(self._stamps_ns[best] - stamp_ns) > NEAR_NS:
-            return None
-        return self._ids[best]
+        index = bisect_left(self._nodes, (stamp_ns,))
+        near = self._nodes[max(0, index - 1) : index + 1]
+        apart_ns, number = min(((abs(stamp - stamp_ns), number) for stamp, number in near), default=(NEAR_NS + 1, None))
+        return number if apart_ns <= NEAR_NS else None
 
     def has_link(self, a: int, b: int) -> bool:
         """Whether the graph holds a user closure between two nodes."""
-        return _pair(a, b) in self._links
+        return frozenset((a, b)) in self._links
 
 
 @dataclass
@@ -113,9 +107,6 @@ class RtabmapBridge:
     that follow; one that is not there is sent again, three times in all: RTAB-Map refuses what bends its graph
     too much.
 
-    Args:
-        node: Owns publisher, subscription and client.
-
     Raises:
         ConfigError: If RTAB-Map's messages are not installed.
     """
@@ -128,12 +119,9 @@ class RtabmapBridge:
         self._lock = threading.Lock()
         self._ids = NodeIds()
         self._pending: deque[_Pending] = deque(maxlen=MOST_PENDING)
-        self.confirmed = 0
-        self.refused = 0
         quality = QoSProfile(reliability=QoSReliabilityPolicy.RELIABLE, depth=10)
-        create = node.create_lifecycle_publisher
         self._images: OrderedDict[int, Any] = OrderedDict()
-        self._described = create(self._types.RGBDImage, "rgbd_image_described", quality)
+        self._described = node.create_lifecycle_publisher(self._types.RGBDImage, "rgbd_image_described", quality)
         newest = QoSProfile(reliability=QoSReliabilityPolicy.BEST_EFFORT, depth=5)
         listen = node.create_subscription
         self._subscriptions = [
@@ -191,10 +179,9 @@ class RtabmapBridge:
             kind = "rtabmap_msgs/srv/AddLink"
             names = [name for name, types in self._node.get_service_names_and_types() if kind in types]
             wanted = self._node.resolve_service_name(ADD_LINK)
-            if wanted in names:
-                self._client = self._node.create_client(self._services.AddLink, ADD_LINK)
-            elif len(names) == 1:
-                self._client = self._node.create_client(self._services.AddLink, names[0])
+            if wanted in names or len(names) == 1:
+                name = ADD_LINK if wanted in names else names[0]
+                self._client = self._node.create_client(self._services.AddLink, name)
             elif names and not self._told_of_choice:
                 self._told_of_choice = True
                 self._node.get_logger().warning(
@@ -220,11 +207,9 @@ class RtabmapBridge:
             ends = self._ids.at(pending.closure.keyframe_stamp_ns), self._ids.at(pending.closure.query_stamp_ns)
             if ends[0] is not None and ends[1] is not None and ends[0] != ends[1]:
                 if self._ids.has_link(ends[0], ends[1]):
-                    self.confirmed += 1
                     self._node.get_logger().info(f"RTAB-Map took the link {ends[0]} -> {ends[1]}")
                     continue
                 if pending.tries >= MOST_TRIES:
-                    self.refused += 1
                     self._node.get_logger().warning(f"RTAB-Map did not take the link {ends[0]} -> {ends[1]}")
                     continue
                 client = self._add_link()
@@ -233,7 +218,3 @@ class RtabmapBridge:
                     link = link_message(self._types, ends[0], ends[1], pending.closure)
                     client.call_async(self._services.AddLink.Request(link=link))
             self._pending.append(pending)
-
-
-def _pair(a: int, b: int) -> tuple[int, int]:
-    return (int(a), int(b)) if a < b else (int(b), int(a))

@@ -42,7 +42,6 @@ class ByGeometry:
 
     Args:
         maps: The live map and the loaded ones.
-        model: What makes a run likely.
     """
 
     def __init__(

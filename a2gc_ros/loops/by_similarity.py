@@ -21,14 +21,7 @@ LIKELY: Final = 0.01
 
 
 class BySimilarity:
-    """Judges the matches of one session by their similarities, against what the maps' impostors show.
-
-    Args:
-        config: The settings.
-        maps: The live map and the loaded ones.
-        session_id: The live session.
-        calibrations: The impostors of each map.
-    """
+    """Judges the matches of one session by their similarities, against what the maps' impostors show."""
 
     def __init__(
         self, config: LoopConfig, maps: Sequence[PlaceMap], session_id: int, calibrations: Sequence[Calibration]

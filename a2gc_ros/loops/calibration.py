@@ -64,11 +64,7 @@ MAX_DRIFT: Final = 0.1
 
 
 class ImpostorWatch:
-    """Compares the keyframes of one session, in their order, with impostors.
-
-    Args:
-        place_map: Where they are.
-    """
+    """Compares the keyframes of one session, in their order, with impostors."""
 
     def __init__(self, place_map: PlaceMap) -> None:
         self._map = place_map

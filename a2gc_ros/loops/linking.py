@@ -43,7 +43,6 @@ class Link:
 
     Attributes:
         closure: Its map index is :data:`OTHER`.
-        query: The keyframe that was looked for.
         keyframe: The keyframe of the other map that shows the same place.
     """
 

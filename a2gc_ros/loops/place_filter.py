@@ -64,7 +64,6 @@ class FilterStep:
     """A query that became a keyframe.
 
     Attributes:
-        stamp_ns: Its stamp.
         path_length: Metres from the session's begin, NaN without odometry.
         searched: How many keyframes of each map could have been found.
     """

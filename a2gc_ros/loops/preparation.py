@@ -46,7 +46,6 @@ class Preparation:
     """Prepares frames in the order of their stamps, beside the detector's thread.
 
     Args:
-        detector: Who gets them.
         describe: Gives the descriptor of an image, uint8 (H, W, 3), RGB.
     """
 

@@ -21,7 +21,6 @@ class Query:
     """A keyframe that is looked for: a frame on its way into the live map, or one of a stored session.
 
     Attributes:
-        frame: The frame, or the stored keyframe.
         descriptor: Of its image, float32 (D,).
         view: Its local features; None where nothing is verified.
         step: Counts the keyframes of the session.

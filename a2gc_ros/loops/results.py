@@ -18,11 +18,7 @@ class Match:
     """A query frame and a keyframe that looks like it.
 
     Attributes:
-        query_stamp_ns: Stamp of the query frame.
         map_index: 0 is the live session's map, 1 and above are the loaded maps in their order.
-        keyframe_id: The keyframe in that map.
-        session_id: Its session in that map.
-        keyframe_stamp_ns: Its stamp.
         similarity: Cosine of the two descriptors.
     """
 
@@ -65,7 +61,6 @@ class LoopClosure:
     """An accepted candidate.
 
     Attributes:
-        match: The query frame and the keyframe.
         verification: The geometric check, or None where it is switched off.
         probability: That the two show the same place, from what the keyframes around say; None where nobody asked.
         query_keyframe_id: The keyframe that the query became in the live map; None where it was not kept.
@@ -104,12 +99,10 @@ class ComparedPair:
     """A query and a keyframe that were compared, and what became of them.
 
     Attributes:
-        match: The two.
         rank: 0 for the most similar keyframe of its map, 1 for the next.
         matches: Local features that were matched.
         inliers: Those that agree with one camera motion.
         coverage: Share of either image over which they are spread.
-        stage: How far it came.
         reason: Why no farther, for people; empty where it was given out.
         probability: That it shows one place, when it was decided; None where the check refused it.
         share: Of its run: inliers over matches; NaN where the check refused it.
@@ -138,7 +131,6 @@ class Detection:
     """All that came of one frame.
 
     Attributes:
-        stamp_ns: Stamp of the frame.
         keyframe_id: Its id in the live map if it became a keyframe.
         matches: The nearest keyframes of every map, best first.
         candidates: Those whose local features were compared, best first; where the geometric check is switched off,

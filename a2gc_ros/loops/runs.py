@@ -45,8 +45,6 @@ class VerifiedPair:
         target: Map and session of the keyframe.
         ordinal: Number of the keyframe within its session.
         path_length: Metres travelled at the keyframe in its session, NaN without odometry.
-        matches: Feature matches.
-        inliers: Those that agree.
         coverage: Share of either image over which they are spread.
         advance: By how much the keyframe resembles the query more than the most similar other place, cosine.
     """
@@ -68,7 +66,6 @@ class Run:
 
     Attributes:
         probability: That it shows the same place.
-        length: How many queries it has.
         share: Inliers over matches of all its pairs.
         advance: Mean of its pairs' advances, cosine.
         members: Numbers of its pairs, the one that it goes through first.

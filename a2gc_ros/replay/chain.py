@@ -27,9 +27,6 @@ class ChainOptions:
     """Over what the chain runs, and how.
 
     Attributes:
-        bag: The recording.
-        model: Named model or ONNX file.
-        backend: Inference runtime.
         threads: CPU threads; 0 takes all.
         loop: Settings of loop detection that differ from the defaults.
         image_topic: None takes the only one.

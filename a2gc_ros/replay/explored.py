@@ -45,7 +45,6 @@ class Explored:
         own: The run's keyframes, in order of time.
         spots: Those, then the shown ones of each map.
         pairs: All that were compared and are shown.
-        numbers: Of each pair, by its key.
         keyframes: (map, keyframe id) of each spot.
         ranges: The first spot of each map and the one behind its last, by map index; 0 for the run itself.
     """

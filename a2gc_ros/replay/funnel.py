@@ -47,7 +47,6 @@ class Fallen:
     """A pair that came no farther than its stage, of a keyframe without a closure.
 
     Attributes:
-        query_stamp_ns: Stamp of the image.
         pair: What it was compared with, and what came of it.
         right: Whether both show one place; None where no truth is known.
     """

@@ -20,12 +20,9 @@ class Judged:
 
     Attributes:
         recording: Name of the recording, for people.
-        run: What was recognised.
         followed: The offline run over the same images, whose records tell all that was compared; ``run`` itself where
             that is it.
         live: The map that grew during the run, with that session only.
-        maps: The maps that were loaded.
-        config: Settings of loop detection.
         path: True poses of the keyframes of ``live``; None where no truth is known.
         map_paths: True poses of the keyframes of the loaded maps, by map index.
         rule: When two images count as the same place.

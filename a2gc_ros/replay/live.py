@@ -27,9 +27,7 @@ class LiveOptions:
     """What is played to the node.
 
     Attributes:
-        bag: The recording.
         image_topic: Topic of its images.
-        compressed: Whether they are CompressedImage.
         odometry_topic: Topic of nav_msgs/Odometry; empty for none.
         info_topic: Topic of CameraInfo; empty for none.
         transforms: Topics of transforms to play: where the camera sits on the robot, and the robot itself.

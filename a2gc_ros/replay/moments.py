@@ -22,7 +22,6 @@ class Link:
     """A keyframe that was compared with the one of the moment.
 
     Attributes:
-        row: What became of them.
         here: Where the robot is, metres; None where that is not known.
         there: Where it was, likewise.
         jpeg: Picture of the older keyframe; None where none was kept.
@@ -41,7 +40,6 @@ class Moment:
     """A keyframe of the run.
 
     Attributes:
-        stamp_ns: Its stamp.
         jpeg: Its picture; None where none was kept.
         position: Where the robot was, metres; None where that is not known.
         orientation: Quaternion x, y, z, w of the robot; None likewise.

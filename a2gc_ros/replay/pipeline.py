@@ -38,10 +38,8 @@ class ReplayOptions(ChainOptions):
     """What is replayed, and how it is judged; without true poses by the odometry.
 
     Attributes:
-        report: Folder for the report.
         live: Through the node on a ROS 2 graph, and afterwards offline over the images that the node worked on, for
             comparison; otherwise offline only.
-        maps: Place maps to relocalise against.
         rule: When two images count as the same place; the gaps of ``loop`` replace its own.
         rate: Live only: how many times faster than recorded.
         lockstep: Live only: the node answers each image before the next is played.

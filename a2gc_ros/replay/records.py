@@ -161,9 +161,6 @@ class RunRecord:
 
     Attributes:
         mode: "offline" or "live".
-        model: Name of the model.
-        backend: Inference runtime that ran it.
-        queries: In the order of their stamps.
         skipped: Images that were not worked on, by reason.
     """
 

@@ -29,7 +29,6 @@ class Score:
         unjudged: Accepted candidates without a true pose for both images.
         distances_m: float64 (closures,), true distance between the two images of each closure.
         missed: Stamps of revisits without a right closure.
-        revisited: Stamps of all revisits.
         curve: Of the best matches before any threshold; None when there were none to judge.
     """
 

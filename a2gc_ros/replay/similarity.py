@@ -31,7 +31,6 @@ class Alike:
 
     Attributes:
         descriptors: float32 (N, D), in order of time.
-        matrix: Each with each.
         best: float32 (N,), cosine of the most similar keyframe that may be matched; NaN where there is none.
         range_: Shades that tell those apart that may be matched.
     """

@@ -44,13 +44,8 @@ class _ClosureWriter(RecordingWriter):
     def add_closure(self, closure: LoopClosure, frame_id: str) -> None:
         """Adds a message with one closure."""
         stamp_ns = closure.match.query_stamp_ns + round(closure.held_s * 1e9)
-        self._write(
-            TOPIC,
-            CLOSURES,
-            stamp_ns,
-            header=self._header(stamp_ns, frame_id),
-            candidates=[self._candidate(closure)],
-        )
+        header = self._header(stamp_ns, frame_id)
+        self._write(TOPIC, CLOSURES, stamp_ns, header=header, candidates=[self._candidate(closure)])
 
     def _candidate(self, closure: LoopClosure) -> Any:
         match, checked = closure.match, closure.verification or Verification(False)

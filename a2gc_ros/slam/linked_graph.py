@@ -29,8 +29,6 @@ class Vertex:
     """A keyframe in the graph.
 
     Attributes:
-        session: UUID of its session.
-        keyframe: The keyframe, as the map that comes first has it.
         guess: ``t_world_base`` before any optimisation; world is the odometry frame of the component's first session.
     """
 
@@ -116,18 +114,15 @@ def link_graph(place_map: PlaceMap, other: PlaceMap, links: Sequence[Link]) -> L
     vertices: list[Vertex] = []
     odometry: list[Edge] = []
     numbers: dict[tuple[str, int], int] = {}
+    noise = OdometryNoise()
     for uuid, run in runs.items():
         for stamp in sorted(run):
             numbers[uuid, stamp] = len(vertices)
             vertices.append(Vertex(uuid, run[stamp], frames[uuid] @ _pose(run[stamp])))
-    noise = OdometryNoise()
-    for uuid, run in runs.items():
         for before, after in itertools.pairwise(sorted(run)):
             motion = geometry.relative(_pose(run[before]), _pose(run[after]))
             odometry.append(Edge(numbers[uuid, before], numbers[uuid, after], motion, noise.covariance(motion)))
-    closures = [
-        Edge(numbers[joint.keyframe], numbers[joint.query], joint.measured, joint.covariance) for joint in joints
-    ]
+    closures = [Edge(numbers[j.keyframe], numbers[j.query], j.measured, j.covariance) for j in joints]
     return LinkedGraph(vertices, odometry, closures, len(links) - len(joints), components)
 
 
@@ -155,7 +150,7 @@ def write_vertices(graph: LinkedGraph, path: Path) -> None:
 def _joint(link: Link, ours: dict[int, str], theirs: dict[int, str]) -> _Joint | None:
     """Returns what a link measures between two bases, or None where it lacks something."""
     query, keyframe, verification = link.query, link.keyframe, link.closure.verification
-    if verification is None or verification.relative_pose is None or query.pose is None or keyframe.pose is None:
+    if verification is None or verification.relative_pose is None or not link.placed.posed:
         return None
     if query.t_base_camera is None or keyframe.t_base_camera is None:
         return None

@@ -16,7 +16,7 @@ from a2gc_ros.errors import BagError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.geometry import Pose, pose_from_xyz_rpy
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.loops import Detection, LoopClosure
+from a2gc_ros.loops import Detection, LoopClosure, Verification
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.replay.chain import ChainOptions, run_chain, true_poses
@@ -33,7 +33,6 @@ class SlamOptions(ChainOptions):
     """What is run.
 
     Attributes:
-        slam: Settings of the pose graph.
         camera_pose: ``t_base_camera``; None takes the recording's transforms, else a camera that looks ahead.
     """
 
@@ -52,8 +51,6 @@ class SlamRun:
         closures: int64 (C, 2), stamps of query and keyframe of each closure that was given to the graph.
         agreeing: bool (C,), whether the graph agrees with it in the end.
         outcomes: How many closures came to which outcome when they came.
-        keyframes: How many keyframes the detector kept.
-        graph_poses: How many poses the graph has.
         camera_assumed: Whether nothing told where the camera sits, so that it was taken to look ahead.
         skipped: Images that were not worked on, by reason.
     """
@@ -108,7 +105,6 @@ class GraphFeed:
     """Hands frames and closures on to a pose graph.
 
     Args:
-        config: Settings of the graph.
         covariance_at: Covariance of the odometry at a stamp, (6, 6), or None where it has none.
         camera_pose: ``t_base_camera``; None takes the frames', else a camera that looks ahead.
     """
@@ -165,13 +161,6 @@ class GraphFeed:
 
 def stamped(closure: LoopClosure) -> StampedClosure:
     """Returns what the graph needs of a closure."""
-    match, verification = closure.match, closure.verification
-    if verification is None:
-        return StampedClosure(match.query_stamp_ns, match.keyframe_stamp_ns, None)
-    return StampedClosure(
-        match.query_stamp_ns,
-        match.keyframe_stamp_ns,
-        verification.relative_pose,
-        verification.covariance,
-        verification.scale_known,
-    )
+    match, checked = closure.match, closure.verification or Verification(False)
+    ends = match.query_stamp_ns, match.keyframe_stamp_ns
+    return StampedClosure(*ends, checked.relative_pose, checked.covariance, checked.scale_known)

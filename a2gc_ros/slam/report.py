@@ -82,13 +82,12 @@ def draw(run: SlamRun) -> Any:
     titles = ("Before", "After")
     if run.truth is not None:
         pairs = [at_stamps_of(estimate, run.truth) for estimate in (before, after)]
-        titles_errors = [trajectory_error(*pair).ate_rmse_m for pair in pairs]
+        errors = [trajectory_error(*pair).ate_rmse_m for pair in pairs]
         before, after = (aligned(*pair) for pair in pairs)
         truth = pairs[0][1].positions[:, :2]
-        titles = (f"Odometry: ATE {titles_errors[0]:.2f} m", f"After closing loops: ATE {titles_errors[1]:.2f} m")
-    return draw_correction(
-        before.positions[:, :2], after.positions[:, :2], _links(run, before), truth=truth, titles=titles
-    )
+        titles = (f"Odometry: ATE {errors[0]:.2f} m", f"After closing loops: ATE {errors[1]:.2f} m")
+    paths = before.positions[:, :2], after.positions[:, :2]
+    return draw_correction(*paths, _links(run, before), truth=truth, titles=titles)
 
 
 def _links(run: SlamRun, path: Trajectory) -> npt.NDArray[np.int64]:
@@ -103,14 +102,11 @@ def _links(run: SlamRun, path: Trajectory) -> npt.NDArray[np.int64]:
 
 
 def _tiles(numbers: dict[str, Any]) -> list[tuple[str, str]]:
-    tiles = [(str(numbers["closures_agreeing"]), "closures in agreement")]
-    if numbers["after"] is not None:
-        tiles = [
-            (f"{numbers['before']['ate_rmse_m']:.2f} m", "error before"),
-            (f"{numbers['after']['ate_rmse_m']:.2f} m", "error after"),
-            *tiles,
-        ]
-    return tiles
+    errors = [] if numbers["after"] is None else ["before", "after"]
+    return [
+        *((f"{numbers[when]['ate_rmse_m']:.2f} m", f"error {when}") for when in errors),
+        (str(numbers["closures_agreeing"]), "closures in agreement"),
+    ]
 
 
 def _table(numbers: dict[str, Any]) -> list[tuple[str, str, str]]:

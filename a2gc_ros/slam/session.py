@@ -36,8 +36,6 @@ class SlamConfig:
     Attributes:
         distance_m: Metres between poses of the graph.
         angle_rad: Radians turned between poses of the graph.
-        odometry: Least noise of odometry.
-        closure: Least noise of closures.
         use_covariance: Whether what odometry says of its certainty comes on top of its least noise. Off: most drivers
             send constants, and those that do not send the sum of all errors since the start, systematic ones among
             them, which a chain of independent steps can only hold against the latest.
@@ -61,8 +59,6 @@ class StampedClosure:
     """What two images say about the robot's motion between them.
 
     Attributes:
-        query_stamp_ns: Stamp of the later image.
-        keyframe_stamp_ns: Stamp of the earlier one.
         relative_pose: ``t_keyframeCamera_queryCamera``, of unit length unless ``scale_known``; None where unknown.
         covariance: Of it, as in :class:`a2gc_ros.loops.results.Verification`.
         scale_known: Whether its translation is in metres.
@@ -80,9 +76,6 @@ class SlamSession:
 
     Poses of the graph follow the odometry at an even spacing; an image between two of them is tied to the one before
     by the odometry between. The map frame is the odometry's as it was at the start.
-
-    Args:
-        config: The settings.
     """
 
     def __init__(self, config: SlamConfig | None = None) -> None:

@@ -55,7 +55,6 @@ class Located:
     Attributes:
         pose: ``t_keyframe_query`` in metres, or None.
         covariance: (6, 6), translation before rotation, in the axes of the keyframe's camera; None without a pose.
-        reason: Why there is no pose.
         elsewhere: Whether the place must be refused: the query stands too far off, or nobody can tell where.
     """
 

@@ -49,7 +49,6 @@ class Motion:
         covariance: Of the pose, (6, 6), translation before rotation, both in the axes of ``b``; the length of the
             translation is a convention and has no variance.
         inliers: bool (N,), the matches that agree.
-        reason: Why there is no pose.
     """
 
     pose: Pose | None

@@ -45,7 +45,6 @@ class View:
     """One image, as the geometric check sees it; equal to itself alone.
 
     Attributes:
-        features: Its local features.
         intrinsics: Calibration at the size of the image that the features were found in; None where unknown.
         rays: float64 (N, 2), the features' directions (x/z, y/z) in the optical frame; None without calibration.
         noise: float64 (N,), standard deviation of each direction as expected; empty without calibration.
