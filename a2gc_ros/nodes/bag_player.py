@@ -40,7 +40,8 @@ DEPTH = 50
 SETTLE_S = 1.0
 """A publisher knows of a subscription before that one knows of the publisher; what is sent in between is lost."""
 
-LINGER_S = 0.5
+ACKNOWLEDGED, LINGER_S = Duration(seconds=2), 0.5
+"""How long the end waits for those who acknowledge messages, and then for those who do not."""
 
 ANSWER_S = 10.0
 """In lockstep: an image that gets no answer for so long will get none."""
@@ -84,11 +85,6 @@ class PlayOptions:
 class BagPlayer:
     """Publishes the messages of a recording at the pace they were recorded.
 
-    Args:
-        node: The node that owns the publishers.
-        recording: What to play.
-        options: How.
-
     Attributes:
         unknown_types: Types that are not installed, by the names of topics that are left out for it.
         worst_lateness_s: By how much a message came later than it should, at most.
@@ -100,22 +96,17 @@ class BagPlayer:
         self._recording = recording
         self._options = options
         self._clock_period_ns = round(1e9 / options.clock_hz) if options.clock_hz > 0 else None
-        self._publishers: dict[str, Publisher[Any]] = {}
-        self._image_topics: list[str] = []
-        self._latched: set[str] = set()
-        self.unknown_types: dict[str, str] = {}
-        for topic in _selected(recording, options.topics):
-            message_type = _message_type(topic.type)
-            if message_type is None:
-                self.unknown_types[topic.name] = topic.type
-                continue
-            self._publishers[topic.name] = node.create_publisher(message_type, topic.name, _qos(topic))
-            if _is_latched(topic):
-                self._latched.add(topic.name)
-            if topic.is_image:
-                self._image_topics.append(topic.name)
-        if not self._publishers:
+        types = {topic: _message_type(topic.type) for topic in _selected(recording, options.topics)}
+        played = {topic: message_type for topic, message_type in types.items() if message_type is not None}
+        if not played:
             raise BagError(f"nothing in {recording.path} can be played: no message type of it is installed")
+        self.unknown_types = {topic.name: topic.type for topic in types if topic not in played}
+        self._publishers: dict[str, Publisher[Any]] = {
+            topic.name: node.create_publisher(message_type, topic.name, _qos(topic))
+            for topic, message_type in played.items()
+        }
+        self._image_topics = [topic.name for topic in played if topic.is_image]
+        self._latched = {topic.name for topic in played if _is_latched(topic)}
         self._clock = node.create_publisher(Clock, "/clock", DEPTH) if self._clock_period_ns else None
         self.worst_lateness_s = 0.0
         self.unanswered = 0
@@ -138,7 +129,7 @@ class BagPlayer:
             for message in self._recording.messages(self._latched, None, self._options.start + SETTLE_S):
                 self._publishers[message.topic].publish(bytes(message.data))
 
-    def wait_for_subscribers(self, timeout_s: float, count: int = 1) -> bool:
+    def wait_for_subscribers(self, timeout_s: float, count: int) -> bool:
         """Waits until so many listen to the images, or to anything where there are none; False after the timeout."""
         wanted = self._image_topics or self.topics
         end = time.monotonic() + timeout_s
@@ -171,13 +162,13 @@ class BagPlayer:
             self._publish(message)
             yield count
 
-    def finish(self, timeout_s: float = 2.0) -> None:
+    def finish(self) -> None:
         """Waits until the last messages are with the subscribers."""
         if self._options.lockstep:
             self._wait_for_answer()
         for publisher in self._publishers.values():
-            publisher.wait_for_all_acked(Duration(seconds=timeout_s))
-        # Best-effort subscribers acknowledge nothing, and what a publisher still holds ends with it.
+            publisher.wait_for_all_acked(ACKNOWLEDGED)
+        # What a publisher still holds ends with it.
         time.sleep(LINGER_S)
 
     def _publish(self, message: RawMessage) -> None:
@@ -247,15 +238,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="begin S seconds into the recording")
     parser.add_argument("--stop", type=float, default=None, metavar="S", help="end S seconds into the recording")
     parser.add_argument("--topics", nargs="+", default=[], metavar="TOPIC", help="play only these topics")
-    parser.add_argument(
-        "--clock", type=float, default=100.0, metavar="HZ", help="/clock messages per second recorded; 0 for none"
-    )
-    parser.add_argument(
-        "--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for a subscriber to the images"
-    )
-    parser.add_argument(
-        "--subscribers", type=int, default=1, metavar="N", help="with --wait: wait for N of them (default 1)"
-    )
+    for option, default, unit, text in (
+        ("--clock", 100.0, "HZ", "/clock messages per second recorded; 0 for none"),
+        ("--wait", 0.0, "S", "wait up to S seconds for a subscriber to the images"),
+        ("--subscribers", 1, "N", "with --wait: wait for N of them (default 1)"),
+    ):
+        parser.add_argument(option, type=type(default), default=default, metavar=unit, help=text)
     parser.add_argument(
         "--lockstep",
         action="store_true",

@@ -39,13 +39,7 @@ QUIET_S = 1.5
 
 
 class ClosureRecorder(Node):
-    """Listens to the images and to the answers.
-
-    Args:
-        image_topic: The images the node works on.
-        compressed: Whether they are CompressedImage.
-        node_name: Name of the place recognition node.
-    """
+    """Listens to the images and to the answers."""
 
     def __init__(self, image_topic: str, *, compressed: bool, node_name: str) -> None:
         super().__init__("closure_recorder")

@@ -92,10 +92,6 @@ POSE_GRAPH: tuple[Argument, ...] = (
 def parameters_of(arguments: Sequence[Argument], given: Mapping[str, str]) -> dict[str, Value]:
     """Returns the parameters that the arguments set; an empty text sets none.
 
-    Args:
-        arguments: What may be given.
-        given: Texts by the names of arguments.
-
     Raises:
         ValueError: If a text is not of its argument's kind.
     """

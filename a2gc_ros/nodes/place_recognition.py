@@ -83,14 +83,10 @@ class _Active:
 
 
 class PlaceRecognition(SelfStartingNode):
-    """Recognises places in a camera's images.
+    """Recognises places in a camera's images."""
 
-    Args:
-        name: Name of the node.
-    """
-
-    def __init__(self, name: str = "place_recognition") -> None:
-        super().__init__(name, PARAMETERS)
+    def __init__(self) -> None:
+        super().__init__("place_recognition", PARAMETERS)
         self._configured: _Configured | None = None
         self._active: _Active | None = None
         self._callbacks_reported = Callbacks()

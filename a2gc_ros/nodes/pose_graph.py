@@ -70,14 +70,10 @@ class _Active:
 
 
 class PoseGraphNode(SelfStartingNode):
-    """Corrects odometry by loop closures.
+    """Corrects odometry by loop closures."""
 
-    Args:
-        name: Name of the node.
-    """
-
-    def __init__(self, name: str = "pose_graph") -> None:
-        super().__init__(name, PARAMETERS)
+    def __init__(self) -> None:
+        super().__init__("pose_graph", PARAMETERS)
         self._group = MutuallyExclusiveCallbackGroup()
         self._configured: _Configured | None = None
         self._active: _Active | None = None

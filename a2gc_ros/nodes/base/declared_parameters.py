@@ -34,10 +34,6 @@ class DeclaredParameters:
     A value of another type that is given at the start is taken as it was meant. One that does not fit would make rclpy
     raise in the node's constructor; here it is remembered, and every configuration is refused with its sentence until
     the parameter is set to something that fits.
-
-    Args:
-        node: The node that gets them.
-        table: What to declare.
     """
 
     def __init__(self, node: Node, table: Sequence[Parameter]) -> None:

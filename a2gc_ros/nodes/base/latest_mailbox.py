@@ -43,11 +43,7 @@ class LatestMailbox(Generic[T]):
         self.rate = rate
 
     def offer(self, stamp_ns: int, item: T) -> Offer:
-        """Puts an item in, and never blocks.
-
-        Args:
-            stamp_ns: Header stamp in nanoseconds.
-            item: What the worker is to get.
+        """Puts an item with its header stamp in, and never blocks; returns what became of it.
 
         Returns:
             What became of it.

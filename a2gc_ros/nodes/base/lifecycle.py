@@ -63,19 +63,11 @@ class SelfStartingNode(LifecycleNode):
             self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self.steady)
 
     def configure(self) -> None:
-        """Makes ready whatever the parameters ask for.
-
-        Raises:
-            Exception: What does not fit; nothing may be left of the attempt but what :meth:`release` undoes.
-        """
+        """Makes ready whatever the parameters ask for; raises what does not fit. :meth:`release` undoes it."""
         raise NotImplementedError
 
     def activate(self) -> None:
-        """Begins to work.
-
-        Raises:
-            Exception: What does not fit; nothing may be left of the attempt but what :meth:`stop_working` undoes.
-        """
+        """Begins to work; raises what does not fit. :meth:`stop_working` undoes it."""
         raise NotImplementedError
 
     def stop_working(self) -> None:
@@ -123,12 +115,8 @@ class SelfStartingNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configures; whatever does not fit is refused with a sentence, and can be tried again."""
-        try:
-            self.configure()
-        except Exception as error:
-            self._undo(self.release)
-            return self._refuse(f"not configured: {sentence(error)}")
-        self.refusal = ""
+        if not self._attempt("not configured", self.configure, self.release):
+            return FAILURE
         self.declared.configured = True
         self.destroy_timer(self._report_timer)
         self._report_timer = self._start_reporting()
@@ -137,13 +125,9 @@ class SelfStartingNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activates; whatever does not fit is refused with a sentence, and can be tried again."""
         result = super().on_activate(state)
-        try:
-            self.activate()
-        except Exception as error:
-            self._undo(self.stop_working)
+        if not self._attempt("not activated", self.activate, self.stop_working):
             super().on_deactivate(state)
-            return self._refuse(f"not activated: {sentence(error)}")
-        self.refusal = ""
+            return FAILURE
         self._bond = open_bond(self)
         return result
 
@@ -199,10 +183,16 @@ class SelfStartingNode(LifecycleNode):
         except Exception as error:
             self.guard.note(step.__name__, error)
 
-    def _refuse(self, reason: str) -> TransitionCallbackReturn:
-        self.refusal = reason
-        self.get_logger().error(reason)
-        return FAILURE
+    def _attempt(self, otherwise: str, step: Callable[[], None], undo: Callable[[], None]) -> bool:
+        """Takes a step; one that fails is undone, and remembered and told as the refusal."""
+        self.refusal = ""
+        try:
+            step()
+        except Exception as error:
+            self._undo(undo)
+            self.refusal = f"{otherwise}: {sentence(error)}"
+            self.get_logger().error(self.refusal)
+        return not self.refusal
 
     def _start_reporting(self) -> Timer:
         return self.create_timer(self.get_parameter("diagnostics_period").value, self._report, clock=self.steady)

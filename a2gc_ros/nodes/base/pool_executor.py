@@ -27,10 +27,6 @@ class PoolExecutor(Executor):
     it goes into the pool and onto a list that is gone through at every step. A few callbacks of some milliseconds are
     enough for thousands of copies, and the loop keeps the interpreter from the threads that should work them off.
     That loop also ends where a subscription is destroyed in one thread while another lists what to wait for.
-
-    Args:
-        threads: In the pool.
-        context: Of the nodes; the default one if not given.
     """
 
     def __init__(self, threads: int, *, context: Context | None = None) -> None:

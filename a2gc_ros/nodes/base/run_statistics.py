@@ -101,12 +101,7 @@ class Statistics:
             self._counts[what] += by
 
     def fail(self, reason: str, sentence: str) -> None:
-        """Counts a message that could not be used.
-
-        Args:
-            reason: A short name under which such messages are counted.
-            sentence: What was wrong with this one.
-        """
+        """Counts a message that could not be used, under a short name, and keeps the sentence about it."""
         with self._lock:
             self._failed[reason] += 1
             self._last_failure = self._last_failures[reason] = sentence

@@ -99,13 +99,7 @@ class CameraState:
 
 
 def judge_camera(state: str, camera: CameraState, counts: Period) -> Finding:
-    """Returns whether images arrive that can be used.
-
-    Args:
-        state: Of the node's lifecycle.
-        camera: What is known of it.
-        counts: Since the last report.
-    """
+    """Returns whether images arrive that can be used; the first argument is the state of the node's lifecycle."""
     now = counts.now
     values = {
         "topic": camera.topic,
@@ -143,15 +137,7 @@ def _camera(camera: CameraState, counts: Period) -> tuple[bytes, str]:
 
 
 def judge_recognition(state: str, refusal: str, counts: Period, callbacks: Callbacks, earlier: Callbacks) -> Finding:
-    """Returns whether places are recognised.
-
-    Args:
-        state: Of the node's lifecycle.
-        refusal: Why the last transition was refused; empty where none was.
-        counts: Since the last report.
-        callbacks: What failed so far.
-        earlier: The same at the last report.
-    """
+    """Returns whether places are recognised."""
     now = counts.now
     values = {
         "state": state,
@@ -193,13 +179,7 @@ def _recognition(state: str, refusal: str, counts: Period) -> tuple[bytes, str]:
 
 
 def judge_map(state: str, engine: Engine | None, counts: Period) -> Finding:
-    """Returns whether there are maps and the live one grows.
-
-    Args:
-        state: Of the node's lifecycle.
-        engine: What the node works with; None while nothing is open.
-        counts: Since the last report.
-    """
+    """Returns whether there are maps and the live one grows."""
     if engine is None:
         return Finding(STALE, f"no map is open: the node is {state}")
     values = {

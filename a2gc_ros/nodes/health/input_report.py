@@ -17,12 +17,7 @@ from a2gc_ros.nodes.inputs.topic_names import topics_of_types
 
 
 class InputReport:
-    """Answers the questions about the inputs, and looks for the cause where no image arrives.
-
-    Args:
-        context: What the inputs stand on.
-        camera: They.
-    """
+    """Answers the questions about the inputs, and looks for the cause where no image arrives."""
 
     def __init__(self, context: InputContext, camera: CameraInput) -> None:
         self._node = context.node
@@ -32,12 +27,7 @@ class InputReport:
         self._told: dict[str, bytes] = {}
 
     def findings(self, counts: Period, timeout_s: float) -> dict[str, Finding]:
-        """Returns the answers by the name of the question, and logs what is missing.
-
-        Args:
-            counts: Since the last report.
-            timeout_s: Seconds after which silence is told.
-        """
+        """Returns the answers by the name of the question, and logs what is missing."""
         odometry, extrinsics = self._camera.odometry, self._camera.extrinsics
         assumed = extrinsics.source == "camera_pose" and self._settings.assumes_camera_pose
         calibration = self._stream(self._camera.calibration, CAMERA_INFO, timeout_s)

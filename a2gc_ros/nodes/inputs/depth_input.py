@@ -17,11 +17,7 @@ from a2gc_ros.nodes.inputs.stamped_buffers import DEPTH_IMAGES, DepthBuffer
 
 
 class DepthInput:
-    """Subscribes to depth images registered to the camera.
-
-    Args:
-        context: What inputs stand on.
-    """
+    """Subscribes to depth images registered to the camera."""
 
     def __init__(self, context: InputContext) -> None:
         self._context = context
@@ -50,10 +46,6 @@ class DepthInput:
         """Returns the depth image of a moment, float32 (H, W) metres; None where there is none.
 
         A damaged one is counted.
-
-        Args:
-            stamp_ns: Stamp of the camera's image.
-            timeout_s: Longest wait for it.
         """
         data = self._buffer.message_at(stamp_ns, timeout_s)
         if data is None:

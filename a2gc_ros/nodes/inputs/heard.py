@@ -8,9 +8,6 @@ import time
 class Heard:
     """Counts the messages of a topic; written by one thread, read by any.
 
-    Args:
-        topic: Full name of the topic.
-
     Attributes:
         topic: Full name of the topic.
         received: How many messages came.

@@ -59,10 +59,6 @@ class ImageInput:
 
     They are kept serialised: of those that are replaced by newer ones nothing but the stamp is ever read.
 
-    Args:
-        context: What inputs stand on.
-        mailbox: Where images go.
-
     Attributes:
         heard: What was heard of images.
         message_type: Of the topic that is subscribed.

@@ -25,9 +25,6 @@ class OdometryInput:
     Of ``odometry_source`` auto, the topic is taken where somebody publishes it and /tf where nobody does; whichever
     gave the first pose stays, for poses of two sources do not go together.
 
-    Args:
-        context: What inputs stand on.
-
     Attributes:
         heard: What was heard of odometry on its topic.
         stamps: Chooses the time of each message.

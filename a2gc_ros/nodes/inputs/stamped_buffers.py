@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Reversible
+from typing import Any, Generic, TypeVar
 
 from a2gc_ros.bags.depth_pairing import MAX_APART_NS
 from a2gc_ros.bags.trajectory import Trajectory
@@ -27,12 +27,21 @@ STILL_ARRIVING_S = 1.0
 """What has been silent for longer is not waited for."""
 
 
-class StampedBuffer(Generic[T]):
-    """The last few items, each with its stamp.
+S = TypeVar("S", bound="tuple[int, Any] | tuple[int, Any, Any]")
 
-    Args:
-        length: How many are kept.
-    """
+
+def around(samples: Reversible[S], stamp_ns: int) -> list[S]:
+    """Returns the last sample before a stamp and the first one from it on, as far as there are; stamps come first."""
+    after: list[S] = []
+    for sample in reversed(samples):
+        if sample[0] < stamp_ns:
+            return [sample, *after]
+        after = [sample]
+    return after
+
+
+class StampedBuffer(Generic[T]):
+    """The last few items, each with its stamp."""
 
     def __init__(self, length: int) -> None:
         self._condition = threading.Condition()
@@ -66,12 +75,7 @@ class DepthBuffer(StampedBuffer[bytes]):
         super().__init__(DEPTH_IMAGES)
 
     def message_at(self, stamp_ns: int, timeout_s: float) -> bytes | None:
-        """Returns the message nearest to a stamp; None where none was taken at that moment.
-
-        Args:
-            stamp_ns: Stamp of the camera's image.
-            timeout_s: Longest wait for it.
-        """
+        """Returns the message nearest to a stamp, waited for that long; None where none was taken at that moment."""
         with self._condition:
             self._wait_for(lambda: self._found(stamp_ns) is not None, timeout_s)
             return self._found(stamp_ns)
@@ -109,19 +113,10 @@ class OdometryBuffer(StampedBuffer[Pose]):
         """
         with self._condition:
             self._wait_for(lambda: bool(self._items) and self._items[-1][0] >= stamp_ns, timeout_s)
-            around = self._around(stamp_ns)
-        if not around:
+            neighbors = around(self._items, stamp_ns)
+        if not neighbors:
             return None
-        if (pose := Trajectory.from_poses(around).interpolate(stamp_ns)) is not None:
+        if (pose := Trajectory.from_poses(neighbors).interpolate(stamp_ns)) is not None:
             return pose
-        nearest_ns, nearest = min(around, key=lambda sample: abs(sample[0] - stamp_ns))
+        nearest_ns, nearest = min(neighbors, key=lambda sample: abs(sample[0] - stamp_ns))
         return nearest if abs(nearest_ns - stamp_ns) <= NEAREST_NS else None
-
-    def _around(self, stamp_ns: int) -> list[tuple[int, Pose]]:
-        """The last pose before the stamp and the first one from it on."""
-        before = None
-        for sample in reversed(self._items):
-            if sample[0] < stamp_ns:
-                return [sample] if before is None else [sample, before]
-            before = sample
-        return [] if before is None else [before]

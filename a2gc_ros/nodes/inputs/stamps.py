@@ -44,11 +44,7 @@ class Stamps:
         return "arrival" if gives_up or self._choice == "arrival" else "header"
 
     def stamp_ns(self, header_ns: int) -> int | None:
-        """Returns the stamp to work with, or None where the message has none; called from one thread.
-
-        Args:
-            header_ns: What the header says.
-        """
+        """Returns the stamp to work with, by the header's, or None where there is none; called from one thread."""
         useless = header_ns == 0 or header_ns == self._before_ns
         self._useless = self._useless + 1 if useless else 0
         self._before_ns = header_ns

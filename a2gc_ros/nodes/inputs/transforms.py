@@ -23,7 +23,7 @@ from a2gc_ros.bags.transforms import TransformTree
 from a2gc_ros.geometry import Pose, pose_from_quaternion
 from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
-from a2gc_ros.nodes.inputs.stamped_buffers import NEAREST_NS
+from a2gc_ros.nodes.inputs.stamped_buffers import NEAREST_NS, around
 
 TRANSFORMS = "/tf"
 STATIC_TRANSFORMS = "/tf_static"
@@ -91,24 +91,12 @@ class RecentSamples:
 
     def interpolate(self, stamp_ns: int) -> Pose | None:
         """Returns the pose at a stamp between two samples, or None."""
-        after = None
-        for sample in reversed(self._samples):
-            if sample[0] <= stamp_ns:
-                around = [sample] if after is None else [sample, after]
-                return Trajectory.from_samples(*zip(*around, strict=True)).interpolate(stamp_ns)
-            after = sample
-        return None
+        neighbors = around(self._samples, stamp_ns)
+        return Trajectory.from_samples(*zip(*neighbors, strict=True)).interpolate(stamp_ns) if neighbors else None
 
 
 class OwnTransforms:
-    """Reads /tf and /tf_static where there is no tf2_ros.
-
-    Args:
-        node: The node that owns the subscriptions.
-        message_type: The class tf2_msgs/TFMessage.
-        group: Callback group of the subscriptions.
-        on_error: Told about transforms that are no poses.
-    """
+    """Reads /tf and /tf_static where there is no tf2_ros."""
 
     kind = "a2gc_ros"
 
@@ -168,12 +156,7 @@ class OwnTransforms:
 
 
 class Tf2Transforms:
-    """Asks tf2_ros.
-
-    Args:
-        node: The node that owns the subscriptions.
-        tf2_ros: The module.
-    """
+    """Asks tf2_ros."""
 
     kind = "tf2_ros"
 
@@ -219,13 +202,7 @@ class Tf2Transforms:
 
 
 def open_transforms(node: Node, group: CallbackGroup, on_error: Callable[[str], None]) -> Transforms | None:
-    """Returns what reads /tf here, or None where this ROS, such as the wheels from PyPI, has no tf2_msgs.
-
-    Args:
-        node: The node that owns the subscriptions.
-        group: Callback group of the subscriptions of our own reader.
-        on_error: Told about transforms that are no poses.
-    """
+    """Returns what reads /tf here, or None where this ROS, such as the wheels from PyPI, has no tf2_msgs."""
     try:
         return Tf2Transforms(node, importlib.import_module("tf2_ros"))
     except ImportError:

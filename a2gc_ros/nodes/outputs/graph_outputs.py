@@ -21,13 +21,7 @@ from a2gc_ros.slam.session import SlamSession
 
 
 class GraphOutputs:
-    """Publishes a graph. Path and markers are made only while someone listens.
-
-    Args:
-        node: The node that owns the publishers.
-        map_frame: Frame of what is published.
-        publish_tf: Whether to broadcast on /tf where this ROS has tf2.
-    """
+    """Publishes a graph. Path and markers are made only while someone listens."""
 
     def __init__(self, node: LifecycleNode, map_frame: str, *, publish_tf: bool) -> None:
         self._node = node

@@ -51,15 +51,7 @@ class Relocalized:
 
 
 class Outputs:
-    """Publishes detections. Pictures and markers are made only while someone listens.
-
-    Args:
-        node: The node that owns the publishers.
-        settings: Its parameters.
-        maps: Where keyframes come from.
-        statistics: Where relocalizations without a pose are counted.
-        converter: Makes a message of the debug image.
-    """
+    """Publishes detections. Pictures and markers are made only while someone listens."""
 
     def __init__(
         self,
@@ -110,7 +102,7 @@ class Outputs:
 
     def _publish_pose(self, frame: Frame, detection: Detection) -> Relocalized | None:
         for closure in filter(lambda closure: closure.is_relocalization, detection.closures):
-            place_map = self._maps.place_map(closure.match.map_index)
+            place_map = self._maps[closure.match.map_index]
             keyframe = place_map.keyframe(closure.match.keyframe_id)
             spacing_m = spacing_around(place_map, keyframe)
             found = relocalize(keyframe, spacing_m, closure.verification, self.extrinsics(frame))
@@ -151,7 +143,7 @@ class Outputs:
         if pose is None or keyframe.pose is None:
             return
         if not self._track.knows(match.map_index, match.session_id):
-            kept = self._maps.place_map(match.map_index).keyframes(match.session_id)
+            kept = self._maps[match.map_index].keyframes(match.session_id)
             positions = [k.pose[:3, 3] for k in kept if k.pose is not None]
             self._track.add_map(match.map_index, match.session_id, np.array(positions))
         t_odom_map = pose @ inverse(t_map_base)
@@ -164,7 +156,7 @@ class Outputs:
         shown = now or [match for match, _ in detection.verified] or detection.candidates or detection.matches
         keyframe = None
         if shown:
-            jpeg = self._maps.place_map(shown[0].map_index).image(shown[0].keyframe_id)
+            jpeg = self._maps[shown[0].map_index].image(shown[0].keyframe_id)
             keyframe = None if jpeg is None else decode_jpeg(jpeg)
         picture = side_by_side(frame.image, keyframe, *caption(detection))
         self._debug_image.publish(self._converter.message(picture, header_message(frame.stamp_ns, frame.frame_id)))

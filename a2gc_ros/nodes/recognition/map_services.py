@@ -16,16 +16,12 @@ from a2gc_ros.bags.messages import decode_image, stamp_of
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.nodes.base.conversions import candidate_message, header_message
+from a2gc_ros.nodes.recognition.maps import IN_MEMORY
 from a2gc_ros.nodes.recognition.recognizer import Recognizer
 
 
 class MapServices:
-    """Answers requests; whatever is wrong is said in the answer.
-
-    Args:
-        node: The node that owns the services.
-        recognizer: Does the work.
-    """
+    """Answers requests; whatever is wrong is said in the answer."""
 
     def __init__(self, node: Node, recognizer: Recognizer) -> None:
         self._node = node
@@ -68,11 +64,13 @@ class MapServices:
         response.message = f"saved {keyframes} keyframes to {path}"
 
     def _load(self, request: LoadMap.Request, response: LoadMap.Response) -> None:
-        opened = self._maps.load(request.path, instead=request.replace)
-        response.map_index = opened.index
+        opened = self._told(self._maps.load(request.path, instead=request.replace))
+        response.map_index = opened.map_index
         response.keyframes = opened.keyframes
         response.sessions = opened.sessions
-        response.message = f"loaded {opened.keyframes} keyframes of {opened.sessions} sessions as map {opened.index}"
+        response.message = (
+            f"loaded {opened.keyframes} keyframes of {opened.sessions} sessions as map {opened.map_index}"
+        )
 
     def _unload(self, request: UnloadMap.Request, response: UnloadMap.Response) -> None:
         path = self._maps.unload(request.map_index, request.path)
@@ -85,16 +83,18 @@ class MapServices:
         response.message = f"{live.keyframes} keyframes in the live map, {len(loaded)} maps are loaded"
 
     def _opened(self) -> list[LoadedMap]:
-        return [
-            LoadedMap(
-                map_index=opened.index,
-                path=opened.path,
-                uuid=opened.uuid,
-                keyframes=opened.keyframes,
-                sessions=opened.sessions,
-            )
-            for opened in self._maps.opened()
-        ]
+        with self._maps.lock:
+            return [self._told(number) for number in range(len(self._maps.all()))]
+
+    def _told(self, number: int) -> LoadedMap:
+        place_map = self._maps[number]
+        return LoadedMap(
+            map_index=number,
+            path="" if place_map.path == IN_MEMORY else place_map.path,
+            uuid=place_map.manifest.uuid,
+            keyframes=len(place_map),
+            sessions=len(place_map.sessions()),
+        )
 
     def _relocalize(self, request: Relocalize.Request, response: Relocalize.Response) -> None:
         image, frame = request.image, None

@@ -34,9 +34,6 @@ class Recognizer:
 
     Frames come from one thread; maps may be saved and loaded from others meanwhile.
 
-    Args:
-        settings: The node's parameters.
-
     Attributes:
         extractor: Describes images.
         maps: What is searched, and grows.
@@ -63,10 +60,11 @@ class Recognizer:
         )
         self.maps = Maps(settings, self.extractor.spec, IndexOptions(gpu=self._search == "gpu"))
         try:
+            live, *loaded = self.maps.all()
             self._detector = LoopDetector(
                 settings.loop,
-                self.maps.live,
-                self.maps.loaded,
+                live,
+                loaded,
                 session_name=self._session_name(),
                 session_source=SOURCE,
                 threads=cores(settings.threads),
@@ -129,7 +127,7 @@ class Recognizer:
         wanted = min(most or config.k, MOST_CANDIDATES)
         descriptor = self.extractor.extract_one(frame.image)
         with self.maps.lock:
-            live, *loaded = maps = self.maps.opened_maps()
+            live, *loaded = maps = self.maps.all()
             located = [
                 found
                 for index, place_map in list(enumerate(loaded, 1)) or [(0, live)]
@@ -151,7 +149,7 @@ class Recognizer:
         with self.maps.lock:
             live, *loaded = (
                 f"{'in memory' if opened.path == IN_MEMORY else opened.path}, {len(opened)} keyframes"
-                for opened in self.maps.opened_maps()
+                for opened in self.maps.all()
             )
         return Engine(
             model=f"{spec.name} ({spec.fingerprint[:12]})",

@@ -45,13 +45,13 @@ def maps(tmp_path: Path) -> Iterator[Maps]:
 def test_a_file_that_is_searched_already_is_refused(maps: Maps, path: str, instead: bool, said: str) -> None:
     with pytest.raises(MapError, match=said):
         maps.load(path, instead=instead)
-    assert [opened.index for opened in maps.opened()] == [0, 1]
+    assert len(maps.all()) == 2
 
 
 def test_a_loaded_map_may_be_loaded_anew_in_place_of_all(maps: Maps) -> None:
     used: list[int] = []
     maps.use = lambda loaded: used.append(len(loaded))
-    assert maps.load("town.a2gc", instead=True).index == 1
+    assert maps.load("town.a2gc", instead=True) == 1
     assert maps.unload(0, "town.a2gc").name == "town.a2gc"
     assert used == [1, 0]
-    assert [opened.keyframes for opened in maps.opened()] == [0]
+    assert [len(place_map) for place_map in maps.all()] == [0]
