@@ -94,7 +94,11 @@ def export(
         if fit is None:
             network, stated = _build(model, pixels, weights, layout, untrained)
         else:
-            network, stated = _fitted(model, pixels, fit, dim, weights, untrained)
+            if weights is not None or untrained:
+                raise ConfigError(
+                    "--fit sets a head over the backbone's published weights; leave --weights and --untrained out."
+                )
+            network, stated = _fitted(model, pixels, fit, dim)
             network.name = f"{network.name}@{out.stem}"
         status.update(f"Exporting {network.name} and comparing the file with PyTorch")
         done = export_onnx(
@@ -108,13 +112,13 @@ def export(
     if as_json:
         echo_json(asdict(done))
         return
-    shape = f"{done.spec.preprocessing.height}x{done.spec.preprocessing.width}"
+    spec = done.spec
+    shape = f"{spec.preprocessing.height}x{spec.preprocessing.width}"
     agreement = ", ".join(f"{name} {cosine:.6f}" for name, cosine in done.cosines.items())
     typer.echo(
-        f"{out}: {done.spec.name}, {shape} to {done.spec.descriptor_dim}-d, {show_size(done.size)}, "
-        f"licence {done.spec.licence}\n"
+        f"{out}: {spec.name}, {shape} to {spec.descriptor_dim}-d, {show_size(done.size)}, licence {spec.licence}\n"
         + (f"weights beside it in {done.data}, to be copied together\n" if done.data else "")
-        + f"fingerprint {done.spec.fingerprint}\n"
+        + f"fingerprint {spec.fingerprint}\n"
         f"least cosine to PyTorch: {agreement}"
     )
 
@@ -138,23 +142,12 @@ def _images_in(folder: Path, option: str) -> list[Path]:
     return paths
 
 
-def _fitted(
-    model: str,
-    size: tuple[int, int] | None,
-    folder: Path,
-    dim: int | None,
-    weights: Path | None,
-    untrained: bool,
-) -> tuple[PlaceModel, str]:
+def _fitted(model: str, size: tuple[int, int] | None, folder: Path, dim: int | None) -> tuple[PlaceModel, str]:
     """A network whose backbone has its published weights and whose head was set from images, and its licence."""
     from a2gc_ros.images.decode import read_image
     from a2gc_ros.models import build, named
     from a2gc_ros.models.fit import VIEWS, fit_head
 
-    if weights is not None or untrained:
-        raise ConfigError(
-            "--fit sets a head over the backbone's published weights; leave --weights and --untrained out."
-        )
     entry = named(model)
     if entry.architecture.aggregator != "VLAD":
         vlad = [name for name in _vlad_models() if name.partition("-")[2] == model.partition("-")[2]]

@@ -139,10 +139,8 @@ def plan_path(town: TownConfig, drive: DriveConfig) -> Path:
     Raises:
         ConfigError: If a route leaves the grid, jumps, or turns back on the spot.
     """
-    check_route(town, drive.lap, closed=True)
-    corners = [np.array(town.position(c)) for c in drive.lap]
-    start = (corners[0] + corners[1]) / 2
-    chain = [start, *drive.laps * [*corners[1:], corners[0], start]]
+    start, *lap = _round(town, drive.lap)
+    chain = [start, *drive.laps * lap]
     if drive.against:
         if drive.against[0] != drive.lap[1]:
             raise ConfigError(
@@ -160,11 +158,16 @@ def plan_path(town: TownConfig, drive: DriveConfig) -> Path:
 
 def closed_path(town: TownConfig, lap: tuple[Crossing, ...]) -> Path:
     """Returns one round in the lane on the right, from the middle of the first street back to it."""
-    check_route(town, lap, closed=True)
-    corners = [np.array(town.position(c)) for c in lap]
-    start = (corners[0] + corners[1]) / 2
-    points = smoothed(lane_path(town, [start, *corners[1:], corners[0], start], town.lane), _SOFTNESS)
+    points = smoothed(lane_path(town, _round(town, lap), town.lane), _SOFTNESS)
     return _path(points, np.zeros(len(points), np.int64))
+
+
+def _round(town: TownConfig, lap: tuple[Crossing, ...]) -> list[Array]:
+    """The corners of a round, from the middle of the first street back to it."""
+    check_route(town, lap, closed=True)
+    corners = [np.array(town.position(crossing)) for crossing in lap]
+    start = (corners[0] + corners[1]) / 2
+    return [start, *corners[1:], corners[0], start]
 
 
 def _legs(points: Array, start: Array, drive: DriveConfig) -> npt.NDArray[np.int64]:

@@ -37,25 +37,26 @@ class Typer(typer.Typer):
 
     def __init__(self, **settings: Any) -> None:
         settings = {"no_args_is_help": True, "rich_markup_mode": "markdown", **settings}
-        super().__init__(**_known(typer.Typer.__init__, settings))
+        known = inspect.signature(typer.Typer.__init__).parameters
+        super().__init__(**{name: value for name, value in settings.items() if name in known})
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Command], Command]:
         """Registers a command, see :meth:`typer.Typer.command`."""
-        return _translating(super().command(name, **_known(typer.Typer.command, settings)))
+        return _translating(super().command(name, **settings))
 
     def callback(self, **settings: Any) -> Callable[[Command], Command]:
         """Registers what runs before any command, see :meth:`typer.Typer.callback`."""
-        return _translating(super().callback(**_known(typer.Typer.callback, settings)))
+        return _translating(super().callback(**settings))
 
 
 def Option(default: Any = ..., *names: str, **settings: Any) -> Any:  # noqa: N802 - takes the place of typer's
     """Describes an option, see :func:`typer.Option`."""
-    return typer.Option(default, *names, **_known(typer.Option, settings))
+    return typer.Option(default, *names, **settings)
 
 
 def Argument(default: Any = ..., **settings: Any) -> Any:  # noqa: N802 - takes the place of typer's
     """Describes an argument, see :func:`typer.Argument`."""
-    return typer.Argument(default, **_known(typer.Argument, settings))
+    return typer.Argument(default, **settings)
 
 
 def translated(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,11 +88,6 @@ def _translating(register: Callable[[Any], Any]) -> Callable[[Command], Command]
         return function
 
     return decorate
-
-
-def _known(function: Callable[..., Any], settings: dict[str, Any]) -> dict[str, Any]:
-    known = inspect.signature(function).parameters
-    return {name: value for name, value in settings.items() if name in known}
 
 
 def _translated(parameter: inspect.Parameter) -> inspect.Parameter:
