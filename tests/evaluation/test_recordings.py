@@ -9,7 +9,7 @@ from painted_wall import STEPS, write_drive
 from a2gc_ros.bags import RecordingWriter
 from a2gc_ros.bags.formats import is_recording
 from a2gc_ros.errors import BagError, DatasetError
-from a2gc_ros.evaluation.datasets.recordings import Pairing, RunOptions, open_recordings
+from a2gc_ros.evaluation.datasets.recordings import Pairing, RecordingImages, RunOptions, open_recordings
 from a2gc_ros.evaluation.evaluate import EvaluationSettings, evaluate
 from a2gc_ros.extract import Extractor
 from a2gc_ros.geometry import pose_from_xy_yaw
@@ -48,6 +48,17 @@ def test_two_runs_with_recall_by_hand(tmp_path: Path, extractor: Extractor) -> N
     assert outcome.recall.at(1) == 0.25
     assert outcome.recall.at(5) == 0.5
     assert outcome.recall.answerable.tolist() == [True, True, False, False]
+
+
+def test_of_images_of_one_stamp_the_first_counts(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / "run.mcap") as writer:
+        for second in range(4):
+            writer.add_pose(START_NS + second * 10**9, pose_from_xy_yaw(second, 0, 0))
+        for look, second in enumerate((0, 1, 2, 2, 3)):
+            writer.add_image(START_NS + second * 10**9, np.full((48, 64, 3), 40 * look, np.uint8))
+    images = RecordingImages(tmp_path / "run.mcap", EVERY)
+    assert ((images.stamps_ns - START_NS) // 10**9).tolist() == [0, 1, 2, 3]
+    assert [int(image[0, 0, 0]) for image in images.read(np.arange(4))] == [0, 40, 80, 160]
 
 
 def test_one_run_is_asked_against_its_past(wall: Path, extractor: Extractor, tmp_path: Path) -> None:

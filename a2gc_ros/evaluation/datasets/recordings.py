@@ -20,7 +20,6 @@ _TRUTH_WORDS = ("ground_truth", "groundtruth", "true_pose")
 _SMALLEST = (1, 1)
 """Decoding at the least scale is enough to learn when images were taken."""
 
-
 GROUP_S = 10.0
 """Images of the same ten seconds resemble each other; intervals draw them together."""
 
@@ -57,7 +56,7 @@ class Pairing:
 
 
 class RecordingImages:
-    """Images of a recording whose pose is known, some distance apart.
+    """Images of a recording whose pose is known, some distance apart; of one stamp the first, and none that come late.
 
     Args:
         path: The recording.
@@ -73,12 +72,14 @@ class RecordingImages:
         self.name = path.name
         self.origin = f"{path.resolve()} {options.topic or ''}"
         self._path, self._topic = path, options.topic
-        stamps, poses = [], []
+        stamps: list[int] = []
+        poses = []
         with open_recording(path) as recording:
             trajectory, self.poses_from = _poses_of(recording, options.truth)
             last = np.full(2, np.inf)
             for frame in recording.frames(options.topic, trajectory=trajectory, max_size=_SMALLEST):
-                if frame.pose is None:
+                # A row is found again by its stamp, and stamps tell what lies in the past.
+                if frame.pose is None or (stamps and frame.stamp_ns <= stamps[-1]):
                     continue
                 here = frame.pose[:2, 3]
                 if np.hypot(*(here - last)) >= options.spacing_m or not np.isfinite(last).all():
