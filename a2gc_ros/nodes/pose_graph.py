@@ -86,7 +86,7 @@ class PoseGraphNode(SelfStartingNode):
         outputs = GraphOutputs(self, settings.map_frame, publish_tf=settings.publish_tf)
         self._configured = _Configured(settings, outputs, extrinsics, transforms)
         if settings.publish_tf and not outputs.has_tf:
-            self.get_logger().info("this ROS has no tf2_ros: map to odom goes to the topic map_to_odom only")
+            self.get_logger().info("this ROS has no tf2_msgs: map to odom goes to the topic map_to_odom only")
 
     def activate(self) -> None:
         """Begins a new graph."""

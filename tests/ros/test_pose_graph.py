@@ -64,6 +64,12 @@ def pose_of(message) -> np.ndarray:
     return pose_from_quaternion((at.x, at.y, at.z), (q.x, q.y, q.z, q.w))
 
 
+def closures_known(node: NodeProcess) -> int:
+    """Closures that wait for odometry or have been taken or refused."""
+    status = node.status("graph")
+    return sum(int(pair.value) for pair in status.values if pair.key.startswith("closures")) if status else 0
+
+
 @pytest.fixture(scope="module")
 def start(probe, tmp_path_factory):
     started: list[NodeProcess] = []
@@ -105,7 +111,7 @@ def ran(probe, start):
         return node.count("graph", "bad odometry messages") > 0
 
     wait_for(arrived, "odometry in the node")
-    right = {LAP + step: step for step in (1, 9, 20)}
+    right, sent = {LAP + step: step for step in (1, 9, 20)}, 0
     for step in range(2 * LAP + 1):
         if step in right:
             closures.publish(closure_message(right[step], step))
@@ -113,8 +119,8 @@ def ran(probe, start):
             closures.publish(closure_message(3, step, motion=np.eye(4)))
             closures.publish(closure_message(3, step, map_index=1))
         if step in (*right, LAP + 25):
-            # A closure that overtakes the odometry waits for it.
-            time.sleep(0.2)
+            sent += 1
+            wait_for(lambda sent=sent: closures_known(node) == sent, "a closure that overtakes the odometry")
         odometry.publish(odometry_message(step))
         time.sleep(0.005)
     wait_for(lambda: node.count("graph", "poses") == 2 * LAP + 1, "the last pose")
@@ -168,6 +174,21 @@ def test_a_step_back_in_time_begins_a_new_graph(ran):
     wait_for(lambda: node.count("graph", "new graphs begun") == 1, "a new graph")
     wait_for(lambda: node.count("graph", "poses") == 3, "its poses")
     assert node.stop() == 0
+
+
+def test_each_configuration_broadcasts_once_and_takes_it_back(probe, start):
+    pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, from a distribution or make venv")
+    node = start(autostart=False)
+    for _ in range(2):
+        for transition, count in ((CONFIGURE, 1), (CLEANUP, 0)):
+            assert node.change(transition)
+            wait_for(
+                lambda count=count: (
+                    [p.node_namespace for p in probe.node.get_publishers_info_by_topic("/tf")].count(node.namespace)
+                    == count
+                ),
+                f"{count} publishers of /tf",
+            )
 
 
 def test_lifecycle_and_wrong_parameters(start):

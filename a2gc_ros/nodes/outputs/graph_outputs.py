@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import numpy as np
 from geometry_msgs.msg import PoseStamped, Transform, TransformStamped, Vector3
 from nav_msgs.msg import Path
@@ -16,6 +13,7 @@ from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.geometry import Pose
 from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.conversions import header_message, point_message, pose_message
+from a2gc_ros.nodes.inputs.transforms import DEPTH, TRANSFORMS, transform_message
 from a2gc_ros.nodes.outputs.markers import BLUE, GREEN, MOST_POINTS, YELLOW, marker
 from a2gc_ros.slam.session import SlamSession
 
@@ -31,16 +29,17 @@ class GraphOutputs:
         self._transform = create(TransformStamped, "map_to_odom", qos.results())
         self._path = create(Path, "corrected_path", qos.results(1))
         self._markers = create(MarkerArray, "~/markers", qos.results(1))
-        self._broadcaster = _broadcaster(node) if publish_tf else None
+        message_type = transform_message() if publish_tf else None
+        self._tf = None if message_type is None else create(message_type, TRANSFORMS, qos.results(DEPTH))
 
     @property
     def has_tf(self) -> bool:
         """Whether transforms go to /tf."""
-        return self._broadcaster is not None
+        return self._tf is not None
 
     def close(self) -> None:
         """Destroys the publishers."""
-        for publisher in (self._pose, self._transform, self._path, self._markers):
+        for publisher in filter(None, (self._pose, self._transform, self._path, self._markers, self._tf)):
             self._node.destroy_lifecycle_publisher(publisher)
 
     def publish_pose(self, stamp_ns: int, t_odom_base: Pose, t_map_odom: Pose, odom_frame: str) -> None:
@@ -55,8 +54,8 @@ class GraphOutputs:
             transform=Transform(translation=translation, rotation=placed.orientation),
         )
         self._transform.publish(message)
-        if self._broadcaster is not None:
-            self._broadcaster.sendTransform(message)
+        if self._tf is not None:
+            self._tf.publish(self._tf.msg_type(transforms=[message]))
 
     def publish_graph(self, session: SlamSession) -> None:
         """Publishes the whole path and the graph."""
@@ -95,11 +94,3 @@ def graph_markers(session: SlamSession, nodes: Trajectory, header: Header) -> Ma
         ]
         markers.append(marker(header, number, name, Marker.LINE_LIST, color, ends))
     return MarkerArray(markers=markers)
-
-
-def _broadcaster(node: LifecycleNode) -> Any | None:
-    """Returns tf2's broadcaster, or None where this ROS, such as the wheels, has no tf2_ros."""
-    try:
-        return importlib.import_module("tf2_ros").TransformBroadcaster(node)
-    except ImportError:
-        return None
