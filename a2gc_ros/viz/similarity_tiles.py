@@ -122,14 +122,14 @@ def tiles(matrix: Pooled, range_: Shades) -> list[dict[str, Any]]:
     for row in range(0, table.shape[0], TILE):
         for column in range(0, table.shape[1], TILE):
             scaled = (table[row : row + TILE, column : column + TILE] - range_.low) / (range_.high - range_.low)
-            grey = np.asarray(np.clip(np.round(scaled * 255), 0, 255), dtype=np.uint8)
+            gray = np.asarray(np.clip(np.round(scaled * 255), 0, 255), dtype=np.uint8)
             # One pixel is one cell of a small matrix, and every one counts.
             lossless = table.size <= TILE * TILE
             kind, ending = ("image/png", ".png") if lossless else ("image/webp", ".webp")
             options = [cv2.IMWRITE_PNG_COMPRESSION, 9] if lossless else [cv2.IMWRITE_WEBP_QUALITY, 60]
-            _, data = cv2.imencode(ending, grey, options)
+            _, data = cv2.imencode(ending, gray, options)
             encoded = base64.b64encode(bytes(data)).decode("ascii")
-            shape = {"rows": grey.shape[0] * block, "columns": grey.shape[1] * block}
+            shape = {"rows": gray.shape[0] * block, "columns": gray.shape[1] * block}
             at = {"row": row * block, "column": column * block}
             found.append({**at, **shape, "type": kind, "bytes": encoded})
     return found

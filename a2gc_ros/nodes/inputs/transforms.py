@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
@@ -35,35 +35,6 @@ POLL_S = 0.005
 
 DEPTH = 200
 """A robot's joints come in many small messages."""
-
-
-class Transforms(Protocol):
-    """A buffer of transforms that fills while the node spins.
-
-    Attributes:
-        kind: What reads them, for people.
-    """
-
-    kind: str
-
-    def connected(self, fixed: str, moving: str) -> bool:
-        """Whether a chain of transforms leads from one frame to the other."""
-
-    def pose_at(self, fixed: str, moving: str, stamp_ns: int, timeout_s: float) -> Pose | None:
-        """Returns ``t_fixed_moving`` at a stamp.
-
-        Args:
-            fixed: Frame that stands still.
-            moving: Frame of the robot.
-            stamp_ns: Stamp of the image.
-            timeout_s: Longest wait for the transforms to reach the stamp.
-
-        Returns:
-            The pose, interpolated, or the newest one where it is at most a quarter of a second older; else None.
-        """
-
-    def close(self) -> None:
-        """Ends the subscriptions and every wait."""
 
 
 class RecentSamples:
@@ -114,12 +85,22 @@ class OwnTransforms:
         ]
 
     def connected(self, fixed: str, moving: str) -> bool:
-        """See :class:`Transforms`."""
+        """Whether a chain of transforms leads from one frame to the other."""
         with self._condition:
             return self._tree.is_connected(fixed, moving)
 
     def pose_at(self, fixed: str, moving: str, stamp_ns: int, timeout_s: float) -> Pose | None:
-        """See :class:`Transforms`."""
+        """Returns ``t_fixed_moving`` at a stamp.
+
+        Args:
+            fixed: Frame that stands still.
+            moving: Frame of the robot.
+            stamp_ns: Stamp of the image.
+            timeout_s: Longest wait for the transforms to reach the stamp.
+
+        Returns:
+            The pose, interpolated, or the newest one where it is at most a quarter of a second older; else None.
+        """
         with self._condition:
             self._condition.wait_for(lambda: self._closed or self._newest(fixed, moving) >= stamp_ns, timeout_s)
             newest = self._newest(fixed, moving)
@@ -127,7 +108,7 @@ class OwnTransforms:
             return self._tree.lookup(fixed, moving, at)
 
     def close(self) -> None:
-        """See :class:`Transforms`."""
+        """Ends the subscriptions and every wait."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
@@ -167,11 +148,11 @@ class Tf2Transforms:
         self._closed = threading.Event()
 
     def connected(self, fixed: str, moving: str) -> bool:
-        """See :class:`Transforms`."""
+        """See :class:`OwnTransforms`."""
         return self._at(fixed, moving, 0) is not None
 
     def pose_at(self, fixed: str, moving: str, stamp_ns: int, timeout_s: float) -> Pose | None:
-        """See :class:`Transforms`."""
+        """See :class:`OwnTransforms`."""
         end = time.monotonic() + timeout_s
         while (found := self._at(fixed, moving, stamp_ns)) is None and time.monotonic() <= end:
             # tf2's own wait follows the node's clock, and would never end where simulated time stands still.
@@ -189,7 +170,7 @@ class Tf2Transforms:
         return pose_from_quaternion(*values_of(found.transform.translation, found.transform.rotation))
 
     def close(self) -> None:
-        """See :class:`Transforms`."""
+        """See :class:`OwnTransforms`."""
         self._closed.set()
         self._listener.unregister()
 
@@ -199,6 +180,10 @@ class Tf2Transforms:
             return self._buffer.lookup_transform_core(fixed, moving, Time(nanoseconds=stamp_ns))
         except self._error:
             return None
+
+
+Transforms: TypeAlias = "OwnTransforms | Tf2Transforms"
+"""A buffer of transforms that fills while the node spins; its ``kind`` says to people what reads them."""
 
 
 def open_transforms(node: Node, group: CallbackGroup, on_error: Callable[[str], None]) -> Transforms | None:
