@@ -81,7 +81,7 @@ def judge(values: NDArray[np.float32], shots: Sequence[Shot]) -> Judgement | Non
         shots: When and where each was taken, run by run in the order of time.
 
     Returns:
-        The outcome, or None where the images are too few or nothing is known to be right.
+        None where the images are too few or nothing is known to be right.
     """
     spans = _spans(shots)
     if len(np.unique(spans)) < 2 * PARTS:
@@ -182,8 +182,8 @@ def _truth(shots: Sequence[Shot]) -> tuple[NDArray[np.bool_], NDArray[np.bool_],
 def _by_poses(shots: Sequence[Shot]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which pairs are within the radius and the heading, and which within twice the radius."""
     poses = np.stack([shot.pose for shot in shots if shot.pose is not None])
-    metres = np.linalg.norm(poses[:, None, :3, 3] - poses[None, :, :3, 3], axis=2)
+    meters = np.linalg.norm(poses[:, None, :3, 3] - poses[None, :, :3, 3], axis=2)
     # The angle between two rotations from the trace of their difference.
     traces = np.einsum("aij,bij->ab", poses[:, :3, :3], poses[:, :3, :3])
     turned = np.degrees(np.arccos(np.clip((traces - 1) / 2, -1, 1)))
-    return (metres <= RADIUS_M) & (turned <= HEADING_DEG), metres <= 2 * RADIUS_M
+    return (meters <= RADIUS_M) & (turned <= HEADING_DEG), meters <= 2 * RADIUS_M

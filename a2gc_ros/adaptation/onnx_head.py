@@ -157,13 +157,13 @@ class AdaptableModel:
         )
 
     def _is_whitening(self, node: onnx.NodeProto) -> bool:
-        centring = self._makers.get(node.input[0])
+        centering = self._makers.get(node.input[0])
         return (
             node.op_type == "MatMul"
             and self._is_weight(node.input[1])
-            and centring is not None
-            and centring.op_type == "Sub"
-            and self._is_weight(centring.input[1])
+            and centering is not None
+            and centering.op_type == "Sub"
+            and self._is_weight(centering.input[1])
         )
 
     def _is_projection(self, node: onnx.NodeProto) -> bool:
@@ -184,11 +184,11 @@ class AdaptableModel:
             self._replace(node.input[1], statistics.matrix @ weight)
             self._replace(node.input[2], (bias - statistics.mean) @ statistics.matrix)
             return
-        centring = self._makers[node.input[0]].input[1]
-        mean, projection = self._weight(centring), self._weight(node.input[1])
+        centering = self._makers[node.input[0]].input[1]
+        mean, projection = self._weight(centering), self._weight(node.input[1])
         # The shift δ before the projection that is the mean behind it: δ P = mean.
         shift = np.linalg.lstsq(projection.T, statistics.mean, rcond=None)[0]
-        self._replace(centring, mean + shift)
+        self._replace(centering, mean + shift)
         self._replace(node.input[1], projection @ statistics.matrix)
 
     def _stored(self, name: str) -> onnx.TensorProto | None:

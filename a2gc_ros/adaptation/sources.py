@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -50,50 +51,13 @@ class Source:
 
     Attributes:
         kind: recording, folder or map.
-        count: How many images :meth:`images` gives at most.
-        files: The images of a folder that are looked at.
+        count: How many images :attr:`images` gives at most.
+        images: Yields RGB images, uint8 (H, W, 3), run by run in the order of time; what cannot be decoded is left out.
     """
 
     kind: str
     count: int
-    path: Path
-    reading: Reading
-    files: tuple[Path, ...] = ()
-
-    def images(self) -> Iterator[SiteImage]:
-        """Yields RGB images, uint8 (H, W, 3), run by run in the order of time; what cannot be decoded is left out."""
-        if self.kind == "recording":
-            return self._recorded()
-        return self._kept() if self.kind == "map" else self._filed()
-
-    def _recorded(self) -> Iterator[SiteImage]:
-        reading = self.reading
-        with open_recording(self.path) as recording:
-            step_ns = round(max(LEAST_STEP_S, recording.duration / reading.limit) * 1e9)
-            frames = recording.frames(reading.topic, reading.pose_topic, info_topic="", max_size=reading.size)
-            due_ns = None
-            for frame in frames:
-                due_ns = frame.stamp_ns if due_ns is None else due_ns
-                if frame.stamp_ns >= due_ns:
-                    # Due times stand on a grid, so that a camera of any rate gives the images it should.
-                    due_ns += step_ns * (1 + (frame.stamp_ns - due_ns) // step_ns)
-                    yield frame.image, Shot(0, frame.stamp_ns, frame.pose)
-
-    def _kept(self) -> Iterator[SiteImage]:
-        with PlaceMap.open(self.path, read_only=True) as place_map:
-            keyframes = place_map.keyframes()
-            for keyframe in sorted(_spread(keyframes, self.reading.limit), key=lambda k: (k.session_id, k.stamp_ns)):
-                jpeg = place_map.image(keyframe.id)
-                image = None if jpeg is None else decode_jpeg(jpeg)
-                if image is not None:
-                    yield image, Shot(keyframe.session_id, keyframe.stamp_ns, keyframe.pose)
-
-    def _filed(self) -> Iterator[SiteImage]:
-        for path in self.files:
-            try:
-                yield read_image(path, max_size=self.reading.size), Shot(0, None, None)
-            except ImageError:
-                continue
+    images: Callable[[], Iterator[SiteImage]]
 
 
 def open_source(path: Path, reading: Reading) -> Source:
@@ -106,17 +70,45 @@ def open_source(path: Path, reading: Reading) -> Source:
     """
     if path.is_file() and _is_place_map(path):
         with PlaceMap.open(path, read_only=True) as place_map:
-            return Source("map", min(len(place_map), reading.limit), path, reading)
+            return Source("map", min(len(place_map), reading.limit), lambda: _kept(path, reading))
     if path.exists() and is_recording(path):
         with open_recording(path) as recording:
             count = min(recording.image_topic(reading.topic).count, reading.limit + 1)
             most = int(recording.duration / LEAST_STEP_S) + 1
-            return Source("recording", min(count, most), path, reading)
+            return Source("recording", min(count, most), lambda: _recorded(path, reading))
     files = image_files(path)
     if not files:
         raise ConfigError(f"{path} is neither a recording, nor a place map, nor a folder of JPEG or PNG files.")
-    chosen = tuple(_spread(files, reading.limit))
-    return Source("folder", len(chosen), path, reading, chosen)
+    chosen = _spread(files, reading.limit)
+    return Source("folder", len(chosen), lambda: _filed(chosen, reading))
+
+
+def _recorded(path: Path, reading: Reading) -> Iterator[SiteImage]:
+    with open_recording(path) as recording:
+        step_ns = round(max(LEAST_STEP_S, recording.duration / reading.limit) * 1e9)
+        due_ns = None
+        for frame in recording.frames(reading.topic, reading.pose_topic, info_topic="", max_size=reading.size):
+            due_ns = frame.stamp_ns if due_ns is None else due_ns
+            if frame.stamp_ns >= due_ns:
+                # Due times stand on a grid, so that a camera of any rate gives the images it should.
+                due_ns += step_ns * (1 + (frame.stamp_ns - due_ns) // step_ns)
+                yield frame.image, Shot(0, frame.stamp_ns, frame.pose)
+
+
+def _kept(path: Path, reading: Reading) -> Iterator[SiteImage]:
+    with PlaceMap.open(path, read_only=True) as place_map:
+        keyframes = _spread(place_map.keyframes(), reading.limit)
+        for keyframe in sorted(keyframes, key=lambda k: (k.session_id, k.stamp_ns)):
+            jpeg = place_map.image(keyframe.id)
+            image = None if jpeg is None else decode_jpeg(jpeg)
+            if image is not None:
+                yield image, Shot(keyframe.session_id, keyframe.stamp_ns, keyframe.pose)
+
+
+def _filed(paths: Sequence[Path], reading: Reading) -> Iterator[SiteImage]:
+    for path in paths:
+        with contextlib.suppress(ImageError):
+            yield read_image(path, max_size=reading.size), Shot(0, None, None)
 
 
 def _is_place_map(path: Path) -> bool:

@@ -81,14 +81,14 @@ def fit(values: NDArray[np.floating]) -> SiteStatistics:
         )
     values = values.astype(np.float64)
     mean = values.mean(axis=0)
-    centred = values - mean
-    level = float(np.square(centred).sum() / (n - 1) / dim)
+    centered = values - mean
+    level = float(np.square(centered).sum() / (n - 1) / dim)
     if not level > 0:
         raise ConfigError("The images are all the same to this model: give a drive through the site.")
     mean_weight, covariance_weight = n / (n + MEAN_PRIOR), n / (n + COVARIANCE_PRIOR * dim)
     own = (1 - covariance_weight) * level
     # Only n - 1 directions differ from the model's own covariance.
-    _, deviations, directions = np.linalg.svd(centred / np.sqrt(n - 1), full_matrices=False)
+    _, deviations, directions = np.linalg.svd(centered / np.sqrt(n - 1), full_matrices=False)
     damping = np.sqrt(own / (own + covariance_weight * np.square(deviations)))
     matrix = np.eye(dim) + (directions.T * (damping - 1)) @ directions
     return SiteStatistics(mean_weight * mean, (matrix + matrix.T) / 2, n, mean_weight, covariance_weight)

@@ -45,15 +45,10 @@ class BaseClosure:
 
 
 def base_closure(closure: LoopClosure, t_base_camera: Pose) -> BaseClosure | None:
-    """Returns a closure between the robot's poses.
+    """Returns a closure between the robot's poses, by the camera's pose on the robot.
 
-    Args:
-        closure: The closure.
-        t_base_camera: Pose of the camera on the robot.
-
-    Returns:
-        None for a relocalization, and where pose, covariance or scale are not known: no back end that takes poses can
-        be told of a direction alone.
+    None for a relocalization, and where pose, covariance or scale are not known: no back end that takes poses can be
+    told of a direction alone.
     """
     verification = closure.verification
     if closure.is_relocalization or verification is None or not verification.scale_known:

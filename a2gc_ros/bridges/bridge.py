@@ -50,14 +50,10 @@ class Bridge(Protocol):
 
 
 def message_package(name: str, bridge: str) -> ModuleType:
-    """Imports a back end's message package, which comes with a ROS distribution or with the back end.
-
-    Args:
-        name: Such as ``rtabmap_msgs.msg``.
-        bridge: Name of the bridge that needs it.
+    """Imports a back end's message package, such as ``rtabmap_msgs.msg``: it comes with ROS or with the back end.
 
     Raises:
-        ConfigError: If it is not installed.
+        ConfigError: If it is not installed; names the bridge that needs it.
     """
     try:
         return importlib.import_module(name)

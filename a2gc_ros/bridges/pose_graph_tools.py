@@ -54,12 +54,9 @@ def kimera_pgmo(node: LifecycleNode) -> PoseGraphToolsBridge:
 
 
 def graph_message(types: Any, convention: Convention, closures: list[BaseClosure]) -> Any:
-    """Returns a PoseGraph with one edge for each closure.
+    """Returns a PoseGraph with one edge for each closure; ``types`` is the module ``pose_graph_tools_msgs.msg``.
 
-    Args:
-        types: The module ``pose_graph_tools_msgs.msg``.
-        convention: Whose meaning.
-        closures: What was found; one whose query was not kept has no key for Kimera-PGMO and is left out.
+    A closure whose query was not kept has no key for Kimera-PGMO and is left out.
     """
     message = types.PoseGraph()
     for closure in closures:

@@ -76,14 +76,11 @@ class ImpostorWatch:
         self._last = None
 
     def observe(self, descriptor: npt.NDArray[np.float32], impostors: Ids) -> Impostor | None:
-        """Compares the next keyframe.
+        """Compares the next keyframe; None where there are too few impostors to tell.
 
         Args:
             descriptor: float32 (D,), L2-normalised.
             impostors: Ids of keyframes that cannot show the same place, ascending.
-
-        Returns:
-            What was found, or None where there are too few to tell.
         """
         last, self._last = self._last, None
         if len(impostors) < FEWEST:
@@ -167,17 +164,14 @@ class Calibration:
 def measure(
     place_map: PlaceMap, on_keyframe: Callable[[int, int], None] = lambda _done, _total: None
 ) -> dict[int, Impostor]:
-    """Compares keyframes of a stored map with impostors, as live sessions do.
+    """Compares keyframes of a stored map with impostors, as live sessions do; by keyframe id. Nothing is written.
 
     A small map's are all compared. Of a large one blocks of neighbouring keyframes are, drawn at random without
     repetition from all of it, whatever its sessions look like, until enough had impostors to be compared with.
 
     Args:
-        place_map: The map; nothing is written.
+        place_map: The map.
         on_keyframe: Called with keyframes done and in total; the total grows where few of them had impostors.
-
-    Returns:
-        By keyframe id.
 
     Raises:
         MapError: If a descriptor is damaged.

@@ -10,11 +10,8 @@ import numpy as np
 def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
     """Returns the largest set of nodes that are all linked with one another.
 
-    Exact: branch and bound over bit sets (Tomita and Seki's greedy colouring bound), small graphs only.
-
-    Args:
-        count: Number of nodes.
-        linked: Whether two different nodes are linked; called once for each pair, i < j.
+    Exact: branch and bound over bit sets (Tomita and Seki's greedy colouring bound), small graphs only. ``linked`` is
+    called once for each pair, i < j.
     """
     neighbors = [0] * count
     for i in range(count):
@@ -44,11 +41,8 @@ def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
 def large_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
     """Returns a set of nodes that are all linked with one another, of a graph of any size.
 
-    Greedy: the nodes with the most links first. Where most nodes belong to one set it finds that.
-
-    Args:
-        count: Number of nodes.
-        linked: Whether two different nodes are linked; called once for each pair, i < j.
+    Greedy: the nodes with the most links first. Where most nodes belong to one set it finds that. ``linked`` is called
+    once for each pair, i < j.
     """
     links = np.zeros((count, count), dtype=bool)
     for i in range(count):

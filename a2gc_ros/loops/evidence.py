@@ -78,22 +78,13 @@ class EvidenceModel:
         return np.array([self.share, self.coverage, self.advance])
 
     def probability(self, strength: float, length: int) -> float:
-        """Returns the probability that a run shows the same place.
-
-        Args:
-            strength: Mean of its pairs' strengths.
-            length: How many pairs it has, at least 1.
-        """
+        """Returns the probability that a run of ``length`` pairs, at least 1, of this mean strength shows one place."""
         odds = self.intercept + strength + self.length * math.log(length)
         return 1 / (1 + math.exp(-min(max(odds, -500.0), 500.0)))
 
 
 def shipped(fingerprint: str) -> EvidenceModel:
-    """Returns the law for a model's descriptors.
-
-    Args:
-        fingerprint: Of the extractor; one that the file does not name gets the law without similarities.
-    """
+    """Returns the law for an extractor's descriptors: without similarities where the file does not name it."""
     text = resources.files("a2gc_ros.loops").joinpath(FILE).read_text(encoding="utf-8")
     return parse(json.loads(text), fingerprint)
 

@@ -208,13 +208,7 @@ def _meet(new: _Place, before: Sequence[_Place], tail: ImpostorTail) -> _Place:
 
 
 def _seen(again: bool, similarity: float, tail: ImpostorTail) -> float:
-    """Returns the factor on the odds of a place that showed above the level.
-
-    Args:
-        again: Whether the last keyframe saw the place as well.
-        similarity: Cosine.
-        tail: The impostors.
-    """
+    """Returns the factor on the odds of a place that showed above the level, and did so last time as well or not."""
     scale = GENUINE_SCALE * tail.scale
     genuine = (math.exp(-(similarity - tail.level) / scale) / scale + 1 / (1.01 - tail.level)) / 2
     impostor = max(tail.density(similarity), 1e-12)

@@ -45,15 +45,10 @@ class Query:
         return float("nan") if self.path_length is None else self.path_length
 
     def placed(self, closure: LoopClosure, place_map: PlaceMap, keyframe_id: int) -> PlacedClosure:
-        """Returns a closure of this query with what odometry says of its two ends.
-
-        Args:
-            closure: The closure.
-            place_map: The map of its keyframe.
-            keyframe_id: The keyframe that the query became.
+        """Returns a closure of this query, which became a keyframe, with what odometry says of its two ends.
 
         Raises:
-            MapError: If the map cannot be read.
+            MapError: If the map of the closure's keyframe cannot be read.
         """
         keyframe = place_map.keyframe(closure.match.keyframe_id)
         return PlacedClosure(

@@ -83,12 +83,7 @@ NO_RUN: Final = Run(0.0, 0, float("nan"), float("nan"))
 
 
 def strongest(pairs: Sequence[VerifiedPair], model: EvidenceModel) -> list[Run]:
-    """Returns the strongest run through each of some pairs.
-
-    Args:
-        pairs: All verified pairs that may support one another.
-        model: What makes a run strong.
-    """
+    """Returns the strongest run through each of the verified pairs that may support one another."""
     if not pairs:
         return []
     numbers = np.array(

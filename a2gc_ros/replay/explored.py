@@ -103,10 +103,7 @@ def pictures_of(explored: Explored) -> Album:
 def matched(explored: Explored, config: LoopConfig, numbers: Iterable[int]) -> dict[int, MatchedFeatures]:
     """Matches the features of pairs once more, by what the maps keep of them.
 
-    Args:
-        explored: The pairs.
-        config: Settings of the geometric check.
-        numbers: Of the pairs, the most wanted first; no more than :data:`MOST_MATCHED` are done.
+    The most wanted numbers go first: no more than :data:`MOST_MATCHED` are done.
     """
     if not config.verify:
         return {}

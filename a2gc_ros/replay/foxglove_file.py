@@ -23,15 +23,10 @@ NUMBERS: Final = {
 
 
 def write_foxglove(path: Path, judged: Judged, explored: Explored) -> None:
-    """Writes an MCAP file that Foxglove opens with config/replay.foxglove.json.
+    """Writes an MCAP file of a run that Foxglove opens with config/replay.foxglove.json, over one that is there.
 
     Topics: ``/camera`` and ``/recognized`` (CompressedImage), ``/camera/matches`` and ``/recognized/matches``
     (ImageAnnotations), ``/pose`` (PoseInFrame), ``/scene`` (SceneUpdate), ``/numbers`` (JSON).
-
-    Args:
-        path: The .mcap file; one that is there is overwritten.
-        judged: The run.
-        explored: Its keyframes and pairs.
 
     Raises:
         ConfigError: If the file cannot be written.

@@ -83,5 +83,5 @@ def same_view(queries: GroundTruthPath, references: GroundTruthPath, rule: Revis
 def earlier_visit(path: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
     """Tells for each pair (query, reference) of one run whether the reference is an earlier visit; bool (N, N)."""
     seconds = (path.stamps_ns[:, None] - path.stamps_ns[None]) / 1e9
-    metres = path.path_length[:, None] - path.path_length[None]
-    return (seconds >= rule.min_time_gap_s) & (metres >= rule.min_travel_m)
+    meters = path.path_length[:, None] - path.path_length[None]
+    return (seconds >= rule.min_time_gap_s) & (meters >= rule.min_travel_m)

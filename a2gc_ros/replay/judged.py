@@ -59,5 +59,5 @@ class Judged:
         there = None if other is None else other.index_of(pair.keyframe_stamp_ns)
         if own is None or other is None or here is None or there is None:
             return None
-        metres = np.linalg.norm(own.positions[here] - other.positions[there])
-        return bool(metres <= self.rule.radius_m)
+        meters = np.linalg.norm(own.positions[here] - other.positions[there])
+        return bool(meters <= self.rule.radius_m)

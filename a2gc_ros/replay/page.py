@@ -41,14 +41,9 @@ class _Found:
 def page(
     judged: Judged, explored: Explored, result: Score | None, followed: Funnel, numbers: Mapping[str, Any]
 ) -> Report:
-    """Builds the page of a run.
+    """Builds the page of a run from its keyframes and pairs, how far they came, and its numbers as in numbers.json.
 
-    Args:
-        judged: The run.
-        explored: Its keyframes and pairs.
-        result: Its score; None where no truth is known.
-        followed: How far its keyframes came.
-        numbers: Of the run, as in numbers.json.
+    ``result`` is None where no truth is known.
     """
     closures = [explored.pairs[number] for number in explored.closures]
     seen = visits(closures, explored.closures)

@@ -27,12 +27,7 @@ FORMER_NAMES: Final = {"recognised": "recognized"}
 
 
 def write_report(judged: Judged, folder: Path, also: Sequence[Also] = ()) -> dict[str, Any]:
-    """Writes index.html, numbers.json and queries.jsonl into a folder.
-
-    Args:
-        judged: The run.
-        folder: Made if absent.
-        also: What else is written of it, such as files for viewers.
+    """Writes index.html, numbers.json and queries.jsonl into a folder, made if absent, and what else is wanted.
 
     Returns:
         The numbers, as in numbers.json.

@@ -20,12 +20,7 @@ CLOSURE, WRONG, HELD, PATH = (0, 158, 115), (213, 94, 0), (230, 159, 0), (140, 1
 
 
 def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
-    """Writes a recording that `rerun FILE.rrd` opens.
-
-    Args:
-        path: The .rrd file.
-        judged: The run.
-        explored: Its keyframes and pairs.
+    """Writes a recording of a run that `rerun FILE.rrd` opens.
 
     Raises:
         ConfigError: If the file cannot be written.

@@ -31,7 +31,7 @@ degrees of freedom."""
 
 SETTLED: Final = 1e-3
 MOST_UPDATES: Final = 15
-_RELINEARISE: Final = 0.01
+_RELINEARIZE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class PoseGraph:
     def __init__(self, first: Pose) -> None:
         parameters = gtsam.ISAM2Params()
         parameters.relinearizeSkip = 1
-        parameters.setRelinearizeThreshold(_RELINEARISE)
+        parameters.setRelinearizeThreshold(_RELINEARIZE)
         # Cholesky squares the ratio of what is known best to what is known least: a robot that stays in its plane and
         # lost its odometry in it once has a ratio that 64 bits do not hold.
         parameters.setFactorization("QR")
@@ -86,15 +86,7 @@ class PoseGraph:
         return list(self._closures)
 
     def add_pose(self, motion: Pose, covariance: Matrix) -> int:
-        """Appends a pose.
-
-        Args:
-            motion: ``t_last_new`` by odometry.
-            covariance: Of it, (6, 6) in the graph's tangent.
-
-        Returns:
-            Its number.
-        """
+        """Appends a pose, ``t_last_new`` with its covariance, (6, 6) in the graph's tangent; returns its number."""
         number = self._count
         noise = gtsam.noiseModel.Gaussian.Covariance(covariance)
         factor = gtsam.BetweenFactorPose3(number - 1, number, gtsam.Pose3(motion), noise)
@@ -103,10 +95,9 @@ class PoseGraph:
         return number
 
     def add_closure(self, closure: Closure) -> bool:
-        """Adds a closure and brings the graph to its new best.
+        """Adds a closure and brings the graph to its new best; says whether the closure agrees with the rest.
 
-        Returns:
-            Whether it agrees with the rest; one that does not stays in, without weight for now.
+        One that does not stays in, without weight for now.
         """
         self._closures.append(closure)
         plain, robust = _factor(closure, robust=False), _factor(closure, robust=True)

@@ -137,12 +137,7 @@ class SlamSession:
         return stamp_ns - self._stamps_ns[-2] < KEPT_EVERY_NS
 
     def add_closure(self, closure: StampedClosure, t_base_camera: Pose) -> ClosureOutcome:
-        """Takes in a closure; its odometry must have come before.
-
-        Args:
-            closure: The closure.
-            t_base_camera: Pose of the camera (optical frame) on the robot.
-        """
+        """Takes in a closure, whose odometry must have come before, and ``t_base_camera`` of the optical frame."""
         outcome = self._add_closure(closure, t_base_camera)
         self.outcomes[outcome] += 1
         return outcome

@@ -99,7 +99,7 @@ def locate(landmarks: Landmarks, rays: Array, noise: Array, starts: Sequence[Pos
     if not minima:
         return []
     # Another light places features less exactly than the landmarks were; what the best pose leaves tells how much.
-    squares = _linearised(minima[0].motion[None], landmarks, rays, noise).squares
+    squares = _linearized(minima[0].motion[None], landmarks, rays, noise).squares
     noise = noise * float(np.clip(np.sqrt(np.quantile(squares, 0.8) / SQUARE_80), *NOISE_FACTORS))
     minima = _distinct(_minimize([minimum.motion for minimum in minima], landmarks, rays, noise, CONVERGED))
     found = [_with_covariance(minimum, landmarks, rays, noise) for minimum in minima]
@@ -176,7 +176,7 @@ class _Linear:
     near: npt.NDArray[np.bool_]
 
 
-def _linearised(poses: Array, landmarks: Landmarks, rays: Array, noise: Array) -> _Linear:
+def _linearized(poses: Array, landmarks: Landmarks, rays: Array, noise: Array) -> _Linear:
     """Projects the landmarks: p = R^T (m - d t) for each ``t_keyframe_query`` = (R, t) of (K, 4, 4)."""
     rotation, translation = poses[:, :3, :3], poses[:, :3, 3]
     inverse, shape = landmarks.inverse_depths, (len(poses), len(rays), 2)
@@ -230,7 +230,7 @@ def _minimize(
     poses: Sequence[Pose], landmarks: Landmarks, rays: Array, noise: Array, converged: float
 ) -> list[Minimum[Pose]]:
     def quadratic(at_poses: Sequence[Pose]) -> Quadratic:
-        at = _linearised(np.stack(at_poses), landmarks, rays, noise)
+        at = _linearized(np.stack(at_poses), landmarks, rays, noise)
         # By the camera's motion the errors change the other way than the projections.
         return cauchy(at.errors, -at.by_pose, CAUCHY_SCALE)
 
@@ -255,7 +255,7 @@ def _distinct(minima: Sequence[Minimum[Pose]]) -> list[Minimum[Pose]]:
 
 def _with_covariance(minimum: Minimum[Pose], landmarks: Landmarks, rays: Array, noise: Array) -> CameraPose | None:
     """Adds the covariance: of the features' noise, and of the motions that landmarks have in common."""
-    at = _linearised(minimum.motion[None], landmarks, rays, noise)
+    at = _linearized(minimum.motion[None], landmarks, rays, noise)
     inliers, errors, is_near = at.squares[0] <= INLIER_SQUARED, at.errors[0], at.near[0]
     freedom = 2 * int(inliers.sum()) - 6 - int((inliers & ~landmarks.known).sum())
     if freedom < 1:

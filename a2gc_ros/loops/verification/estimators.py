@@ -46,13 +46,9 @@ def fundamental(a: Points, b: Points, least_share: float) -> Fit | None:
 
 
 def essential(rays_a: Points, rays_b: Points, tolerance: float, least_share: float) -> Fit | None:
-    """Fits an essential matrix to matched directions, (N, 2) each.
+    """Fits an essential matrix to matched directions (x/z, y/z), (N, 2) each, of which at least a share must agree.
 
-    Args:
-        rays_a: Directions (x/z, y/z) in one view.
-        rays_b: Their matches in the other.
-        tolerance: Distance of an inlier from its epipolar line, in their units.
-        least_share: Of the matches, that must agree for the fit to be of use.
+    ``tolerance`` is the distance of an inlier from its epipolar line, in units of directions.
     """
     samples = _samples(5, least_share, MAX_ESSENTIAL_ITERATIONS)
     options = {"method": cv2.USAC_MAGSAC, "prob": CONFIDENCE, "threshold": tolerance, "maxIters": samples}

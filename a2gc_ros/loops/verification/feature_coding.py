@@ -26,12 +26,7 @@ _SPREAD_STEPS: Final = 8
 
 
 def encode(features: LocalFeatures, kind: str) -> FeatureBlob:
-    """Writes features of an image of at most 1,000 pixels a side.
-
-    Args:
-        features: What was found; at most 65,535.
-        kind: Key of `FEATURES`.
-    """
+    """Writes features, at most 65,535 of the kind that `FEATURES` names, of an image of at most 1,000 pixels a side."""
     count = len(features.points)
     points = np.clip(np.round(features.points * _SUBPIXEL), 0, 65535).astype("<u2").reshape(count, 2)
     spreads = np.ones(count) if features.spreads is None else features.spreads

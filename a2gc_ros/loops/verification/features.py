@@ -78,7 +78,7 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.in
         ratio: Largest ratio of nearest to second-nearest distance, in both directions.
 
     Returns:
-        Pairs of indices into ``a`` and ``b``, shape (M, 2).
+        Pairs of indices into ``a`` and ``b``, (M, 2).
     """
     if min(len(a.points), len(b.points)) < 2:
         return np.empty((0, 2), dtype=np.int64)
@@ -96,10 +96,6 @@ def match(a: LocalFeatures, b: LocalFeatures, ratio: float) -> npt.NDArray[np.in
 
 def match_into(a: LocalFeatures, b: LocalFeatures) -> npt.NDArray[np.int64]:
     """Matches the features of one image to another that surely shows the same.
-
-    Args:
-        a: Features of one image.
-        b: Features of the other.
 
     Returns:
         Pairs of indices into ``a`` and ``b``, (M, 2); none of ``b`` twice.

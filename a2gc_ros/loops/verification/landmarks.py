@@ -138,8 +138,7 @@ class LandmarkCache:
 def overlap(a: View, b: View) -> Overlap | None:
     """Finds what two keyframes of one session have in common, and the motion between them.
 
-    Returns:
-        None where that is too little, or contradicts odometry.
+    None where that is too little, or contradicts odometry.
     """
     if a.rays is None or b.rays is None or a.t_odom_camera is None or b.t_odom_camera is None:
         return None
@@ -160,10 +159,10 @@ def measure(
     neighbors: Sequence[View] | None = None,
     common: Callable[[View, View], Overlap | None] = overlap,
 ) -> Landmarks:
-    """Measures how far away the features of a keyframe are.
+    """Measures how far away the features of a calibrated keyframe are.
 
     Args:
-        keyframe: The keyframe, calibrated.
+        keyframe: The keyframe.
         neighbors: Views of the keyframes nearby, where they were looked up already.
         common: What two keyframes have in common, the earlier one first.
     """

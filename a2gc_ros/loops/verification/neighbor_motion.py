@@ -108,7 +108,7 @@ def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> NeighborM
         if abs(factor - before) <= SETTLED * before:
             break
     inverse: Array = np.linalg.inv(normal).astype(np.float64)
-    residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
+    residuals, jacobian = matches.linearized(pose[:3, :3], pose[:3, 3])
     pulls = (_weights(residuals, factor * noise) * residuals)[:, None] * jacobian
     covariance = inverse + shared_errors(a, pulls, inverse)
     return NeighborMotion(pose, covariance, errors <= INLIER * factor, factor)
@@ -125,7 +125,7 @@ def _minimized(
     """Goes on from a pose and its offset from odometry; returns both and the normal matrix at the minimum."""
     normal = np.diag(1 / deviation**2)
     for _ in range(ITERATIONS):
-        residuals, jacobian = matches.linearised(pose[:3, :3], pose[:3, 3])
+        residuals, jacobian = matches.linearized(pose[:3, :3], pose[:3, 3])
         weights = _weights(residuals, noise)
         normal = jacobian.T @ (weights[:, None] * jacobian) + np.diag(1 / deviation**2)
         gradient = jacobian.T @ (weights * residuals) + offset / deviation**2

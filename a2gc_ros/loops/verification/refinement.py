@@ -71,7 +71,7 @@ def _by_poselib(start: TwoViews, matches: Matches, scale: float) -> Minimum[TwoV
 
 def _by_numpy(start: TwoViews, matches: Matches, scale: float) -> Minimum[TwoViews]:
     def quadratic(motions: Sequence[TwoViews]) -> Quadratic:
-        errors, jacobians = zip(*(linearised(motion, matches) for motion in motions), strict=True)
+        errors, jacobians = zip(*(linearized(motion, matches) for motion in motions), strict=True)
         return cauchy(np.stack(errors)[:, :, None], np.stack(jacobians)[:, :, None], scale)
 
     return minimized(
@@ -83,9 +83,9 @@ def _by_numpy(start: TwoViews, matches: Matches, scale: float) -> Minimum[TwoVie
     )[0]
 
 
-def linearised(motion: TwoViews, matches: Matches) -> tuple[Array, Array]:
+def linearized(motion: TwoViews, matches: Matches) -> tuple[Array, Array]:
     """Returns errors (N,) and their derivatives (N, 5) by the rotation (3) and the direction (2)."""
-    errors, by_motion = matches.linearised(*motion)
+    errors, by_motion = matches.linearized(*motion)
     return errors, np.hstack([by_motion[:, 3:], by_motion[:, :3] @ tangents(motion.direction)])
 
 

@@ -45,7 +45,7 @@ class Matches:
         """Returns the signed Sampson error of each match, (N,), in the units of directions."""
         return self._products @ essential.ravel() / self._lengths(essential)[0]
 
-    def linearised(self, rotation: Array, translation: Array) -> tuple[Array, Array]:
+    def linearized(self, rotation: Array, translation: Array) -> tuple[Array, Array]:
         """Returns the errors of a motion ``t_b_a``, (N,), and their derivatives, (N, 6).
 
         The derivatives are by the translation, then by a small turn that is applied after the rotation.

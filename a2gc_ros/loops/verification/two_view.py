@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.least_squares import Minimum
-from a2gc_ros.loops.verification.refinement import TwoViews, linearised, refined, tangents
+from a2gc_ros.loops.verification.refinement import TwoViews, linearized, refined, tangents
 from a2gc_ros.loops.verification.sampson import Matches, homogeneous
 
 Points: TypeAlias = npt.NDArray[np.float64]
@@ -61,10 +61,10 @@ def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
     """Refines the motion between two views.
 
     Args:
-        a: Normalised image points of one view, float64 (N, 2).
+        a: Directions (x/z, y/z) in one view, float64 (N, 2).
         b: Their matches in the other view.
         essential: An essential matrix near the truth, ``b^T E a = 0``.
-        tolerance: Distance of an inlier from its epipolar line, in normalised units.
+        tolerance: Distance of an inlier from its epipolar line, in units of directions.
     """
     rays_a, rays_b = homogeneous(a), homogeneous(b)
     matches = Matches(rays_a, rays_b)
@@ -98,7 +98,7 @@ def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
 
 def _covariance(motion: TwoViews, matches: Matches, scale: float) -> Matrix | None:
     """Returns the covariance of a pose, or None where the direction is not known well enough."""
-    residuals, jacobian = linearised(motion, matches)
+    residuals, jacobian = linearized(motion, matches)
     # Features are located to a fraction of a pixel at best, however well a model fits.
     variance = max(float(residuals @ residuals) / (len(matches) - 5), (0.5 * scale) ** 2)
     try:

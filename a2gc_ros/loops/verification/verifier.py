@@ -94,8 +94,7 @@ class GeometricVerifier:
     def compare_each(self, pairs: Iterable[tuple[View, View | None]]) -> Iterator[Comparison]:
         """Compares queries with keyframes in their order, several at once.
 
-        Args:
-            pairs: Query and keyframe; drawn in the caller's thread, some before the first is compared.
+        Pairs are drawn in the caller's thread, some before the first is compared.
         """
         if self._comparers is None:
             return (self.compare(*pair) for pair in pairs)
@@ -104,8 +103,7 @@ class GeometricVerifier:
     def expect(self, keyframes: Iterable[tuple[PlaceMap, int]]) -> None:
         """Measures landmarks of keyframes meanwhile, at which poses are likely to be wanted next; changes no result.
 
-        Args:
-            keyframes: By their maps and numbers; those of the last call that are not begun yet are forgotten.
+        Those of the last call that are not begun yet are forgotten.
         """
         if self._measurer is None:
             return
@@ -124,13 +122,7 @@ class GeometricVerifier:
             self._landmarks.of(keyframe)
 
     def locate(self, query: View, keyframe: View | None, comparison: Comparison) -> Verification:
-        """Finds the pose of the query's camera at a keyframe that it was compared with.
-
-        Args:
-            query: As it was compared.
-            keyframe: As it was compared.
-            comparison: What :meth:`compare` said of the two.
-        """
+        """Finds the pose of the query's camera at a keyframe, both as they were compared."""
         matches, fit = comparison.matches, comparison.fit
         if comparison.reason or fit is None or keyframe is None:
             return Verification(False, comparison.inliers, matches, reason=comparison.reason)

@@ -106,11 +106,11 @@ def test_the_derivatives_of_the_sampson_error_are_right() -> None:
     motion = motion_of(rng, 1.0)
     a, b, _ = scene(rng, motion)
     matches = Matches(homogeneous(a), homogeneous(b))
-    errors, jacobian = matches.linearised(motion[:3, :3], motion[:3, 3])
+    errors, jacobian = matches.linearized(motion[:3, :3], motion[:3, 3])
     np.testing.assert_allclose(errors, matches.errors(skew(motion[:3, 3]) @ motion[:3, :3]))
     for axis, step in enumerate(1e-6 * np.eye(6)):
         turn = np.eye(3) + skew(step[3:])
-        moved, _ = matches.linearised(turn @ motion[:3, :3], motion[:3, 3] + step[:3])
+        moved, _ = matches.linearized(turn @ motion[:3, :3], motion[:3, 3] + step[:3])
         np.testing.assert_allclose((moved - errors) / 1e-6, jacobian[:, axis], atol=1e-4)
 
 
