@@ -23,15 +23,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Own:
-    """Data of one's own, as the options name it.
-
-    Attributes:
-        database: Folder or recording that is searched; None where none is named.
-        queries: Folder or recording of queries; None where none is named.
-        truth: What tells which images are right; a file, or a topic of both recordings.
-        rule: When two images show the same place.
-        database_truth: The same as ``truth`` for the database alone.
-    """
+    """Data of one's own, as the options name it; ``database_truth`` takes the place of ``truth`` for the database."""
 
     database: Path | None
     queries: Path | None

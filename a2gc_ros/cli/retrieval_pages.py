@@ -19,12 +19,7 @@ ROWS: Final = 6
 
 
 def choose(outcome: EvaluationResult, count: int, wrong_only: bool) -> NDArray[np.int64]:
-    """Chooses queries to show.
-
-    Args:
-        outcome: The evaluation.
-        count: Most of them.
-        wrong_only: Only mistakes, the surest first; else queries spread evenly.
+    """Chooses at most ``count`` queries to show: only mistakes, the surest first, or queries spread evenly.
 
     Returns:
         int64 (n,), places in ``outcome.scored``.
@@ -42,13 +37,7 @@ def choose(outcome: EvaluationResult, count: int, wrong_only: bool) -> NDArray[n
 
 
 def gather(outcome: EvaluationResult, chosen: NDArray[np.int64], top_k: int, positives: int) -> list[Retrieval]:
-    """Reads the images of chosen queries, of their answers and of what is right.
-
-    Args:
-        outcome: The evaluation.
-        chosen: int64 (n,), from :func:`choose`.
-        top_k: Answers of each.
-        positives: Most right ones of each.
+    """Reads the images of queries from :func:`choose`, of their answers and of what is right.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -77,11 +66,7 @@ def gather(outcome: EvaluationResult, chosen: NDArray[np.int64], top_k: int, pos
 
 
 def first_answers(outcomes: Sequence[EvaluationResult], chosen: NDArray[np.int64]) -> list[Retrieval]:
-    """Chosen queries with the first answer of each of several models, and one right image.
-
-    Args:
-        outcomes: The models' evaluations on one data set.
-        chosen: int64 (n,), places in ``scored``.
+    """Chosen queries with the first answer of each of several models on one data set, and one right image.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -94,13 +79,9 @@ def first_answers(outcomes: Sequence[EvaluationResult], chosen: NDArray[np.int64
 
 
 def draw(shown: Sequence[Retrieval], stem: Path, title: str, **columns: Any) -> list[Path]:
-    """Draws retrievals, some in each picture, and returns the files.
+    """Draws retrievals, `ROWS` in each picture, and returns the files: ``stem`` with a number and a suffix.
 
-    Args:
-        shown: The queries with their answers.
-        stem: A picture's file without its number and suffix.
-        title: Of each picture.
-        columns: As :func:`a2gc_ros.viz.retrieval.draw_retrievals` takes them.
+    ``columns`` are those of :func:`a2gc_ros.viz.retrieval.draw_retrievals`.
     """
     files = []
     for number, start in enumerate(range(0, len(shown), ROWS), start=1):
@@ -111,15 +92,9 @@ def draw(shown: Sequence[Retrieval], stem: Path, title: str, **columns: Any) -> 
 
 
 def what_would_be_right(rows: NDArray[np.int64], right: NDArray[np.int64], *, most: int) -> list[tuple[int, str]]:
-    """The right images that were found best, then those that were not found.
+    """The right images that were found best, then those that were not found; each row, and how it was ranked.
 
-    Args:
-        rows: int64 (K,), what was found, best first; -1 where there was nothing more.
-        right: int64 (P,), what is right.
-        most: Most of them.
-
-    Returns:
-        Each row of the database, and how it was ranked.
+    ``rows`` is what was found, int64 (K,), best first, -1 where there was nothing more, and ``right`` int64 (P,).
     """
     ranked = [(int(row), f"rank {rank}") for rank, row in enumerate(rows, start=1) if row >= 0 and row in right]
     searched = int((rows >= 0).sum())

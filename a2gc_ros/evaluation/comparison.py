@@ -37,10 +37,6 @@ def margin(one: EvaluationResult, other: EvaluationResult, k: int) -> Interval:
 def differing(outcomes: Sequence[EvaluationResult], most: int) -> NDArray[np.int64]:
     """Queries whose first answer is right by some models and wrong by others, spread over the data set.
 
-    Args:
-        outcomes: Of all models on one data set.
-        most: Most queries.
-
     Returns:
         int64 (n,), places in ``scored``.
     """

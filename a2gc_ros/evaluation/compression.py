@@ -76,12 +76,7 @@ def parse(name: str) -> Compression:
 
 
 class ProjectedRows:
-    """Rows after a projection, of length one again, rounded to half precision as they would be stored.
-
-    Args:
-        rows: The rows.
-        projection: The projection.
-    """
+    """Rows after a projection, of length one again, rounded to half precision as they would be stored."""
 
     def __init__(self, rows: Rows, projection: Projection) -> None:
         self._rows, self._projection = rows, projection
@@ -111,14 +106,7 @@ def search_compressed(
 ) -> tuple[Neighbors, int]:
     """Finds nearest neighbours among compressed descriptors; queries are projected, but not coded.
 
-    Args:
-        compression: How they are compressed.
-        queries: (Q, D).
-        database: (N, D).
-        k: How many.
-        ignored: For each query, rows of the database that do not count.
-        ram: Bytes that the process may hold; codes count too, and must fit.
-        on_progress: Called with database rows done and in total.
+    Arguments are those of :func:`~a2gc_ros.evaluation.search.search`; of ``ram``, codes take their part, and must fit.
 
     Returns:
         The neighbours, and the bytes that a descriptor takes.

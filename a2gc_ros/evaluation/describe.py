@@ -33,18 +33,8 @@ def describe(
     """Opens the store of an image set, and describes what it lacks or what has changed since.
 
     Parts have stores of their own, so that processes on several machines may fill them at once; whoever opens the whole
-    store takes them over. The same images run through the model together, in parts or in one run.
-
-    Args:
-        images: The images.
-        extractor: The model.
-        parent: The folder that holds stores.
-        batch: Images that run through the model at once.
-        shard: Describes this part alone.
-        on_progress: Called with images described and in total; the first call says what an earlier run left.
-
-    Returns:
-        The store, open.
+    store takes them over. The same ``batch`` images run through the model together, in parts or in one run.
+    ``on_progress`` is called with images described and in total; the first call says what an earlier run left.
 
     Raises:
         DatasetError: An image is missing or damaged, or the store cannot be used; what was described stays.

@@ -52,13 +52,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class Compressed:
-    """Recall with a smaller descriptor.
-
-    Attributes:
-        name: Of the compression.
-        bytes: That a descriptor takes.
-        recall: What it reaches.
-    """
+    """Recall with a smaller descriptor: the compression's name, and the bytes that a descriptor takes."""
 
     name: str
     bytes: int
@@ -103,12 +97,6 @@ def evaluate(
     dataset: Dataset, extractor: Extractor, settings: EvaluationSettings, watch: Watch = lambda *_: None
 ) -> EvaluationResult:
     """Evaluates a model.
-
-    Args:
-        dataset: What is asked.
-        extractor: The model.
-        settings: How it runs.
-        watch: For a progress bar.
 
     Raises:
         DatasetError: An image is missing or damaged, the store cannot be used, or there is nothing to search.

@@ -28,11 +28,7 @@ class Footprint:
 
 
 def footprint(model: str, **options: Any) -> Footprint:
-    """Opens a model in a fresh process and describes a few images there.
-
-    Args:
-        model: As `open_extractor` takes it.
-        **options: Its further arguments, of plain values.
+    """Opens a model in a fresh process, as `open_extractor` does, and describes a few images there.
 
     Raises:
         BackendError: The process failed, for instance for want of memory.

@@ -35,11 +35,7 @@ class Truth(Sequence[Positives]):
 
 
 class ListedTruth(Truth):
-    """Rows that were written down.
-
-    Args:
-        rows: For each query, rows of the database in any order.
-    """
+    """Rows that were written down for each query, in any order."""
 
     def __init__(self, rows: Sequence[NDArray[np.int64]]) -> None:
         super().__init__(len(rows))
@@ -91,14 +87,7 @@ class RadiusTruth(Truth):
 
 
 class FrameTruth(Truth):
-    """Frames of two synchronised drives, at most some numbers apart.
-
-    Args:
-        queries: How many there are.
-        database: How many there are.
-        tolerance: Largest difference of frame numbers that is right.
-        every: Query i shows frame ``every * i`` of the database.
-    """
+    """Frames of two synchronised drives: query i shows frame ``every * i``, and those up to ``tolerance`` beside it."""
 
     def __init__(self, queries: int, database: int, tolerance: int, every: int = 1) -> None:
         super().__init__(queries)
@@ -113,12 +102,7 @@ class FrameTruth(Truth):
 
 
 class PastTruth(Truth):
-    """Another truth, of which only what a run had seen by then counts.
-
-    Args:
-        truth: What is right at any time.
-        seen: int64 (Q,), how many of the first database rows count for each query.
-    """
+    """Another truth, of which only the first ``seen`` rows of the database count, int64 (Q,): a run's past."""
 
     def __init__(self, truth: Truth, seen: NDArray[np.int64]) -> None:
         super().__init__(len(truth))

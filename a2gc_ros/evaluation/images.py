@@ -52,13 +52,7 @@ class ImageSet(Protocol):
 
 
 class FileImages:
-    """Image files below a folder.
-
-    Args:
-        name: What they are called in messages.
-        root: The folder.
-        names: Their paths, relative to it.
-    """
+    """Image files below a folder, named by their paths relative to it."""
 
     def __init__(self, name: str, root: Path, names: Sequence[str]) -> None:
         self.name = name

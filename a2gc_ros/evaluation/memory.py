@@ -21,12 +21,7 @@ NEIGHBOR_BYTES = 3 * 12
 
 @dataclass(frozen=True)
 class Blocks:
-    """Rows that a search holds at once.
-
-    Attributes:
-        queries: Of the queries; the database is read once for each such block.
-        database: Of the database.
-    """
+    """Rows that a search holds at once; the database is read once for each block of queries."""
 
     queries: int
     database: int
@@ -35,13 +30,8 @@ class Blocks:
 def divide(queries: Rows, database: Rows, k: int, ram: int | None) -> Blocks:
     """Chooses blocks so that the process stays within ``ram``.
 
-    The database's block comes first, up to the size beyond which it gains nothing; the queries get the rest.
-
-    Args:
-        queries: All of them.
-        database: All of it.
-        k: Neighbours of a query.
-        ram: Bytes that the whole process may hold; None sets no limit.
+    The database's block comes first, up to the size beyond which it gains nothing; the queries, each with its k
+    neighbours, get the rest. ``ram`` is bytes of the whole process; None sets no limit.
 
     Raises:
         ConfigError: So little is left that a search would take forever.

@@ -87,9 +87,6 @@ def recall(ranked: NDArray[np.int64], positives: Sequence[NDArray[np.int64]], ks
         positives: For each query, the right positions; a query without any counts as a miss.
         ks: The K.
 
-    Returns:
-        The outcome.
-
     Raises:
         ConfigError: There is no query, or the ranking is shorter than the largest K.
     """

@@ -28,11 +28,8 @@ def row_name(model: str, extractor: Extractor) -> str:
 def numbers(outcome: EvaluationResult, row: str, ms: float, *, intervals: bool = False) -> dict[str, Any]:
     """All numbers of an evaluation, ready for JSON; recall and precision from 0 to 1.
 
-    Args:
-        outcome: The evaluation.
-        row: What its row of a table is called.
-        ms: Milliseconds that the model takes for an image.
-        intervals: Whether to add 95 % bootstrap intervals of recall.
+    ``row`` is what its row of a table is called, ``ms`` the milliseconds that the model takes for an image; with
+    ``intervals`` there are 95 % bootstrap intervals of recall too.
     """
     dataset, spec = outcome.dataset, outcome.extractor.spec
     found: dict[str, Any] = {

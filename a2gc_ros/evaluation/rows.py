@@ -29,11 +29,7 @@ class Rows(Protocol):
 
 
 class ArrayRows:
-    """Rows that lie in memory already.
-
-    Args:
-        array: float32 or float16 (N, D).
-    """
+    """Rows that lie in memory already, float32 or float16 (N, D)."""
 
     def __init__(self, array: NDArray[np.float32] | NDArray[np.float16]) -> None:
         self._array = array
@@ -49,12 +45,7 @@ class ArrayRows:
 
 
 class SubsetRows:
-    """Some rows of others.
-
-    Args:
-        rows: All rows.
-        chosen: int64 (n,), which of them, in the order wanted.
-    """
+    """Some rows of others: those ``chosen``, int64 (n,), in the order wanted."""
 
     def __init__(self, rows: Rows, chosen: NDArray[np.int64]) -> None:
         self._rows, self._chosen = rows, chosen

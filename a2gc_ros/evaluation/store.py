@@ -77,12 +77,7 @@ def default_folder() -> Path:
 
 
 class DescriptorStore:
-    """Descriptors of an image set; a context manager that holds the store's lock.
-
-    Args:
-        parent: The folder that holds stores.
-        key: Whose descriptors of what.
-        part: The part of them that this store is for; None for all.
+    """Descriptors of an image set, or of one part of it; a context manager that holds the store's lock.
 
     Raises:
         DatasetError: The disk has not enough room, the store is damaged, or another process is filling it.

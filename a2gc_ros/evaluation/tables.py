@@ -16,11 +16,7 @@ Row = tuple[str, ...]
 
 
 def rows_of(found: Sequence[dict[str, Any]]) -> Iterator[Row]:
-    """A row of `COLUMNS` for each evaluation and below those of a data set for each published figure.
-
-    Args:
-        found: What `a2gc_ros.evaluation.results.numbers` gives for each evaluation.
-    """
+    """A row of `COLUMNS` for the numbers of each evaluation, and below a data set's those of each published figure."""
     for name in dict.fromkeys(entry["dataset"] for entry in found):
         entries = [entry for entry in found if entry["dataset"] == name]
         for entry in entries:

@@ -24,15 +24,7 @@ START_NS = 10_000_000_000
 
 @dataclass(frozen=True)
 class Drive:
-    """Everything about a drive but its pictures.
-
-    Attributes:
-        town: Where it takes place.
-        config: How it was planned.
-        motion: The true motion.
-        odometry: What the wheels measured.
-        traffic: The cars.
-    """
+    """Everything about a drive but its pictures; ``motion`` is the true one."""
 
     town: Town
     config: DriveConfig
@@ -66,11 +58,7 @@ def plan_drive(town: Town, config: DriveConfig | None = None) -> Drive:
 
 
 def frames(drive: Drive, *, supersampling: int = 2) -> Iterator[tuple[Frame, Pose]]:
-    """Renders a drive.
-
-    Args:
-        drive: The plan.
-        supersampling: See :class:`a2gc_simulation.render.Renderer`.
+    """Renders a drive, see :class:`a2gc_simulation.render.Renderer`.
 
     Yields:
         A frame, whose pose is the drifting ``t_odom_base``, and the true ``t_world_base``.

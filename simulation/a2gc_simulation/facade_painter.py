@@ -163,7 +163,7 @@ class _Painter:
         self._door(door_x, 1.05, top, glazed=True)
         self.rectangle(0.15, ground - 1.0, width - 0.15, ground - 0.15, board)
         self.shadow(0.15, ground - 1.12, width - 0.15, ground - 1.0, 0.5)
-        self._letters(facade.shop, 0.3, ground - 0.95, width - 0.3, ground - 0.2, ink)
+        self._letters(facade.shop, (0.3, ground - 0.95, width - 0.3, ground - 0.2), ink)
 
     def _display(self, x0: float, y0: float, x1: float, y1: float) -> None:
         rng = self.wear
@@ -180,7 +180,7 @@ class _Painter:
             self.rectangle(x0, float(shelf) - 0.04, x1, float(shelf), (120, 110, 96))
         if rng.random() < 0.5:
             word = ("SALE", "NEW", "OPEN", "-50%", "MENU", "24h")[int(rng.integers(6))]
-            self._letters(word, x0 + 0.1, y1 - 0.6, x1 - 0.1, y1 - 0.1, (250, 240, 90))
+            self._letters(word, (x0 + 0.1, y1 - 0.6, x1 - 0.1, y1 - 0.1), (250, 240, 90))
         self.shadow(x0, y1 - 0.16, x1, y1, 0.5)
         mid = (x0 + x1) / 2
         self.rectangle(mid - 0.03, y0, mid + 0.03, y1, self.frame)
@@ -213,17 +213,15 @@ class _Painter:
             if index == door:
                 self._door(x, min(1.1, bay * 0.6), 2.15, glazed=False)
                 number = str(int(self.wear.integers(1, 99)))
-                self._letters(number, x - 0.25, 2.3, x + 0.25, 2.65, (240, 240, 236), (30, 50, 96))
+                plate = (x - 0.25, 2.3, x + 0.25, 2.65)
+                self.rectangle(*plate, (30, 50, 96))
+                self._letters(number, plate, (240, 240, 236))
             else:
                 self._window(x, 0.95, width, height)
 
-    def _letters(
-        self, text: str, x0: float, y0: float, x1: float, y1: float, ink: Color, plate: Color | None = None
-    ) -> None:
+    def _letters(self, text: str, edges: tuple[float, float, float, float], ink: Color) -> None:
         """Writes text as large as fits into a box."""
-        if plate is not None:
-            self.rectangle(x0, y0, x1, y1, plate)
-        box = self.box(x0, y0, x1, y1)
+        box = self.box(*edges)
         box[:] = write_centered(box, text, ink, self.font)
 
     def _cornice(self) -> None:

@@ -49,13 +49,7 @@ def measure_odometry(motion: TimedPath, noise: WheelNoise, rate: float, seed: in
     Speed and yaw rate get the errors of ``noise``; the pose is their sum along arcs of constant turn. The covariance
     follows the first-order recursion P ← F P Fᵀ + G Q Gᵀ over the state (x, y, yaw, speed scale, turn scale, turn
     bias): the last three are constants that nobody knows, so their share of the error grows with the way, not with
-    its root.
-
-    Args:
-        motion: The true motion.
-        noise: How the wheels err.
-        rate: Samples per second.
-        seed: Decides the noise.
+    its root. ``rate`` is samples per second.
     """
     rng = np.random.default_rng([seed, 31])
     step = 1.0 / rate

@@ -51,14 +51,8 @@ def record_drive(
     """Renders a drive into a recording.
 
     Every image comes with a camera_info and the true pose of the same stamp; odometry has its own rate. Messages are
-    written in the order of their stamps.
-
-    Args:
-        drive: The plan.
-        path: Where the recording goes; see :class:`a2gc_ros.bags.writer.RecordingWriter`.
-        jpeg_quality: 1 to 100.
-        supersampling: See :class:`a2gc_simulation.render.Renderer`.
-        on_image: Called with every picture.
+    written in the order of their stamps. See :class:`a2gc_ros.bags.writer.RecordingWriter` for the path,
+    :class:`a2gc_simulation.render.Renderer` for the supersampling; ``on_image`` is called with every picture.
 
     Returns:
         The number of images.

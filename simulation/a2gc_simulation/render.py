@@ -105,10 +105,7 @@ class Renderer:
     def render(self, robot: Pose, cars: list[Pose | None], light: Light) -> Image:
         """Draws one picture, uint8 RGB (height, width, 3).
 
-        Args:
-            robot: ``t_map_base``.
-            cars: ``t_map_car`` of every car, None for one that is not there.
-            light: Sun, sky and haze.
+        The robot is at ``t_map_base``, every car at ``t_map_car``, None for one that is not there.
         """
         if light != self._light:
             self._set_light(light)

@@ -76,14 +76,9 @@ class Scene:
         color: tuple[float, float, float] = WHITE,
         body: Any = None,
     ) -> None:
-        """Puts a mesh into the world, or into a body's frame.
+        """Puts a mesh that bears a surface, both by name, into the world, or into a body's frame.
 
-        Args:
-            mesh: Name of a mesh.
-            surface: Name of a surface.
-            pose: Of the mesh in the world or the body.
-            color: RGB, 0 to 1; multiplies the picture.
-            body: Where to put it; the world if None.
+        The colour, RGB from 0 to 1, multiplies the picture.
         """
         x, y, z, w = quaternion_of(pose)
         (body or self.spec.worldbody).add_geom(
@@ -104,11 +99,7 @@ class Scene:
     def compile(self, width: int, height: int, camera_height: float, field_of_view: float) -> Any:
         """Adds the robot's camera and returns the ``mujoco.MjModel``.
 
-        Args:
-            width: Of the pictures, pixels.
-            height: Of the pictures, pixels.
-            camera_height: Metres above the ground.
-            field_of_view: Vertical, degrees.
+        Pictures are in pixels, the camera in metres above the ground, and its field of view vertical, in degrees.
         """
         robot = self.mover("robot")
         robot.add_camera(name="camera", pos=[0, 0, camera_height], xyaxes=[0, -1, 0, 0, 0, 1], fovy=field_of_view)

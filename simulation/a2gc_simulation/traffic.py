@@ -66,13 +66,7 @@ class Traffic:
 
 
 def plan_traffic(town: Town, drive: DriveConfig, legs: int) -> Traffic:
-    """Draws the cars of a drive.
-
-    Args:
-        town: Gives the places to park.
-        drive: Gives the lap and the seed.
-        legs: Legs of the drive.
-    """
+    """Draws the cars of a drive of some legs."""
     rng = np.random.default_rng([drive.seed, 51])
     places = len(town.slots)
     standing = round(PARKED * places)

@@ -114,12 +114,6 @@ def open_recordings(
 ) -> Dataset:
     """Makes a data set of two recordings, or of one that is given twice: then every image is asked against the past.
 
-    Args:
-        database: The mapping run, and how it is read.
-        queries: The query run.
-        pairing: What is right.
-        name: What it is called.
-
     Raises:
         DatasetError: No image has a pose.
         BagError: A recording, a topic or a file of poses cannot be used.
