@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.onnx_files import head
+from a2gc_ros.extract.onnx_files.metadata import describe, read_spec
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_descriptor_can_be_computed_from_what_the_file_names(precision: str, tmp_path: Path) -> None:
-    import onnxruntime
-
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.uint8]]:
+    """The file of a small fitted model, and the images that it was fitted on."""
     from a2gc_ros.extract.pytorch.export import export_onnx
     from a2gc_ros.models import build
     from a2gc_ros.models.fit import fit_head
 
-    options = {"clusters": 4, "cluster_dim": 16, "descriptor_dim": 32, "image_size": (64, 96)}
-    model = build("a2gc-efficientnet-lite0", **options)  # type: ignore[arg-type]
+    model = build("a2gc-efficientnet-lite0", clusters=4, cluster_dim=16, descriptor_dim=32, image_size=(64, 96))
     images = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), np.uint8)
     fit_head(model, images, views=1)
-    path = tmp_path / "model.onnx"
-    export_onnx(model, path, licence="CC0-1.0", precision=precision)  # type: ignore[arg-type]
+    path = tmp_path_factory.mktemp("head") / "model.onnx"
+    export_onnx(model, path, licence="CC0-1.0")
+    return path, images
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", [False, True])
+def test_the_descriptor_can_be_computed_from_what_the_file_names(
+    half: bool, fitted: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
+
+    path, images = fitted
     graph = onnx.load(path)
+    if half:
+        # As an export in half precision does with the graph that it traced.
+        assert store_weights_in_half(graph.graph)
+        spec = replace(read_spec(path), precision="fp16")
+        path = tmp_path / "half.onnx"
+        path.write_bytes(describe(graph.SerializeToString(), spec))
     held = {item.name.removesuffix("_half"): onnx.numpy_helper.to_array(item) for item in graph.graph.initializer}
     shapes = {
         f"{head.LOCAL}.weight": (16, 112, 1, 1),
