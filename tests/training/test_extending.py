@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from a2gc_training.extending import read_extended
+from a2gc_training.recipe import read_extended
 
 from a2gc_ros.errors import ConfigError
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from a2gc_ros.errors import ConfigError
 from a2gc_ros.models import own_code
 from a2gc_training import sections
-from a2gc_training.config import from_mapping, override
+from a2gc_training.config import from_mapping, override, read_yaml
 from a2gc_training.data.benchmarks import BenchmarkSource
 from a2gc_training.data.sources import Source
 from a2gc_training.data.validation import Protocol
-from a2gc_training.extending import read_extended
 from a2gc_training.sections import require, require_each
+
+EXTENDS = "extends"
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,35 @@ def load_recipe(path: Path, assignments: Sequence[str] = ()) -> Recipe:
         if part is not None and own_code.is_dotted(part):
             own_code.declare(part)
     return recipe
+
+
+def read_extended(path: Path) -> dict[str, Any]:
+    """Reads a YAML mapping together with those it extends, and without its entry ``extends``.
+
+    Mappings are merged entry by entry; lists and single values replace what they extend. ``extends`` is a path relative
+    to the file's own folder.
+
+    Raises:
+        ConfigError: A file cannot be read, is no mapping, or extends itself in the end.
+    """
+    return _read(path, ())
+
+
+def _read(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in below:
+        raise ConfigError(f"The recipe {path} extends itself in the end; take one `{EXTENDS}` out.")
+    values = read_yaml(path)
+    if EXTENDS not in values:
+        return values
+    base = values.pop(EXTENDS)
+    if not isinstance(base, str):
+        raise ConfigError(f"The entry `{EXTENDS}` of the recipe {path} must be the path of another recipe.")
+    return _merged(_read(path.parent / base, (*below, path.resolve())), values)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result

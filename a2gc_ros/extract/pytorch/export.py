@@ -154,10 +154,23 @@ def _whitening_fit(model: PlaceModel) -> dict[str, str]:
 def _accept(
     model: PlaceModel, draft: Path, out: Path, spec: ModelSpec, images: Sequence[NDArray[np.uint8]]
 ) -> dict[str, float]:
-    """Least cosine to PyTorch's descriptors for each runtime; raises ModelError if one is below what is asked."""
-    cosines = _compare(model, draft, images)
-    least = min(cosines.values())
-    wanted = LEAST_COSINE[spec.precision]
+    """Least cosine to PyTorch's descriptors, for each runtime that is installed.
+
+    Raises:
+        ModelError: One is below what is asked.
+        BackendError: No runtime is installed.
+    """
+    batch = np.stack([model.preprocessing.apply(image) for image in images])
+    with torch.inference_mode():
+        single = torch.from_numpy(batch).split(1)
+        expected = np.concatenate([model(model.normalize(image)).numpy() for image in single])
+    cosines: dict[str, float] = {}
+    for backend in installed_file_backends():
+        extractor = open_extractor(draft, backend=backend, precision="fp32")
+        cosines[backend] = float((extractor.run(batch) * expected).sum(axis=1).min())
+    if not cosines:
+        raise BackendError(needs("Checking the export", "a runtime for ONNX files", "onnx"))
+    least, wanted = min(cosines.values()), LEAST_COSINE[spec.precision]
     if not least >= wanted:
         advice = "export in fp32" if spec.precision == "fp16" else "please report this model"
         raise ModelError(
@@ -234,18 +247,3 @@ def _readable_name(node: onnx.NodeProto) -> str:
     scopes = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "")
     modules = re.findall(r"'model\.([\w.]+)'", scopes)
     return f"{modules[-1] if modules else 'input'}/{node.name.removeprefix('node_')}"
-
-
-def _compare(model: PlaceModel, file: Path, images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
-    """Least cosine between PyTorch's descriptors and the file's, for each runtime that is installed."""
-    batch = np.stack([model.preprocessing.apply(image) for image in images])
-    with torch.inference_mode():
-        single = torch.from_numpy(batch).split(1)
-        expected = np.concatenate([model(model.normalize(image)).numpy() for image in single])
-    cosines: dict[str, float] = {}
-    for backend in installed_file_backends():
-        extractor = open_extractor(file, backend=backend, precision="fp32")
-        cosines[backend] = float((extractor.run(batch) * expected).sum(axis=1).min())
-    if not cosines:
-        raise BackendError(needs("Checking the export", "a runtime for ONNX files", "onnx"))
-    return cosines

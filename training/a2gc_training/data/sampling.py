@@ -52,7 +52,7 @@ class _Deck:
         hand: list[int] = []
         skipped: list[int] = []
         blocked: set[int] = set()
-        beside: set[int] = set()
+        beside: list[int] = []
         waiting = set(self._waiting) if self._beside else set()
         for position, place in enumerate(self._waiting):
             if place in blocked:
@@ -63,30 +63,19 @@ class _Deck:
             for other in self._look_alikes[place].tolist() if self._beside else ():
                 if len(hand) < wanted and other in waiting and other not in blocked:
                     self._add(hand, blocked, other)
-                    beside.add(other)
+                    beside.append(other)
             if len(hand) == self._hand:
                 skipped += self._waiting[position + 1 :]
                 break
-        return hand, _without_one_each(skipped, beside)
+        # They waited further on, once or more.
+        for other in beside:
+            skipped.remove(other)
+        return hand, skipped
 
     def _add(self, hand: list[int], blocked: set[int], place: int) -> None:
         hand.append(place)
         blocked.add(place)
         blocked.update(self._conflicts[place].tolist())
-
-
-def _without_one_each(places: list[int], taken: set[int]) -> list[int]:
-    """The list without the first occurrence of each of some places."""
-    if not taken:
-        return places
-    left = []
-    remaining = set(taken)
-    for place in places:
-        if place in remaining:
-            remaining.remove(place)
-        else:
-            left.append(place)
-    return left
 
 
 class PlaceSampler(Sampler[list[Draw]]):
