@@ -6,6 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -89,10 +90,8 @@ class Statistics:
         self._finished_s: deque[float] = deque(maxlen=WINDOW)
         self._latency_ms: deque[float] = deque(maxlen=WINDOW)
         self._stages_ms: dict[str, deque[float]] = {}
-        self._age_ms: float | None = None
-        self._last_failure = ""
+        self._newest: dict[str, Any] = {}
         self._last_failures: dict[str, str] = {}
-        self._last_unposed = ""
         self._unposed_reasons: set[str] = set()
 
     def count(self, what: str, by: int = 1) -> None:
@@ -104,13 +103,13 @@ class Statistics:
         """Counts a message that could not be used, under a short name, and keeps the sentence about it."""
         with self._lock:
             self._failed[reason] += 1
-            self._last_failure = self._last_failures[reason] = sentence
+            self._newest["last_failure"] = self._last_failures[reason] = sentence
 
     def without_pose(self, reason: str) -> bool:
         """Counts a relocalization that told no pose; says whether this reason is new."""
         with self._lock:
             self._counts["unposed"] += 1
-            self._last_unposed = reason
+            self._newest["last_unposed"] = reason
             new = reason not in self._unposed_reasons
             self._unposed_reasons.add(reason)
             return new
@@ -130,26 +129,20 @@ class Statistics:
             self._counts["processed"] += 1
             self._finished_s.append(finished_s)
             self._latency_ms.append(latency_ms)
-            self._age_ms = age_ms
+            self._newest["age_ms"] = age_ms
             for name, value in stages_ms.items():
                 self._stages_ms.setdefault(name, deque(maxlen=WINDOW)).append(value)
 
     def snapshot(self) -> Snapshot:
         """Returns everything counted so far."""
         with self._lock:
-            latency: dict[str, float] = {}
-            if self._latency_ms:
-                p50, p95, p99 = np.percentile(np.asarray(self._latency_ms), (50, 95, 99))
-                latency = {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
+            percentiles = (50, 95, 99) if self._latency_ms else ()
             span = self._finished_s[-1] - self._finished_s[0] if len(self._finished_s) > 1 else 0.0
             return Snapshot(
-                **self._counts,
+                **{**self._counts, **self._newest},
                 failed=dict(self._failed),
-                last_unposed=self._last_unposed,
                 rate_hz=(len(self._finished_s) - 1) / span if span > 0 else None,
-                latency_ms=latency,
+                latency_ms={f"p{p}": float(np.percentile(self._latency_ms, p)) for p in percentiles},
                 stages_ms={name: float(np.median(values)) for name, values in self._stages_ms.items()},
-                age_ms=self._age_ms,
-                last_failure=self._last_failure,
                 last_failures=dict(self._last_failures),
             )

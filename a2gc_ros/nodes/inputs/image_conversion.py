@@ -114,10 +114,8 @@ def try_cv_bridge() -> tuple[list[str], str | None]:
     except subprocess.TimeoutExpired:
         return [], f"cv_bridge did not convert an image in {_TRIAL_S:g} s"
     if tried.returncode < 0:
-        return (
-            [],
-            f"its C++ half ends the process (signal {-tried.returncode}); it is built for another NumPy or OpenCV",
-        )
+        number = -tried.returncode
+        return [], f"its C++ half ends the process (signal {number}); it is built for another NumPy or OpenCV"
     try:
         answer: dict[str, Any] = json.loads(tried.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -139,23 +137,16 @@ def compare() -> dict[str, Any]:
         return {"agreed": [], "problem": f"cv_bridge's C++ half does not load ({error})"}
     agreed, refused = [], ""
     for encoding in ENCODINGS:
-        with_rows = _trial(encoding)
-        if with_rows is None:
+        image = _trial(encoding)
+        if image is None:
             continue
         try:
-            theirs = bridge.imgmsg_to_cv2(with_rows, RGB)
+            theirs = bridge.imgmsg_to_cv2(image, RGB)
         except Exception as error:
             refused = f" ({type(error).__name__}: {error})"
             continue
-        ours = to_rgb(
-            with_rows.data,
-            height=with_rows.height,
-            width=with_rows.width,
-            encoding=encoding,
-            step=with_rows.step,
-            bits=16,
-        )
-        if np.array_equal(ours, theirs):
+        sizes = {"height": image.height, "width": image.width, "step": image.step}
+        if np.array_equal(to_rgb(image.data, encoding=encoding, bits=16, **sizes), theirs):
             agreed.append(encoding)
     return {"agreed": agreed, "problem": None if agreed else f"cv_bridge converts nothing as we do{refused}"}
 
