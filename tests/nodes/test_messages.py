@@ -119,20 +119,25 @@ def test_closures_are_coloured_by_probability_and_a_map_lies_where_the_last_relo
         track.add_keyframe(number, np.array([number, 0.0, 0.0]))
     track.add_closure(2, 0, verified=True, probability=1.0)
     track.add_closure(2, 1, verified=True, probability=0.5)
-    assert not track.knows(1, 7)
-    track.add_map(1, 7, np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
-    assert track.knows(1, 7)
+    assert not track.knows("town.a2gc", 7)
+    track.add_map("town.a2gc", 7, np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert track.knows("town.a2gc", 7)
     for offset in (9.0, 5.0):
         t_odom_map = np.eye(4)
         t_odom_map[1, 3] = offset
-        track.add_relocalization(1, t_odom_map, np.zeros(3), np.array([1.0, 0.0, 0.0]), 0.99)
-    markers = {marker.ns: marker for marker in track.message("").markers}
+        track.add_relocalization("town.a2gc", t_odom_map, np.zeros(3), np.array([1.0, 0.0, 0.0]), 0.99)
+    markers = {marker.ns: marker for marker in track.message("", {"town.a2gc"}).markers}
     sure, unsure = markers["verified"].colors[0], markers["verified"].colors[2]
     assert sure.g > unsure.g
     assert sure.r < unsure.r
     assert [(p.x, p.y) for p in markers["maps"].points] == [(0.0, 5.0), (1.0, 5.0)]
     assert [(p.x, p.y) for p in markers["relocalizations"].points] == [(0, 0), (1, 5), (0, 0), (1, 5)]
     assert len({marker.id for marker in markers.values()}) == len(markers)
+    # Another map takes the number of one that is unloaded, and may have a session of the same number.
+    assert not track.knows("yard.a2gc", 7)
+    left = {marker.ns: marker for marker in track.message("", {"yard.a2gc"}).markers}
+    assert not left["maps"].points
+    assert not left["relocalizations"].points
 
 
 @pytest.mark.parametrize("keyframe", [None, np.zeros((480, 640, 3), np.uint8)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,7 +41,7 @@ class MarkerTrack:
         self._default_frame = odom_frame
         self._positions: dict[int, npt.NDArray[np.float64]] = {}
         self._closures: list[tuple[int, int, bool, float]] = []
-        self._maps: dict[int, _LocatedMap] = {}
+        self._maps: dict[str, _LocatedMap] = {}
 
     def add_keyframe(self, keyframe_id: int, position: npt.NDArray[np.float64]) -> None:
         """Notes where a keyframe of the live session is, (3,) metres in the odometry frame."""
@@ -51,18 +51,18 @@ class MarkerTrack:
         """Notes a closure within the live session."""
         self._closures.append((query_id, keyframe_id, verified, _share(probability)))
 
-    def knows(self, map_index: int, session_id: int) -> bool:
-        """Whether this session of a loaded map is the one that is drawn."""
-        located = self._maps.get(map_index)
+    def knows(self, path: str, session_id: int) -> bool:
+        """Whether this session of the loaded map in a file is the one that is drawn."""
+        located = self._maps.get(path)
         return located is not None and located.session_id == session_id
 
-    def add_map(self, map_index: int, session_id: int, positions: npt.NDArray[np.float64]) -> None:
+    def add_map(self, path: str, session_id: int, positions: npt.NDArray[np.float64]) -> None:
         """Notes where the keyframes of a loaded map's session are, (N, 3) metres in the map's frame."""
-        self._maps[map_index] = _LocatedMap(session_id, np.array(positions, dtype=np.float64))
+        self._maps[path] = _LocatedMap(session_id, np.array(positions, dtype=np.float64))
 
     def add_relocalization(
         self,
-        map_index: int,
+        path: str,
         t_odom_map: Pose,
         position: npt.NDArray[np.float64],
         keyframe: npt.NDArray[np.float64],
@@ -71,18 +71,24 @@ class MarkerTrack:
         """Notes a relocalization.
 
         Args:
-            map_index: Of the loaded map.
+            path: Of the loaded map, whose number may change.
             t_odom_map: Where its frame lies in the odometry frame, by this relocalization.
             position: (3,) of the robot, in the odometry frame.
             keyframe: (3,) of the keyframe, in the map's frame.
             probability: That it is right; None where nobody asked.
         """
-        located = self._maps[map_index]
+        located = self._maps[path]
         located.t_odom_map = t_odom_map
         located.links.append((np.array(position), np.array(keyframe), _share(probability)))
 
-    def message(self, odometry_frame: str) -> MarkerArray:
-        """Returns the way as a line, keyframes as points, closures as lines between them, and the located maps."""
+    def message(self, odometry_frame: str, loaded: Collection[str] = ()) -> MarkerArray:
+        """Returns the way as a line, keyframes as points, closures as lines between them, and the located maps.
+
+        Args:
+            odometry_frame: Fixed frame; empty where odometry names none.
+            loaded: Paths of the maps that are loaded now; what is known of others is forgotten.
+        """
+        self._maps = {path: located for path, located in self._maps.items() if path in loaded}
         # Stamp zero: RViz then takes the newest transform.
         header = header_message(0, odometry_frame or self._default_frame)
         way = _thinned(list(self._positions.values()))

@@ -95,7 +95,8 @@ class Outputs:
         relocalized = self._publish_pose(frame, detection)
         self._note(frame, detection)
         if self._markers.get_subscription_count():
-            self._markers.publish(self._track.message(odometry_frame))
+            loaded = {place_map.path for place_map in self._maps.all()[1:]}
+            self._markers.publish(self._track.message(odometry_frame, loaded))
         if self._debug_image.get_subscription_count():
             self._publish_debug_image(frame, detection)
         return relocalized
@@ -122,9 +123,7 @@ class Outputs:
         return None
 
     def _note(self, frame: Frame, detection: Detection) -> None:
-        if detection.keyframe_id is None:
-            return
-        if frame.pose is not None:
+        if detection.keyframe_id is not None and frame.pose is not None:
             self._track.add_keyframe(detection.keyframe_id, frame.pose[:3, 3])
         for closure in detection.closures:
             if not closure.is_relocalization and closure.query_keyframe_id is not None:
@@ -138,17 +137,15 @@ class Outputs:
 
     def _note_map(self, closure: LoopClosure, keyframe: Keyframe, t_map_base: Pose) -> None:
         """Notes where a loaded map lies, by a relocalization of this or an earlier frame."""
-        match = closure.match
-        pose = self._poses.get(match.query_stamp_ns)
+        pose, place_map = self._poses.get(closure.match.query_stamp_ns), self._maps[closure.match.map_index]
         if pose is None or keyframe.pose is None:
             return
-        if not self._track.knows(match.map_index, match.session_id):
-            kept = self._maps[match.map_index].keyframes(match.session_id)
-            positions = [k.pose[:3, 3] for k in kept if k.pose is not None]
-            self._track.add_map(match.map_index, match.session_id, np.array(positions))
+        if not self._track.knows(place_map.path, keyframe.session_id):
+            positions = [k.pose[:3, 3] for k in place_map.keyframes(keyframe.session_id) if k.pose is not None]
+            self._track.add_map(place_map.path, keyframe.session_id, np.array(positions))
         t_odom_map = pose @ inverse(t_map_base)
         self._track.add_relocalization(
-            match.map_index, t_odom_map, pose[:3, 3], keyframe.pose[:3, 3], closure.probability
+            place_map.path, t_odom_map, pose[:3, 3], keyframe.pose[:3, 3], closure.probability
         )
 
     def _publish_debug_image(self, frame: Frame, detection: Detection) -> None:
