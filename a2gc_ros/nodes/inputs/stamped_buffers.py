@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from a2gc_ros.bags.depth_pairing import MAX_APART_NS
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.geometry import Pose
+from a2gc_ros.nodes.base.latest_mailbox import JUMP_BACK_NS
 
 T = TypeVar("T")
 
@@ -92,10 +93,13 @@ class OdometryBuffer(StampedBuffer[Pose]):
         super().__init__(ODOMETRY_POSES)
 
     def add(self, stamp_ns: int, t_odom_base: Pose) -> None:
-        """Appends a pose; a stamp that is not newer than the last one starts the buffer anew."""
+        """Appends a newer pose, and passes others over; where the clock went back, the buffer starts anew."""
         with self._condition:
-            if self._items and stamp_ns <= self._items[-1][0]:
+            newest_ns = self._items[-1][0] if self._items else stamp_ns - 1
+            if stamp_ns < newest_ns - JUMP_BACK_NS:
                 self._items.clear()
+            elif stamp_ns <= newest_ns:
+                return
             super().add(stamp_ns, t_odom_base)
 
     def pose_at(self, stamp_ns: int, timeout_s: float) -> Pose | None:

@@ -65,6 +65,14 @@ def test_a_clock_that_jumps_back_clears_the_buffer():
     assert buffer.pose_at(0, 0.0) is not None
 
 
+def test_what_comes_again_or_out_of_order_changes_nothing():
+    buffer = filled(0, 100, 200)
+    for stamp_ms in (200, 150):
+        buffer.add(stamp_ms * MS, pose_from_xy_yaw(9.0, 0.0, 0.0))
+    for stamp_ms, x in ((50, 0.05), (175, 0.175), (200, 0.2)):
+        assert buffer.pose_at(stamp_ms * MS, 0.0)[0, 3] == pytest.approx(x)
+
+
 def test_the_buffer_forgets_the_oldest():
     buffer = filled(*range(0, 10 * (ODOMETRY_POSES + 10), 10))
     assert buffer.pose_at(0, 0.0) is not None  # the nearest is 100 ms away
