@@ -202,11 +202,9 @@ class ByGeometry:
             step = 1 if number >= self._located.get(index, number) else -1
             self._located[index] = number
             following[index] = [number + step, number + 2 * step]
-        best: dict[tuple[int, int], Candidate] = {}
-        for held in self._held:
-            if held.open and held.stage is Stage.VERIFIED and held.place not in self._taken:
-                rival = best.setdefault(held.place, held)
-                best[held.place] = max(rival, held, key=lambda h: (h.run.probability, h.match.similarity))
+        unsure = [h for h in self._held if h.open and h.stage is Stage.VERIFIED and h.place not in self._taken]
+        unsure.sort(key=lambda h: (h.run.probability, h.match.similarity))
+        best = {held.place: held for held in unsure}
         keyframes = [(index, number) for index, numbers in following.items() for number in numbers]
         keyframes += [(held.match.map_index, held.match.keyframe_id) for held in best.values()]
         return [(self._maps[index], number) for index, number in keyframes]

@@ -82,11 +82,6 @@ class LoopDetector:
         """The live session."""
         return self._session
 
-    @property
-    def calibrations(self) -> list[Calibration]:
-        """What is known of each map's impostors, as ``Match.map_index`` counts them; used without geometric check."""
-        return list(self._calibrations)
-
     def use_maps(self, maps: Sequence[PlaceMap]) -> None:
         """Searches these loaded maps from now on; the live session goes on, its next matches build up evidence anew.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -117,12 +118,9 @@ def nearest_in_each(
     def one(index: int) -> list[LocatedMatch]:
         return nearest(maps[index], index, stamp_ns, descriptor, k, exclude if index == 0 else None)
 
-    large = [index for index, place_map in enumerate(maps) if len(place_map.columns) >= LARGE]
-    if len(large) < 2:
-        return best_first([found for index in range(len(maps)) for found in one(index)])
-    beside = _searchers().map(one, large)
-    small = [found for index in range(len(maps)) if index not in large for found in one(index)]
-    return best_first([*small, *(found for some in beside for found in some)])
+    large = sum(len(place_map.columns) >= LARGE for place_map in maps)
+    found = (_searchers().map if large > 1 else map)(one, range(len(maps)))
+    return best_first(list(itertools.chain.from_iterable(found)))
 
 
 @functools.cache

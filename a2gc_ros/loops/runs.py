@@ -116,24 +116,15 @@ def strongest(pairs: Sequence[VerifiedPair], model: EvidenceModel) -> list[Run]:
     last = np.argmax(odds, axis=1)
     # Of the two directions the likelier one, or else the longer one, or else the map's.
     ahead, back = np.arange(2 * len(pairs)).reshape(2, -1)
-    likelier, alike = (
-        odds[back, last[back]] > odds[ahead, last[ahead]],
-        odds[back, last[back]] == odds[ahead, last[ahead]],
-    )
-    rows = np.where(likelier | (alike & (last[back] > last[ahead])), back, ahead)
+    best = odds[np.arange(len(odds)), last]
+    alike = best[back] == best[ahead]
+    rows = np.where((best[back] > best[ahead]) | (alike & (last[back] > last[ahead])), back, ahead)
     at = rows, last[rows]
     shares, advances = summed(inliers)[at] / summed(matches)[at], summed(advance)[at] / lengths[at[1]]
-    taken = zip(
-        means[at].tolist(),
-        lengths[at[1]].tolist(),
-        shares.tolist(),
-        advances.tolist(),
-        members[rows].tolist(),
-        strict=True,
-    )
+    columns = means[at], lengths[at[1]], shares, advances, members[rows]
     return [
         Run(model.probability(mean, length), length, share, gained, tuple(numbers[:length]))
-        for mean, length, share, gained, numbers in taken
+        for mean, length, share, gained, numbers in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 

@@ -17,6 +17,7 @@ from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
 from a2gc_ros.placemap import PlaceMap
+from a2gc_ros.replay.ground_truth import RevisitRule
 from a2gc_ros.replay.offline import run_offline
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.shipped import DEFAULT_MODEL
@@ -52,6 +53,30 @@ class ChainOptions:
     def pose_topic(self, recording: Recording) -> Topic | None:
         """Returns where the robot's poses come from; None where there are none, or none are wanted."""
         return None if self.odometry_topic == "" else pose_topic(recording.topics, self.odometry_topic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions(ChainOptions):
+    """What is replayed, and how it is judged; without true poses by the odometry.
+
+    Attributes:
+        live: Through the node on a ROS 2 graph, and afterwards offline over the images that the node worked on, for
+            comparison; otherwise offline only.
+        rule: When two images count as the same place; the gaps of ``loop`` replace its own.
+        rate: Live only: how many times faster than recorded.
+        lockstep: Live only: the node answers each image before the next is played.
+        rerun: File for Rerun that is written as well.
+        foxglove: File for Foxglove that is written as well.
+    """
+
+    report: Path = field(kw_only=False)
+    live: bool = False
+    maps: Sequence[Path] = ()
+    rule: RevisitRule = field(default_factory=RevisitRule)
+    rate: float = 1.0
+    lockstep: bool = False
+    rerun: Path | None = None
+    foxglove: Path | None = None
 
 
 def run_chain(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import yaml
 
+from a2gc_ros.bags import Recording
+from a2gc_ros.bags.message_types import TRANSFORMS
+from a2gc_ros.bags.storage import Topic
+from a2gc_ros.bags.topics import info_topic
 from a2gc_ros.errors import A2gcError
+from a2gc_ros.replay.chain import ReplayOptions
 from a2gc_ros.replay.records import RunRecord, read_queries
 
 STARTUP_S = 90.0
@@ -23,57 +29,65 @@ STOP_S = 20.0
 
 
 @dataclass(frozen=True)
-class LiveOptions:
-    """What is played to the node.
+class _Topics:
+    """What of a recording is played to the node; None where there is none.
 
     Attributes:
-        image_topic: Topic of its images.
-        odometry_topic: Topic of nav_msgs/Odometry; empty for none.
-        info_topic: Topic of CameraInfo; empty for none.
-        transforms: Topics of transforms to play: where the camera sits on the robot, and the robot itself.
-        poses_from_transforms: Whether the robot's poses are among them, and not odometry's.
-        start: First second of the recording.
-        stop: First second no longer played.
-        rate: How many times faster than recorded.
-        lockstep: Hold each image back until the node has answered the one before.
-        parameters: Parameters of the node; numbers, texts and lists as in YAML.
+        odometry: nav_msgs/Odometry.
+        transforms: Where the camera sits on the robot, and the robot itself.
+        poses_from_transforms: Whether the robot's poses are among these, and not odometry's.
     """
 
-    bag: Path
-    image_topic: str
-    compressed: bool
-    odometry_topic: str = ""
-    info_topic: str = ""
-    transforms: tuple[str, ...] = ()
-    poses_from_transforms: bool = False
-    start: float = 0.0
-    stop: float | None = None
-    rate: float = 1.0
-    lockstep: bool = False
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    image: Topic
+    odometry: Topic | None
+    info: Topic | None
+    transforms: list[Topic]
+    poses_from_transforms: bool
+
+    @classmethod
+    def of(cls, options: ReplayOptions, recording: Recording) -> _Topics:
+        image, poses = recording.image_topic(options.image_topic), options.pose_topic(recording)
+        return cls(
+            image,
+            poses if poses is not None and poses.type.endswith("Odometry") else None,
+            info_topic(recording.topics, image),
+            [topic for topic in recording.topics if topic.type == TRANSFORMS and topic.count],
+            poses is not None and poses.type == TRANSFORMS,
+        )
+
+    @property
+    def compressed(self) -> bool:
+        return self.image.type.endswith("CompressedImage")
+
+    @property
+    def names(self) -> list[str]:
+        known = [topic for topic in (self.image, self.odometry, self.info) if topic is not None]
+        return [topic.name for topic in (*known, *self.transforms)]
 
 
-def run_live(options: LiveOptions, folder: Path, *, model: str, backend: str) -> RunRecord:
+def run_live(options: ReplayOptions, recording: Recording, *, model: str, backend: str) -> RunRecord:
     """Plays a recording to the node and records its answers.
 
     Args:
-        options: What is played.
-        folder: Gets the node's parameters, its log and ``live.a2gc``, the map that grew during the run.
+        options: What is played, and how; the folder of the report gets the node's parameters, its log and
+            ``live.a2gc``, the map that grew during the run.
+        recording: The recording.
         model: Name of the model, for the record.
         backend: Runtime, for the record.
 
     Raises:
         A2gcError: If one of the three processes fails; the message quotes what it said.
     """
+    topics, folder = _Topics.of(options, recording), options.report
     folder.mkdir(parents=True, exist_ok=True)
     answers = folder / "answers.jsonl"
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "node.log").open("w+", encoding="utf-8"))
-        parameters = _write_parameters(options, folder / "parameters.yaml")
-        stack.enter_context(_process(_node_command(options, parameters), stderr=log, stdout=log))
+        parameters = _write_parameters(options, topics, folder / "parameters.yaml")
+        stack.enter_context(_process(_node_command(topics, parameters), stderr=log, stdout=log))
         recorder = stack.enter_context(
             _process(
-                _recorder_command(options, answers, folder / "live.a2gc"),
+                _recorder_command(topics, answers, folder / "live.a2gc"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -81,7 +95,7 @@ def run_live(options: LiveOptions, folder: Path, *, model: str, backend: str) ->
         )
         if _line(recorder) != "listening":
             raise A2gcError(f"the place recognition node did not start working; it said:\n{_tail(log)}")
-        player = subprocess.run(_player_command(options), env=environment(), check=False)
+        player = subprocess.run(_player_command(options, topics), env=environment(), check=False)
         if player.returncode:
             raise A2gcError(f"bag_player stopped with code {player.returncode}; its own message stands above")
         said, _ = recorder.communicate(timeout=STARTUP_S)
@@ -116,38 +130,42 @@ def dds_profile() -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _write_parameters(options: LiveOptions, path: Path) -> Path:
-    transport = "compressed" if options.compressed else "raw"
-    parameters = {**options.parameters, "use_sim_time": True, "image_transport": transport}
-    parameters["odometry_source"] = "tf" if options.poses_from_transforms else "topic"
+def _write_parameters(options: ReplayOptions, topics: _Topics, path: Path) -> Path:
+    parameters: dict[str, object] = {"model": options.model, "backend": options.backend, "threads": options.threads}
+    if options.maps:
+        parameters["maps"] = [str(place_map.absolute()) for place_map in options.maps]
+    parameters |= dataclasses.asdict(options.camera)
+    parameters |= {f"loop.{name}": value for name, value in options.loop.items()}
+    parameters |= {"use_sim_time": True, "image_transport": "compressed" if topics.compressed else "raw"}
+    parameters["odometry_source"] = "tf" if topics.poses_from_transforms else "topic"
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}), encoding="utf-8")
     return path
 
 
-def _node_command(options: LiveOptions, parameters: Path) -> list[str]:
-    remaps = {("image/compressed" if options.compressed else "image"): options.image_topic}
-    # An unused name keeps the node from listening to a topic the user did not choose.
-    remaps["odom"] = options.odometry_topic or "no_odometry"
-    remaps["camera_info"] = options.info_topic or "no_camera_info"
+def _node_command(topics: _Topics, parameters: Path) -> list[str]:
+    remaps = {
+        "image/compressed" if topics.compressed else "image": topics.image.name,
+        # An unused name keeps the node from listening to a topic the user did not choose.
+        "odom": topics.odometry.name if topics.odometry else "no_odometry",
+        "camera_info": topics.info.name if topics.info else "no_camera_info",
+    }
     command = [sys.executable, "-m", "a2gc_ros.nodes.place_recognition", "--ros-args", "--params-file", str(parameters)]
     for name, topic in remaps.items():
         command += ["-r", f"{name}:={topic}"]
     return command
 
 
-def _recorder_command(options: LiveOptions, answers: Path, live_map: Path) -> list[str]:
-    command = [sys.executable, "-m", "a2gc_ros.nodes.closure_recorder", "--image", options.image_topic]
+def _recorder_command(topics: _Topics, answers: Path, live_map: Path) -> list[str]:
+    command = [sys.executable, "-m", "a2gc_ros.nodes.closure_recorder", "--image", topics.image.name]
     command += ["--out", str(answers), "--save-map", str(live_map), "--wait", str(STARTUP_S)]
-    return [*command, "--compressed"] if options.compressed else command
+    return [*command, "--compressed"] if topics.compressed else command
 
 
-def _player_command(options: LiveOptions) -> list[str]:
-    topics = [name for name in (options.image_topic, options.odometry_topic, options.info_topic) if name]
-    topics += options.transforms
+def _player_command(options: ReplayOptions, topics: _Topics) -> list[str]:
     command = [sys.executable, "-m", "a2gc_ros.nodes.bag_player", str(options.bag), "--rate", str(options.rate)]
     # The node and the recorder: an image played before both listen would be missed by one of them.
     command += ["--wait", str(STARTUP_S), "--subscribers", "2"]
-    command += ["--start", str(options.start), "--topics", *topics]
+    command += ["--start", str(options.start or 0.0), "--topics", *topics.names]
     command += ["--lockstep"] if options.lockstep else []
     return command if options.stop is None else [*command, "--stop", str(options.stop)]
 

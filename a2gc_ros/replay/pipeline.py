@@ -3,58 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
-from a2gc_ros.bags.message_types import TRANSFORMS
-from a2gc_ros.bags.topics import info_topic
 from a2gc_ros.errors import A2gcError, BagError, ConfigError
 from a2gc_ros.extract.choose import open_extractor
 from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.loops import Detection, LoopConfig
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
-from a2gc_ros.replay.chain import ChainOptions, run_chain, true_poses
+from a2gc_ros.replay.chain import ReplayOptions, run_chain, true_poses
 from a2gc_ros.replay.foxglove_file import write_foxglove
-from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule
+from a2gc_ros.replay.ground_truth import GroundTruthPath
 from a2gc_ros.replay.judged import Judged
-from a2gc_ros.replay.live import LiveOptions, run_live
+from a2gc_ros.replay.live import run_live
 from a2gc_ros.replay.poses import pose_facts, pose_note
 from a2gc_ros.replay.records import RunRecord
 from a2gc_ros.replay.report import Also, write_report
 from a2gc_ros.replay.rerun_file import write_rerun
 from a2gc_ros.system.installation import needs
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplayOptions(ChainOptions):
-    """What is replayed, and how it is judged; without true poses by the odometry.
-
-    Attributes:
-        live: Through the node on a ROS 2 graph, and afterwards offline over the images that the node worked on, for
-            comparison; otherwise offline only.
-        rule: When two images count as the same place; the gaps of ``loop`` replace its own.
-        rate: Live only: how many times faster than recorded.
-        lockstep: Live only: the node answers each image before the next is played.
-        rerun: File for Rerun that is written as well.
-        foxglove: File for Foxglove that is written as well.
-    """
-
-    report: Path = field(kw_only=False)
-    live: bool = False
-    maps: Sequence[Path] = ()
-    rule: RevisitRule = field(default_factory=RevisitRule)
-    rate: float = 1.0
-    lockstep: bool = False
-    rerun: Path | None = None
-    foxglove: Path | None = None
 
 
 def replay(
@@ -150,29 +123,7 @@ def _open_map(path: Path, extractor: Extractor) -> PlaceMap:
 def _live(
     options: ReplayOptions, recording: Recording, extractor: Extractor, stack: contextlib.ExitStack
 ) -> tuple[RunRecord, PlaceMap]:
-    image = recording.image_topic(options.image_topic)
-    calibration = info_topic(recording.topics, image)
-    odometry = options.pose_topic(recording)
-    parameters: dict[str, object] = {"model": options.model, "backend": options.backend, "threads": options.threads}
-    if options.maps:
-        parameters["maps"] = [str(path.absolute()) for path in options.maps]
-    parameters |= dataclasses.asdict(options.camera)
-    parameters |= {f"loop.{name}": value for name, value in options.loop.items()}
-    live = LiveOptions(
-        bag=options.bag,
-        image_topic=image.name,
-        compressed=image.type.endswith("CompressedImage"),
-        odometry_topic=odometry.name if odometry and odometry.type.endswith("Odometry") else "",
-        info_topic=calibration.name if calibration else "",
-        transforms=tuple(topic.name for topic in recording.topics if topic.type == TRANSFORMS and topic.count),
-        poses_from_transforms=odometry is not None and odometry.type == TRANSFORMS,
-        start=options.start or 0.0,
-        stop=options.stop,
-        rate=options.rate,
-        lockstep=options.lockstep,
-        parameters=parameters,
-    )
-    run = run_live(live, options.report, model=extractor.spec.name, backend=extractor.backend)
+    run = run_live(options, recording, model=extractor.spec.name, backend=extractor.backend)
     return run, stack.enter_context(PlaceMap.open(options.report / "live.a2gc", read_only=True))
 
 

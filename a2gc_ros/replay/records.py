@@ -8,12 +8,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import A2gcError
+from a2gc_ros.loops.results import Match
 from a2gc_ros.system.json_values import finite
 
 Rows = tuple[tuple[float, ...], ...]
@@ -21,23 +22,6 @@ Rows = tuple[tuple[float, ...], ...]
 
 Key = tuple[int, int, int]
 """Stamp of the query, map index and stamp of the keyframe."""
-
-
-class OfKeyframe(Protocol):
-    """Whatever names a keyframe: a match, a compared pair, a closure."""
-
-    @property
-    def map_index(self) -> int:
-        """0 for the live session, n for the n-th loaded map."""
-
-    @property
-    def keyframe_stamp_ns(self) -> int:
-        """Stamp of the keyframe."""
-
-
-def key_of(stamp_ns: int, pair: OfKeyframe) -> Key:
-    """Returns what names an image and a keyframe among all of a run."""
-    return stamp_ns, pair.map_index, pair.keyframe_stamp_ns
 
 
 @dataclass(frozen=True)
@@ -98,6 +82,15 @@ class PairRecord:
     advance: float = math.nan
     length: int = 0
     held_s: float = 0.0
+
+
+OfKeyframe: TypeAlias = ClosureRecord | PairRecord | Match
+"""What names a keyframe by its map and stamp."""
+
+
+def key_of(stamp_ns: int, pair: OfKeyframe) -> Key:
+    """Returns what names an image and a keyframe among all of a run."""
+    return stamp_ns, pair.map_index, pair.keyframe_stamp_ns
 
 
 @dataclass(frozen=True)

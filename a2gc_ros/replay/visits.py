@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final
+
+from a2gc_ros.viz.page_data import PairRow
 
 GAP: Final = 12
 """Keyframes without a closure, and keyframes by which what is recognised may jump, within one visit."""
-
-
-class ClosureLike(Protocol):
-    """A closure between two keyframes that are counted in order of time."""
-
-    @property
-    def query(self) -> int:
-        """The newer one."""
-
-    @property
-    def keyframe(self) -> int:
-        """The older one."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,7 @@ class Visit:
     backwards: bool
 
 
-def visits(closures: Sequence[ClosureLike], numbers: Sequence[int] | None = None) -> list[Visit]:
+def visits(closures: Sequence[PairRow], numbers: Sequence[int] | None = None) -> list[Visit]:
     """Groups closures into visits, in order of time.
 
     Args:
@@ -72,5 +62,5 @@ def visits(closures: Sequence[ClosureLike], numbers: Sequence[int] | None = None
     return found
 
 
-def _follows(last: ClosureLike, following: ClosureLike) -> bool:
+def _follows(last: PairRow, following: PairRow) -> bool:
     return following.query - last.query <= GAP and abs(following.keyframe - last.keyframe) <= GAP

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from a2gc_ros.replay.visits import GAP, visits
+from a2gc_ros.viz.page_data import Fate, PairRow
 
 
-@dataclass(frozen=True)
-class Pair:
-    query: int
-    keyframe: int
-
-
-def pairs(*entries: tuple[int, int]) -> list[Pair]:
-    return [Pair(*entry) for entry in entries]
+def pairs(*entries: tuple[int, int]) -> list[PairRow]:
+    return [PairRow(*entry, Fate.CLOSURE, 0, 0.9) for entry in entries]
 
 
 @pytest.mark.parametrize(

@@ -65,22 +65,20 @@ def _samples(size: int, share: float, most: int) -> int:
     return int(min(max(wanted, MIN_ITERATIONS), most))
 
 
-def _single(fit: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None) -> Fit | None:
+def _single(fit: Fit | None) -> Fit | None:
     """Returns a fit of one matrix; None where nothing fits, or several do alike."""
-    return Fit(*fit) if fit is not None and fit[0].shape == (3, 3) else None
+    return fit if fit is not None and fit.matrix.shape == (3, 3) else None
 
 
 def homography_share(a: Points, b: Points) -> float:
     """Returns the share of matched pixels, (N, 2) each, that one homography explains."""
     options = {"maxIters": MAX_ITERATIONS, "confidence": CONFIDENCE}
     fit = fitted(cv2.findHomography, a, b, cv2.USAC_MAGSAC, PIXEL_TOLERANCE, **options)
-    return 0.0 if fit is None else float(fit[1].mean())
+    return 0.0 if fit is None else float(fit.inliers.mean())
 
 
-def fitted(
-    estimator: Callable[..., Any], *arguments: Any, **options: Any
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]] | None:
-    """Calls an estimator; returns the model and the inliers, or None where nothing fits."""
+def fitted(estimator: Callable[..., Any], *arguments: Any, **options: Any) -> Fit | None:
+    """Calls an estimator; None where nothing fits."""
     try:
         model, mask = estimator(*arguments, **options)
     except cv2.error:
@@ -88,4 +86,4 @@ def fitted(
         return None
     if model is None or mask is None:
         return None
-    return np.asarray(model), np.asarray(mask).ravel().astype(bool)
+    return Fit(np.asarray(model), np.asarray(mask).ravel().astype(bool))

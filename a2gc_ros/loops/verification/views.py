@@ -191,8 +191,7 @@ def neighbors_of(place_map: PlaceMap, keyframe: Keyframe) -> list[int]:
         return []
     chosen = []
     for side in (-1, 1):
-        wanted = iter(BASELINES_M)
-        baseline = next(wanted)
+        wanted = list(BASELINES_M)
         for step in range(1, REACH + 1):
             try:
                 other = place_map.keyframe(keyframe.id + side * step)
@@ -202,9 +201,9 @@ def neighbors_of(place_map: PlaceMap, keyframe: Keyframe) -> list[int]:
                 break
             if geometry.rotation_angle(keyframe.pose, other.pose) > MAX_TURN:
                 break
-            if geometry.distance(keyframe.pose, other.pose) >= baseline:
+            if geometry.distance(keyframe.pose, other.pose) >= wanted[0]:
                 chosen.append(other.id)
-                if (following := next(wanted, None)) is None:
+                del wanted[0]
+                if not wanted:
                     break
-                baseline = following
     return chosen
