@@ -13,6 +13,7 @@ from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.evaluate import EvaluationResult
 from a2gc_ros.evaluation.published import published
 from a2gc_ros.extract.extractor import Extractor
+from a2gc_ros.system.files import draft_of
 from a2gc_ros.system.json_values import finite
 
 PREDICTED = 25
@@ -80,7 +81,7 @@ def write_per_query(outcome: EvaluationResult, path: Path) -> None:
     where none was found), ``best`` (the nearest image), ``similarity`` (its cosine), ``right`` (0 or 1).
     """
     names, queries = outcome.dataset.database.names, outcome.dataset.queries.names
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with draft_of(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("query", "positives", "first_right", "best", "similarity", "right"))
         for query, right in zip(outcome.scored, outcome.positives, strict=True):
@@ -104,6 +105,6 @@ def write_predictions(outcome: EvaluationResult, path: Path) -> None:
             "tree."
         )
     database, queries = outcome.dataset.keys
-    with path.open("w", encoding="utf-8") as file:
+    with draft_of(path) as draft, draft.open("w", encoding="utf-8") as file:
         for key, rows in zip(queries, outcome.neighbors.rows, strict=True):
             file.write(" ".join([key, *(database[row] for row in rows[:PREDICTED] if row >= 0)]) + "\n")

@@ -70,13 +70,14 @@ def test_parts_fill_the_store_and_the_whole_judges(data: Path, model: str, tmp_p
 
 
 def test_the_table_marks_what_does_not_compare(data: Path, model: str, tmp_path: Path) -> None:
-    files = ("--per-query", tmp_path / "q.csv", "--predictions", tmp_path / "p.csv")
+    found = tmp_path / "found" / "today"
+    files = ("--per-query", found / "q.csv", "--predictions", found / "p.csv")
     result = run("eval", "--datasets", "msls_val", "--data-root", data, "--model", model, "--store", tmp_path, *files)
     assert "≠ BoQ" in result.stdout
     assert "4 queries where 740 are published" in " ".join(result.stdout.split())
     assert "75.0" in result.stdout
-    assert len((tmp_path / "q.csv").read_text().splitlines()) == 5
-    assert len((tmp_path / "p.csv").read_text().splitlines()) == 5
+    assert len((found / "q.csv").read_text().splitlines()) == 5
+    assert len((found / "p.csv").read_text().splitlines()) == 5
 
 
 def test_lists_go_by_spaces_and_commas_and_rows_by_file_size_and_precision(
