@@ -90,7 +90,7 @@ def evaluate(
     from a2gc_ros.cli.eval_tables import show
     from a2gc_ros.evaluation.evaluate import EvaluationSettings, describe_part
     from a2gc_ros.evaluation.evaluate import evaluate as run
-    from a2gc_ros.evaluation.results import numbers, row_name, write_per_query, write_predictions
+    from a2gc_ros.evaluation.results import numbers, row_name, server_keys, write_per_query, write_predictions
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.evaluation.tables import FORMATS
     from a2gc_ros.evaluation.timing import image_ms
@@ -113,6 +113,8 @@ def evaluate(
     chosen = items(models) or [DEFAULT_MODEL]
     if (per_query or predictions) and len(chosen) * len(sets) > 1:
         raise ConfigError("--per-query and --predictions are for one model on one data set; ask for one.")
+    if predictions is not None:
+        server_keys(sets[0])
     part = None if shard is None else parse_shard(shard)
     outcomes, found = [], []
     for model in chosen:

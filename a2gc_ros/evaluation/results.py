@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from a2gc_ros.errors import ConfigError
+from a2gc_ros.evaluation.dataset import Dataset
 from a2gc_ros.evaluation.evaluate import EvaluationResult
 from a2gc_ros.evaluation.published import published
 from a2gc_ros.extract.extractor import Extractor
@@ -93,18 +95,26 @@ def write_per_query(outcome: EvaluationResult, path: Path) -> None:
             writer.writerow((queries[query], len(right), first, best, similarity, int(first == 1)))
 
 
+def server_keys(dataset: Dataset) -> tuple[Sequence[str], Sequence[str]]:
+    """Names that a server knows the images of database and queries by.
+
+    Raises:
+        ConfigError: The data set has none.
+    """
+    if dataset.keys is None:
+        raise ConfigError(
+            f"{dataset.name} has no keys that a server knows; predictions are written for MSLS in Mapillary's tree."
+        )
+    return dataset.keys
+
+
 def write_predictions(outcome: EvaluationResult, path: Path) -> None:
     """Writes what the MSLS server took: for each query its key and the keys of the nearest images, best first.
 
     Raises:
         ConfigError: The data set has no keys of a server.
     """
-    if outcome.dataset.keys is None:
-        raise ConfigError(
-            f"{outcome.dataset.name} has no keys that a server knows; predictions are written for MSLS in Mapillary's "
-            "tree."
-        )
-    database, queries = outcome.dataset.keys
+    database, queries = server_keys(outcome.dataset)
     with draft_of(path) as draft, draft.open("w", encoding="utf-8") as file:
         for key, rows in zip(queries, outcome.neighbors.rows, strict=True):
             file.write(" ".join([key, *(database[row] for row in rows[:PREDICTED] if row >= 0)]) + "\n")

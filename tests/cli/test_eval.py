@@ -80,6 +80,13 @@ def test_the_table_marks_what_does_not_compare(data: Path, model: str, tmp_path:
     assert len((found / "p.csv").read_text().splitlines()) == 5
 
 
+def test_predictions_for_no_server_are_refused_before_the_work(data: Path, model: str, tmp_path: Path) -> None:
+    words = ("--datasets", "pitts30k_test", "--data-root", data, "--model", model, "--store", tmp_path / "store")
+    with pytest.raises(ConfigError, match="pitts30k_test has no keys that a server knows"):
+        run("eval", *words, "--predictions", tmp_path / "p.csv")
+    assert not (tmp_path / "store").exists()
+
+
 def test_lists_go_by_spaces_and_commas_and_rows_by_file_size_and_precision(
     data: Path, model: str, tmp_path: Path
 ) -> None:
