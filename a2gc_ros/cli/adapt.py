@@ -20,6 +20,7 @@ from a2gc_ros.system.sizes import show_size
 if TYPE_CHECKING:
     from a2gc_ros.adaptation.adapt import AdaptationResult
     from a2gc_ros.adaptation.judging import Judgement
+    from a2gc_ros.adaptation.onnx_head import Adapted
 
 
 @app.command()
@@ -74,23 +75,23 @@ def adapt(
         threads=threads,
         allow_drop=allow_drop,
     )
-    if outcome.written is None:
+    written = outcome.written
+    if written is None:
         assert outcome.judgement is not None
         raise ModelError(
             f"Adapting {adaptable.spec.name} to {site} makes it worse on images of the site that were not used "
             f"(recall@1 {outcome.judgement.before} before, {outcome.judgement.after} after), so {out} was not "
             "written: keep the model, give more of the site, or allow the drop."
         )
-    echo_result(_summary(outcome), _words(outcome), as_json=as_json)
+    echo_result(_summary(outcome, written), _words(outcome, written), as_json=as_json)
 
 
-def _summary(outcome: AdaptationResult) -> dict[str, Any]:
-    assert outcome.written is not None
+def _summary(outcome: AdaptationResult, written: Adapted) -> dict[str, Any]:
     statistics = outcome.statistics
     return {
-        "out": str(outcome.written.path),
-        "model": outcome.written.spec.name,
-        "fingerprint": outcome.written.spec.fingerprint,
+        "out": str(written.path),
+        "model": written.spec.name,
+        "fingerprint": written.spec.fingerprint,
         "images": outcome.images,
         "distinct_images": statistics.images,
         "mean_weight": statistics.mean_weight,
@@ -99,9 +100,8 @@ def _summary(outcome: AdaptationResult) -> dict[str, Any]:
     }
 
 
-def _words(outcome: AdaptationResult) -> str:
-    written, statistics = outcome.written, outcome.statistics
-    assert written is not None
+def _words(outcome: AdaptationResult, written: Adapted) -> str:
+    statistics = outcome.statistics
     return (
         f"{statistics.images} distinct images of {outcome.images}: the site counts for {statistics.mean_weight:.0%} of "
         f"the mean and {statistics.covariance_weight:.1%} of the covariance, the model for the rest\n"

@@ -57,7 +57,7 @@ def list_datasets(
     cells = []
     for row in rows:
         counts = [f"{row[key]:,}" if row[key] else "–" for key in ("queries", "database")]
-        cells.append((str(row["name"]), str(row["title"]), *counts, *([str(row["found"])] if data_root else [])))
+        cells.append((row["name"], row["title"], *counts, *([row["found"]] if data_root else [])))
     print_table(("name", "what", "queries", "database", *(["found"] if data_root else [])), cells)
 
 

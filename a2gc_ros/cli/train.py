@@ -140,10 +140,10 @@ def _print(outcome: TrainingResult) -> None:
     rows = [
         (
             name,
-            str(len(recall.hits)),
+            len(recall.hits),
             f"@{k}",
             f"{outcome.before[name].at(k):.3f}" if name in outcome.before else "",
-            f"{recall.interval(k)}",
+            recall.interval(k),
         )
         for name, recall in outcome.after.items()
         for k in recall.ks

@@ -59,15 +59,14 @@ def match(
     matches = match_patches(seen.features, other.features, top_k=top_k, threshold=threshold)
     descriptors = float(seen.descriptor @ other.descriptor)
     left, right = _compared(seen, query.name), _compared(other, ref.name)
-    title = (
-        f"{inspector.spec.name}: {len(matches.query)} patches match, similarity of the descriptors {descriptors:.3f}"
-    )
+    name = inspector.spec.name
+    title = f"{name}: {len(matches.query)} patches match, similarity of the descriptors {descriptors:.3f}"
     out.mkdir(parents=True, exist_ok=True)
     style.save(draw_lines(left, right, matches, title=title), out / "feature_matching_lines.png")
     style.save(draw_patch_similarity(matches, title="Patches of both images"), out / "similarity_matrix.png")
     style.save(draw_heatmaps(left, right, matches, title=title), out / "feature_heatmap_comparison.png")
     stats = {
-        "model": inspector.spec.name,
+        "model": name,
         "fingerprint": inspector.spec.fingerprint,
         "query": str(query),
         "reference": str(ref),
@@ -108,24 +107,16 @@ def features(
     inspector, (seen,) = _inspected(model, [image])
     name = inspector.spec.name
     out.mkdir(parents=True, exist_ok=True)
-    style.save(draw_features(seen.image, seen.features, seen.plan, title=f"{name}: {image.name}"), out / "features.png")
-    written = ["features.png"]
+    figures = {"features.png": draw_features(seen.image, seen.features, seen.plan, title=f"{name}: {image.name}")}
     if seen.plan is not None:
-        figure = draw_clusters(
-            seen.plan[:-1], title=f"{name}: what each cluster takes of {image.name}", label="share of the patch"
-        )
-        style.save(figure, out / "clusters.png")
-        written.append("clusters.png")
+        title = f"{name}: what each cluster takes of {image.name}"
+        figures["clusters.png"] = draw_clusters(seen.plan[:-1], title=title, label="share of the patch")
     if seen.bias is not None:
-        figure = draw_clusters(
-            seen.bias,
-            title=f"{name}: what the place in the image adds, for each cluster",
-            label="added to the score",
-            centered=True,
-        )
-        style.save(figure, out / "geometry.png")
-        written.append("geometry.png")
-    typer.echo(f"{', '.join(written)} in {out}")
+        title = f"{name}: what the place in the image adds, for each cluster"
+        figures["geometry.png"] = draw_clusters(seen.bias, title=title, label="added to the score", centered=True)
+    for file, figure in figures.items():
+        style.save(figure, out / file)
+    typer.echo(f"{', '.join(figures)} in {out}")
 
 
 @viz_app.command("map")

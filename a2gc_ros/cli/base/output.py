@@ -30,11 +30,11 @@ def echo_result(value: Any, sentence: str, *, as_json: bool) -> None:
         typer.echo(sentence)
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints a table as wide as the output."""
     table = Table(*titles)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     Console().print(table)
 
 

@@ -94,7 +94,7 @@ def link(
         typer.echo(f"{done['unreadable']} keyframes have neither features nor an image, and could not be compared")
     print_table(
         ("session", "of the other map", "closures"),
-        ((pair["session"], pair["other_session"], str(pair["closures"])) for pair in done["sessions"]),
+        ((pair["session"], pair["other_session"], pair["closures"]) for pair in done["sessions"]),
     )
     if written := done.get("graph"):
         typer.echo(

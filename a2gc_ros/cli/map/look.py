@@ -33,11 +33,10 @@ def info(place_map: options.MapFile, as_json: options.AsJson = False) -> None:
     typer.echo(f"{summary['path']}: {summary['keyframes']} keyframes, {show_size(summary['bytes'])}")
     typer.echo(f"model {summary['model']}, {summary['descriptor_dim']} dimensions, {summary['fingerprint'][:12]}")
     typer.echo(f"created {created:%Y-%m-%d %H:%M} UTC")
-    rows = (
-        (str(found["id"]), found["name"], str(found["keyframes"]), f"{found['seconds']:.1f}", _metres(found))
-        for found in summary["sessions"]
+    print_table(
+        ("session", "name", "keyframes", "seconds", "metres"),
+        ((s["id"], s["name"], s["keyframes"], f"{s['seconds']:.1f}", _metres(s)) for s in summary["sessions"]),
     )
-    print_table(("session", "name", "keyframes", "seconds", "metres"), rows)
 
 
 def list_keyframes(
@@ -57,12 +56,13 @@ def list_keyframes(
     if as_json:
         echo_json(keyframes)
         return
-    numbers = ("keyframe_id", "session_id", "stamp_ns")
-    rows = (
-        (*(str(entry[key]) for key in numbers), position_text(entry["position_m"]), _metres(entry))
-        for entry in keyframes
+    print_table(
+        ("keyframe", "session", "stamp [ns]", "x, y, z [m]", "travelled [m]"),
+        (
+            (k["keyframe_id"], k["session_id"], k["stamp_ns"], position_text(k["position_m"]), _metres(k))
+            for k in keyframes
+        ),
     )
-    print_table(("keyframe", "session", "stamp [ns]", "x, y, z [m]", "travelled [m]"), rows)
 
 
 def show(
@@ -96,8 +96,8 @@ def show(
         return
     place = f" at {position_text(entry['position_m'])} m" if entry["position_m"] else ""
     typer.echo(f"keyframe {keyframe_id}, session {entry['session_id']}, stamp {entry['stamp_ns']} ns{place}")
-    rows = [(str(n["keyframe_id"]), str(n["session_id"]), f"{n['similarity']:.3f}") for n in entry["neighbours"]]
-    if rows:
+    if alike := entry["neighbours"]:
+        rows = ((n["keyframe_id"], n["session_id"], f"{n['similarity']:.3f}") for n in alike)
         print_table(("keyframe", "session", "similarity"), rows)
     if out is not None:
         typer.echo(f"image: {out}")
