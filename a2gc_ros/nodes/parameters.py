@@ -22,7 +22,29 @@ StampChoice: TypeAlias = Literal["auto", "header", "arrival"]
 ImageConversion: TypeAlias = Literal["auto", "cv_bridge", "own"]
 
 
-_NODE_PARAMETERS: tuple[Parameter, ...] = (
+LOOP_PREFIX = "loop."
+
+
+def _loop_parameters() -> tuple[Parameter, ...]:
+    """The settings of loop detection, with the descriptions and ranges they carry."""
+    parameters = []
+    for setting in fields(LoopConfig):
+        default: Any = setting.default
+        numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
+        parameters.append(
+            Parameter(
+                LOOP_PREFIX + setting.name,
+                default,
+                setting.metadata["help"],
+                setting.metadata["low"] if numeric else None,
+                setting.metadata["high"] if numeric else None,
+                tuple(FEATURES) if setting.name == "features" else (),
+            )
+        )
+    return tuple(parameters)
+
+
+PARAMETERS: tuple[Parameter, ...] = (
     Parameter("autostart", True, "Configure and activate at the start, without a lifecycle manager.", change="never"),
     Parameter("model", DEFAULT_MODEL, "Name of a shipped model, or path of an .onnx file."),
     Parameter(
@@ -152,31 +174,8 @@ _NODE_PARAMETERS: tuple[Parameter, ...] = (
         change="anytime",
     ),
     Parameter("diagnostics_period", 1.0, "Seconds between messages on /diagnostics.", 0.1, 60.0),
+    *_loop_parameters(),
 )
-
-LOOP_PREFIX = "loop."
-
-
-def _loop_parameters() -> tuple[Parameter, ...]:
-    """The settings of loop detection, with the descriptions and ranges they carry."""
-    parameters = []
-    for setting in fields(LoopConfig):
-        default: Any = setting.default
-        numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
-        parameters.append(
-            Parameter(
-                LOOP_PREFIX + setting.name,
-                default,
-                setting.metadata["help"],
-                setting.metadata["low"] if numeric else None,
-                setting.metadata["high"] if numeric else None,
-                tuple(FEATURES) if setting.name == "features" else (),
-            )
-        )
-    return tuple(parameters)
-
-
-PARAMETERS: tuple[Parameter, ...] = (*_NODE_PARAMETERS, *_loop_parameters())
 """Every parameter of the node, in the order of the documentation."""
 
 

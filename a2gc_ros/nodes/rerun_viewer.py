@@ -100,6 +100,7 @@ class RerunViewer(Node):
         import rerun as rr
 
         super().__init__("rerun_viewer")
+        self._rr = rr
         self._recording = recording
         self._blocks: defaultdict[str, Blocks] = defaultdict(Blocks)
         self._levels: dict[str, bytes] = {}
@@ -117,17 +118,15 @@ class RerunViewer(Node):
             self.create_subscription(kind, topic, guard.callback(topic, callback), results(depth))
 
     def _on_answer(self, message: LoopClosureCandidates) -> None:
-        import rerun as rr
-
         # Numbers stand at the image that a closure is about, words where it became sure.
         for candidate in message.candidates:
             self._set_time(candidate.query_stamp)
-            self._recording.log("similarity", rr.Scalars(candidate.similarity))
+            self._recording.log("similarity", self._rr.Scalars(candidate.similarity))
             if math.isfinite(candidate.probability):
-                self._recording.log("probability", rr.Scalars(candidate.probability))
+                self._recording.log("probability", self._rr.Scalars(candidate.probability))
         self._set_time(message.header.stamp)
         for candidate in message.candidates:
-            self._recording.log("log/closures", rr.TextLog(in_words(candidate), level="INFO"))
+            self._recording.log("log/closures", self._rr.TextLog(in_words(candidate), level="INFO"))
 
     def _on_markers(self, message: MarkerArray) -> None:
         for marker in message.markers:
@@ -138,41 +137,35 @@ class RerunViewer(Node):
                 self._draw(f"world/{marker.ns.replace(' ', '_')}/{number}", marker.type, block, colors)
 
     def _draw(self, entity: str, kind: int, points: npt.NDArray[np.float32], colors: Any) -> None:
-        import rerun as rr
-
         shades = [[round(255 * part) for part in (color.r, color.g, color.b)] for color in colors]
         if not len(points):
-            self._recording.log(entity, rr.Clear(recursive=False))
+            self._recording.log(entity, self._rr.Clear(recursive=False))
         elif kind == Marker.POINTS:
-            self._recording.log(entity, rr.Points3D(points, colors=shades, radii=rr.Radius.ui_points(2.0)))
+            self._recording.log(entity, self._rr.Points3D(points, colors=shades, radii=self._rr.Radius.ui_points(2.0)))
         elif kind == Marker.LINE_STRIP:
-            self._recording.log(entity, rr.LineStrips3D([points], colors=shades))
+            self._recording.log(entity, self._rr.LineStrips3D([points], colors=shades))
         else:
-            self._recording.log(entity, rr.LineStrips3D(points.reshape(-1, 2, 3), colors=shades[::2]))
+            self._recording.log(entity, self._rr.LineStrips3D(points.reshape(-1, 2, 3), colors=shades[::2]))
 
     def _on_picture(self, message: Image) -> None:
-        import rerun as rr
-
         self._set_time(message.header.stamp)
         jpeg = encode_jpeg(decode_image(message, IMAGE), LONGEST_SIDE, QUALITY)
-        self._recording.log("picture", rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
+        self._recording.log("picture", self._rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
 
     def _set_time(self, stamp: Any) -> None:
         self._recording.set_time(TIME, timestamp=np.datetime64(nanoseconds_of(stamp), "ns"))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        import rerun as rr
-
         for status in message.status:
             name, _, part = status.name.lstrip("/").partition(": ")
             if name != self._watched:
                 continue
             if self._levels.get(part) != status.level:
                 self._levels[part] = status.level
-                self._recording.log(f"log/{part}", rr.TextLog(status.message, level=LEVELS[status.level]))
+                self._recording.log(f"log/{part}", self._rr.TextLog(status.message, level=LEVELS[status.level]))
             for value in status.values:
                 if value.key in ("latency p50 [ms]", "latency p95 [ms]") and _is_number(value.value):
-                    self._recording.log(f"latency_ms/{value.key.split()[1]}", rr.Scalars(float(value.value)))
+                    self._recording.log(f"latency_ms/{value.key.split()[1]}", self._rr.Scalars(float(value.value)))
 
     def destroy_node(self) -> None:
         """Sends what is left, if somebody still takes it."""

@@ -184,6 +184,16 @@ class NodeProcess:
     def count(self, part: str, key: str) -> int:
         return int(self.value(part, key) or 0)
 
+    def wait_for_reports(self) -> None:
+        """Waits until the node has surely reported anew: what may be set at any time is looked at then."""
+        name, seen = self.part("camera"), len(self.probe.diagnostics)
+
+        def reported() -> bool:
+            # One may have been on its way already.
+            return sum(s.name == name for m in self.probe.diagnostics[seen:] for s in m.status) >= 2
+
+        wait_for(reported, f"reports of {self.name}")
+
     def stop(self, number: int = signal.SIGINT) -> int:
         """Asks the process to end and returns its exit code."""
         self.process.send_signal(number)

@@ -144,7 +144,7 @@ def test_a_camera_that_stops_is_missed_and_welcomed_back(node, camera):
 
 def test_the_rate_is_limited_by_stamps_and_changes_while_running(node, camera):
     assert not node.set("rate", 2.0)
-    time.sleep(0.5)
+    node.wait_for_reports()
     before = len(node.closures)
     for _ in range(11):
         camera.publish(image_message(view(7), next_stamp()))
@@ -153,7 +153,7 @@ def test_the_rate_is_limited_by_stamps_and_changes_while_running(node, camera):
     time.sleep(0.3)
     assert len(node.closures) - before <= 3
     assert not node.set("rate", 0.0)
-    time.sleep(0.5)
+    node.wait_for_reports()
     send_and_wait(node, camera, image_message(view(7), next_stamp()))
 
 
