@@ -71,8 +71,14 @@ def test_brackets_in_a_name_are_shown(tmp_path: Path, recording: Path, model: Pa
     shutil.copy(recording, named)
     a2gc("build", named, "--out", tmp_path / "x.a2gc", "--model", model, "--stop", 1, "--threads", 1)
     assert "lap [north]" in a2gc("info", tmp_path / "x.a2gc").output
+    assert "travelled [m]" in a2gc("list", tmp_path / "x.a2gc").output
     shown = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["bag", "info", str(named)])
     assert "lap [north].mcap: " in shown.output
+
+
+def test_a_session_that_is_not_there_has_no_list(town: Path) -> None:
+    with pytest.raises(MapError, match="has no session 9: `a2gc map info` lists them"):
+        a2gc("list", town, "--session", 9)
 
 
 def test_a_built_map_holds_the_recording(town: Path) -> None:

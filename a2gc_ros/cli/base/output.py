@@ -32,7 +32,7 @@ def echo_result(value: Any, sentence: str, *, as_json: bool) -> None:
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints a table as wide as the output."""
-    table = Table(*titles)
+    table = Table(*map(escape, titles))
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     Console().print(table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
 from a2gc_ros.cli.base.output import echo_json, print_table
+from a2gc_ros.errors import MapError
 from a2gc_ros.system.sizes import show_size
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def list_keyframes(
     `a2gc map list town.a2gc --json | jq '.[].stamp_ns'`
     """
     with open_map(place_map) as opened:
+        if session is not None and all(found.id != session for found in opened.sessions()):
+            raise MapError(f"{place_map} has no session {session}: `a2gc map info` lists them")
         keyframes = [_described(keyframe) for keyframe in opened.keyframes(session)]
     if as_json:
         echo_json(keyframes)
@@ -81,8 +84,6 @@ def show(
 
     `a2gc map show town.a2gc 17 --out 17.jpg`
     """
-    from a2gc_ros.errors import MapError
-
     with open_map(place_map) as opened:
         entry = _described(opened.keyframe(keyframe_id))
         entry["neighbours"] = _neighbors(opened, keyframe_id, neighbors) if neighbors else []
