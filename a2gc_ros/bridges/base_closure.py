@@ -10,6 +10,7 @@ import numpy.typing as npt
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.results import LoopClosure
+from a2gc_ros.loops.verification.neighbor_motion import reversed_motion
 
 Matrix = npt.NDArray[np.float64]
 
@@ -35,13 +36,7 @@ class BaseClosure:
 
     def reversed(self) -> tuple[Pose, Matrix]:
         """Returns ``t_queryBase_keyframeBase`` with its covariance, in the axes of the query's base."""
-        back = geometry.inverse(self.pose)
-        turn = back[:3, :3]
-        # t' = -Rᵀ t and R' = Rᵀ; a small rotation d about the keyframe's axes turns t' by -Rᵀ (d x t) as well.
-        jacobian = np.zeros((6, 6))
-        jacobian[:3, :3] = jacobian[3:, 3:] = -turn
-        jacobian[:3, 3:] = -turn @ geometry.skew(self.pose[:3, 3])
-        return back, jacobian @ self.covariance @ jacobian.T
+        return reversed_motion(self.pose, self.covariance)
 
 
 def base_closure(closure: LoopClosure, t_base_camera: Pose) -> BaseClosure | None:

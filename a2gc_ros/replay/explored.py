@@ -16,6 +16,7 @@ from a2gc_ros.placemap import Keyframe, PlaceMap
 from a2gc_ros.replay.ground_truth import GroundTruthPath
 from a2gc_ros.replay.judged import Judged
 from a2gc_ros.replay.records import ClosureRecord, Key, PairRecord, RunRecord, key_of
+from a2gc_ros.system.json_values import finite
 from a2gc_ros.viz.album import Album, album, kept_picture
 from a2gc_ros.viz.matched_features import match_features
 from a2gc_ros.viz.page_data import Fate, MatchedFeatures, PairRow, Spot
@@ -150,12 +151,12 @@ def _row(
         fate,
         0 if pair is None else pair.rank,
         said.similarity,
-        _known(said.probability),
+        finite(said.probability),
         said.inliers,
         None if pair is None else pair.matches,
         None if pair is None else pair.coverage,
-        None if pair is None else _known(pair.share),
-        None if pair is None else _known(pair.advance),
+        None if pair is None else finite(pair.share),
+        None if pair is None else finite(pair.advance),
         0 if pair is None else pair.length,
         said.held_s,
         reason,
@@ -201,7 +202,3 @@ def _apart(query: Spot, keyframe: Spot, paths: Mapping[int, GroundTruthPath]) ->
     if 0 not in paths or keyframe.map_index not in paths or query.position is None or keyframe.position is None:
         return None
     return math.dist(query.position, keyframe.position)
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -41,10 +41,9 @@ def write_foxglove(path: Path, judged: Judged, explored: Explored) -> None:
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"{path} cannot be written ({error}): name another file with --foxglove") from error
     with writer:
-        images = [channels.CompressedImageChannel(f"/{name}", context=context) for name in ("camera", "recognized")]
-        marks = [
-            channels.ImageAnnotationsChannel(f"/{name}/matches", context=context) for name in ("camera", "recognized")
-        ]
+        sides = "/camera", "/recognized"
+        images = [channels.CompressedImageChannel(side, context=context) for side in sides]
+        marks = [channels.ImageAnnotationsChannel(f"{side}/matches", context=context) for side in sides]
         pose = channels.PoseInFrameChannel("/pose", context=context)
         scene = channels.SceneUpdateChannel("/scene", context=context)
         numbers = foxglove.Channel("/numbers", schema=NUMBERS, context=context)
@@ -64,19 +63,17 @@ def write_foxglove(path: Path, judged: Judged, explored: Explored) -> None:
                 )
                 pose.log(messages.PoseInFrame(timestamp=stamp, frame_id=FRAME, pose=placed), **at)
             before = moment.position
-            pictures = [moment.jpeg, None]
-            closures = [link for link in moment.links if link.row.fate is Fate.CLOSURE]
+            closure = next((link for link in moment.links if link.row.fate is Fate.CLOSURE), None)
+            pictures = moment.jpeg, None if closure is None else closure.jpeg
             for number, link in enumerate(moment.links):
                 if link.here is not None and link.there is not None:
                     name = f"pair {moment.stamp_ns} {number}"
                     entities.append(_line(messages, stamp, name, (link.here, link.there), _color(link)))
-            if closures:
-                pictures[1] = closures[0].jpeg
             for side, (jpeg, image, mark) in enumerate(zip(pictures, images, marks, strict=True)):
                 if jpeg is None:
                     continue
                 image.log(messages.CompressedImage(timestamp=stamp, frame_id="camera", data=jpeg, format="jpeg"), **at)
-                points = [] if not closures else _points(messages, stamp, closures[0], side, jpeg)
+                points = [] if closure is None else _points(messages, stamp, closure, side, jpeg)
                 mark.log(messages.ImageAnnotations(points=points), **at)
             if entities:
                 scene.log(messages.SceneUpdate(entities=entities), **at)

@@ -54,14 +54,14 @@ def write_rerun(path: Path, judged: Judged, explored: Explored) -> None:
             ]
             if lines:
                 recording.log(f"world/{kind}", rr.LineStrips3D(lines, colors=[color]))
-        closures = [link for link in moment.links if link.row.fate is Fate.CLOSURE]
+        closure = next((link for link in moment.links if link.row.fate is Fate.CLOSURE), None)
         if moment.links:
             best = moment.links[0].row
             recording.log("similarity", rr.Scalars(best.similarity))
             if best.probability is not None:
                 recording.log("probability", rr.Scalars(best.probability))
-        if closures:
-            _log_closure(recording, moment.jpeg, closures[0])
+        if closure is not None:
+            _log_closure(recording, moment.jpeg, closure)
         else:
             for entity in ("camera/matches", "recognized"):
                 recording.log(entity, rr.Clear(recursive=True))

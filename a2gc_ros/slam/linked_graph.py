@@ -8,17 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from a2gc_ros import geometry
 from a2gc_ros.errors import MapError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.linking import Link
 from a2gc_ros.placemap import Keyframe, PlaceMap
-from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise, at_bases
+from a2gc_ros.slam.noise import ClosureNoise, Matrix, OdometryNoise, at_bases
 from a2gc_ros.system.files import write_whole
-
-Matrix = npt.NDArray[np.float64]
 
 G2O_ORDER = (3, 4, 5, 0, 1, 2)
 """g2o's files have translation before rotation, the graph's tangent rotation first."""

@@ -20,9 +20,8 @@ from a2gc_ros.loops import Detection, LoopClosure, Verification
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.replay.chain import ChainOptions, run_chain, true_poses
+from a2gc_ros.slam.noise import Matrix
 from a2gc_ros.slam.session import ClosureOutcome, SlamConfig, SlamSession, StampedClosure
-
-Matrix = npt.NDArray[np.float64]
 
 LOOKING_AHEAD: Final = pose_from_xyz_rpy((0.0, 0.0, 0.0, -np.pi / 2, 0.0, -np.pi / 2))
 """``t_base_camera`` where nothing tells it."""

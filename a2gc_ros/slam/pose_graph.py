@@ -13,14 +13,13 @@ import numpy.typing as npt
 
 from a2gc_ros.errors import BackendError
 from a2gc_ros.geometry import Pose
+from a2gc_ros.slam.noise import Matrix
 from a2gc_ros.system.installation import needs
 
 try:
     import gtsam
 except ImportError as error:
     raise BackendError(needs("the pose graph", "GTSAM", "slam")) from error
-
-Matrix = npt.NDArray[np.float64]
 
 KERNEL: Final = 1.0
 """Width of the Cauchy kernel in standard deviations."""

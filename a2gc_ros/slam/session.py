@@ -7,16 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from a2gc_ros import geometry
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import Pose
-from a2gc_ros.slam.noise import ClosureNoise, OdometryNoise, at_bases, growth_of
+from a2gc_ros.slam.noise import ClosureNoise, Matrix, OdometryNoise, at_bases, growth_of
 from a2gc_ros.slam.pose_graph import Closure, PoseGraph
-
-Matrix = npt.NDArray[np.float64]
 
 ClosureOutcome: TypeAlias = Literal["agrees", "contradicts", "no pose", "outside"]
 """What became of a closure: it agrees with the rest, or contradicts it and has no weight for now; it had no relative

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
@@ -22,9 +22,7 @@ from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.clusters import shared_errors
 from a2gc_ros.loops.verification.landmarks import Landmarks, projected
 from a2gc_ros.loops.verification.least_squares import Minimum, Quadratic, cauchy, minimized, moved
-from a2gc_ros.loops.verification.sampson import homogeneous
-
-Array: TypeAlias = npt.NDArray[np.float64]
+from a2gc_ros.loops.verification.sampson import Array, homogeneous
 
 ITERATIONS: Final = 25
 CONVERGED: Final = 1e-3

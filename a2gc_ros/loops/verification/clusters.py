@@ -7,12 +7,11 @@ pulls on the estimate within clusters first, then square them.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.float64]
+from a2gc_ros.loops.verification.sampson import Array
 
 COLUMNS: Final = 6
 """Clusters across the views."""

@@ -38,14 +38,8 @@ class LocalFeatures:
 
 def chosen(features: LocalFeatures, which: npt.NDArray[np.bool_]) -> LocalFeatures:
     """Returns some of the features, by a mask (N,)."""
-    spreads, inverse_depths = features.spreads, features.inverse_depths
-    return replace(
-        features,
-        points=features.points[which],
-        descriptors=features.descriptors[which],
-        spreads=None if spreads is None else spreads[which],
-        inverse_depths=None if inverse_depths is None else inverse_depths[which],
-    )
+    columns = {name: getattr(features, name) for name in ("points", "descriptors", "spreads", "inverse_depths")}
+    return replace(features, **{name: column[which] for name, column in columns.items() if column is not None})
 
 
 def inverse_depths(

@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,10 +20,8 @@ import numpy.typing as npt
 from a2gc_ros import geometry
 from a2gc_ros.loops.verification.features import match_into
 from a2gc_ros.loops.verification.neighbor_motion import NeighborMotion, refine_motion
-from a2gc_ros.loops.verification.sampson import homogeneous
+from a2gc_ros.loops.verification.sampson import Array, homogeneous
 from a2gc_ros.loops.verification.views import View
-
-Array: TypeAlias = npt.NDArray[np.float64]
 
 DEPTH_NOISE: Final = 0.003
 """Standard deviation of a depth camera's inverse depth, 1/metres: a tenth of a pixel of disparity at 640 pixels of
@@ -68,15 +66,13 @@ class Landmarks:
 
     def take(self, used: npt.NDArray[np.int64]) -> Landmarks:
         """Returns the landmarks with these indices, (M,)."""
-        return replace(
-            self,
-            rays=self.rays[used],
-            inverse_depths=self.inverse_depths[used],
-            covariances=self.covariances[used],
-            known=self.known[used],
-            groups=self.groups[used],
-            by_motion=self.by_motion[used],
-        )
+        return self.each(lambda column: column[used])
+
+    def each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Landmarks:
+        """Returns them with every column changed."""
+        names = "rays", "inverse_depths", "covariances", "known", "groups", "by_motion"
+        columns: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True)
@@ -213,12 +209,7 @@ def _with_neighbor(landmarks: Landmarks, keyframe: View, neighbor: View, shared:
     group = len(landmarks.motions)
     at = rows[better]
     out = replace(
-        landmarks,
-        inverse_depths=landmarks.inverse_depths.copy(),
-        covariances=landmarks.covariances.copy(),
-        known=landmarks.known.copy(),
-        groups=landmarks.groups.copy(),
-        by_motion=landmarks.by_motion.copy(),
+        landmarks.each(np.copy),
         noise_factor=factor if group == 0 else max(factor, landmarks.noise_factor),
         motions=(*landmarks.motions, motion.covariance),
     )

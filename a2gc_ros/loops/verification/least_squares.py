@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose
+from a2gc_ros.loops.verification.sampson import Array
 
-Array: TypeAlias = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 DAMPING: Final = 1e-3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,9 @@ from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.absolute_pose import MIN_KNOWN, CameraPose, locate, scaled_start
 from a2gc_ros.loops.verification.landmarks import Landmarks, measure
-from a2gc_ros.loops.verification.sampson import homogeneous
+from a2gc_ros.loops.verification.sampson import Array, homogeneous
 from a2gc_ros.loops.verification.two_view import rotation_between
 from a2gc_ros.loops.verification.views import View
-
-Array: TypeAlias = npt.NDArray[np.float64]
 
 DEPENDENCE: Final = 2.0
 """By this factor squared errors on the development towns were larger still than the fit, with the errors that features

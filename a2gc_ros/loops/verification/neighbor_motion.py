@@ -8,7 +8,7 @@ stays odometry's, and so does its uncertainty.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,7 @@ from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose, skew
 from a2gc_ros.loops.verification.clusters import shared_errors
 from a2gc_ros.loops.verification.least_squares import moved
-from a2gc_ros.loops.verification.sampson import Matches, homogeneous
-
-Array: TypeAlias = npt.NDArray[np.float64]
+from a2gc_ros.loops.verification.sampson import Array, Matches, homogeneous
 
 LENGTH_STD: Final = 0.02
 """Error of odometry over a few metres, as a share of the way and per axis: wheels that slip or are measured badly."""
@@ -75,11 +73,20 @@ class NeighborMotion:
 
     def reversed(self) -> NeighborMotion:
         """Returns the motion from ``b`` to ``a``."""
-        pose = geometry.inverse(self.pose)
-        rotation = pose[:3, :3]
-        # A small motion in the axes of b, seen from a: t' = -R' t, and a turn moves the end of a lever.
-        change = -np.block([[rotation, rotation @ skew(self.pose[:3, 3])], [np.zeros((3, 3)), rotation]])
-        return replace(self, pose=pose, covariance=change @ self.covariance @ change.T)
+        pose, covariance = reversed_motion(self.pose, self.covariance)
+        return replace(self, pose=pose, covariance=covariance)
+
+
+def reversed_motion(pose: Pose, covariance: Array) -> tuple[Pose, Array]:
+    """Returns ``t_a_b`` with its covariance in the axes of ``a``, for ``t_b_a`` with its own in the axes of ``b``.
+
+    Covariances are (6, 6), translation before rotation.
+    """
+    back = geometry.inverse(pose)
+    turn = back[:3, :3]
+    # A small motion in the axes of b, seen from a: t' = -R' t, and a turn moves the end of a lever.
+    change = -np.block([[turn, turn @ skew(pose[:3, 3])], [np.zeros((3, 3)), turn]])
+    return back, change @ covariance @ change.T
 
 
 def refine_motion(a: Array, b: Array, expected: Pose, noise: Array) -> NeighborMotion | None:

@@ -7,22 +7,19 @@ x86-64 Linux; elsewhere, as on an aarch64 robot without a compiler, by numpy: th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from a2gc_ros.geometry import skew
 from a2gc_ros.loops.verification.least_squares import Minimum, Quadratic, cauchy, minimized
-from a2gc_ros.loops.verification.sampson import Matches
+from a2gc_ros.loops.verification.sampson import Array, Matches
 
 try:
     import poselib
 except ImportError:
     poselib = None
-
-Array: TypeAlias = npt.NDArray[np.float64]
 
 ITERATIONS: Final = 20
 CONVERGED: Final = 1e-5

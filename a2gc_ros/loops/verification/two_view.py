@@ -8,7 +8,7 @@ is short or the scene nearly flat. So the motion is refined to the least Sampson
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
@@ -17,10 +17,7 @@ import numpy.typing as npt
 from a2gc_ros.geometry import Pose
 from a2gc_ros.loops.verification.least_squares import Minimum
 from a2gc_ros.loops.verification.refinement import TwoViews, linearized, refined, tangents
-from a2gc_ros.loops.verification.sampson import Matches, homogeneous
-
-Points: TypeAlias = npt.NDArray[np.float64]
-Matrix: TypeAlias = npt.NDArray[np.float64]
+from a2gc_ros.loops.verification.sampson import Array, Matches, homogeneous
 
 MIN_POINTS: Final = 8
 NOISE_SHARE: Final = 1 / 3
@@ -52,12 +49,12 @@ class Motion:
     """
 
     pose: Pose | None
-    covariance: Matrix | None
+    covariance: Array | None
     inliers: npt.NDArray[np.bool_]
     reason: str = ""
 
 
-def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
+def refine(a: Array, b: Array, essential: Array, tolerance: float) -> Motion:
     """Refines the motion between two views.
 
     Args:
@@ -96,7 +93,7 @@ def refine(a: Points, b: Points, essential: Matrix, tolerance: float) -> Motion:
     return Motion(pose, _covariance(chosen, agreeing, scale), inliers)
 
 
-def _covariance(motion: TwoViews, matches: Matches, scale: float) -> Matrix | None:
+def _covariance(motion: TwoViews, matches: Matches, scale: float) -> Array | None:
     """Returns the covariance of a pose, or None where the direction is not known well enough."""
     residuals, jacobian = linearized(motion, matches)
     # Features are located to a fraction of a pixel at best, however well a model fits.
@@ -143,7 +140,7 @@ def _in_front(motion: TwoViews, matches: Matches, tolerance: float) -> TwoViews 
     return best
 
 
-def rotation_between(a: Points, b: Points) -> Matrix:
+def rotation_between(a: Array, b: Array) -> Array:
     """Returns the rotation that carries directions ``a`` to ``b`` best, leaving out the worse half (Kabsch)."""
     from_a = a / np.linalg.norm(a, axis=1, keepdims=True)
     to_b = b / np.linalg.norm(b, axis=1, keepdims=True)
@@ -157,6 +154,6 @@ def rotation_between(a: Points, b: Points) -> Matrix:
     return rotation
 
 
-def _nearer(first: Matrix, second: Matrix, a: Points, b: Points) -> Matrix:
+def _nearer(first: Array, second: Array, a: Array, b: Array) -> Array:
     """Returns the rotation that leaves less between the views."""
     return min(first, second, key=lambda rotation: float(np.linalg.norm(b - a @ rotation.T, axis=1).sum()))
