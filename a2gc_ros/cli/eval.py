@@ -90,10 +90,10 @@ def evaluate(
     from a2gc_ros.cli.eval_tables import show
     from a2gc_ros.evaluation.evaluate import EvaluationSettings, describe_part
     from a2gc_ros.evaluation.evaluate import evaluate as run
+    from a2gc_ros.evaluation.footprint import image_ms
     from a2gc_ros.evaluation.results import numbers, row_name, server_keys, write_per_query, write_predictions
     from a2gc_ros.evaluation.store import default_folder
     from a2gc_ros.evaluation.tables import FORMATS
-    from a2gc_ros.evaluation.timing import image_ms
     from a2gc_ros.extract import open_extractor
     from a2gc_ros.system.shards import parse as parse_shard
     from a2gc_ros.system.sizes import parse_size as parse_memory
