@@ -60,6 +60,7 @@ class _Active:
     base_frame: str = ""
     changed: bool = False
     odometry: int = 0
+    old: int = 0
     bad: int = 0
     relocalizations: int = 0
     restarts: int = 0
@@ -134,6 +135,7 @@ class PoseGraphNode(SelfStartingNode):
             active.restart(configured.settings)
             active.waiting.clear()
         active.odometry += 1
+        active.old += newest is not None and newest - JUMP_BACK_NS <= stamp_ns <= newest
         active.base_frame = message.child_frame_id
         covariance = np.array(message.pose.covariance).reshape(6, 6)
         try:
@@ -201,11 +203,18 @@ class PoseGraphNode(SelfStartingNode):
             self._publish_graph(active, configured)
         graph, outcomes = active.session.graph, active.session.outcomes
         level, sentence = (STALE, "no odometry yet") if graph is None else (OK, "following the odometry")
+        if active.old > active.odometry / 2:
+            level, sentence = (
+                WARN,
+                f"{active.old} of {active.odometry} odometry messages are not newer than those before",
+            )
+            sentence += ": have the driver stamp its messages"
         if outcomes["contradicts"] > outcomes["agrees"]:
             level = WARN
             sentence = "most closures contradict the odometry: is camera_pose right, and odometry noise not too small?"
         values = {
             "odometry messages": active.odometry,
+            "odometry messages not newer": active.old,
             "bad odometry messages": active.bad,
             "poses": 0 if graph is None else len(graph),
             **{f"closures: {name}": count for name, count in outcomes.items()},

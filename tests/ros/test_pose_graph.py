@@ -176,6 +176,18 @@ def test_a_step_back_in_time_begins_a_new_graph(ran):
     assert node.stop() == 0
 
 
+def test_odometry_without_stamps_is_not_followed_in_silence(probe, start):
+    node = start().wait_until_active()
+    odometry = probe.publisher(Odometry, node.topic("odom"))
+    node.wait_until_heard(odometry)
+    unstamped = odometry_message(0)
+    unstamped.header.stamp.sec = unstamped.header.stamp.nanosec = 0
+    wait_for(
+        lambda: odometry.publish(unstamped) or "are not newer than those before" in node.message("graph"), "a word"
+    )
+    assert node.level("graph") == b"\1"
+
+
 def test_each_configuration_broadcasts_once_and_takes_it_back(probe, start):
     pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs, from a distribution or make venv")
     node = start(autostart=False)
