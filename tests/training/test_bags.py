@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +107,22 @@ def test_poses_may_come_from_a_file(two_rounds: list[Path], tmp_path: Path) -> N
     (tmp_path / "slam.tum").write_text("\n".join(lines))
     table = read(two_rounds[:1], tmp_path, trajectories=(str(tmp_path / "slam.tum"),))
     assert table.numbers("x").tolist() == pytest.approx(list(range(36)))
+
+
+def test_an_image_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    bag = tmp_path / "noise.mcap"
+    with RecordingWriter(bag) as writer:
+        writer.add_odometry(10**9, np.eye(4))
+        writer.add_image(10**9, np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The list of images fits, the image does not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, usual[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            read([bag], tmp_path / "cache", field_of_view=80.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert read([bag], tmp_path / "cache", field_of_view=80.0).read(0).shape == (64, 64, 3)
 
 
 def without_poses(folder: Path) -> Path:

@@ -11,17 +11,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from a2gc_ros.bags import Recording, open_recording
 from a2gc_ros.bags.pose_table import read_trajectory
 from a2gc_ros.errors import BagError, ConfigError, DatasetError
 from a2gc_ros.geometry import Pose, distance, rotation_angle, yaw_of
 from a2gc_ros.images.frame import Frame
-from a2gc_ros.placemap.thumbnails import shrink
+from a2gc_ros.placemap.thumbnails import encode_jpeg
 from a2gc_ros.system.progress import progress_over
 
 LIST = "frames.csv"
@@ -119,7 +117,7 @@ def _take(bag: Path, taking: Taking, trajectory: Path | None, folder: Path) -> N
                 continue
             last = pose
             file = f"{frame.stamp_ns}.jpg"
-            _write(folder / file, frame.image, taking.longest_side)
+            (folder / file).write_bytes(encode_jpeg(frame.image, taking.longest_side, JPEG_QUALITY))
             values = (file, frame.stamp_ns, *_camera(frame, pose, taking), _field_of_view(bag, frame, taking))
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     if not rows:
@@ -141,11 +139,6 @@ def _frames(recording: Recording, taking: Taking, trajectory: Path | None) -> It
 
 def _moved(last: Pose, pose: Pose, taking: Taking) -> bool:
     return distance(last, pose) >= taking.metres or np.degrees(rotation_angle(last, pose)) >= taking.degrees
-
-
-def _write(file: Path, image: NDArray[np.uint8], longest_side: int) -> None:
-    small = shrink(image, longest_side)
-    cv2.imwrite(str(file), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def _camera(frame: Frame, pose: Pose, taking: Taking) -> tuple[float, ...]:
