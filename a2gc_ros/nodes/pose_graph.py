@@ -204,11 +204,8 @@ class PoseGraphNode(SelfStartingNode):
         graph, outcomes = active.session.graph, active.session.outcomes
         level, sentence = (STALE, "no odometry yet") if graph is None else (OK, "following the odometry")
         if active.old > active.odometry / 2:
-            level, sentence = (
-                WARN,
-                f"{active.old} of {active.odometry} odometry messages are not newer than those before",
-            )
-            sentence += ": have the driver stamp its messages"
+            level, old = WARN, f"{active.old} of {active.odometry} odometry messages are not newer than those before"
+            sentence = f"{old}: have the driver stamp its messages"
         if outcomes["contradicts"] > outcomes["agrees"]:
             level = WARN
             sentence = "most closures contradict the odometry: is camera_pose right, and odometry noise not too small?"
