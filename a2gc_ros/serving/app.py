@@ -44,7 +44,7 @@ def application(pages: dict[str, str], finder: Finder | None, token: str = "") -
         try:
             asked = json.loads(await request.body())
             query, keyframe = int(asked["query"]), int(asked["keyframe"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return JSONResponse({"error": "two numbers of keyframes are needed: query and keyframe"}, 400)
         return await _answer(lambda: finder.verify(query, keyframe))
 

@@ -71,6 +71,8 @@ def test_two_keyframes_are_compared(port: int) -> None:
         ("/api/verify", b"{}", 400, "two numbers"),
         ("/api/verify", b"[1]", 400, "two numbers"),
         ("/api/verify", b"\xff", 400, "two numbers"),
+        ("/api/verify", b'{"query": 1e999, "keyframe": 1}', 400, "two numbers"),
+        ("/api/verify", b"[" * 100_000, 400, "two numbers"),
         ("/api/verify", b'{"query": 1, "keyframe": 99999}', 422, "99999"),
     ],
 )
