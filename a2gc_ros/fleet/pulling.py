@@ -10,10 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from a2gc_ros.errors import FleetError
 from a2gc_ros.fleet.database import EVERYTHING, Along, connected, shown
-from a2gc_ros.placemap import FeatureBlob, Manifest, PlaceMap
-from a2gc_ros.placemap.storing import insert_row, insert_session
+from a2gc_ros.geometry import Pose
+from a2gc_ros.placemap import FeatureBlob, Manifest, NewKeyframe, PlaceMap
+from a2gc_ros.placemap.storing import insert_keyframes, insert_session
 
 BATCH: Final = 200
 
@@ -139,25 +142,34 @@ def _there(place_map: PlaceMap) -> set[tuple[str, int, int]]:
 
 def _store(connection: Any, place_map: PlaceMap, ids: list[int], along: Along) -> None:
     query = (
-        "SELECT s.uuid::text, s.name, s.source, k.stamp_ns, k.pose, k.travelled, k.frame_id, c.json, k.t_base_camera, "
-        f"k.descriptor, k.crc32, {'i.jpeg' if along.pictures else 'NULL'}, "
-        f"{'f.kind, f.data' if along.features else 'NULL, NULL'} "
+        "SELECT s.uuid::text, s.name, s.source, k.stamp_ns, k.descriptor, k.crc32, k.pose, k.t_base_camera, "
+        f"{'f.kind, f.data' if along.features else 'NULL, NULL'}, k.travelled, "
+        f"{'i.jpeg' if along.pictures else 'NULL'}, c.json, k.frame_id "
         "FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) JOIN a2gc.keyframes k ON k.id = wanted.id "
         "JOIN a2gc.sessions s ON s.uuid = k.session LEFT JOIN a2gc.cameras c ON c.id = k.camera "
         "LEFT JOIN a2gc.images i ON i.keyframe = k.id LEFT JOIN a2gc.features f ON f.keyframe = k.id ORDER BY place"
     )
     rows = connection.cursor(binary=True).execute(query, (ids,)).fetchall()
     sessions = {session.uuid: session.id for session in place_map.sessions()}
+    dim = place_map.manifest.descriptor_dim
     with place_map.transaction() as out:
-        for identity, name, source, *middle, camera, mounted, half, crc32, jpeg, kind, data in rows:
+        for identity, name, source, stamp_ns, half, crc32, pose, mounted, kind, data, *others in rows:
             identity = str(uuid.UUID(identity))
             if identity not in sessions:
                 sessions[identity] = insert_session(out, name, source, identity).id
-            stored = half.values.astype("<f2").tobytes()
-            if zlib.crc32(stored) != crc32:
+            if zlib.crc32(half.values.astype("<f2").tobytes()) != crc32:
                 raise FleetError(
-                    f"the descriptor of the keyframe at {middle[0]} ns of session {identity} was changed in the "
+                    f"the descriptor of the keyframe at {stamp_ns} ns of session {identity} was changed in the "
                     "database: restore it from a copy"
                 )
-            found = None if kind is None else FeatureBlob(kind, data)
-            insert_row(out, sessions[identity], (*middle, mounted), camera, (stored, crc32), jpeg, found)
+            features = None if kind is None else FeatureBlob(kind, data)
+            path_length, jpeg, camera, frame_id = others
+            descriptor = half.values.astype(np.float32)
+            new = NewKeyframe(
+                stamp_ns, descriptor, _pose(pose), path_length, jpeg, camera, frame_id, _pose(mounted), features
+            )
+            insert_keyframes(out, sessions[identity], [new], dim)
+
+
+def _pose(data: bytes | None) -> Pose | None:
+    return None if data is None else np.frombuffer(data, dtype="<f8").reshape(4, 4)

@@ -16,32 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.images.frame import Frame
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.reading import Batch, BatchReader, BuildPlan, ReadFrame
-from a2gc_ros.placemap.records import FrameLike, NewKeyframe, Session
+from a2gc_ros.placemap.records import Model, NewKeyframe, Session
 from a2gc_ros.placemap.selection import ChangeGate
 from a2gc_ros.placemap.shards import session_uuid
 from a2gc_ros.placemap.storing import insert_keyframes, insert_session
 from a2gc_ros.placemap.thumbnails import intrinsics_json
 
 
-class SpecLike(Protocol):
-    """What a map needs to know of a model."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Identity of weights, graph and preprocessing."""
-
-    @property
-    def descriptor_dim(self) -> int:
-        """Length D of its descriptors."""
-
-
 class ExtractorLike(Protocol):
     """Images in, descriptors out; :class:`a2gc_ros.extract.Extractor` is one."""
 
     @property
-    def spec(self) -> SpecLike:
+    def spec(self) -> Model:
         """What it is."""
 
     def extract(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
@@ -112,7 +101,7 @@ class MapBuilder:
     def build(
         self,
         source: str,
-        frames: Iterable[FrameLike],
+        frames: Iterable[Frame],
         *,
         session_name: str,
         on_progress: Callable[[BuildProgress], None] | None = None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+GIVEN: Final = ("ids", "sessions", "stamps_ns", "path_length", "positions")
+"""Columns that keyframes come with; the others follow from them."""
 
 ColumnRow: TypeAlias = "tuple[int, int, int, float | None, bytes | None]"
 """Id, session id, stamp in ns, travelled metres or None, pose as the map stores it or None."""
@@ -20,12 +23,11 @@ class KeyframeColumns:
 
     def __init__(self) -> None:
         self._size = 0
-        self._ids = np.empty(64, dtype=np.int64)
-        self._sessions = np.empty(64, dtype=np.int64)
-        self._stamps = np.empty(64, dtype=np.int64)
-        self._path_length = np.empty(64, dtype=np.float64)
-        self._ordinals = np.empty(64, dtype=np.int64)
-        self._positions = np.empty((64, 3), dtype=np.float64)
+        self._arrays: dict[str, npt.NDArray] = {
+            **{name: np.empty(64, dtype=np.int64) for name in ("ids", "sessions", "stamps_ns", "ordinals")},
+            "path_length": np.empty(64, dtype=np.float64),
+            "positions": np.empty((64, 3), dtype=np.float64),
+        }
         self._counts: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -34,86 +36,64 @@ class KeyframeColumns:
     @property
     def ids(self) -> npt.NDArray[np.int64]:
         """Keyframe ids, strictly growing."""
-        return self._ids[: self._size]
+        return self._arrays["ids"][: self._size]
 
     @property
     def sessions(self) -> npt.NDArray[np.int64]:
         """Session of each keyframe."""
-        return self._sessions[: self._size]
+        return self._arrays["sessions"][: self._size]
 
     @property
     def stamps_ns(self) -> npt.NDArray[np.int64]:
         """Stamp of each keyframe in nanoseconds."""
-        return self._stamps[: self._size]
+        return self._arrays["stamps_ns"][: self._size]
 
     @property
     def path_length(self) -> npt.NDArray[np.float64]:
         """Metres since the session began; NaN without odometry."""
-        return self._path_length[: self._size]
+        return self._arrays["path_length"][: self._size]
 
     @property
     def ordinals(self) -> npt.NDArray[np.int64]:
         """Number of the keyframe within its session, from 0."""
-        return self._ordinals[: self._size]
+        return self._arrays["ordinals"][: self._size]
 
     @property
     def positions(self) -> npt.NDArray[np.float64]:
         """x, y, z of each keyframe in its session's odometry frame, (N, 3); NaN without odometry."""
-        return self._positions[: self._size]
+        return self._arrays["positions"][: self._size]
 
     @property
     def last_id(self) -> int:
         """The newest keyframe's id; 0 when there is none."""
-        return int(self._ids[self._size - 1]) if self._size else 0
+        return int(self.ids[-1]) if self._size else 0
 
     def append(self, rows: Sequence[ColumnRow]) -> None:
         """Adds keyframes."""
         if not rows:
             return
-        ids, sessions, stamps, path_length, poses = zip(*rows, strict=True)
-        self.extend(
-            np.array(ids, dtype=np.int64),
-            np.array(sessions, dtype=np.int64),
-            np.array(stamps, dtype=np.int64),
-            np.array(path_length, dtype=np.float64),
-            _positions(poses),
-        )
+        *integers, lengths, poses = zip(*rows, strict=True)
+        # None becomes NaN.
+        columns = (*integers, np.array(lengths, dtype=np.float64), _positions(poses))
+        self.extend(dict(zip(GIVEN, columns, strict=True)))
 
-    def first(self, count: int) -> KeyframeColumns:
-        """Returns the columns of the first so many keyframes."""
-        some = KeyframeColumns()
-        ids, sessions, stamps = (column[:count] for column in (self.ids, self.sessions, self.stamps_ns))
-        some.extend(ids, sessions, stamps, self.path_length[:count], self.positions[:count])
-        return some
+    def first(self, count: int) -> dict[str, Any]:
+        """Returns the columns `GIVEN` of the first so many keyframes, for :meth:`extend`."""
+        return {name: self._arrays[name][:count] for name in GIVEN}
 
-    def extend(
-        self,
-        ids: npt.NDArray[np.int64],
-        sessions: npt.NDArray[np.int64],
-        stamps_ns: npt.NDArray[np.int64],
-        path_length: npt.NDArray[np.float64],
-        positions: npt.NDArray[np.float64],
-    ) -> None:
-        """Adds keyframes whose columns are known, shapes (N,) and (N, 3)."""
-        self._make_room(len(ids))
-        new = slice(self._size, self._size + len(ids))
-        self._ids[new], self._sessions[new], self._stamps[new] = ids, sessions, stamps_ns
-        self._path_length[new], self._positions[new] = path_length, positions
-        self._ordinals[new] = self._numbered(self._sessions[new])
-        self._size += len(ids)
-
-    def _make_room(self, count: int) -> None:
-        needed = self._size + count
-        if needed <= len(self._ids):
-            return
-        grown = max(needed, 2 * len(self._ids))
-        # A copy, so that views handed out before keep their memory.
-        self._ids = _enlarged(self._ids, grown)
-        self._sessions = _enlarged(self._sessions, grown)
-        self._stamps = _enlarged(self._stamps, grown)
-        self._path_length = _enlarged(self._path_length, grown)
-        self._ordinals = _enlarged(self._ordinals, grown)
-        self._positions = _enlarged(self._positions, grown)
+    def extend(self, columns: Mapping[str, Any]) -> None:
+        """Adds keyframes whose columns `GIVEN` are known."""
+        needed = self._size + len(columns["ids"])
+        room = len(self._arrays["ids"])
+        if needed > room:
+            # A copy, so that views handed out before keep their memory.
+            grown = max(needed, 2 * room)
+            self._arrays = {name: _enlarged(array, grown) for name, array in self._arrays.items()}
+        new = slice(self._size, needed)
+        for name in GIVEN:
+            self._arrays[name][new] = columns[name]
+        self._arrays["ordinals"][new] = self._numbered(self._arrays["sessions"][new])
+        self._size = needed
 
     def _numbered(self, sessions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Returns each keyframe's number within its session, and counts it."""

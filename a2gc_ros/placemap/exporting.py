@@ -9,23 +9,11 @@ import numpy as np
 
 from a2gc_ros import geometry
 from a2gc_ros.errors import MapError
+from a2gc_ros.placemap.opening import writing_to
 from a2gc_ros.placemap.place_map import PlaceMap
-from a2gc_ros.system.files import publish
+from a2gc_ros.system.files import draft_of
 
-CSV_COLUMNS = (
-    "keyframe_id",
-    "session_id",
-    "session",
-    "stamp_ns",
-    "x_m",
-    "y_m",
-    "z_m",
-    "qx",
-    "qy",
-    "qz",
-    "qw",
-    "travelled_m",
-)
+CSV_HEADER = "keyframe_id,session_id,session,stamp_ns,x_m,y_m,z_m,qx,qy,qz,qw,travelled_m"
 
 
 def export(place_map: PlaceMap, path: str | Path) -> None:
@@ -42,12 +30,8 @@ def export(place_map: PlaceMap, path: str | Path) -> None:
     writers = {".npz": _write_npz, ".csv": _write_csv}
     if target.suffix not in writers:
         raise MapError(f"{target} ends in neither .npz nor .csv: choose one of them")
-    fresh = target.with_name(target.name + ".new")
-    try:
-        writers[target.suffix](place_map, fresh)
-        publish(fresh, target)
-    except OSError as error:
-        raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
+    with writing_to(target), draft_of(target) as draft:
+        writers[target.suffix](place_map, draft)
 
 
 def _write_npz(place_map: PlaceMap, path: Path) -> None:
@@ -76,7 +60,7 @@ def _write_csv(place_map: PlaceMap, path: Path) -> None:
     names = {session.id: session.name for session in place_map.sessions()}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(CSV_COLUMNS)
+        writer.writerow(CSV_HEADER.split(","))
         for keyframe in place_map.keyframes():
             pose: list[object] = [""] * 7
             if keyframe.pose is not None:

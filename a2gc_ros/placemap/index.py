@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import faiss
@@ -34,12 +35,11 @@ GPU_MOST = 2048
 REFINE = 64
 """How many of the quantised index's best are compared in full dimension, beside those that are excluded."""
 
-LISTS_FROM = 300_000
 ROWS_A_LIST = 1000
 MOST_LISTS = 1024
 LOOKED_AT = 8
 LEAST_LOOKED_AT = 16
-"""From so many rows on they lie in lists of about so many; one list of so many is looked at, and so many at least."""
+"""Lists hold about so many rows, and are so many at most; one of so many is looked at, and so many at least."""
 
 LEARNT_A_LIST = 40
 """Rows from which the centre of each list is learnt, as faiss asks for."""
@@ -47,6 +47,24 @@ LEARNT_A_LIST = 40
 # faiss's type stubs describe the C++ constructors, not those that its Python module puts in their place.
 _search_parameters: Any = faiss.SearchParameters
 _id_selector_bitmap: Any = faiss.IDSelectorBitmap
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """When and how descriptors are compressed.
+
+    Attributes:
+        compress_from: Number of keyframes from which a map gets the compressed index: at once when it is opened, a
+            tenth later when it grows beyond it, so that no frame waits for it.
+        reduced_dim: Dimensions that are kept before quantizing.
+        lists_from: Number of keyframes from which the compressed index has lists.
+        gpu: Whether to search on a GPU instead, uncompressed.
+    """
+
+    compress_from: int = 10_000
+    reduced_dim: int = 1024
+    lists_from: int = 300_000
+    gpu: bool = False
 
 
 @contextlib.contextmanager
@@ -123,7 +141,38 @@ class ExactIndex:
         return np.asarray(stored @ query, dtype=np.float32)
 
 
-class CompressedIndex:
+class _RefinedIndex:
+    """Searches coarsely, and compares the best again in full dimension.
+
+    Args:
+        fetch: Gives rows as the map stores them.
+    """
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+
+    def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
+        """Returns the cosine of a query with each of some rows; see :class:`Index`."""
+        return np.asarray(self._fetch(rows) @ query, dtype=np.float32)
+
+    def _refined(
+        self, queries: npt.NDArray[np.float32], coarse: Rows, k: int, excluded: Rows, most: int
+    ) -> tuple[Similarities, Rows]:
+        """Returns the k nearest among so many of the rows of a coarse search, (N, M), the best first, -1 for none."""
+        similarities = np.full((len(queries), k), -1, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        for at, query in enumerate(queries):
+            found = coarse[at][coarse[at] >= 0]
+            found = found[~np.isin(found, excluded)][:most]
+            exact = self._fetch(found) @ query
+            # Ties go to the older keyframe, so that the order never depends on the quantizer.
+            order = np.lexsort((found, -exact))[:k]
+            similarities[at, : len(order)] = exact[order]
+            rows[at, : len(order)] = found[order]
+        return similarities, rows
+
+
+class CompressedIndex(_RefinedIndex):
     """Projection, one bit for each dimension (RaBitQ), and refinement by what the map stores.
 
     Args:
@@ -135,9 +184,9 @@ class CompressedIndex:
     kind = "compressed"
 
     def __init__(self, projection: Projection, coarse: Any, fetch: Fetch) -> None:
+        super().__init__(fetch)
         self.projection = projection
         self.coarse = coarse
-        self._fetch = fetch
         if hasattr(coarse, "nprobe"):
             coarse.nprobe = max(LEAST_LOOKED_AT, coarse.nlist // LOOKED_AT)
 
@@ -155,11 +204,7 @@ class CompressedIndex:
         wanted = min(len(self), most + len(excluded))
         with _threads_for(queries):
             _, coarse = self.coarse.search(self.projection.coarse(queries), wanted)
-        return _refined(self._fetch, queries, coarse, k, excluded, most)
-
-    def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
-        """Returns the cosine of a query with each of some rows; see :class:`Index`."""
-        return np.asarray(self._fetch(rows) @ query, dtype=np.float32)
+        return self._refined(queries, coarse, k, excluded, most)
 
 
 def coarse_index(projected: npt.NDArray[np.float32], rows: int, lists_from: int) -> Any:
@@ -193,7 +238,7 @@ def sample_size(rows: int, lists_from: int) -> int:
     )
 
 
-class GpuIndex:
+class GpuIndex(_RefinedIndex):
     """Every row is compared on a GPU, in half precision, and the best again on the CPU, as the map stores them.
 
     Args:
@@ -215,6 +260,7 @@ class GpuIndex:
         configuration.useFloat16 = True
         self._faiss: Any = library.GpuIndexFlatIP(self._resources, dim, configuration)
         self._store = DescriptorBlocks(dim)
+        super().__init__(self._store.take)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -226,17 +272,14 @@ class GpuIndex:
 
     def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
         """Finds the k nearest rows of each query; see :class:`Index`."""
-        wanted = min(len(self), max(REFINE, 2 * k) + len(excluded))
+        most = max(REFINE, 2 * k)
+        wanted = min(len(self), most + len(excluded))
         if wanted > GPU_MOST:
             # More than a GPU sorts: every row is compared here.
             coarse = np.broadcast_to(np.arange(len(self)), (len(queries), len(self)))
-            return _refined(self._store.take, queries, coarse, k, excluded, len(self))
+            return self._refined(queries, coarse, k, excluded, len(self))
         _, coarse = self._faiss.search(np.ascontiguousarray(queries, dtype=np.float32), wanted)
-        return _refined(self._store.take, queries, coarse, k, excluded, max(REFINE, 2 * k))
-
-    def compare(self, query: npt.NDArray[np.float32], rows: Rows) -> Similarities:
-        """Returns the cosine of a query with each of some rows; see :class:`Index`."""
-        return np.asarray(self._store.take(rows) @ query, dtype=np.float32)
+        return self._refined(queries, coarse, k, excluded, most)
 
 
 def gpu_problem() -> str | None:
@@ -250,29 +293,3 @@ def gpu_problem() -> str | None:
     if library.get_num_gpus() == 0:
         return "keyframes cannot be searched on a GPU: FAISS finds none; look at nvidia-smi, or search on the CPU"
     return None
-
-
-def _refined(
-    fetch: Fetch, queries: npt.NDArray[np.float32], coarse: Rows, k: int, excluded: Rows, most: int
-) -> tuple[Similarities, Rows]:
-    """Compares the best rows of a coarse search again in full dimension.
-
-    Args:
-        fetch: Gives rows as the map stores them.
-        queries: float32, shape (N, D).
-        coarse: Shape (N, M), the best first; -1 for none.
-        k: How many are wanted of each query.
-        excluded: Rows that must not be found.
-        most: How many are compared again.
-    """
-    similarities = np.full((len(queries), k), -1, dtype=np.float32)
-    rows = np.full((len(queries), k), -1, dtype=np.int64)
-    for at, query in enumerate(queries):
-        found = coarse[at][coarse[at] >= 0]
-        found = found[~np.isin(found, excluded)][:most]
-        exact = fetch(found) @ query
-        # Ties go to the older keyframe, so that the order never depends on the quantiser.
-        order = np.lexsort((found, -exact))[:k]
-        similarities[at, : len(order)] = exact[order]
-        rows[at, : len(order)] = found[order]
-    return similarities, rows

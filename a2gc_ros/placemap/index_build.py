@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from a2gc_ros.placemap import projection
 from a2gc_ros.placemap.descriptors import Fetch, Half, StoredDescriptors, widened
-from a2gc_ros.placemap.index import CompressedIndex, coarse_index, sample_size
+from a2gc_ros.placemap.index import CompressedIndex, IndexOptions, coarse_index, sample_size
 
 READ_ROWS: Final = 256
 """Read at once: two milliseconds for which others wait."""
@@ -23,20 +23,15 @@ class IndexBuild:
     Args:
         stored: Where descriptors are; used by :meth:`read` alone.
         ids: Ids of the keyframes of all rows.
-        reduced_dim: Dimensions to keep.
-        lists_from: Rows from which they lie in lists.
+        options: How it compresses.
         fetch: What the index refines with.
     """
 
     def __init__(
-        self, stored: StoredDescriptors, ids: npt.NDArray[np.int64], reduced_dim: int, lists_from: int, fetch: Fetch
+        self, stored: StoredDescriptors, ids: npt.NDArray[np.int64], options: IndexOptions, fetch: Fetch
     ) -> None:
-        self._stored = stored
-        self._ids = ids
-        self._reduced_dim = reduced_dim
-        self._lists_from = lists_from
-        self._fetch = fetch
-        size = sample_size(len(ids), lists_from)
+        self._stored, self._ids, self._options, self._fetch = stored, ids, options, fetch
+        size = sample_size(len(ids), options.lists_from)
         self._wanted = ids[np.unique(np.linspace(0, len(ids) - 1, size).astype(np.int64))]
         self._sample: list[Half] = []
         self._at = 0
@@ -75,10 +70,9 @@ class IndexBuild:
         self._sample, self._at = [], 0
         # Directions of a few thousand rows are those of all; lists want more of them.
         some = sample[np.linspace(0, len(sample) - 1, min(len(sample), projection.SAMPLE_ROWS)).astype(int)]
-        fitted = projection.fit(some, self._reduced_dim)
-        self.index = CompressedIndex(
-            fitted, coarse_index(fitted.coarse(sample), len(self._ids), self._lists_from), self._fetch
-        )
+        fitted = projection.fit(some, self._options.reduced_dim)
+        coarse = coarse_index(fitted.coarse(sample), len(self._ids), self._options.lists_from)
+        self.index = CompressedIndex(fitted, coarse, self._fetch)
 
     def finish(self) -> CompressedIndex:
         """Does all that is left."""

@@ -24,7 +24,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.placemap.columns import KeyframeColumns
+from a2gc_ros.placemap.columns import GIVEN
 from a2gc_ros.placemap.projection import Projection
 from a2gc_ros.system.files import draft_of
 from a2gc_ros.system.folders import cache_folder
@@ -41,13 +41,13 @@ class CachedIndex:
     """An index over a map's first rows, and their columns.
 
     Attributes:
-        columns: Of the rows.
+        columns: Of the rows: `GIVEN`.
         fitted_rows: How many rows projection and lists were fitted to.
         projection: Of the descriptors.
         coarse: The index of faiss over the projected rows.
     """
 
-    columns: KeyframeColumns
+    columns: dict[str, Any]
     fitted_rows: int
     projection: Projection
     coarse: Any
@@ -76,25 +76,21 @@ class IndexCache:
 
     def write(self, cached: CachedIndex, dim: int) -> None:
         """Keeps an index; where that cannot be, it is derived again."""
-        columns = cached.columns
+        ids = cached.columns["ids"]
         buffer = io.BytesIO()
         np.savez(
             buffer,
             dim=np.int64(dim),
             fitted_rows=np.int64(cached.fitted_rows),
-            ids=columns.ids,
-            checks=self._checks(columns.ids),
-            sessions=columns.sessions,
-            stamps_ns=columns.stamps_ns,
-            path_length=columns.path_length,
-            positions=columns.positions,
+            checks=self._checks(ids),
+            **cached.columns,
             mean=cached.projection.mean,
             matrix=cached.projection.matrix,
             coarse=faiss.serialize_index(cached.coarse),
         )
         body = buffer.getbuffer()
         # Copies of a map that went their own ways have one identity: the last row tells them apart.
-        path = self._folder / f"{self._name}-{self._mark(int(columns.ids[-1]))}.index"
+        path = self._folder / f"{self._name}-{self._mark(int(ids[-1]))}.index"
         with contextlib.suppress(OSError):
             with draft_of(path) as draft, draft.open("wb") as file:
                 file.write(MAGIC + hashlib.sha256(body).digest())
@@ -138,8 +134,7 @@ class IndexCache:
         ids = arrays["ids"]
         if int(arrays["dim"]) != dim or not self._belongs(ids, arrays["checks"]):
             return None
-        columns = KeyframeColumns()
-        columns.extend(ids, arrays["sessions"], arrays["stamps_ns"], arrays["path_length"], arrays["positions"])
+        columns = {name: arrays[name] for name in GIVEN}
         coarse = faiss.deserialize_index(arrays["coarse"])
         projection = Projection(arrays["mean"], arrays["matrix"])
         if coarse.ntotal != len(ids) or projection.matrix.shape != (coarse.d, dim):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from a2gc_ros.placemap.columns import ColumnRow, KeyframeColumns
 from a2gc_ros.placemap.descriptors import RecentDescriptors, StoredDescriptors
-from a2gc_ros.placemap.index import LISTS_FROM, CompressedIndex, ExactIndex, GpuIndex, Index
+from a2gc_ros.placemap.index import CompressedIndex, ExactIndex, GpuIndex, Index, IndexOptions
 from a2gc_ros.placemap.index_build import BackgroundBuild, IndexBuild
 from a2gc_ros.placemap.index_cache import CachedIndex, IndexCache
 
@@ -26,24 +25,6 @@ REFIT: Final = 2.0
 
 LEAD: Final = 1.1
 """The new one is in use from so many times those rows on, however fast the machine: runs give the same answers."""
-
-
-@dataclass(frozen=True)
-class IndexOptions:
-    """When and how descriptors are compressed.
-
-    Attributes:
-        compress_from: Number of keyframes from which a map gets the compressed index: at once when it is opened, a
-            tenth later when it grows beyond it, so that no frame waits for it.
-        reduced_dim: Dimensions that are kept before quantising.
-        lists_from: Number of keyframes from which the compressed index has lists.
-        gpu: Whether to search on a GPU instead, uncompressed.
-    """
-
-    compress_from: int = 10_000
-    reduced_dim: int = 1024
-    lists_from: int = LISTS_FROM
-    gpu: bool = False
 
 
 class LiveIndex:
@@ -83,7 +64,7 @@ class LiveIndex:
 
     @property
     def index(self) -> Index:
-        """The index, in step with the file at the last :meth:`synchronise`."""
+        """The index, in step with the file at the last :meth:`synchronize`."""
         if self._index is None:
             self.synchronize()
         assert self._index is not None
@@ -115,7 +96,7 @@ class LiveIndex:
             return GpuIndex(self._dim)
         cached = self._cache.read(self._dim) if self._cache else None
         if cached is not None:
-            self.columns = cached.columns
+            self.columns.extend(cached.columns)
         known = len(self.columns)
         for rows in self._read(self.columns.last_id):
             self.columns.append(rows)
@@ -163,8 +144,7 @@ class LiveIndex:
         self._next = BackgroundBuild(self._build(), self._lock)
 
     def _build(self) -> IndexBuild:
-        options = self._options
-        return IndexBuild(self._stored, self.columns.ids, options.reduced_dim, options.lists_from, self._fetch)
+        return IndexBuild(self._stored, self.columns.ids, self._options, self._fetch)
 
     def _keep(self, index: CompressedIndex) -> None:
         if self._cache is not None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import shards
+from a2gc_ros.placemap.opening import require_new, writing_to
 from a2gc_ros.placemap.place_map import PlaceMap
 from a2gc_ros.placemap.records import Manifest
-from a2gc_ros.placemap.storing import camera_id, insert_session
+from a2gc_ros.placemap.storing import INSERT_KEYFRAME, camera_id, insert_session
 from a2gc_ros.placemap.writer_lock import WriterLock
 from a2gc_ros.system.files import publish
 
@@ -34,9 +35,6 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
     if not sources:
         raise MapError(f"{out} cannot be merged of nothing: name at least one map")
     with contextlib.ExitStack() as stack:
-        target = Path(out)
-        if target.exists():
-            raise MapError(f"{target} exists already: choose another name, or delete it first")
         maps = [stack.enter_context(PlaceMap.open(source, read_only=True)) for source in sources]
         first = maps[0].manifest
         for other in maps[1:]:
@@ -44,7 +42,7 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
         if not any(len(source) for source in maps):
             names = ", ".join(map(str, sources))
             raise MapError(f"{names} hold no keyframes, so there is nothing to merge: name maps that hold some")
-        with written_whole(target, replace(first, uuid="", created_ns=0)) as merged:
+        with written_whole(Path(out), replace(first, uuid="", created_ns=0)) as merged:
             copy_keyframes(maps, merged)
 
 
@@ -55,20 +53,16 @@ def written_whole(target: Path, manifest: Manifest) -> Iterator[PlaceMap]:
     Raises:
         MapError: If the file exists, is being written, or cannot be written.
     """
-    if target.exists():
-        raise MapError(f"{target} exists already: choose another name, or delete it first")
+    require_new(target)
     unfinished = target.with_name(target.name + ".merging")
-    try:
-        with WriterLock(target):
+    with writing_to(target), WriterLock(target):
+        unfinished.unlink(missing_ok=True)
+        try:
+            with PlaceMap.create(unfinished, manifest) as fresh:
+                yield fresh
+            publish(unfinished, target)
+        finally:
             unfinished.unlink(missing_ok=True)
-            try:
-                with PlaceMap.create(unfinished, manifest) as fresh:
-                    yield fresh
-                publish(unfinished, target)
-            finally:
-                unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
 
 
 def copy_keyframes(sources: Sequence[PlaceMap], merged: PlaceMap, without: Container[int] = ()) -> None:
@@ -146,12 +140,12 @@ class _Copy:
         if key in seen:
             return
         seen.add(key)
-        new = out.execute(
-            "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self._new_sessions[session], *middle, self._cameras[camera]),
-        ).lastrowid
-        _copy_data(self.rows, out, old, new)
+        new = out.execute(INSERT_KEYFRAME, (self._new_sessions[session], *middle, self._cameras[camera])).lastrowid
+        for table, columns in (("descriptors", "crc32, data"), ("images", "jpeg"), ("features", "kind, data")):
+            row = self.rows.execute(f"SELECT {columns} FROM {table} WHERE keyframe_id = ?", (old,)).fetchone()
+            if row is not None:
+                places = ", ".join("?" * (1 + len(row)))
+                out.execute(f"INSERT INTO {table} (keyframe_id, {columns}) VALUES ({places})", (new, *row))
 
     def finish(self, out: sqlite3.Connection) -> None:
         """Copies how far recordings were read."""
@@ -160,11 +154,3 @@ class _Copy:
                 "INSERT OR IGNORE INTO progress VALUES (?, ?, ?, ?, ?)",
                 (name, self._new_sessions[session], frames, finished, shards.without_shard(state)),
             )
-
-
-def _copy_data(rows: sqlite3.Connection, out: sqlite3.Connection, old: int, new: int | None) -> None:
-    for table, columns in (("descriptors", "crc32, data"), ("images", "jpeg"), ("features", "kind, data")):
-        row = rows.execute(f"SELECT {columns} FROM {table} WHERE keyframe_id = ?", (old,)).fetchone()
-        if row is not None:
-            places = ", ".join("?" * (1 + len(row)))
-            out.execute(f"INSERT INTO {table} (keyframe_id, {columns}) VALUES ({places})", (new, *row))

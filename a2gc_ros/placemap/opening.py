@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,7 @@ from a2gc_ros.errors import MapError
 from a2gc_ros.placemap import migration, trust
 from a2gc_ros.placemap.records import Manifest
 from a2gc_ros.placemap.schema import APPLICATION_ID, FORMAT_VERSION, lay_out, read_manifest, transaction
+from a2gc_ros.placemap.writer_lock import WriterLock
 from a2gc_ros.system.files import publish
 
 PRIVATE: Final = ":memory:"
@@ -24,48 +27,50 @@ QUICK_CHECK_BYTES: Final = 256 * 1024**2
 """Up to this size every page is checked on opening; a larger file is checked by its size and as it is read."""
 
 
-def create(path: str | Path, manifest: Manifest) -> sqlite3.Connection:
-    """Creates an empty map.
+@dataclass(frozen=True)
+class Opened:
+    """A map that is open; ``closing`` closes the connection and lets others write."""
+
+    path: str
+    connection: sqlite3.Connection
+    manifest: Manifest
+    read_only: bool
+    closing: contextlib.ExitStack
+
+
+def create(path: str | Path, manifest: Manifest) -> Opened:
+    """Creates an empty map, see :meth:`a2gc_ros.placemap.PlaceMap.create`.
 
     A file appears under its name only when it is complete; until then it is called ``<name>.new``.
-
-    Args:
-        path: Where; ``":memory:"`` for a private map that SQLite keeps in memory, and in a temporary file when large.
-        manifest: What the map says about itself.
-
-    Raises:
-        MapError: If the file exists or its folder cannot be written.
     """
-    if str(path) == PRIVATE:
-        # The empty name gives a private database that spills to disk, so a long run does not fill the memory.
-        connection = _connect("", uri=False)
-        lay_out(connection, manifest)
-        return connection
-    path = Path(path)
+    if manifest.descriptor_dim < 1 or not manifest.fingerprint:
+        raise MapError(f"{path} needs an extractor's fingerprint and descriptor length to be created")
+    with contextlib.ExitStack() as undo:
+        if str(path) == PRIVATE:
+            # The empty name gives a database that SQLite keeps in memory, and in a temporary file when it is large.
+            connection = undo.enter_context(contextlib.closing(_connect("", uri=False)))
+            lay_out(connection, manifest)
+            return Opened(PRIVATE, connection, read_manifest(connection, path), False, undo.pop_all())
+        try:
+            undo.enter_context(WriterLock(path))
+            require_new(Path(path))
+            with _draft(Path(path)) as draft, contextlib.closing(_connect(str(draft), uri=False)) as connection:
+                lay_out(connection, manifest)
+        except (OSError, sqlite3.Error) as error:
+            raise MapError(
+                f"{path} cannot be created ({error}): check that its folder exists and is writable"
+            ) from error
+        return _open(path, False, undo.pop_all())
+
+
+def require_new(path: Path) -> None:
+    """Refuses, with MapError, a name that something has already."""
     if path.exists():
         raise MapError(f"{path} exists already: choose another name, or delete it first")
-    fresh = path.with_name(path.name + ".new")
-    try:
-        _clear(fresh)
-        fresh.unlink(missing_ok=True)
-        connection = _connect(str(fresh), uri=False)
-        try:
-            lay_out(connection, manifest)
-        finally:
-            connection.close()
-        _clear(path)
-        publish(fresh, path)
-    except (OSError, sqlite3.Error) as error:
-        raise MapError(f"{path} cannot be created ({error}): check that its folder exists and is writable") from error
-    return open_existing(path, read_only=False)[0]
 
 
 def require_replaceable(path: Path) -> None:
-    """Refuses to let a map take the place of anything but a map.
-
-    Raises:
-        MapError: If something else has this name.
-    """
+    """Refuses, with MapError, to let a map take the place of anything but a map."""
     if not path.exists():
         return
     if not path.is_file():
@@ -80,35 +85,59 @@ def require_replaceable(path: Path) -> None:
 
 
 def write_copy(source: sqlite3.Connection, path: Path) -> None:
-    """Writes all of an open map to another file, which appears under its name when it is complete.
-
-    Raises:
-        OSError, sqlite3.Error: If the folder cannot be written.
-    """
-    fresh = path.with_name(path.name + ".new")
-    try:
-        fresh.unlink(missing_ok=True)
-        source.execute("VACUUM INTO ?", (str(fresh),))
-        with contextlib.closing(_connect(str(fresh), uri=False)) as connection:
+    """Writes all of an open map to another file, which appears under its name when it is complete."""
+    with _draft(path) as draft:
+        source.execute("VACUUM INTO ?", (str(draft),))
+        with contextlib.closing(_connect(str(draft), uri=False)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-        _clear(path)
-        publish(fresh, path)
-    except (OSError, sqlite3.Error):
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
 
 
-def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connection, Manifest]:
-    """Opens a map file and refuses what is not one.
+@contextlib.contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Raises MapError, that a file cannot be written, in place of an error of SQLite or of the system."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise MapError(f"{path} cannot be written ({error}): check the folder and the free space") from error
+
+
+def open_existing(path: str | Path, *, read_only: bool) -> Opened:
+    """Opens a map file and refuses what is not one, see :meth:`a2gc_ros.placemap.PlaceMap.open`.
 
     A map of an older format is brought to the present one when it is opened for writing; opened read-only the file
     stays as it is, and is only seen in the present form.
-
-    Raises:
-        MapError: If the file is missing, no place map, of a newer format, damaged, or not readable.
     """
-    path = Path(path)
+    with contextlib.ExitStack() as undo:
+        try:
+            if not read_only and Path(path).is_file():
+                undo.enter_context(WriterLock(path))
+        except OSError as error:
+            raise MapError(
+                f"{path} cannot be written ({error.strerror}): open it read-only, or copy it to a writable folder"
+            ) from error
+        return _open(path, read_only, undo.pop_all())
+
+
+def _open(path: str | Path, read_only: bool, undo: contextlib.ExitStack) -> Opened:
+    """Opens a map file; where that fails, nothing of it stays open, nor what was to be undone."""
+    with undo:
+        file = Path(path)
+        _require_file(file)
+        try:
+            connection = undo.enter_context(contextlib.closing(_connect_map(file, read_only)))
+            manifest = _examine(connection, file)
+            if read_only:
+                migration.view_as_present(connection)
+            else:
+                with transaction(connection):
+                    migration.migrate(connection, FORMAT_VERSION, manifest.uuid)
+        # A damaged file can make SQLite's own message undecodable.
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
+            raise MapError(trust.sentence(file, error)) from error
+        return Opened(str(path), connection, manifest, read_only, undo.pop_all())
+
+
+def _require_file(path: Path) -> None:
     try:
         if not path.exists():
             raise MapError(f"{path} does not exist: build it with `a2gc map build`")
@@ -117,25 +146,21 @@ def open_existing(path: str | Path, *, read_only: bool) -> tuple[sqlite3.Connect
     except (OSError, ValueError) as error:
         why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else error
         raise MapError(f"{str(path)[:200]!r} cannot be a map's name ({why}): choose another") from error
-    connection: sqlite3.Connection | None = None
+
+
+@contextlib.contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Lends a name beside ``path`` for a file that takes its place at the end; after an error nothing of it is left."""
+    draft = path.with_name(path.name + ".new")
+    _clear(draft)
+    draft.unlink(missing_ok=True)
     try:
-        connection = _connect_map(path, read_only)
-        manifest = _examine(connection, path)
-        if read_only:
-            migration.view_as_present(connection)
-        else:
-            with transaction(connection):
-                migration.migrate(connection, FORMAT_VERSION, manifest.uuid)
-    # A damaged file can make SQLite's own message undecodable.
-    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
-        if connection is not None:
-            connection.close()
-        raise MapError(trust.sentence(path, error)) from error
-    except MapError:
-        if connection is not None:
-            connection.close()
-        raise
-    return connection, manifest
+        yield draft
+        _clear(path)
+        publish(draft, path)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _clear(path: Path) -> None:
@@ -145,7 +170,7 @@ def _clear(path: Path) -> None:
 
 
 def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
-    # Autocommit: transactions are explicit. Threads: PlaceMap serialises every use with its own lock.
+    # Autocommit: transactions are explicit. Threads: MapFile serializes every use with its own lock.
     connection = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
     try:
         trust.be_careful(connection)

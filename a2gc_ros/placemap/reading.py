@@ -7,14 +7,14 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap.records import FeatureBlob, FrameLike
+from a2gc_ros.images.frame import Frame
+from a2gc_ros.placemap.records import FeatureBlob
 from a2gc_ros.placemap.selection import MotionGate, Odometer, Proposal, Spacing
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 from a2gc_ros.system.shards import Shard
@@ -41,11 +41,11 @@ class BuildPlan:
 
     spacing: Spacing
     batch: int = 8
-    find_features: Callable[[FrameLike], FeatureBlob] | None = None
+    find_features: Callable[[Frame], FeatureBlob] | None = None
     encode: Encode = encode_jpeg
     shard: Shard | None = None
 
-    def features_of(self, frame: FrameLike) -> FeatureBlob | None:
+    def features_of(self, frame: Frame) -> FeatureBlob | None:
         """Returns the local features to keep of a frame."""
         return None if self.find_features is None else self.find_features(frame)
 
@@ -62,7 +62,7 @@ class ReadFrame:
         features: Local features to keep, likewise.
     """
 
-    frame: FrameLike
+    frame: Frame
     proposal: Proposal
     path_length: float | None
     jpeg: bytes | None
@@ -98,7 +98,7 @@ class BatchReader:
         state: ``Batch.state`` of the last batch of that run, or None.
     """
 
-    def __init__(self, frames: Iterable[FrameLike], plan: BuildPlan, done: int, state: dict[str, Any] | None) -> None:
+    def __init__(self, frames: Iterable[Frame], plan: BuildPlan, done: int, state: dict[str, Any] | None) -> None:
         self._frames = frames
         self._plan = plan
         self._done = done
@@ -117,12 +117,7 @@ class BatchReader:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
 
@@ -182,7 +177,7 @@ class BatchReader:
                 items, gathered = [], 0
         yield Batch(items, count, stamp_ns, self._state(), is_last=True)
 
-    def _read(self, frame: FrameLike, proposal: Proposal, path_length: float | None) -> ReadFrame:
+    def _read(self, frame: Frame, proposal: Proposal, path_length: float | None) -> ReadFrame:
         if self._plan.shard is not None and proposal is Proposal.COMPARE:
             raise MapError(
                 "without poses each keyframe depends on the one before, so a recording cannot be built in parts: give "

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
+from a2gc_ros.images.frame import Frame
 from a2gc_ros.placemap import schema
 from a2gc_ros.placemap.builder import ExtractorLike
 from a2gc_ros.placemap.descriptors import checked, encode
+from a2gc_ros.placemap.opening import require_new, writing_to
 from a2gc_ros.placemap.place_map import PlaceMap
-from a2gc_ros.placemap.records import FrameLike, Keyframe
+from a2gc_ros.placemap.records import Keyframe, Model
+from a2gc_ros.placemap.storing import INSERT_DESCRIPTOR
 from a2gc_ros.placemap.thumbnails import decode_jpeg
 from a2gc_ros.system.files import publish
 
@@ -33,7 +34,6 @@ def redescribe(
     source: PlaceMap,
     out: str | Path,
     extractor: ExtractorLike,
-    name: str,
     pictures: Callable[[list[Keyframe]], Iterable[Picture]],
     *,
     batch: int = 16,
@@ -48,7 +48,6 @@ def redescribe(
         source: The map.
         out: The map to write; must not exist.
         extractor: The other model.
-        name: The other model's name.
         pictures: Gives the images of the keyframes it is asked for, in any order; those it lacks are left out.
         batch: Images described at once.
         on_progress: Called with how many keyframes are done and how many there are.
@@ -57,13 +56,12 @@ def redescribe(
         MapError: If ``out`` exists, the model is the map's already, or a keyframe has no image.
     """
     target = Path(out)
-    if target.exists():
-        raise MapError(f"{target} exists already: choose another name, or delete it first")
+    require_new(target)
     if extractor.spec.fingerprint == source.manifest.fingerprint:
-        raise MapError(f"{source.path} is described by {name} already: name another model")
+        raise MapError(f"{source.path} is described by {extractor.spec.name} already: name another model")
     unfinished = target.with_name(target.name + ".redescribing")
     keyframes = source.keyframes()
-    with _begun(source, unfinished, extractor, name) as redescribed:
+    with _begun(source, unfinished, extractor.spec) as redescribed:
         missing = _without_descriptor(redescribed, keyframes)
         done = len(keyframes) - len(missing)
         on_progress(done, len(keyframes))
@@ -78,22 +76,19 @@ def redescribe(
             f"{source.path} has {len(missing)} keyframes without a usable image, keyframe {missing[0].id} of session "
             f"{missing[0].session_id} for one: give the recordings they come from"
         )
-    try:
+    with writing_to(target):
         publish(unfinished, target)
-    except OSError as error:
-        raise MapError(f"{target} cannot be written ({error}): check the folder and the free space") from error
 
 
 def stored_pictures(source: PlaceMap, keyframes: Iterable[Keyframe]) -> Iterator[Picture]:
     """Yields the images that a map keeps of these keyframes; those it lacks or cannot decode are left out."""
     for keyframe in keyframes:
         jpeg = source.image(keyframe.id)
-        image = None if jpeg is None else decode_jpeg(jpeg)
-        if image is not None:
+        if jpeg is not None and (image := decode_jpeg(jpeg)) is not None:
             yield keyframe.id, image
 
 
-def recorded_pictures(frames: Iterable[FrameLike], keyframes: Iterable[Keyframe]) -> Iterator[Picture]:
+def recorded_pictures(frames: Iterable[Frame], keyframes: Iterable[Keyframe]) -> Iterator[Picture]:
     """Yields the images of these keyframes as they were recorded, told by their stamps."""
     of_stamp: dict[int, list[int]] = {}
     for keyframe in keyframes:
@@ -105,33 +100,31 @@ def recorded_pictures(frames: Iterable[FrameLike], keyframes: Iterable[Keyframe]
             return
 
 
-def _begun(source: PlaceMap, unfinished: Path, extractor: ExtractorLike, name: str) -> PlaceMap:
+def _begun(source: PlaceMap, unfinished: Path, model: Model) -> PlaceMap:
     """Opens the unfinished map of an earlier call, or a copy of the source without descriptors."""
-    fingerprint = extractor.spec.fingerprint
     origin = {"map": source.manifest.uuid, "keyframes": len(source)}
     if unfinished.exists():
         before = PlaceMap.open(unfinished)
-        if before.manifest.fingerprint == fingerprint and before.manifest.settings.get(ORIGIN) == origin:
+        if before.manifest.fingerprint == model.fingerprint and before.manifest.settings.get(ORIGIN) == origin:
             return before
         before.close()
     source.save_copy(unfinished)
-    settings: dict[str, Any] = {**source.manifest.settings, ORIGIN: origin}
     manifest = replace(
         source.manifest,
-        fingerprint=fingerprint,
-        descriptor_dim=extractor.spec.descriptor_dim,
-        model_name=name,
+        fingerprint=model.fingerprint,
+        descriptor_dim=model.descriptor_dim,
+        model_name=model.name,
         uuid="",
         created_ns=0,
-        settings=settings,
+        settings={**source.manifest.settings, ORIGIN: origin},
     )
     with PlaceMap.open(unfinished) as copy, copy.transaction() as connection:
-        schema.write_manifest(connection, schema.completed(manifest))
+        schema.write_manifest(connection, manifest)
         connection.execute("DELETE FROM descriptors")
         connection.execute("DROP TABLE IF EXISTS impostors")
         # A session that another model described is another one, the same wherever that is done.
         for session in source.sessions():
-            identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{session.uuid}/{fingerprint}")
+            identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{session.uuid}/{model.fingerprint}")
             connection.execute("UPDATE sessions SET uuid = ? WHERE id = ?", (str(identity), session.id))
     return PlaceMap.open(unfinished)
 
@@ -146,11 +139,4 @@ def _store(redescribed: PlaceMap, pictures: list[Picture], extractor: ExtractorL
     descriptors = checked(extractor.extract([image for _, image in pictures]), redescribed.manifest.descriptor_dim)
     with redescribed.transaction() as connection:
         for (keyframe_id, _), descriptor in zip(pictures, descriptors, strict=True):
-            _insert(connection, keyframe_id, descriptor)
-
-
-def _insert(connection: sqlite3.Connection, keyframe_id: int, descriptor: npt.NDArray[np.float32]) -> None:
-    data, crc32 = encode(descriptor)
-    connection.execute(
-        "INSERT INTO descriptors (keyframe_id, crc32, data) VALUES (?, ?, ?)", (keyframe_id, crc32, data)
-    )
+            connection.execute(INSERT_DESCRIPTOR, (keyframe_id, *encode(descriptor)))

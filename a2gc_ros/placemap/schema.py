@@ -12,7 +12,6 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -80,13 +79,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def write_manifest(connection: sqlite3.Connection, manifest: Manifest) -> None:
-    """Stores the manifest; the caller holds the transaction."""
+    """Stores the manifest, identity and time of creation filled in; the caller holds the transaction."""
     entries = {
         "fingerprint": manifest.fingerprint,
         "descriptor_dim": str(manifest.descriptor_dim),
         "model_name": manifest.model_name,
-        "uuid": manifest.uuid,
-        "created_ns": str(manifest.created_ns),
+        "uuid": manifest.uuid or str(uuid.uuid4()),
+        "created_ns": str(manifest.created_ns or time.time_ns()),
         "settings": json.dumps(manifest.settings, sort_keys=True),
     }
     connection.executemany("INSERT OR REPLACE INTO manifest VALUES (?, ?)", entries.items())
@@ -116,22 +115,12 @@ def read_manifest(connection: sqlite3.Connection, path: str | Path) -> Manifest:
     return manifest
 
 
-def completed(manifest: Manifest) -> Manifest:
-    """Fills in the identity and the time of creation where they are empty."""
-    return replace(
-        manifest,
-        uuid=manifest.uuid or str(uuid.uuid4()),
-        created_ns=manifest.created_ns or time.time_ns(),
-    )
-
-
 def lay_out(connection: sqlite3.Connection, manifest: Manifest) -> None:
     """Makes the tables of an empty map."""
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in (*TABLES.split(";"), *trust.INDEXES.values()):
-        connection.execute(statement)
-    write_manifest(connection, completed(manifest))
-    connection.execute("COMMIT")
+    with transaction(connection):
+        for statement in (*TABLES.split(";"), *trust.INDEXES.values()):
+            connection.execute(statement)
+        write_manifest(connection, manifest)
     connection.execute("PRAGMA journal_mode = WAL")

@@ -5,14 +5,20 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 import numpy as np
 
 from a2gc_ros.errors import MapError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.placemap.descriptors import checked, encode
-from a2gc_ros.placemap.records import FeatureBlob, NewKeyframe, Session
+from a2gc_ros.placemap.records import NewKeyframe, Session
+
+INSERT_KEYFRAME: Final = (
+    "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_DESCRIPTOR: Final = "INSERT INTO descriptors (keyframe_id, data, crc32) VALUES (?, ?, ?)"
 
 
 def insert_session(connection: sqlite3.Connection, name: str, source: str, identity: str = "") -> Session:
@@ -46,55 +52,20 @@ def _insert(connection: sqlite3.Connection, session_id: int, new: NewKeyframe, d
     descriptor = checked(new.descriptor, dim)
     if len(descriptor) != 1:
         raise MapError(f"a keyframe has one descriptor, not {len(descriptor)}: add a keyframe for each")
-    return insert_row(
-        connection,
+    values = (
         session_id,
-        (
-            int(new.stamp_ns),
-            _pose_bytes(new.pose, f"the pose of the keyframe at {new.stamp_ns} ns"),
-            None if new.path_length is None else float(new.path_length),
-            new.frame_id,
-            _pose_bytes(new.t_base_camera, f"the camera's pose on the robot at {new.stamp_ns} ns"),
-        ),
-        new.intrinsics_json,
-        encode(descriptor[0]),
-        new.image_jpeg,
-        new.features,
+        int(new.stamp_ns),
+        _pose_bytes(new.pose, f"the pose of the keyframe at {new.stamp_ns} ns"),
+        None if new.path_length is None else float(new.path_length),
+        new.frame_id,
+        _pose_bytes(new.t_base_camera, f"the camera's pose on the robot at {new.stamp_ns} ns"),
+        camera_id(connection, new.intrinsics_json),
     )
-
-
-def insert_row(
-    connection: sqlite3.Connection,
-    session_id: int,
-    values: tuple[Any, ...],
-    camera: str | None,
-    descriptor: tuple[bytes, int],
-    jpeg: bytes | None,
-    features: FeatureBlob | None,
-) -> int:
-    """Inserts a keyframe as the tables hold it and returns its id; the caller holds the transaction.
-
-    Args:
-        connection: The map.
-        session_id: Its session.
-        values: Stamp, pose, metres travelled, the camera's frame, the camera's pose on the robot.
-        camera: Calibration as JSON; all keyframes of one camera share it.
-        descriptor: Bytes and CRC-32.
-        jpeg: The picture.
-        features: The local features.
-    """
-    cursor = connection.execute(
-        "INSERT INTO keyframes (session_id, stamp_ns, pose, travelled, frame_id, t_base_camera, intrinsics_id) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (session_id, *values, camera_id(connection, camera)),
-    )
-    keyframe_id = int(cursor.lastrowid or 0)
-    connection.execute(
-        "INSERT INTO descriptors (keyframe_id, data, crc32) VALUES (?, ?, ?)", (keyframe_id, *descriptor)
-    )
-    if jpeg is not None:
-        connection.execute("INSERT INTO images VALUES (?, ?)", (keyframe_id, jpeg))
-    if features is not None:
+    keyframe_id = int(connection.execute(INSERT_KEYFRAME, values).lastrowid or 0)
+    connection.execute(INSERT_DESCRIPTOR, (keyframe_id, *encode(descriptor[0])))
+    if new.image_jpeg is not None:
+        connection.execute("INSERT INTO images VALUES (?, ?)", (keyframe_id, new.image_jpeg))
+    if (features := new.features) is not None:
         connection.execute("INSERT INTO features VALUES (?, ?, ?)", (keyframe_id, features.kind, features.data))
     return keyframe_id
 

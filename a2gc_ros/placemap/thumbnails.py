@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import MapError
-from a2gc_ros.placemap.records import IntrinsicsLike
+from a2gc_ros.images.frame import CameraIntrinsics
 
 LONGEST_SIDE = 640
 JPEG_QUALITY = 85
@@ -57,7 +57,7 @@ def decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | None:
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def intrinsics_json(intrinsics: IntrinsicsLike | None) -> str | None:
+def intrinsics_json(intrinsics: CameraIntrinsics | None) -> str | None:
     """Writes a calibration as JSON: width, height, matrix, distortion, model, and rotation where there is one."""
     if intrinsics is None:
         return None

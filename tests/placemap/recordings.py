@@ -14,27 +14,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.geometry import Pose, pose_from_xy_yaw
+from a2gc_ros.geometry import pose_from_xy_yaw
+from a2gc_ros.images.frame import Frame
 from a2gc_ros.placemap import BuildPlan, BuildProgress, FeatureBlob, Manifest, MapBuilder, PlaceMap, Spacing
-from a2gc_ros.placemap.records import FrameLike
 
 DIM = 24
 MOUNTED = pose_from_xy_yaw(0.2, 0.0, 0.1)
 
 
 @dataclass(frozen=True)
-class MadeFrame:
-    stamp_ns: int
-    image: npt.NDArray[np.uint8]
-    frame_id: str
-    intrinsics: None
-    pose: Pose | None
-    t_base_camera: Pose | None = None
-    depth: None = None
-
-
-@dataclass(frozen=True)
 class MadeSpec:
+    name: str = "made"
     fingerprint: str = "a" * 64
     descriptor_dim: int = DIM
 
@@ -61,7 +51,7 @@ class MadeExtractor:
         return descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
 
 
-def frames(count: int, *, poses: bool, seconds_per_frame: float = 0.0) -> Iterator[MadeFrame]:
+def frames(count: int, *, poses: bool, seconds_per_frame: float = 0.0) -> Iterator[Frame]:
     """Yields frames of a slowly changing scene; the robot moves a quarter of a metre per frame."""
     rng = np.random.default_rng(1)
     scene = rng.integers(0, 255, (48, 48, 3)).astype(np.float64)
@@ -70,10 +60,10 @@ def frames(count: int, *, poses: bool, seconds_per_frame: float = 0.0) -> Iterat
         scene[fresh] = rng.integers(0, 255, int(fresh.sum()))
         time.sleep(seconds_per_frame)
         pose = pose_from_xy_yaw(0.25 * at + 0.1 * np.sin(at), 0.0, 0.05 * at) if poses else None
-        yield MadeFrame(at * 10**8, scene.astype(np.uint8), "camera", None, pose, MOUNTED)
+        yield Frame(at * 10**8, scene.astype(np.uint8), "camera", None, pose, MOUNTED)
 
 
-def few_pixels(frame: FrameLike) -> FeatureBlob:
+def few_pixels(frame: Frame) -> FeatureBlob:
     """Stands for local features: what is kept must be that frame's."""
     return FeatureBlob("pixels", frame.image[:2, :2].tobytes())
 

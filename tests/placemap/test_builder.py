@@ -45,8 +45,7 @@ def test_keyframes_are_spaced_by_the_way(tmp_path: Path) -> None:
 
 def test_a_standing_robot_adds_nothing(tmp_path: Path) -> None:
     still = [
-        recordings.MadeFrame(at * 10**8, np.full((48, 48, 3), at % 250, np.uint8), "", None, np.eye(4))
-        for at in range(50)
+        recordings.Frame(at * 10**8, np.full((48, 48, 3), at % 250, np.uint8), "", None, np.eye(4)) for at in range(50)
     ]
     with PlaceMap.create(tmp_path / "m.a2gc", Manifest("a" * 64, recordings.DIM)) as place_map:
         assert _builder(place_map).build("s", still, session_name="s").keyframes == 1

@@ -24,7 +24,7 @@ KEYFRAMES = 30
 class MeanColours:
     """Describes an image by the colours of its quarters."""
 
-    spec = SimpleNamespace(fingerprint="f" * 64, descriptor_dim=12)
+    spec = SimpleNamespace(name="colours", fingerprint="f" * 64, descriptor_dim=12)
 
     def __init__(self) -> None:
         self.described = 0
@@ -74,7 +74,7 @@ def test_everything_else_is_kept(pictured: Path, tmp_path: Path) -> None:
             rest = [k for k in missing if k.session_id == 2]
             return found + list(stored_pictures(source, rest))
 
-        redescribe(source, out, MeanColours(), "colours", pictures, batch=7, on_progress=lambda *now: seen.append(now))
+        redescribe(source, out, MeanColours(), pictures, batch=7, on_progress=lambda *now: seen.append(now))
         with PlaceMap.open(out, read_only=True) as new:
             assert new.manifest.model_name == "colours"
             assert new.manifest.fingerprint == "f" * 64
@@ -118,9 +118,9 @@ def test_what_was_interrupted_is_gone_on_with(pictured: Path, tmp_path: Path) ->
             return found
 
         with pytest.raises(AttributeError):
-            redescribe(source, out, model, "colours", cut, batch=5)
+            redescribe(source, out, model, cut, batch=5)
         assert not out.exists()
-        redescribe(source, out, model, "colours", cut, batch=5)
+        redescribe(source, out, model, cut, batch=5)
     # Ten before the cut, and the other twenty once.
     assert model.described == KEYFRAMES + 5
     with PlaceMap.open(out) as new:
@@ -132,7 +132,7 @@ def test_leftovers_of_another_model_are_begun_again(pictured: Path, tmp_path: Pa
     out = tmp_path / "new.a2gc"
     with PlaceMap.open(pictured, read_only=True) as source:
         source.save_copy(tmp_path / "new.a2gc.redescribing")
-        redescribe(source, out, MeanColours(), "c", lambda missing: [(k.id, image(k.id)) for k in missing])
+        redescribe(source, out, MeanColours(), lambda missing: [(k.id, image(k.id)) for k in missing])
     with PlaceMap.open(out) as new:
         assert len(new.descriptors(range(1, KEYFRAMES + 1))) == KEYFRAMES
 
@@ -143,11 +143,11 @@ def test_a_keyframe_without_an_image_is_named(pictured: Path, tmp_path: Path) ->
         with pytest.raises(
             MapError, match=r"1 keyframes without a usable image, keyframe 5 of session 1 .* recordings"
         ):
-            redescribe(source, out, MeanColours(), "c", lambda missing: stored_pictures(source, missing))
+            redescribe(source, out, MeanColours(), lambda missing: stored_pictures(source, missing))
         assert not out.exists()
         # The recording is given the next time; only what is missing is described.
         model = MeanColours()
-        redescribe(source, out, model, "c", lambda missing: [(k.id, image(k.id - 1)) for k in missing])
+        redescribe(source, out, model, lambda missing: [(k.id, image(k.id - 1)) for k in missing])
         assert model.described == 1
 
 
@@ -158,15 +158,15 @@ def test_a_damaged_image_counts_as_none(pictured: Path, tmp_path: Path) -> None:
         PlaceMap.open(pictured, read_only=True) as source,
         pytest.raises(MapError, match="2 keyframes without a usable image"),
     ):
-        redescribe(source, tmp_path / "n.a2gc", MeanColours(), "c", lambda m: stored_pictures(source, m))
+        redescribe(source, tmp_path / "n.a2gc", MeanColours(), lambda m: stored_pictures(source, m))
 
 
 def test_refusals(pictured: Path, manifest: Manifest, tmp_path: Path) -> None:
     same = MeanColours()
-    same.spec = SimpleNamespace(fingerprint=manifest.fingerprint, descriptor_dim=12)
+    same.spec = SimpleNamespace(name="numbers", fingerprint=manifest.fingerprint, descriptor_dim=12)
     with PlaceMap.open(pictured, read_only=True) as source:
         with pytest.raises(MapError, match="exists already"):
-            redescribe(source, pictured, MeanColours(), "c", lambda _: [])
+            redescribe(source, pictured, MeanColours(), lambda _: [])
         with pytest.raises(MapError, match="described by numbers already: name another model"):
-            redescribe(source, tmp_path / "n.a2gc", same, "numbers", lambda _: [])
+            redescribe(source, tmp_path / "n.a2gc", same, lambda _: [])
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("n.")] == []

@@ -56,7 +56,6 @@ def redescribe(
                 source,
                 out,
                 extractor,
-                spec.name,
                 lambda keyframes: _pictures(source, keyframes, recording or (), topic, counts),
                 batch=batch,
                 on_progress=show,

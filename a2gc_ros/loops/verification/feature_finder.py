@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.images.decode import decode_compressed
+from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.local_features import FEATURES, LocalFeatureDetector
 from a2gc_ros.loops.verification.feature_coding import encode
 from a2gc_ros.loops.verification.features import LocalFeatures, inverse_depths
 from a2gc_ros.placemap import FeatureBlob
-from a2gc_ros.placemap.records import FrameLike
 from a2gc_ros.placemap.thumbnails import LONGEST_SIDE, shrink
 
 LEAST_DETECTION_SIDE: Final = 360
@@ -38,11 +38,11 @@ class FeatureFinder:
         self._make, self._count = FEATURES[kind], count
         self._of_thread = threading.local()
 
-    def find(self, frame: FrameLike) -> LocalFeatures:
+    def find(self, frame: Frame) -> LocalFeatures:
         """Returns the features of a frame."""
         return self.extract(for_detection(frame.image), frame.depth)
 
-    def find_encoded(self, frame: FrameLike) -> FeatureBlob:
+    def find_encoded(self, frame: Frame) -> FeatureBlob:
         """Returns the features of a frame as a map keeps them."""
         return encode(self.find(frame), self.kind)
 
