@@ -18,14 +18,13 @@ from a2gc_ros.errors import ImageError, MapError
 from a2gc_ros.images.ahead import share_cores
 from a2gc_ros.loops.preparation import Prepared
 from a2gc_ros.loops.results import Detection
-from a2gc_ros.nodes.base.guards import THROTTLED, sentence
+from a2gc_ros.nodes.base.guards import THROTTLED, Callbacks, sentence
 from a2gc_ros.nodes.base.latest_mailbox import LatestMailbox
 from a2gc_ros.nodes.base.lifecycle import SelfStartingNode
 from a2gc_ros.nodes.base.pool_executor import PoolExecutor
 from a2gc_ros.nodes.base.run_statistics import Period, Statistics
 from a2gc_ros.nodes.base.running import run
 from a2gc_ros.nodes.health.diagnostics import (
-    Callbacks,
     CameraState,
     judge_camera,
     judge_map,
@@ -220,7 +219,7 @@ class PlaceRecognition(SelfStartingNode):
         if configured is not None:
             counts = configured.counts = Period(configured.statistics.snapshot(), configured.counts.now)
             engine = configured.recognizer.engine()
-        callbacks, earlier = Callbacks(self.guard.failed, self.guard.last), self._callbacks_reported
+        callbacks, earlier = self.guard.caught, self._callbacks_reported
         self._callbacks_reported = callbacks
         if active is None:
             unheard = not_listening(state)

@@ -18,7 +18,7 @@ from a2gc_ros.errors import ImageError
 from a2gc_ros.geometry import pose_from_quaternion
 from a2gc_ros.loops import Detection, LoopClosure, Match, Verification
 from a2gc_ros.loops.runs import VerifiedPair
-from a2gc_ros.nodes.base.conversions import NOT_KEPT, detection_message, header_message, pose_message, time_message
+from a2gc_ros.nodes.base.conversions import NOT_KEPT, candidates_message, header_message, pose_message, time_message
 from a2gc_ros.nodes.health.watchdog import Publisher, cause_of_silence
 from a2gc_ros.nodes.inputs.image_conversion import ImageConverter
 from a2gc_ros.nodes.inputs.image_input import stamp_of_serialized
@@ -58,7 +58,7 @@ def test_a_detection_becomes_a_message_field_by_field():
     covariance = np.arange(36.0).reshape(6, 6)
     verification = Verification(True, 40, 50, np.eye(4), covariance, scale_known=True)
     closures = [LoopClosure(match(), verification, 0.75, 9), LoopClosure(match(0.8, 2))]
-    message = detection_message(Detection(2_000_000_005, 11, closures=closures), "camera")
+    message = candidates_message(header_message(2_000_000_005, "camera"), closures)
     assert (message.header.stamp.sec, message.header.frame_id) == (2, "camera")
     first, second = message.candidates
     # One that was held back names the keyframe of its own image, not of this one.
@@ -75,7 +75,7 @@ def test_a_detection_becomes_a_message_field_by_field():
 
 def test_a_pose_without_covariance_says_so():
     closure = LoopClosure(match(), Verification(True, 40, 50, np.eye(4)))
-    message = detection_message(Detection(0, None, closures=[closure]), "").candidates[0]
+    message = candidates_message(header_message(0, ""), [closure]).candidates[0]
     assert (message.has_pose, message.has_covariance, message.scale_known) == (True, False, False)
     assert not np.any(message.relative_pose.covariance)
     assert message.query_keyframe_id == NOT_KEPT

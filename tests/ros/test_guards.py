@@ -112,13 +112,13 @@ def is_alive(node: FaultyNode, probe: Probe) -> bool:
 
 @pytest.mark.parametrize(("fault", "told"), FAULTS, ids=[type(fault).__name__ for fault, _ in FAULTS])
 def test_what_a_service_raises_is_its_answer(faulty: FaultyNode, probe: Probe, fault: Exception, told: str) -> None:
-    before = faulty.guard.failed.get("~/ask", 0)
+    before = faulty.guard.caught.failed.get("~/ask", 0)
     faulty.faults["service"] = fault
     answer = probe.call(Trigger, f"{faulty.get_fully_qualified_name()}/ask", Trigger.Request())
     assert not answer.success
     assert told in answer.message
     assert "\n" not in answer.message
-    assert faulty.guard.failed["~/ask"] == before + 1
+    assert faulty.guard.caught.failed["~/ask"] == before + 1
     assert is_alive(faulty, probe)
 
 
@@ -129,16 +129,16 @@ def test_what_a_timer_or_a_subscription_raises_is_counted(
 ) -> None:
     words = probe.publisher(String, f"{faulty.get_fully_qualified_name()}/words")
     wait_for(words.get_subscription_count, "the subscription")
-    before = sum(faulty.guard.failed.values())
+    before = sum(faulty.guard.caught.failed.values())
     faulty.faults[where] = fault
 
     def counted() -> bool:
         words.publish(String(data="hello"))
         time.sleep(0.05)
-        return sum(faulty.guard.failed.values()) > before
+        return sum(faulty.guard.caught.failed.values()) > before
 
     wait_for(counted, "a count of the fault")
-    assert told in faulty.guard.last
+    assert told in faulty.guard.caught.last
     assert is_alive(faulty, probe)
 
 

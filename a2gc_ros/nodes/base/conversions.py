@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from a2gc_msgs.msg import LoopClosureCandidate, LoopClosureCandidates
 from a2gc_ros import geometry
 from a2gc_ros.bags.messages import values_of
-from a2gc_ros.loops.results import Detection, LoopClosure
+from a2gc_ros.loops.results import LoopClosure
 
 NOT_KEPT = -1
 """``query_keyframe_id`` of an image that did not become a keyframe."""
@@ -100,8 +100,3 @@ def relative_pose_of(candidate: LoopClosureCandidate) -> tuple[geometry.Pose | N
 def candidates_message(header: Header, closures: Sequence[LoopClosure]) -> LoopClosureCandidates:
     """Returns what was accepted with one image, in the same order, as a message."""
     return LoopClosureCandidates(header=header, candidates=[candidate_message(closure) for closure in closures])
-
-
-def detection_message(detection: Detection, frame_id: str) -> LoopClosureCandidates:
-    """Returns a detection as the message that is published for its image."""
-    return candidates_message(header_message(detection.stamp_ns, frame_id), detection.closures)

@@ -10,7 +10,8 @@ import functools
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from rclpy.clock import Clock, ClockType
@@ -41,6 +42,19 @@ def sentence(error: BaseException) -> str:
     return f"{type(error).__name__}{': ' if text else ''}{text}"
 
 
+@dataclass(frozen=True)
+class Callbacks:
+    """What a guard caught.
+
+    Attributes:
+        failed: How often each failed, by its name.
+        last: The newest failure.
+    """
+
+    failed: Mapping[str, int] = field(default_factory=dict)
+    last: str = ""
+
+
 class Guard:
     """Keeps what callbacks raise from the executor, and counts it.
 
@@ -55,16 +69,10 @@ class Guard:
         self._last = ""
 
     @property
-    def failed(self) -> dict[str, int]:
-        """How often each callback failed, by its name."""
+    def caught(self) -> Callbacks:
+        """What was caught so far."""
         with self._lock:
-            return dict(self._failed)
-
-    @property
-    def last(self) -> str:
-        """The newest failure, in one sentence; empty before there is one."""
-        with self._lock:
-            return self._last
+            return Callbacks(dict(self._failed), self._last)
 
     def callback(self, name: str, callback: Callable[..., R]) -> Callable[..., R | None]:
         """Wraps the callback of a subscription or a timer: what fails is told, and the next one is tried."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from a2gc_ros.nodes.base.guards import Callbacks
 from a2gc_ros.nodes.base.run_statistics import Period
 from a2gc_ros.system.memory import kernel_tells
 
@@ -59,19 +60,6 @@ class Engine:
     maps: Mapping[int, str]
     gpu_memory_mb: tuple[float, float] | None = None
     search: str = "cpu"
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """What the guard around the node's callbacks caught.
-
-    Attributes:
-        failed: How often each failed, by its name.
-        last: The newest failure.
-    """
-
-    failed: Mapping[str, int] = field(default_factory=dict)
-    last: str = ""
 
 
 def not_listening(state: str) -> Finding:

@@ -16,7 +16,7 @@ from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops.results import Detection, LoopClosure
 from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.conversions import (
-    detection_message,
+    candidates_message,
     header_message,
     pose_with_covariance_message,
 )
@@ -87,7 +87,8 @@ class Outputs:
 
     def publish(self, frame: Frame, detection: Detection, odometry_frame: str) -> Relocalized | None:
         """Publishes everything that follows from one image; returns the pose in a loaded map, where it told one."""
-        self._closures.publish(detection_message(detection, frame.frame_id))
+        header = header_message(detection.stamp_ns, frame.frame_id)
+        self._closures.publish(candidates_message(header, detection.closures))
         if frame.pose is not None:
             self._poses[frame.stamp_ns] = frame.pose
             while len(self._poses) > MOST_POSES:

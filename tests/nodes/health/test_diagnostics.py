@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("diagnostic_msgs.msg", reason="needs ROS 2, from a distribution or from the wheels")
 
+from a2gc_ros.nodes.base.guards import Callbacks
 from a2gc_ros.nodes.base.run_statistics import Period, Snapshot
 from a2gc_ros.nodes.health.diagnostics import (
     ERROR,
     OK,
     STALE,
     WARN,
-    Callbacks,
     CameraState,
     Engine,
     judge_camera,
