@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose
+from a2gc_ros.replay.records import OfKeyframe
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,16 @@ class GroundTruthPath:
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
+
+
+def apart(paths: Mapping[int, GroundTruthPath], stamp_ns: int, pair: OfKeyframe) -> float | None:
+    """Returns the true metres between an image of path 0 and a keyframe of any; None where they are not known."""
+    own, other = paths.get(0), paths.get(pair.map_index)
+    here = None if own is None else own.index_of(stamp_ns)
+    there = None if other is None else other.index_of(pair.keyframe_stamp_ns)
+    if own is None or other is None or here is None or there is None:
+        return None
+    return float(np.linalg.norm(own.positions[here] - other.positions[there]))
 
 
 def near(queries: GroundTruthPath, references: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.placemap import PlaceMap
-from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, apart
 from a2gc_ros.replay.records import OfKeyframe, RunRecord
 
 
@@ -54,10 +52,5 @@ class Judged:
 
     def right(self, stamp_ns: int, pair: OfKeyframe) -> bool | None:
         """Returns whether an image and a keyframe truly show one place; None where that is not known."""
-        own, other = self.path, self.paths.get(pair.map_index)
-        here = None if own is None else own.index_of(stamp_ns)
-        there = None if other is None else other.index_of(pair.keyframe_stamp_ns)
-        if own is None or other is None or here is None or there is None:
-            return None
-        meters = np.linalg.norm(own.positions[here] - other.positions[there])
-        return bool(meters <= self.rule.radius_m)
+        meters = apart(self.paths, stamp_ns, pair)
+        return None if meters is None else meters <= self.rule.radius_m

@@ -50,19 +50,14 @@ def page(
     row_of = {keyframe.stamp_ns: at for at, keyframe in enumerate(explored.own)}
     missed = [row_of[stamp] for stamp in (result.missed if result else ()) if stamp in row_of]
     found = _Found(judged, result, explored, seen, missed, Alike.of(judged, explored.own))
-    falls = why.sections(
-        followed,
-        judged.config,
-        features_per_keyframe(judged.live),
-        explored.spots[len(explored.own) - 1].seconds if explored.own else 0.0,
-        explored.numbers,
-    )
+    seconds = explored.spots[len(explored.own) - 1].seconds if explored.own else 0.0
+    features = features_per_keyframe(judged.live)
     sections = [
         *_where(found),
         _when(found),
         *_visits(found),
         *similarity_section(judged, result, explored, found.alike),
-        *falls,
+        *why.sections(followed, judged.config, features, seconds, explored.numbers),
         *_pairs(found),
         *_how_sure(found),
         _all_numbers(numbers),
@@ -151,15 +146,12 @@ def _when(found: _Found) -> Section:
     explored, judged = found.explored, found.judged
     own = explored.own
     begin = own[0].stamp_ns if own else 0
+    live = "an image's arrival in the subscriber's process to the arrival of the node's answer there"
+    offline = "image to answer, reading and decoding the recording not counted"
     text = (
         "Above, the similarity of each keyframe to the most similar older one, with the closures as dots; then how "
         "sure each compared pair became, on a scale of nines, with the probability that is asked for; then the time "
-        "from "
-        + (
-            "an image's arrival in the subscriber's process to the arrival of the node's answer there."
-            if judged.run.mode == "live"
-            else "image to answer, reading and decoding the recording not counted."
-        )
+        f"from {live if judged.run.mode == 'live' else offline}."
     )
     queries = judged.run.queries
     data = {
@@ -235,12 +227,9 @@ def _how_sure(found: _Found) -> list[Section]:
 
 
 def _all_numbers(numbers: Mapping[str, Any]) -> Section:
-    rows = [("number", "value")]
-    for key, value in numbers.items():
-        rows.append((key.replace("_", " "), _plain(value) or "none"))
-    return Section(
-        "All numbers", "Also in numbers.json; every image's answer is in queries.jsonl.", rows, short="Numbers"
-    )
+    rows = [("number", "value"), *((key.replace("_", " "), _plain(value) or "none") for key, value in numbers.items())]
+    text = "Also in numbers.json; every image's answer is in queries.jsonl."
+    return Section("All numbers", text, rows, short="Numbers")
 
 
 def _plain(value: Any) -> str:

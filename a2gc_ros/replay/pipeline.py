@@ -56,7 +56,10 @@ def replay(
         recording = stack.enter_context(open_recording(options.bag))
         maps = [stack.enter_context(_open_map(path, extractor)) for path in options.maps]
         truth, description = _truth(recording, options)
-        live = _live(options, recording, extractor, stack) if options.live else None
+        live = None
+        if options.live:
+            answered = run_live(options, recording, model=extractor.spec.name, backend=extractor.backend)
+            live = answered, stack.enter_context(PlaceMap.open(options.report / "live.a2gc", read_only=True))
         worked_on = {query.stamp_ns for query in live[0].queries} if live else None
         offline_map = stack.enter_context(PlaceMap.create(":memory:", Manifest.of(extractor.spec)))
         done, closures = itertools.count(1), 0
@@ -99,10 +102,8 @@ def _viewers(options: ReplayOptions) -> list[Also]:
         ConfigError: If a viewer's file is wanted and its SDK is missing.
     """
     also: list[Also] = []
-    for wanted, module, write in (
-        (options.rerun, "rerun", write_rerun),
-        (options.foxglove, "foxglove", write_foxglove),
-    ):
+    known = (options.rerun, "rerun", write_rerun), (options.foxglove, "foxglove", write_foxglove)
+    for wanted, module, write in known:
         if wanted is not None:
             if importlib.util.find_spec(module) is None:
                 raise ConfigError(needs(f"Writing {wanted}", f"{module}-sdk", module))
@@ -118,13 +119,6 @@ def _open_map(path: Path, extractor: Extractor) -> PlaceMap:
         place_map.close()
         raise
     return place_map
-
-
-def _live(
-    options: ReplayOptions, recording: Recording, extractor: Extractor, stack: contextlib.ExitStack
-) -> tuple[RunRecord, PlaceMap]:
-    run = run_live(options, recording, model=extractor.spec.name, backend=extractor.backend)
-    return run, stack.enter_context(PlaceMap.open(options.report / "live.a2gc", read_only=True))
 
 
 def _agreement(live: RunRecord, offline: RunRecord, live_map: PlaceMap, offline_map: PlaceMap) -> dict[str, Any]:

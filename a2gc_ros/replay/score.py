@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from a2gc_ros.evaluation.curves import Curve, precision_recall
 from a2gc_ros.loops.results import Match
-from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit, near, same_view
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, apart, earlier_visit, same_view
 from a2gc_ros.replay.records import RunRecord
 
 
@@ -75,44 +75,35 @@ def score(
     revisit: npt.NDArray[np.bool_] = np.any(same_view(path, path, rule) & earlier_visit(path, rule), axis=1)
     for keyframes in maps.values():
         revisit |= np.any(same_view(path, keyframes, rule), axis=1)
-    references = {0: path, **maps}
-    close = {index: near(path, keyframes, rule) for index, keyframes in references.items()}
-
-    def lookup(map_index: int, stamp_ns: int) -> int | None:
-        keyframes = references.get(map_index)
-        return None if keyframes is None else keyframes.index_of(stamp_ns)
-
-    distances, verdicts, missed = [], [], []
+    paths = {0: path, **maps}
+    distances: list[float] = []
+    missed = []
     unjudged = recognized = 0
     for query in run.queries:
+        gaps = [apart(paths, query.stamp_ns, closure) for closure in query.closures]
+        known = [gap for gap in gaps if gap is not None]
+        unjudged += len(gaps) - len(known)
+        distances += known
         i = indices.get(query.stamp_ns)
-        found = False
-        for closure in query.closures:
-            j = lookup(closure.map_index, closure.keyframe_stamp_ns)
-            if i is None or j is None:
-                unjudged += 1
-                continue
-            verdicts.append(bool(close[closure.map_index][i, j]))
-            found |= verdicts[-1]
-            other = references[closure.map_index].positions[j]
-            distances.append(float(np.linalg.norm(path.positions[i] - other)))
-        if i is not None and revisit[i]:
-            recognized += found
-            if not found:
-                missed.append(query.stamp_ns)
+        if i is None or not revisit[i]:
+            continue
+        if any(gap <= rule.radius_m for gap in known):
+            recognized += 1
+        else:
+            missed.append(query.stamp_ns)
     ranked = []
     for best in best_matches:
-        i, j = path.index_of(best.query_stamp_ns), lookup(best.map_index, best.keyframe_stamp_ns)
-        if i is not None and j is not None:
-            ranked.append((best.similarity, bool(close[best.map_index][i, j]), bool(revisit[i])))
+        i, gap = path.index_of(best.query_stamp_ns), apart(paths, best.query_stamp_ns, best)
+        if i is not None and gap is not None:
+            ranked.append((best.similarity, gap <= rule.radius_m, bool(revisit[i])))
     revisited = tuple(stamp_ns for stamp_ns, i in indices.items() if revisit[i])
     return Score(
         rule=rule,
         queries=len(indices),
         revisits=len(revisited),
         recognized=recognized,
-        closures=len(verdicts),
-        right=sum(verdicts),
+        closures=len(distances),
+        right=sum(gap <= rule.radius_m for gap in distances),
         unjudged=unjudged,
         distances_m=np.array(distances),
         missed=tuple(missed),

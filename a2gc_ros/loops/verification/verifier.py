@@ -175,9 +175,7 @@ class GeometricVerifier:
         if located.elsewhere:
             return replace(place, verified=False, reason=located.reason)
         if located.pose is not None:
-            return replace(
-                place, relative_pose=located.pose, covariance=located.covariance, scale_known=True, reason=""
-            )
+            return replace(place, relative_pose=located.pose, covariance=located.covariance, scale_known=True)
         if motion.pose is None:
             return replace(place, reason=f"no pose: {motion.reason}")
         points_a, points_b = query.features.points[agreeing[:, 0]], keyframe.features.points[agreeing[:, 1]]
