@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import difflib
 import logging
+import os
+import re
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import yaml
 
-from a2gc_ros.errors import ConfigError
+from a2gc_ros.errors import ConfigError, DatasetError
 
 T = TypeVar("T")
 
@@ -21,6 +23,18 @@ FORMER_KEYS = {"initialise": "initialize", "optimiser": "optimizer"}
 """Sections of a recipe by the names that they had, which go on working."""
 
 _log = logging.getLogger(__name__)
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises ConfigError unless a condition holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
+def require_each(section: object, least: float, otherwise: str, *names: str) -> None:
+    """Raises ConfigError for the first entry of a section that is below a number; None is not."""
+    for name in names:
+        require(getattr(section, name) is None or getattr(section, name) >= least, f"{name} {otherwise}")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -38,6 +52,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if former in values and name in values:
             raise ConfigError(f"The recipe {path} has both `{name}` and its former name `{former}`; leave one.")
     return {_present_key(key): value for key, value in values.items()}
+
+
+def expanded(path: str) -> Path:
+    """A path with ``~`` and environment variables filled in; raises DatasetError that names one that is not set."""
+    text = os.path.expandvars(path)
+    unset = re.search(r"\$\{?(\w+)", text)
+    if unset:
+        raise DatasetError(
+            f"The recipe's path {path} needs the environment variable {unset[1]}, which is not set; export it, or "
+            "replace the path with --set."
+        )
+    return Path(text).expanduser()
 
 
 def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:

@@ -10,11 +10,10 @@ from typing import Any
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.models import own_code
 from a2gc_training import sections
-from a2gc_training.config import from_mapping, override, read_yaml
+from a2gc_training.config import from_mapping, override, read_yaml, require, require_each
 from a2gc_training.data.benchmarks import BenchmarkSource
 from a2gc_training.data.sources import Source
 from a2gc_training.data.validation import Protocol
-from a2gc_training.sections import require, require_each
 
 EXTENDS = "extends"
 

@@ -8,7 +8,7 @@ from a2gc_ros.models import NamedModel, named
 from a2gc_ros.models.architecture import aggregator_named, options_of
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.recipe import Recipe, ValidationSection
-from a2gc_training.sections import DistillationSection, ModelSection, SamplingSection
+from a2gc_training.sections import DistillationSection, ModelSection
 
 PLACES = 24
 VALIDATION_PLACES = 4
@@ -31,7 +31,7 @@ def rehearsal(recipe: Recipe) -> Recipe:
     schedule. Its data, which need not be there, are replaced by rendered rooms, published weights by a random start,
     several devices by one CPU process, a transformer's depth by `DEPTH` blocks.
     """
-    model = named(recipe.model.name)
+    model, sampling = named(recipe.model.name), recipe.sampling
     height, width = recipe.model.image_size or (model.preprocessing.height, model.preprocessing.width)
 
     def rooms(seed: int, places: int) -> GeneratedSource:
@@ -46,7 +46,15 @@ def rehearsal(recipe: Recipe) -> Recipe:
             for number, section in enumerate(recipe.validation)
         ),
         initialize=replace(recipe.initialize, images=min(recipe.initialize.images, HEAD_IMAGES)),
-        sampling=_sampling(recipe.sampling),
+        sampling=replace(
+            sampling,
+            places_per_batch=min(sampling.places_per_batch, BATCH_PLACES),
+            images_per_place=min(sampling.images_per_place, VIEWS),
+            min_images=1,
+            steps_per_epoch=STEPS,
+            from_one=None if sampling.from_one is None else "room",
+            across=None if sampling.across is None else "view",
+        ),
         distillation=_distillation(recipe.distillation),
         trainer=replace(
             recipe.trainer,
@@ -77,18 +85,6 @@ def _model(section: ModelSection, model: NamedModel, *, from_data: bool) -> Mode
             options["projection"] = HEAD_DIM
     untrained = replace(section, pretrained=False, weights=None, layout=None, may_lack=())
     return replace(untrained, trainable_blocks=trainable, options=options)
-
-
-def _sampling(section: SamplingSection) -> SamplingSection:
-    return replace(
-        section,
-        places_per_batch=min(section.places_per_batch, BATCH_PLACES),
-        images_per_place=min(section.images_per_place, VIEWS),
-        min_images=1,
-        steps_per_epoch=STEPS,
-        from_one=None if section.from_one is None else "room",
-        across=None if section.across is None else "view",
-    )
 
 
 def _distillation(section: DistillationSection) -> DistillationSection:

@@ -28,7 +28,7 @@ from a2gc_ros.models.place_model import PlaceModel
 from a2gc_ros.system.progress import progress_over
 from a2gc_training.augmentation import Augmentation
 from a2gc_training.callbacks import RecallWatch
-from a2gc_training.data.module import PlacesDataModule, ValidationSet, load_validation
+from a2gc_training.data.module import PlacesDataModule, load_validation
 from a2gc_training.data.places import PlacesDataset, load_places
 from a2gc_training.data.validation import refuse_shared_images
 from a2gc_training.distillation import Distillation, LiveTeacher, StoredTeacher
@@ -183,17 +183,17 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
         before = dict(watch.latest)
     trainer.fit(module, data, ckpt_path=last, weights_only=True)
     kept = checkpoints.restore(Path(keepers[0].best_model_path))
-    after = {item.name: _recall(kept, item, recipe, trainer.strategy.root_device) for item in sets}
+    device, reading = trainer.strategy.root_device, recipe.trainer
+    after: dict[str, Recall] = {}
+    for item in sets:
+        # Of the kept model itself, in full precision.
+        descriptors = describe(
+            kept, item.images, batch=reading.validation_batch, workers=reading.workers, device=device
+        )
+        after[item.name] = judge(descriptors, item.task)
     outcome = TrainingResult(out / f"{recipe.name}.safetensors", before, after)
     _finish(recipe, outcome, kept)
     return outcome
-
-
-def _recall(model: PlaceModel, item: ValidationSet, recipe: Recipe, device: torch.device) -> Recall:
-    """Recall of the kept model itself, in full precision."""
-    section = recipe.trainer
-    descriptors = describe(model, item.images, batch=section.validation_batch, workers=section.workers, device=device)
-    return judge(descriptors, item.task)
 
 
 def _trainer(recipe: Recipe, out: Path, callbacks: list[lightning.Callback]) -> lightning.Trainer:

@@ -5,19 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from a2gc_ros.errors import ConfigError
-
-
-def require(condition: bool, message: str) -> None:
-    """Raises ConfigError unless a condition holds."""
-    if not condition:
-        raise ConfigError(message)
-
-
-def require_each(section: object, least: float, otherwise: str, *names: str) -> None:
-    """Raises ConfigError for the first entry of a section that is below a number; None is not."""
-    for name in names:
-        require(getattr(section, name) is None or getattr(section, name) >= least, f"{name} {otherwise}")
+from a2gc_training.config import require, require_each
 
 
 @dataclass(frozen=True)

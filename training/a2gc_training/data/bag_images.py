@@ -16,11 +16,12 @@ from filelock import FileLock
 
 from a2gc_ros.bags import Recording, open_recording
 from a2gc_ros.bags.pose_table import read_trajectory
-from a2gc_ros.errors import BagError, ConfigError, DatasetError
+from a2gc_ros.errors import BagError, DatasetError
 from a2gc_ros.geometry import Pose, distance, rotation_angle, yaw_of
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.placemap.thumbnails import encode_jpeg
 from a2gc_ros.system.progress import progress_over
+from a2gc_training.config import require
 
 LIST = "frames.csv"
 MEASURED = ("x", "y", "z", "yaw", "field_of_view")
@@ -52,12 +53,10 @@ class Taking:
     camera_yaw: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.metres, self.degrees) < 0:
-            raise ConfigError("metres and degrees cannot be negative.")
-        if self.longest_side < 32:
-            raise ConfigError("longest_side must be at least 32.")
-        if self.field_of_view is not None and not 0 < self.field_of_view <= 360:
-            raise ConfigError("field_of_view is in degrees, above 0 and at most 360.")
+        require(min(self.metres, self.degrees) >= 0, "metres and degrees cannot be negative.")
+        require(self.longest_side >= 32, "longest_side must be at least 32.")
+        angle = 360 if self.field_of_view is None else self.field_of_view
+        require(0 < angle <= 360, "field_of_view is in degrees, above 0 and at most 360.")
 
 
 def taken_images(bag: Path, taking: Taking, trajectory: Path | None, cache: Path) -> tuple[Path, list[dict[str, str]]]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.system.folders import cache_folder
+from a2gc_training.config import expanded, require
 from a2gc_training.data.bag_images import MEASURED, Taking, taken_images
-from a2gc_training.data.paths import expanded
 from a2gc_training.data.tables import FileReader, ImageTable, Selection
 from a2gc_training.data.view_rule import PlaceRule, SharedView
 
@@ -40,12 +40,9 @@ class BagsSource(Taking, Selection):
     cache: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.bags:
-            raise ConfigError("bags is empty; name at least one recording.")
-        if self.trajectories and len(self.trajectories) != len(self.bags):
-            raise ConfigError(
-                f"there are {len(self.trajectories)} trajectories for {len(self.bags)} bags; give one each."
-            )
+        require(bool(self.bags), "bags is empty; name at least one recording.")
+        given, wanted = len(self.trajectories), len(self.bags)
+        require(given in (0, wanted), f"there are {given} trajectories for {wanted} bags; give one each.")
         super().__post_init__()
 
     def table(self) -> ImageTable:

@@ -13,7 +13,7 @@ from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.dataset import Dataset, Subset
 from a2gc_ros.evaluation.datasets.catalogue import benchmark
 from a2gc_ros.evaluation.images import FileImages
-from a2gc_training.data.paths import expanded
+from a2gc_training.config import expanded
 from a2gc_training.data.tables import FileReader, ImageTable
 from a2gc_training.data.validation import RetrievalTask
 

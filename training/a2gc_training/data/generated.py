@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a2gc_ros.errors import ConfigError, DatasetError
+from a2gc_ros.errors import DatasetError
+from a2gc_training.config import require, require_each
 from a2gc_training.data.rules import SameColumns
 from a2gc_training.data.tables import ImageTable
 
@@ -53,11 +54,9 @@ class GeneratedSource:
     clutter: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("places", "views", "height", "width", "places_per_room"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1.")
-        if min(self.seed, self.move_metres, self.turn_degrees, self.light, self.clutter) < 0:
-            raise ConfigError("seed, move_metres, turn_degrees, light and clutter cannot be negative.")
+        require_each(self, 1, "must be at least 1.", "places", "views", "height", "width", "places_per_room")
+        least = min(self.seed, self.move_metres, self.turn_degrees, self.light, self.clutter)
+        require(least >= 0, "seed, move_metres, turn_degrees, light and clutter cannot be negative.")
 
     def table(self) -> ImageTable:
         """All views; columns ``place``, ``view`` and ``room``."""

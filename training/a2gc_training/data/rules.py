@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from a2gc_ros.errors import ConfigError
+from a2gc_training.config import require
 from a2gc_training.data.tables import ImageTable
 
 Matcher = Callable[[int], NDArray[np.bool_]]
@@ -62,8 +62,7 @@ class SameColumns:
     columns: tuple[str, ...] = ("place",)
 
     def __post_init__(self) -> None:
-        if not self.columns:
-            raise ConfigError("columns is empty; name at least one column.")
+        require(bool(self.columns), "columns is empty; name at least one column.")
 
     def places(self, table: ImageTable) -> Places:
         """One place for each combination of values."""
@@ -97,8 +96,7 @@ class CloseInTime:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.seconds < 0 or self.margin < 0:
-            raise ConfigError("seconds and margin cannot be negative.")
+        require(min(self.seconds, self.margin) >= 0, "seconds and margin cannot be negative.")
 
     def places(self, table: ImageTable) -> Places:
         """Windows of ``seconds`` along each session, each starting half a window after the one before.
@@ -168,8 +166,8 @@ class CloseInSpace:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.metres <= 0 or self.degrees <= 0 or self.margin < 0:
-            raise ConfigError("metres and degrees must be above 0, and margin cannot be negative.")
+        valid = self.metres > 0 and self.degrees > 0 and self.margin >= 0
+        require(valid, "metres and degrees must be above 0, and margin cannot be negative.")
 
     def places(self, table: ImageTable) -> Places:
         """A greedy cover: each image that no place holds yet becomes the middle of one.

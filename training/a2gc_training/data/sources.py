@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 from a2gc_ros.errors import ConfigError
 from a2gc_ros.evaluation.datasets import gsv_folder
 from a2gc_ros.models import own_code
+from a2gc_training.config import expanded
 from a2gc_training.data.bags import BagsSource
 from a2gc_training.data.folder import read_image_csv, read_place_folders
 from a2gc_training.data.generated import GeneratedSource
 from a2gc_training.data.gsv_cities import read_gsv_cities
-from a2gc_training.data.paths import expanded
 from a2gc_training.data.rules import SameColumns
 from a2gc_training.data.tables import ImageTable, Selection
 from a2gc_training.data.view_rule import PlaceRule

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2gc_ros.errors import ConfigError, DatasetError
+from a2gc_training.config import require_each
 from a2gc_training.data.rules import SameColumns
 from a2gc_training.data.tables import Filter, ImageTable
 from a2gc_training.data.view_rule import PlaceRule
@@ -36,8 +37,7 @@ class Protocol:
     ignore_near: PlaceRule | None = None
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ConfigError("every must be at least 1.")
+        require_each(self, 1, "must be at least 1.", "every")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from a2gc_ros.errors import ConfigError
+from a2gc_training.config import require, require_each
 from a2gc_training.data.rules import CloseInSpace, CloseInTime, Matcher, Places, SameColumns, cover, others
 from a2gc_training.data.tables import ImageTable
 
@@ -97,14 +97,12 @@ class SharedView:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.metres <= 0 or self.reach <= 0 or self.margin < 0:
-            raise ConfigError("metres and reach must be above 0, and margin cannot be negative.")
-        if not 0 < self.overlap <= 1:
-            raise ConfigError("overlap lies above 0 and at most at 1.")
-        if isinstance(self.field_of_view, float) and not 0 < self.field_of_view <= 360:
-            raise ConfigError("field_of_view is in degrees, above 0 and at most 360.")
-        if self.seconds is not None and self.seconds < 0:
-            raise ConfigError("seconds cannot be negative.")
+        valid = self.metres > 0 and self.reach > 0 and self.margin >= 0
+        require(valid, "metres and reach must be above 0, and margin cannot be negative.")
+        require(0 < self.overlap <= 1, "overlap lies above 0 and at most at 1.")
+        angle = self.field_of_view if isinstance(self.field_of_view, float) else 360
+        require(0 < angle <= 360, "field_of_view is in degrees, above 0 and at most 360.")
+        require_each(self, 0, "cannot be negative.", "seconds")
 
     def places(self, table: ImageTable) -> Places:
         """A greedy cover: each image that no place holds yet becomes the middle of one.
