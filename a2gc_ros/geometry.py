@@ -42,10 +42,7 @@ def check_pose_values(translation: Iterable[float], quaternion: Iterable[float])
         raise ValueError("not a pose: a quaternion that is not finite, or of no length that a rotation's could have")
 
 
-def pose_from_quaternion(
-    translation: npt.ArrayLike,
-    quaternion: npt.ArrayLike,
-) -> Pose:
+def pose_from_quaternion(translation: npt.ArrayLike, quaternion: npt.ArrayLike) -> Pose:
     """Builds a pose from a translation and a unit quaternion.
 
     Args:

@@ -17,9 +17,10 @@ from a2gc_ros.bags.storage import RawMessage, Topic
 from a2gc_ros.errors import BagError, CalibrationError, ImageError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.ahead import done_ahead
-from a2gc_ros.images.calibration import CameraCalibration, ImageCalibration
+from a2gc_ros.images.calibration import CameraCalibration
 from a2gc_ros.images.camera_options import MOST_BITS, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
+from a2gc_ros.images.image_calibration import ImageCalibration
 
 
 @dataclass(frozen=True)

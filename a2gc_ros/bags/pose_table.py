@@ -185,11 +185,7 @@ def _names_nanoseconds(header: Sequence[str]) -> bool:
 
 
 def _table(
-    path: Path,
-    columns: Sequence[str],
-    rows: Sequence[tuple[int, Sequence[str]]],
-    *,
-    nanoseconds: bool = False,
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]], *, nanoseconds: bool = False
 ) -> PoseTable:
     pose_of = _pose_reader(path, columns)
     poses: list[Pose] = []

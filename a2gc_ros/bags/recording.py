@@ -26,9 +26,10 @@ from a2gc_ros.bags.topics import info_topic as find_info_topic
 from a2gc_ros.bags.trajectory import Trajectory
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import Pose
-from a2gc_ros.images.calibration import ImageCalibration, Rectification
+from a2gc_ros.images.calibration import Rectification
 from a2gc_ros.images.camera_options import CameraOptions
 from a2gc_ros.images.frame import Frame
+from a2gc_ros.images.image_calibration import ImageCalibration
 
 
 class Recording:
@@ -177,10 +178,7 @@ class Recording:
         return PoseCovariances() if found is None else covariances_of(self._content, found)
 
     def messages(
-        self,
-        topics: Collection[str] | None = None,
-        start: float | None = None,
-        stop: float | None = None,
+        self, topics: Collection[str] | None = None, start: float | None = None, stop: float | None = None
     ) -> Iterator[RawMessage]:
         """Streams serialised messages as CDR, ready for a ROS 2 publisher; those of ROS 1 are converted.
 

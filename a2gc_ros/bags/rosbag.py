@@ -60,10 +60,7 @@ class Rosbag(Storage):
         self._stack.close()
 
     def messages(
-        self,
-        topics: Collection[str] | None = None,
-        start_ns: int | None = None,
-        stop_ns: int | None = None,
+        self, topics: Collection[str] | None = None, start_ns: int | None = None, stop_ns: int | None = None
     ) -> Iterator[RawMessage]:
         """Streams messages in order of receipt, merged over the files."""
         streams: list[Iterator[tuple[Connection, int, bytes]]] = []

@@ -13,13 +13,7 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from a2gc_ros.bags.message_types import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    OWN_DEFINITIONS,
-    TRANSFORMS,
-    TRANSFORMS_OF_OLD_ROS1,
-)
+from a2gc_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE, OWN_DEFINITIONS, TRANSFORMS, TRANSFORMS_OF_OLD_ROS1
 from a2gc_ros.errors import BagError
 
 
@@ -108,10 +102,7 @@ class Storage(ABC):
 
     @abstractmethod
     def messages(
-        self,
-        topics: Collection[str] | None = None,
-        start_ns: int | None = None,
-        stop_ns: int | None = None,
+        self, topics: Collection[str] | None = None, start_ns: int | None = None, stop_ns: int | None = None
     ) -> Iterator[RawMessage]:
         """Streams messages in order of receipt.
 

@@ -18,10 +18,10 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 
+from a2gc_ros.bags.message_factory import MessageFactory
 from a2gc_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, ODOMETRY, POSE, TRANSFORMS
-from a2gc_ros.bags.storage import typestore
 from a2gc_ros.errors import BagError
-from a2gc_ros.geometry import Pose, quaternion_of
+from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics
 
 IMAGE_TOPIC = "/camera/image_raw"
@@ -58,7 +58,7 @@ class RecordingWriter:
         if self.path.exists():
             raise BagError(f"cannot write {self.path}: it exists; remove it or choose another name")
         self._ros_version = 1 if suffix == ".bag" else 2
-        self._store = typestore(self._ros_version)
+        self._make = MessageFactory(self._ros_version)
         self._connections: dict[str, Connection] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Beside the target, so that the last step is a rename.
@@ -136,7 +136,7 @@ class RecordingWriter:
             topic,
             IMAGE,
             stamp_ns,
-            header=self._header(stamp_ns, frame_id),
+            header=self._make.header(stamp_ns, frame_id),
             height=height,
             width=width,
             encoding="mono8" if channels == 1 else "rgb8",
@@ -146,13 +146,7 @@ class RecordingWriter:
         )
 
     def add_encoded_image(
-        self,
-        stamp_ns: int,
-        data: bytes,
-        format: str,
-        *,
-        topic: str = IMAGE_TOPIC,
-        frame_id: str = "camera",
+        self, stamp_ns: int, data: bytes, format: str, *, topic: str = IMAGE_TOPIC, frame_id: str = "camera"
     ) -> None:
         """Adds a JPEG or PNG file as it is, on ``topic``'s ``/compressed``.
 
@@ -167,18 +161,13 @@ class RecordingWriter:
             f"{topic}/compressed",
             COMPRESSED_IMAGE,
             stamp_ns,
-            header=self._header(stamp_ns, frame_id),
+            header=self._make.header(stamp_ns, frame_id),
             format=format,
             data=np.frombuffer(data, dtype=np.uint8),
         )
 
     def add_camera_info(
-        self,
-        stamp_ns: int,
-        intrinsics: CameraIntrinsics,
-        *,
-        topic: str = CAMERA_INFO_TOPIC,
-        frame_id: str = "camera",
+        self, stamp_ns: int, intrinsics: CameraIntrinsics, *, topic: str = CAMERA_INFO_TOPIC, frame_id: str = "camera"
     ) -> None:
         """Adds a calibration."""
         projection = np.zeros((3, 4))
@@ -195,19 +184,14 @@ class RecordingWriter:
             topic,
             CAMERA_INFO,
             stamp_ns,
-            header=self._header(stamp_ns, frame_id),
+            header=self._make.header(stamp_ns, frame_id),
             height=intrinsics.height,
             width=intrinsics.width,
             distortion_model=intrinsics.model,
             binning_x=0,
             binning_y=0,
-            roi=self._new(
-                "sensor_msgs/msg/RegionOfInterest",
-                x_offset=0,
-                y_offset=0,
-                height=0,
-                width=0,
-                do_rectify=False,
+            roi=self._make.new(
+                "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
             ),
             **calibration,
         )
@@ -236,40 +220,41 @@ class RecordingWriter:
             twist: Speeds along and about x, y and z, m/s and rad/s, in the robot's frame.
             twist_covariance: Of ``twist``, (6, 6); zeros where not given.
         """
-        linear, angular = (self._new("geometry_msgs/msg/Vector3", x=x, y=y, z=z) for x, y, z in (twist[:3], twist[3:]))
+        linear, angular = self._make.vector(twist[:3]), self._make.vector(twist[3:])
         self._write(
             topic,
             ODOMETRY,
             stamp_ns,
-            header=self._header(stamp_ns, frame_id),
+            header=self._make.header(stamp_ns, frame_id),
             child_frame_id=child_frame_id,
-            pose=self._new(
-                "geometry_msgs/msg/PoseWithCovariance", pose=self._pose(t_odom_base), covariance=_flat(covariance)
+            pose=self._make.new(
+                "geometry_msgs/msg/PoseWithCovariance", pose=self._make.pose(t_odom_base), covariance=_flat(covariance)
             ),
-            twist=self._new(
+            twist=self._make.new(
                 "geometry_msgs/msg/TwistWithCovariance",
-                twist=self._new("geometry_msgs/msg/Twist", linear=linear, angular=angular),
+                twist=self._make.new("geometry_msgs/msg/Twist", linear=linear, angular=angular),
                 covariance=_flat(twist_covariance),
             ),
         )
 
     def add_pose(self, stamp_ns: int, t_world_base: Pose, *, topic: str = GROUND_TRUTH_TOPIC) -> None:
         """Adds a pose as geometry_msgs/PoseStamped, by default the true one, in the frame ``world``."""
-        self._write(topic, POSE, stamp_ns, header=self._header(stamp_ns, "world"), pose=self._pose(t_world_base))
+        self._write(
+            topic, POSE, stamp_ns, header=self._make.header(stamp_ns, "world"), pose=self._make.pose(t_world_base)
+        )
 
     def add_transform(
         self, stamp_ns: int, t_parent_child: Pose, *, parent: str, child: str, static: bool = False
     ) -> None:
         """Adds one edge of the transform tree to /tf, or to /tf_static."""
-        x, y, z = t_parent_child[:3, 3].tolist()
-        transform = self._new(
+        transform = self._make.new(
             "geometry_msgs/msg/Transform",
-            translation=self._new("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
-            rotation=self._rotation(t_parent_child),
+            translation=self._make.vector(t_parent_child[:3, 3].tolist()),
+            rotation=self._make.rotation(t_parent_child),
         )
-        edge = self._new(
+        edge = self._make.new(
             "geometry_msgs/msg/TransformStamped",
-            header=self._header(stamp_ns, parent),
+            header=self._make.header(stamp_ns, parent),
             child_frame_id=child,
             transform=transform,
         )
@@ -277,11 +262,10 @@ class RecordingWriter:
 
     def _write(self, topic: str, msgtype: str, stamp_ns: int, **fields: Any) -> None:
         if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._store)
-        message = self._new(msgtype, **fields)
-        serialize = self._store.serialize_ros1 if self._ros_version == 1 else self._store.serialize_cdr
+            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._make.store)
+        data = self._make.serialized(self._make.new(msgtype, **fields), msgtype)
         with self._told():
-            self._writer.write(self._connections[topic], stamp_ns, serialize(message, msgtype))
+            self._writer.write(self._connections[topic], stamp_ns, data)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -290,29 +274,6 @@ class RecordingWriter:
             yield
         except sqlite3.Error as error:
             raise BagError(f"{self.path} cannot be written ({error}): check its folder and the free space") from error
-
-    def _new(self, msgtype: str, **fields: Any) -> Any:
-        return self._store.types[msgtype](**fields)
-
-    def _header(self, stamp_ns: int, frame_id: str) -> Any:
-        sec, nanosec = divmod(stamp_ns, 1_000_000_000)
-        if not 0 <= sec < 2**31:
-            raise BagError(f"a stamp of {stamp_ns} ns does not fit a message, which counts seconds from 0 to 2^31 - 1")
-        stamp = self._new("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
-        counter = {"seq": 0} if self._ros_version == 1 else {}
-        return self._new("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id, **counter)
-
-    def _pose(self, pose: Pose) -> Any:
-        x, y, z = pose[:3, 3].tolist()
-        return self._new(
-            "geometry_msgs/msg/Pose",
-            position=self._new("geometry_msgs/msg/Point", x=x, y=y, z=z),
-            orientation=self._rotation(pose),
-        )
-
-    def _rotation(self, pose: Pose) -> Any:
-        x, y, z, w = quaternion_of(pose).tolist()
-        return self._new("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
 
     def _finished(self) -> Path:
         """Returns what is to be moved to the target: the folder, or the one file in it."""

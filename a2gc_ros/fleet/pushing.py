@@ -140,10 +140,7 @@ def _there(connection: Any, session: Session) -> dict[tuple[int, int], tuple[boo
 
 
 def _missing(
-    place_map: PlaceMap,
-    session: Session,
-    there: dict[tuple[int, int], tuple[bool, bool]],
-    along: Along,
+    place_map: PlaceMap, session: Session, there: dict[tuple[int, int], tuple[bool, bool]], along: Along
 ) -> dict[str, list[int]]:
     """Returns the ids of keyframes that are not there, and of those whose picture or features are not."""
     query = (

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
@@ -24,16 +23,11 @@ RECTIFICATIONS: Final[tuple[Rectification, ...]] = ("auto", "raw", "rectified")
 _RECTIFIED_NAME: Final = re.compile(r"(?<![a-z])(rect|undist)")
 _RAW_NAME: Final = re.compile(r"(?<![a-z])(raw(?![a-z])|unrect|dist)")
 
-_REMEMBERED: Final = 32
-"""Calibrations and sizes of which is known what comes of them."""
-
-_MOST_NOTES: Final = 16
-
 _ORTHONORMAL: Final = 1e-3
 _SAME: Final = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CameraCalibration:
     """What a ``sensor_msgs/CameraInfo`` says; see there.
 
@@ -79,11 +73,7 @@ class Fitted:
 
 
 def fitted(
-    calibration: CameraCalibration,
-    width: int,
-    height: int,
-    topic: str = "",
-    rectification: Rectification = "auto",
+    calibration: CameraCalibration, width: int, height: int, topic: str = "", rectification: Rectification = "auto"
 ) -> Fitted:
     """Returns the calibration of images of a topic.
 
@@ -112,22 +102,13 @@ def fitted(
         )
     lens, assumed = _lens(calibration, topic, rectification)
     to_image, scaling = _to_image(calibration, width, height)
-    matrix = to_image @ lens.matrix
-    sentences = [sentence for sentence in (assumed, scaling) if sentence]
-    intrinsics = CameraIntrinsics(width, height, matrix, lens.distortion, lens.model, lens.rotation)
-    return Fitted(intrinsics, "; ".join(sentences))
+    intrinsics = replace(lens, width=width, height=height, matrix=to_image @ lens.matrix)
+    return Fitted(intrinsics, "; ".join(filter(None, (assumed, scaling))))
 
 
-@dataclass(frozen=True)
-class _Lens:
-    matrix: Matrix
-    distortion: Coefficients
-    model: str
-    rotation: Matrix | None
-
-
-def _lens(calibration: CameraCalibration, topic: str, rectification: Rectification) -> tuple[_Lens, str]:
-    """Returns the model of raw or of rectified images, and what was assumed on the way."""
+def _lens(calibration: CameraCalibration, topic: str, rectification: Rectification) -> tuple[CameraIntrinsics, str]:
+    """Returns the calibration of raw or of rectified images in full size, and what was assumed on the way."""
+    size = calibration.width, calibration.height
     rectified, told = _is_rectified(topic, rectification)
     projection = _camera_matrix("P", calibration.projection[:, :3]) if calibration.projection[:, :3].any() else None
     if rectified:
@@ -136,16 +117,16 @@ def _lens(calibration: CameraCalibration, topic: str, rectification: Rectificati
                 f"{topic or 'the images'} are rectified and camera_info has no P that tells how; "
                 "calibrate with camera_calibration, or take the raw images"
             )
-        return _Lens(projection, np.zeros(0), "plumb_bob", None), ""
+        return CameraIntrinsics(*size, projection, np.zeros(0)), ""
     matrix = _camera_matrix("K", calibration.matrix)
     model, distortion = lens_model(calibration.model, calibration.distortion)
-    lens = _Lens(matrix, distortion, model, _rotation(calibration.rotation))
+    lens = CameraIntrinsics(*size, matrix, distortion, model, _rotation(calibration.rotation))
     if told or _same_either_way(lens, projection):
         return lens, ""
     return lens, f"{topic or 'the topic'} does not say whether its images are rectified: they were taken for raw ones"
 
 
-def _same_either_way(lens: _Lens, projection: Matrix | None) -> bool:
+def _same_either_way(lens: CameraIntrinsics, projection: Matrix | None) -> bool:
     """Says whether a rectified image of this camera is the raw one, or there is none."""
     if projection is None:
         return True
@@ -240,90 +221,3 @@ def same_shape(of: tuple[int, int], size: tuple[int, int]) -> bool:
     """Says whether (width, height) is another one scaled alike in both directions, but for rounding to whole pixels."""
     scale = max(size) / max(of)
     return abs(of[0] * scale - size[0]) <= 1 and abs(of[1] * scale - size[1]) <= 1
-
-
-class ImageCalibration:
-    """The calibration of one topic's images, whatever their size; what had to be assumed or refused is noted once.
-
-    Any thread may use it.
-
-    Args:
-        topic: Name of the images' topic.
-        rectification: Whether they are rectified.
-    """
-
-    def __init__(self, topic: str, rectification: Rectification = "auto") -> None:
-        self._topic = topic
-        self._rectification = rectification
-        self._lock = threading.Lock()
-        self._current: CameraCalibration | None = None
-        self._known: dict[tuple[int, int, int], tuple[CameraIntrinsics | None, str]] = {}
-        self._said: list[CameraCalibration] = []
-        self._notes: dict[str, None] = {}
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was assumed or refused so far, each in a sentence."""
-        with self._lock:
-            return tuple(self._notes)
-
-    @property
-    def current(self) -> CameraCalibration | None:
-        """What the camera said last."""
-        with self._lock:
-            return self._current
-
-    def use(self, calibration: CameraCalibration) -> None:
-        """Takes what the camera says now."""
-        with self._lock:
-            if self._current is None or not _equal(calibration, self._current):
-                self._current = calibration
-
-    def at(
-        self, width: int, height: int, calibration: CameraCalibration | None = None
-    ) -> tuple[CameraIntrinsics | None, str]:
-        """Returns the calibration of images of a size; or None, and why there is none.
-
-        Args:
-            width: Columns of the images.
-            height: Their rows.
-            calibration: What the camera said at their time; None for what it said last.
-        """
-        with self._lock:
-            said = calibration or self._current
-            if said is None:
-                return None, "no camera_info has come"
-            key = (id(said), width, height)
-            if key not in self._known:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                    self._said.clear()
-                self._known[key] = self._fit(said, width, height)
-                # Kept, so that no other one gets its id.
-                self._said.append(said)
-            return self._known[key]
-
-    def _fit(self, calibration: CameraCalibration, width: int, height: int) -> tuple[CameraIntrinsics | None, str]:
-        try:
-            found = fitted(calibration, width, height, self._topic, self._rectification)
-        except CalibrationError as error:
-            self._note(f"no poses from {self._topic or 'the camera'}: {error}")
-            return None, str(error)
-        if found.assumed:
-            self._note(f"{found.assumed}; if that is wrong, so are all poses")
-        return found.intrinsics, ""
-
-    def _note(self, sentence: str) -> None:
-        if len(self._notes) < _MOST_NOTES:
-            self._notes[sentence] = None
-
-
-def _equal(a: CameraCalibration, b: CameraCalibration) -> bool:
-    """Says whether two calibrations say the same; NaN equals NaN."""
-    arrays = all(
-        np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
-        for name in ("matrix", "distortion", "rotation", "projection")
-    )
-    return arrays and all(
-        getattr(a, name) == getattr(b, name) for name in ("width", "height", "model", "window", "binning")
-    )

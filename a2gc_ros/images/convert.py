@@ -105,9 +105,7 @@ _BITS = (10, 12, 14, 16)
 _DEPTH_ENCODINGS = ("16UC1", "16SC1", "32FC1", "64FC1")
 
 # BT.601 limited range on (Y, U, V); the last column takes the offsets 16 and 128 out.
-_YUV_TO_RGB = np.array(
-    [[1.164, 0.0, 1.596], [1.164, -0.391, -0.813], [1.164, 2.018, 0.0]],
-)
+_YUV_TO_RGB = np.array([[1.164, 0.0, 1.596], [1.164, -0.391, -0.813], [1.164, 2.018, 0.0]])
 _YUV_TO_RGB = np.column_stack([_YUV_TO_RGB, -_YUV_TO_RGB @ [16.0, 128.0, 128.0]])
 
 

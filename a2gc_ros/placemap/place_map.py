@@ -225,11 +225,7 @@ class PlaceMap(MapFile):
             self._live.synchronize()
 
     def search(
-        self,
-        descriptors: npt.ArrayLike,
-        k: int,
-        *,
-        exclude: npt.NDArray[np.int64] | None = None,
+        self, descriptors: npt.ArrayLike, k: int, *, exclude: npt.NDArray[np.int64] | None = None
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Finds the k nearest keyframes of each query by cosine.
 

@@ -26,11 +26,7 @@ SYSTEM: Final[dict[str, tuple[str, str]]] = {
 }
 """Modules that everything or much needs: their names, and the packages of Debian and Ubuntu."""
 
-FROM_PIP: Final[dict[str, str]] = {
-    "cv2": "opencv-python-headless",
-    "faiss": "faiss-cpu",
-    "yaml": "PyYAML",
-}
+FROM_PIP: Final[dict[str, str]] = {"cv2": "opencv-python-headless", "faiss": "faiss-cpu", "yaml": "PyYAML"}
 """Where a module's package on PyPI is not called like the module."""
 
 FROM_ROS: Final = frozenset(

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2gc_ros.errors import CalibrationError
-from a2gc_ros.images.calibration import CameraCalibration, ImageCalibration, fitted
+from a2gc_ros.images.calibration import CameraCalibration, fitted
+from a2gc_ros.images.image_calibration import ImageCalibration
 from a2gc_ros.images.lens import LENGTHS, lens_model
 
 K = np.array([[300.0, 0, 319.5], [0, 310.0, 239.5], [0, 0, 1]])

@@ -12,9 +12,9 @@ from sensor_msgs.msg import CameraInfo
 from a2gc_ros.bags.messages import calibration_of, sensor_bits_of
 from a2gc_ros.errors import CalibrationError, ImageError
 from a2gc_ros.geometry import pose_from_xyz_rpy
-from a2gc_ros.images.calibration import ImageCalibration
 from a2gc_ros.images.camera_options import MOST_BITS, samples_note
 from a2gc_ros.images.frame import CameraIntrinsics, Frame
+from a2gc_ros.images.image_calibration import ImageCalibration
 from a2gc_ros.nodes.base import qos
 from a2gc_ros.nodes.base.latest_mailbox import LatestMailbox
 from a2gc_ros.nodes.inputs.depth_input import DepthInput

@@ -13,8 +13,9 @@ import pytest
 
 from a2gc_ros import geometry
 from a2gc_ros.geometry import Pose
-from a2gc_ros.images.calibration import CameraCalibration, ImageCalibration
+from a2gc_ros.images.calibration import CameraCalibration
 from a2gc_ros.images.frame import Frame
+from a2gc_ros.images.image_calibration import ImageCalibration
 from a2gc_ros.loops import LoopConfig, Verification
 from a2gc_ros.loops.verification import GeometricVerifier
 from a2gc_ros.placemap import Manifest, PlaceMap
