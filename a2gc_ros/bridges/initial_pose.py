@@ -94,11 +94,9 @@ class InitialPoseGate:
         self._in_a_row = 0
 
     def passes(self, stamp_ns: int, probability: float | None) -> bool:
-        """Says whether a relocalization goes out.
+        """Says whether the relocalization of an image goes out.
 
-        Args:
-            stamp_ns: Stamp of its image.
-            probability: That it is right; one that nobody calibrated counts for nothing against it.
+        A probability that nobody calibrated, None, counts for nothing against it.
         """
         if self._last_ns is not None and not 0 <= stamp_ns - self._last_ns <= PAUSE_NS:
             self._in_a_row = 0

@@ -11,6 +11,7 @@ pair may wait.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -25,7 +26,6 @@ from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection, LoopClosure, Match, Stage
 from a2gc_ros.loops.runs import WINDOW, strongest
-from a2gc_ros.loops.timing import Budget, timed
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import PlaceMap
 
@@ -35,6 +35,27 @@ once; the newest image is not to wait for more than can agree, and the others co
 
 PLACE_KEYFRAMES: Final = 10
 """Keyframes of one session within so many of each other may show the same place."""
+
+
+class Budget:
+    """Wall time that may be spent on one keyframe.
+
+    Args:
+        ms: Milliseconds; 0 for as many as it takes.
+    """
+
+    def __init__(self, ms: float) -> None:
+        self._ms = ms
+        self.start()
+
+    def start(self) -> None:
+        """Begins to count anew."""
+        self._begin = time.perf_counter()
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self._ms > 0 and (time.perf_counter() - self._begin) * 1e3 >= self._ms
 
 
 class ByGeometry:
@@ -65,7 +86,7 @@ class ByGeometry:
     def look(self, query: Query, detection: Detection) -> None:
         """Compares a query with its nearest keyframes, before it is stored, and those before it that had to wait."""
         self._budget.start()
-        with timed(detection, "comparison"):
+        with detection.timed("comparison"):
             newest = [self._candidates(index, query) for index in range(len(self._maps))]
             # The newest first: what waits longest is worth least.
             left = [self._compare(candidates, detection) for candidates in (*newest, *self._unasked)]
@@ -76,13 +97,13 @@ class ByGeometry:
     def decide(self, query: Query, keyframe_id: int, detection: Detection) -> None:
         """Weighs all pairs that wait, after the query was stored, and gives out what is sure and agrees."""
         self._keyframe_ids[query.step] = keyframe_id
-        with timed(detection, "evidence"):
+        with detection.timed("evidence"):
             self._held += self._fresh
             self._fresh = []
             self._weigh()
-        with timed(detection, "location"):
+        with detection.timed("location"):
             accepted = self._accept(detection)
-        with timed(detection, "agreement"):
+        with detection.timed("agreement"):
             placed = [
                 held.query.placed(closure, self._maps[held.match.map_index], self._keyframe_ids[held.query.step])
                 for held, closure in accepted

@@ -12,7 +12,6 @@ from a2gc_ros.loops.pairwise_consistency import PairwiseConsistency
 from a2gc_ros.loops.place_filter import FilterStep, PlaceFilter
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection, LoopClosure
-from a2gc_ros.loops.timing import timed
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.impostors import Impostor
 
@@ -38,9 +37,9 @@ class BySimilarity:
 
     def look(self, query: Query, detection: Detection) -> None:
         """Judges the matches of a query before it is stored."""
-        with timed(detection, "calibration"):
+        with detection.timed("calibration"):
             self._impostor = self._watch.observe(query.descriptor, self._impostors(query))
-        with timed(detection, "filter"):
+        with detection.timed("filter"):
             likely = self._likely(query)
             detection.candidates = [query.located[at].match for at in likely]
             self._accepted = self._accept(query, likely)
@@ -48,7 +47,7 @@ class BySimilarity:
     def decide(self, query: Query, keyframe_id: int, detection: Detection) -> None:
         """Gives out what agrees, after the query was stored."""
         self._calibrations[0].add(keyframe_id, self._impostor)
-        with timed(detection, "agreement"):
+        with detection.timed("agreement"):
             placed = [query.placed(c, self._maps[c.match.map_index], keyframe_id) for c in self._accepted]
             detection.closures = self._agreement.release(query.step, query.frame.stamp_ns, placed)
 

@@ -19,7 +19,6 @@ from a2gc_ros.loops.evidence import EvidenceModel, shipped
 from a2gc_ros.loops.matching import Ids
 from a2gc_ros.loops.query import Query
 from a2gc_ros.loops.results import ComparedPair, Detection
-from a2gc_ros.loops.timing import timed
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import PlaceMap, Session
 from a2gc_ros.placemap.selection import KeyframeSelector, Odometer
@@ -147,18 +146,18 @@ class LoopDetector:
             detection.decided = self.waiting(frame.stamp_ns)
             self.start_session(self._session.name, self._session.source)
             self._continuity.broken_by(frame)
-        with timed(detection, "total"):
+        with detection.timed("total"):
             path_length = self._odometer.update(frame.pose)
-            with timed(detection, "search"):
+            with detection.timed("search"):
                 excluded, ruled_out = self._excluded(frame, path_length)
                 located = matching.nearest_in_each(self._maps, frame.stamp_ns, descriptor, self.config.k, excluded)
             detection.matches = [found.match for found in located]
             if self._selector.select(frame.stamp_ns, frame.pose, descriptor):
-                with timed(detection, "features"):
+                with detection.timed("features"):
                     view = view or self.look_at(frame)
                 query = Query(frame, descriptor, view, self._steps, path_length, located, {0: excluded}, ruled_out)
                 self._judge.look(query, detection)
-                with timed(detection, "store"):
+                with detection.timed("store"):
                     detection.keyframe_id = keyframe_id = self._store(frame, query)
                 self._judge.decide(query, keyframe_id, detection)
                 self._steps += 1

@@ -138,11 +138,9 @@ def prior() -> ImpostorTail:
 
 
 def fit(impostors: Sequence[Impostor], quantile: float = LEVEL_QUANTILE) -> ImpostorTail:
-    """Fits the tail to the impostors of a map's queries; few give the :func:`prior`.
+    """Fits the tail to the impostors of a map's queries, in their order; few give the :func:`prior`.
 
-    Args:
-        impostors: In the order of the queries.
-        quantile: Of the maxima, where the tail begins. The law is that of a tail: it holds best where this is high.
+    The tail begins at a quantile of the maxima. The law is that of a tail: it holds best where this is high.
     """
     if len(impostors) < MIN_QUERIES:
         return prior()

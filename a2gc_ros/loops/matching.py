@@ -102,14 +102,8 @@ def nearest_in_each(
 ) -> list[LocatedMatch]:
     """Returns the k nearest keyframes of each map, best first; ties as :func:`best_first` sorts them.
 
-    Large maps are searched beside one another.
-
-    Args:
-        maps: As ``Match.map_index`` counts them.
-        stamp_ns: Of the query.
-        descriptor: Of the query, float32 (D,).
-        k: Wanted of each map.
-        exclude: Ids of keyframes of the first map that must not be found.
+    Where two or more are large, maps are searched beside one another. ``exclude`` holds ids of keyframes of the first
+    map that must not be found.
 
     Raises:
         MapError: If the descriptor does not fit a map.
@@ -131,11 +125,8 @@ def _searchers() -> ThreadPoolExecutor:
 def elsewhere(place_map: PlaceMap, session_id: int, excluded: Ids, located: Sequence[LocatedMatch]) -> Ids:
     """Returns the ids of a session's keyframes that are far along it from a place: most likely other places.
 
-    Args:
-        place_map: The map of the session.
-        session_id: The session.
-        excluded: Ids of keyframes that are left out besides.
-        located: Where the place is; only the session's first match counts, and without one all are other places.
+    Those excluded are left out besides. Of ``located`` only the session's first match counts; without one all are other
+    places.
     """
     columns = place_map.columns
     other = columns.sessions == session_id

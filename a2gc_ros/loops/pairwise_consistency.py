@@ -102,12 +102,7 @@ class PlacedClosure:
 
 @dataclass(frozen=True)
 class _Node:
-    """A closure of the last stretch.
-
-    Attributes:
-        number: Counts all closures.
-        agrees: Numbers of the earlier closures that it agrees with.
-    """
+    """A closure of the last stretch, its number among all, and those of the earlier ones that it agrees with."""
 
     placed: PlacedClosure
     number: int
@@ -137,10 +132,7 @@ class PairwiseConsistency:
     def release(self, step: int, stamp_ns: int, closures: Sequence[PlacedClosure]) -> list[LoopClosure]:
         """Takes in closures and returns those that now have support, the newest first, with how long they were held.
 
-        Args:
-            step: Number of the newest keyframe.
-            stamp_ns: Its stamp.
-            closures: The closures that came with it; some may be about earlier keyframes.
+        Step and stamp are the newest keyframe's; some of the closures that came with it may be about earlier ones.
         """
         if self._least == 1:
             supported = list(closures)

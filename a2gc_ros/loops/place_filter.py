@@ -97,9 +97,6 @@ class _Place:
     """A hypothesis: the robot is here, going this way.
 
     Attributes:
-        last: The last match that met it.
-        begin: The first one.
-        direction: ``FORWARD`` or ``BACKWARD`` along the session.
         odds: Against being at no known place.
         group: Which matches of the last update are here; -1 for none.
         seen: Whether the last similarity was above the impostors' level.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -155,3 +158,10 @@ class Detection:
     verifications: list[tuple[Match, Verification]] = field(default_factory=list)
     decided: list[ComparedPair] = field(default_factory=list)
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Notes how many milliseconds a stage took."""
+        begin = time.perf_counter()
+        yield
+        self.timings_ms[stage] = (time.perf_counter() - begin) * 1e3

@@ -133,13 +133,8 @@ def _members(
 ) -> npt.NDArray[np.int64]:
     """Returns who belongs to each run: the pair it goes through, then of every other query the strongest in line.
 
-    Args:
-        inline: Which pairs, (N), are in line with each pair, (k * N, N), once for each of k directions.
-        step: The pairs' queries, (N,).
-        strengths: How strong each pair is, (N,).
-
-    Returns:
-        Numbers of pairs, (k * N, most), the strongest first after the pair itself; -1 behind the last.
+    ``inline`` says which pairs are in line with each, (k * N, N), once for each of k directions; what comes back are
+    numbers of pairs, (k * N, most), the strongest first after the pair itself, -1 behind the last.
     """
     count = len(step)
     order = np.argsort(-strengths, kind="stable")

@@ -89,16 +89,9 @@ def run_chain(
     maps: Sequence[PlaceMap] = (),
     only: Collection[int] | None = None,
 ) -> RunRecord:
-    """Runs the chain offline.
+    """Runs the chain offline, against loaded maps too, over the images with some stamps only, where they are given.
 
-    Args:
-        options: What is run.
-        recording: The recording.
-        extractor: The model.
-        place_map: The map that grows.
-        on_frame: Called after each image, with how many there are in total.
-        maps: Maps to relocalise against.
-        only: Stamps of the images to work on; None works on all.
+    After each image ``on_frame`` is told of it, and how many there are in total.
     """
     # The other half has what comes next to prepare; more threads than cores only wait for each other.
     threads = max(1, cores(options.threads) // 2)

@@ -35,15 +35,12 @@ def replay(
     on_frame: Callable[[int, int], None] = lambda _done, _total: None,
     on_closures: Callable[[int], None] = lambda _closures: None,
 ) -> dict[str, Any]:
-    """Replays a recording and writes its report.
+    """Replays a recording and writes its report; returns the numbers of it.
 
     Args:
         options: What is replayed.
         on_frame: Called with images done and in total, while the offline part runs.
         on_closures: Called with how many closures there are by now, when one more was found.
-
-    Returns:
-        The numbers of the report.
 
     Raises:
         A2gcError: If the recording, a map, the model or a setting cannot be used, or the live graph fails.
@@ -96,11 +93,7 @@ def replay(
 
 
 def _viewers(options: ReplayOptions) -> list[Also]:
-    """What is written of a run besides its report; says what is missing before minutes are spent.
-
-    Raises:
-        ConfigError: If a viewer's file is wanted and its SDK is missing.
-    """
+    """What is written of a run besides its report; says what is missing before minutes are spent."""
     also: list[Also] = []
     known = (options.rerun, "rerun", write_rerun), (options.foxglove, "foxglove", write_foxglove)
     for wanted, module, write in known:

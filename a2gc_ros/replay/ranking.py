@@ -30,16 +30,10 @@ def admissible(keyframes: Sequence[Keyframe], config: LoopConfig, rows: slice = 
 def nearest_matches(
     live: PlaceMap, maps: Sequence[PlaceMap], config: LoopConfig, count: int
 ) -> dict[int, tuple[Match, ...]]:
-    """Finds the best admissible matches of every keyframe of a run, by exact comparison.
+    """Finds the best admissible matches of every keyframe of a run, by exact comparison; ``count`` at most.
 
-    Args:
-        live: The map that grew during the run; it must hold that session only.
-        maps: The maps that were loaded.
-        config: Which part of the recent past was left out.
-        count: How many at most, over all maps.
-
-    Returns:
-        Matches by the stamp of their query, most similar first; those without any are left out.
+    ``live`` grew during the run, and must hold that session only. Matches are given by the stamp of their query, over
+    all maps, most similar first; queries without any are left out.
     """
     queries = live.keyframes()
     if not queries:

@@ -19,13 +19,9 @@ TOPIC: Final = "/loop_closures"
 
 
 def write_closures(links: Sequence[Link], path: Path) -> None:
-    """Writes a recording with a message for each closure, on :data:`TOPIC`.
+    """Writes a recording with a message for each closure, on :data:`TOPIC`, stamped as the image that gave it out.
 
-    Each is stamped as the image with which the node would have given it out.
-
-    Args:
-        links: The closures.
-        path: A name as :class:`a2gc_ros.bags.writer.RecordingWriter` takes it, but for ROS 1.
+    The path is named as :class:`a2gc_ros.bags.writer.RecordingWriter` takes it, but for ROS 1.
 
     Raises:
         BagError: If it exists, cannot be written, or is one of ROS 1.

@@ -82,12 +82,7 @@ class _Joint:
 
 
 def link_graph(place_map: PlaceMap, other: PlaceMap, links: Sequence[Link]) -> LinkedGraph:
-    """Builds the pose graph of all sessions that links join.
-
-    Args:
-        place_map: The map whose keyframes were looked for.
-        other: The map that was searched.
-        links: As :func:`a2gc_ros.loops.linking.find_links` gives them.
+    """Builds the pose graph of all sessions that links join, as :func:`a2gc_ros.loops.linking.find_links` gives them.
 
     Raises:
         MapError: If no link has what a pose graph needs.

@@ -90,15 +90,12 @@ class SlamSession:
         return self._stamps_ns[-1] if self._stamps_ns else None
 
     def add_odometry(self, stamp_ns: int, t_odom_base: Pose, covariance: Matrix | None = None) -> bool:
-        """Takes in the next pose of the odometry.
+        """Takes in the next pose of the odometry; says whether it became a pose of the graph.
 
         Args:
-            stamp_ns: Its stamp; one that is not newer than the last is passed over.
+            stamp_ns: One that is not newer than the last is passed over.
             t_odom_base: The pose.
             covariance: (6, 6) as in nav_msgs/Odometry; None where there is none.
-
-        Returns:
-            Whether it became a pose of the graph.
         """
         if self._stamps_ns and stamp_ns <= self._stamps_ns[-1]:
             return False

@@ -11,9 +11,9 @@ import pytest
 
 from a2gc_ros.images.frame import Frame
 from a2gc_ros.loops import Detection, LoopConfig, LoopDetector, Verification
+from a2gc_ros.loops.by_geometry import Budget
 from a2gc_ros.loops.evidence import EvidenceModel
 from a2gc_ros.loops.results import ComparedPair, Stage
-from a2gc_ros.loops.timing import Budget
 from a2gc_ros.loops.verification import Comparison, GeometricVerifier, View
 from a2gc_ros.loops.verification.features import LocalFeatures
 from a2gc_ros.loops.verification.views import view_of
