@@ -4,34 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import partial
 
 from a2gc_ros.errors import A2gcError
 from a2gc_ros.system.installation import what_is_missing
-
-
-def a2gc() -> None:
-    """Runs the command line tool."""
-    _run("a2gc", "a2gc_ros.cli.main")
-
-
-def place_recognition() -> None:
-    """Runs the place recognition node."""
-    _run("place_recognition", "a2gc_ros.nodes.place_recognition")
-
-
-def bag_player() -> None:
-    """Runs the bag player."""
-    _run("bag_player", "a2gc_ros.nodes.bag_player")
-
-
-def pose_graph() -> None:
-    """Runs the pose graph node."""
-    _run("pose_graph", "a2gc_ros.nodes.pose_graph")
-
-
-def rerun_viewer() -> None:
-    """Runs the viewer of the place recognition node."""
-    _run("rerun_viewer", "a2gc_ros.nodes.rerun_viewer")
 
 
 def _run(name: str, module: str) -> None:
@@ -50,3 +26,10 @@ def _run(name: str, module: str) -> None:
 def _said(name: str, sentence: str) -> int:
     print(f"{name}: {sentence}", file=sys.stderr)
     return 2
+
+
+a2gc = partial(_run, "a2gc", "a2gc_ros.cli.main")
+place_recognition = partial(_run, "place_recognition", "a2gc_ros.nodes.place_recognition")
+bag_player = partial(_run, "bag_player", "a2gc_ros.nodes.bag_player")
+pose_graph = partial(_run, "pose_graph", "a2gc_ros.nodes.pose_graph")
+rerun_viewer = partial(_run, "rerun_viewer", "a2gc_ros.nodes.rerun_viewer")

@@ -16,29 +16,18 @@ from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import Pose, check_pose_values, pose_from_quaternion, pose_from_xy_yaw
 
 _ALIASES = {
-    "stamp": (
-        "stamp",
-        "timestamp",
-        "time",
-        "t",
-        "stamp_s",
-        "timestamp_s",
-        "time_s",
-        "stamp_ns",
-        "timestamp_ns",
-        "time_ns",
-    ),
-    "image": ("image", "filename", "file", "name"),
-    "x": ("x", "x_m", "tx", "px", "p_rs_r_x"),
-    "y": ("y", "y_m", "ty", "py", "p_rs_r_y"),
-    "z": ("z", "z_m", "tz", "pz", "p_rs_r_z"),
-    "qx": ("qx", "q_x", "q_rs_x"),
-    "qy": ("qy", "q_y", "q_rs_y"),
-    "qz": ("qz", "q_z", "q_rs_z"),
-    "qw": ("qw", "q_w", "q_rs_w"),
-    "yaw": ("yaw", "yaw_rad", "theta"),
+    "stamp": "stamp timestamp time t stamp_s timestamp_s time_s stamp_ns timestamp_ns time_ns",
+    "image": "image filename file name",
+    "x": "x x_m tx px p_rs_r_x",
+    "y": "y y_m ty py p_rs_r_y",
+    "z": "z z_m tz pz p_rs_r_z",
+    "qx": "qx q_x q_rs_x",
+    "qy": "qy q_y q_rs_y",
+    "qz": "qz q_z q_rs_z",
+    "qw": "qw q_w q_rs_w",
+    "yaw": "yaw yaw_rad theta",
 }
-_COLUMN_OF = {alias: column for column, aliases in _ALIASES.items() for alias in aliases}
+_COLUMN_OF = {alias: column for column, aliases in _ALIASES.items() for alias in aliases.split()}
 _QUATERNION = ("qx", "qy", "qz", "qw")
 _TUM = ("stamp", "x", "y", "z", *_QUATERNION)
 
@@ -65,37 +54,30 @@ class PoseTable:
     stamps_ns: list[int] | None
     images: list[str] | None
 
-    def trajectory(self) -> Trajectory:
-        """Returns the rows over time; only for tables with stamps."""
-        if self.stamps_ns is None:
-            raise ValueError("the table has no stamps")
-        return Trajectory.from_poses(zip(self.stamps_ns, self.poses, strict=True))
 
-
-def read_trajectory(path: str | Path, times: str | Path | None = None) -> Trajectory:
+def read_trajectory(path: str | Path) -> Trajectory:
     """Reads a trajectory file.
 
     Args:
         path: TUM (``stamp x y z qx qy qz qw``, separated by blanks), KITTI (twelve numbers: the upper three rows of the
-            pose matrix), or CSV with a header that names its columns, EuRoC's ground truth among them.
-        times: For KITTI: seconds, one a line; None takes ``times.txt`` beside the file.
+            pose matrix; seconds, one a line, in ``times.txt`` beside the file), or CSV with a header that names its
+            columns, EuRoC's ground truth among them.
 
     Raises:
         BagError: If the file cannot be read or understood; the message names file and line.
     """
-    table = read_pose_table(path, times)
+    table = read_pose_table(path)
     if table.stamps_ns is None:
         raise BagError(f"{path} has no stamps; a trajectory needs a column named stamp")
-    return table.trajectory()
+    return Trajectory.from_poses(zip(table.stamps_ns, table.poses, strict=True))
 
 
-def read_pose_table(path: str | Path, times: str | Path | None = None) -> PoseTable:
+def read_pose_table(path: str | Path) -> PoseTable:
     """Reads a file of poses with stamps, image names or both.
 
     Args:
         path: As for ``read_trajectory``; a CSV may have ``image`` in place of ``stamp`` and ``yaw_rad`` in place of a
             quaternion.
-        times: For KITTI, as for ``read_trajectory``.
 
     Raises:
         BagError: If the file cannot be read or understood; the message names file and line.
@@ -112,7 +94,7 @@ def read_pose_table(path: str | Path, times: str | Path | None = None) -> PoseTa
         rows = [(number, line.split()) for number, line in lines if not line.startswith("#")]
         return _table(path, _TUM, rows)
     if width == 12:
-        return _read_kitti(path, lines, Path(times) if times else path.with_name("times.txt"))
+        return _read_kitti(path, lines)
     raise BagError(
         f"{path} is no trajectory: its first line has {width} values where TUM has 8 and KITTI 12, "
         "and no commas or semicolons"
@@ -223,7 +205,8 @@ def _pose_reader(path: Path, columns: Sequence[str]) -> Callable[[Mapping[str, s
     )
 
 
-def _read_kitti(path: Path, lines: Sequence[tuple[int, str]], times: Path) -> PoseTable:
+def _read_kitti(path: Path, lines: Sequence[tuple[int, str]]) -> PoseTable:
+    times = path.with_name("times.txt")
     if not times.is_file():
         raise BagError(f"{path} is in KITTI's format, which has no stamps; put them in {times}, seconds, one a line")
     stamps: list[int] = []

@@ -53,24 +53,18 @@ class CachedIndex:
     coarse: Any
 
 
-def default_folder() -> Path:
-    """``a2gc_ros/maps`` in the user's cache folder."""
-    return cache_folder("maps")
-
-
 class IndexCache:
     """The kept index of one map.
 
     Args:
         uuid: Identity of the map.
         connection: The map.
-        folder: Where files lie; made when the first is written.
     """
 
-    def __init__(self, uuid: str, connection: sqlite3.Connection, folder: Path | None = None) -> None:
+    def __init__(self, uuid: str, connection: sqlite3.Connection) -> None:
         # An identity from a file is no file name: it may be anything.
         self._name = hashlib.sha256(uuid.encode()).hexdigest()[:32]
-        self._folder = folder or default_folder()
+        self._folder = cache_folder("maps")
         self._connection = connection
         self._read: Path | None = None
 

@@ -10,7 +10,7 @@ from harness import Target, mutated
 
 from a2gc_ros.bags.calibration import read_calibration
 from a2gc_ros.bags.image_folder import open_image_folder
-from a2gc_ros.bags.pose_table import read_pose_table
+from a2gc_ros.bags.pose_table import read_pose_table, read_trajectory
 from a2gc_ros.evaluation.datasets.own_files import open_folders
 
 POSES = (
@@ -64,7 +64,7 @@ def read_poses(path: Path) -> None:
     table = read_pose_table(path)
     assert all(np.isfinite(pose).all() for pose in table.poses)
     if table.stamps_ns is not None:
-        table.trajectory()
+        read_trajectory(path)
 
 
 def poses(rng: random.Random, folder: Path) -> None:
