@@ -242,7 +242,7 @@ def conversion(view: Pixels, repeats: int = 50) -> dict[str, float] | None:
     times: dict[str, list[float]] = {"ours": [], "cv_bridge": []}
     for _ in range(repeats):
         begin = time.perf_counter()
-        to_rgb(message.data, height=message.height, width=message.width, encoding="bgr8", step=message.step)
+        to_rgb(message)
         middle = time.perf_counter()
         bridge.imgmsg_to_cv2(message, "rgb8")
         times["ours"].append(middle - begin)

@@ -46,7 +46,7 @@ def decode_image(
     """
     if msgtype == COMPRESSED_IMAGE:
         return decode_compressed(message.data, format=message.format, max_size=max_size)
-    return to_rgb(message.data, **_layout(message), bits=sensor_bits or None)
+    return to_rgb(message, sensor_bits or None)
 
 
 def sensor_bits_of(message: Message, msgtype: str) -> int | None:
@@ -55,7 +55,7 @@ def sensor_bits_of(message: Message, msgtype: str) -> int | None:
     Raises:
         ImageError: If the message is damaged.
     """
-    return None if msgtype == COMPRESSED_IMAGE else sensor_bits(message.data, **_layout(message))
+    return None if msgtype == COMPRESSED_IMAGE else sensor_bits(message)
 
 
 def image_size(message: Message, msgtype: str) -> tuple[int, int]:
@@ -73,12 +73,7 @@ def decode_depth(message: Message) -> npt.NDArray[np.float32]:
     Raises:
         ImageError: If it is no depth image, or damaged.
     """
-    return to_meters(message.data, **_layout(message))
-
-
-def _layout(message: Message) -> dict[str, Any]:
-    """How the bytes of an Image message are to be read."""
-    return {name: getattr(message, name) for name in ("height", "width", "encoding", "step", "is_bigendian")}
+    return to_meters(message)
 
 
 def calibration_of(message: Message) -> CameraCalibration:

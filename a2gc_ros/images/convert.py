@@ -17,7 +17,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -109,28 +109,34 @@ _YUV_TO_RGB = np.array([[1.164, 0.0, 1.596], [1.164, -0.391, -0.813], [1.164, 2.
 _YUV_TO_RGB = np.column_stack([_YUV_TO_RGB, -_YUV_TO_RGB @ [16.0, 128.0, 128.0]])
 
 
-def to_rgb(
-    data: Buffer,
-    *,
-    height: int,
-    width: int,
-    encoding: str,
-    step: int,
-    is_bigendian: bool | int = False,
-    bits: int | None = None,
-) -> npt.NDArray[np.uint8]:
+class RawImage(Protocol):
+    """A ``sensor_msgs/Image``, or what has its fields.
+
+    Attributes:
+        data: ``step * height`` bytes (nv21: 3/2 times, nv24: 3 times as many).
+        height: Rows.
+        width: Columns.
+        encoding: How the pixels are written.
+        step: Bytes per row including padding.
+        is_bigendian: Whether samples of several bytes have their high byte first.
+    """
+
+    data: Buffer
+    height: int
+    width: int
+    encoding: str
+    step: int
+    is_bigendian: bool | int
+
+
+def to_rgb(image: RawImage, bits: int | None = None) -> npt.NDArray[np.uint8]:
     """Returns the pixels of a raw image message as RGB.
 
     ``rgb8`` without padding is returned as a view of ``data``, read-only where ``data`` is; everything else is
     copied once.
 
     Args:
-        data: The message's ``data``, ``step * height`` bytes (nv21: 3/2 times, nv24: 3 times as many).
-        height: Rows.
-        width: Columns.
-        encoding: One of ``ENCODINGS``.
-        step: Bytes per row including padding.
-        is_bigendian: Whether 16-bit samples have their high byte first.
+        image: The message, its encoding one of ``ENCODINGS``.
         bits: How many of 16 bits a sensor's samples use; None takes the fewest of 10, 12, 14 and 16 that hold the
             brightest of this image.
 
@@ -140,45 +146,44 @@ def to_rgb(
     Raises:
         ImageError: If the encoding holds no colours or is unknown, or if sizes do not fit each other.
     """
-    layout, padded = _planes(data, height, width, encoding, step)
-    rows = len(padded)
+    layout, padded = _planes(image)
+    rows, height, width = len(padded), image.height, image.width
     if layout.code in (_NV24, _NV16):
         return _semiplanar_to_rgb(padded, height, width, halved=layout.code == _NV16)
-    if layout.code in _PLANES and step != width:
+    if layout.code in _PLANES and image.step != width:
         padded = _without_padding(padded, height, width)
     packed = padded[:, : width * layout.channels * layout.depth]
-    samples = _samples(packed, layout, bool(is_bigendian)).reshape(rows, width, layout.channels)
+    samples = _samples(packed, layout, bool(image.is_bigendian)).reshape(rows, width, layout.channels)
     most = (1 << (bits or _bits_used(samples) if layout.sensor else 16)) - 1
     try:
         pixels = samples if layout.code is None else cv2.cvtColor(samples, layout.code)
         if layout.depth == 2:
             pixels = cv2.convertScaleAbs(pixels, alpha=255 / most)
     except cv2.error as error:
-        raise ImageError(f"OpenCV cannot convert {width}x{height} {encoding}: {error.err}") from error
+        raise ImageError(f"OpenCV cannot convert {width}x{height} {image.encoding}: {error.err}") from error
     return np.ascontiguousarray(pixels)
 
 
-def sensor_bits(
-    data: Buffer, *, height: int, width: int, encoding: str, step: int, is_bigendian: bool | int = False
-) -> int | None:
+def sensor_bits(image: RawImage) -> int | None:
     """Returns how many of 16 bits the samples of a raw image message seem to use; None where they are no sensor's.
 
     Raises:
         ImageError: As ``to_rgb``.
     """
-    layout, padded = _planes(data, height, width, encoding, step)
+    layout, padded = _planes(image)
     if not layout.sensor:
         return None
-    return _bits_used(_samples(padded[:, : 2 * width], layout, bool(is_bigendian)))
+    return _bits_used(_samples(padded[:, : 2 * image.width], layout, bool(image.is_bigendian)))
 
 
-def _planes(data: Buffer, height: int, width: int, encoding: str, step: int) -> tuple[_Layout, npt.NDArray[np.uint8]]:
+def _planes(image: RawImage) -> tuple[_Layout, npt.NDArray[np.uint8]]:
     """Returns the layout, and the bytes as rows of ``step``, (rows, step)."""
+    height, width, encoding, step = image.height, image.width, image.encoding, image.step
     layout = _layout_of(encoding)
     _check_size(width, height, encoding, layout)
     rows = int(height * layout.rows)
     row_bytes = width * layout.channels * layout.depth
-    flat = _as_bytes(data)
+    flat = _as_bytes(image.data)
     if step < row_bytes:
         raise ImageError(
             f"an image of {width}x{height} {encoding} needs {row_bytes} bytes a row but its step is {step}; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,7 @@ def test_metres_come_out(millimetres: list[int], padding: int, big: bool, floats
     step = samples.shape[1] * samples.itemsize + padding
     data = b"".join(row.tobytes() + bytes(padding) for row in samples)
     encoding = "32FC1" if floats else "16UC1"
-    found = to_meters(data, height=2, width=3, encoding=encoding, step=step, is_bigendian=big)
+    found = to_meters(SimpleNamespace(data=data, height=2, width=3, encoding=encoding, step=step, is_bigendian=big))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -36,4 +38,4 @@ def test_metres_come_out(millimetres: list[int], padding: int, big: bool, floats
 )
 def test_what_is_no_depth_image_is_refused(encoding: str, step: int, size: int, said: str) -> None:
     with pytest.raises(ImageError, match=said):
-        to_meters(bytes(size), height=2, width=3, encoding=encoding, step=step, is_bigendian=False)
+        to_meters(SimpleNamespace(data=bytes(size), height=2, width=3, encoding=encoding, step=step, is_bigendian=0))

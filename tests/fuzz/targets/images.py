@@ -7,6 +7,7 @@ import io
 import random
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -75,12 +76,13 @@ def raw(rng: random.Random, _: Path) -> None:
     step = rng.choice((0, width, 2 * width, 3 * width, 4 * width, 8 * width, 3 * width + 5))
     length = rng.choice((0, 7, step * height, step * height * 3 // 2, step * height * 2, step * height * 3))
     data = rng.randbytes(min(length, 4096))
-    message = {"height": height, "width": width, "encoding": encoding, "step": step, "is_bigendian": rng.randrange(2)}
+    big = rng.randrange(2)
+    message = SimpleNamespace(data=data, height=height, width=width, encoding=encoding, step=step, is_bigendian=big)
     with contextlib.suppress(ImageError):
-        to_meters(data, **message)  # type: ignore[arg-type]
-    image = to_rgb(data, **message, bits=rng.choice((None, 8, 12, 16)))  # type: ignore[arg-type]
+        to_meters(message)  # type: ignore[arg-type]
+    image = to_rgb(message, rng.choice((None, 8, 12, 16)))  # type: ignore[arg-type]
     assert image.shape == (height, width, 3)
-    sensor_bits(data, **message)  # type: ignore[arg-type]
+    sensor_bits(message)  # type: ignore[arg-type]
 
 
 WIDTH, HEIGHT = 640, 480

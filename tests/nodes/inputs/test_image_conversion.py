@@ -62,7 +62,7 @@ def message(encoding: str = "bgr8", **changes: object) -> SimpleNamespace:
 
 
 def ours(sent: SimpleNamespace) -> np.ndarray:
-    return to_rgb(sent.data, height=sent.height, width=sent.width, encoding=sent.encoding, step=sent.step)
+    return to_rgb(sent)
 
 
 def test_what_agrees_is_left_to_cv_bridge_and_the_rest_is_ours(install, monkeypatch):
