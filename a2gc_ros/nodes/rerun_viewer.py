@@ -89,12 +89,7 @@ class Blocks:
 
 
 class RerunViewer(Node):
-    """Listens to the place recognition node and logs what it says.
-
-    Args:
-        recording: Where to.
-        node_name: Name of the place recognition node, in the namespace of this one.
-    """
+    """Listens to the place recognition node and logs what it says."""
 
     def __init__(self, recording: rerun.RecordingStream, node_name: str) -> None:
         import rerun as rr

@@ -32,11 +32,7 @@ SHOWN_SIDE: Final = 480
 
 
 class Finder:
-    """Answers questions about one map, one at a time.
-
-    Args:
-        place_map: The map.
-        extractor: Made the map's descriptors.
+    """Answers questions about one map, one at a time, by the extractor that made its descriptors.
 
     Raises:
         MapError: If the map was made by another extractor.

@@ -57,12 +57,7 @@ def retrieval_page(
 ) -> Report:
     """Builds the page of an evaluation of one model, or of several on the same queries.
 
-    Args:
-        title: Plain text.
-        subtitle: Plain text, such as the protocol.
-        curves: One for each model.
-        table: Rows of plain text, the first one the head; may be empty.
-        shown: Queries with pictures.
+    All texts are plain; the first row of the table is its head, and it may be empty.
     """
     images: list[npt.NDArray[np.uint8]] = []
 

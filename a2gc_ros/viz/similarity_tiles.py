@@ -107,11 +107,7 @@ def drawn_table(name: str, matrix: Pooled, range_: Shades, first: int) -> dict[s
 
 
 def tiles(matrix: Pooled, range_: Shades) -> list[dict[str, Any]]:
-    """Cuts a matrix into grey pictures.
-
-    Args:
-        matrix: The cosines.
-        range_: Black and white.
+    """Cuts a matrix into gray pictures.
 
     Returns:
         For each tile ``row``, ``column``, ``rows`` and ``columns``, in cells of the whole matrix, and ``type`` and

@@ -67,14 +67,7 @@ def shorten(name: str, most: int) -> str:
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], *, columns: int, **settings: Any) -> None:
-    """Puts a legend under all axes of a figure.
-
-    Args:
-        figure: From :func:`new_figure`.
-        handles: What it explains.
-        columns: How many stand side by side.
-        settings: Others of matplotlib's legend.
-    """
+    """Puts a legend under all axes of a figure from :func:`new_figure`; settings are matplotlib's."""
     if mpl.__version_info__[:2] >= (3, 7):
         place: Any = "outside lower center"
     else:

@@ -39,15 +39,7 @@ def cause_of_silence(
     image_topics: Sequence[str],
     profile: str,
 ) -> str:
-    """Returns the likely cause of an image topic's silence, and what to do about it.
-
-    Args:
-        topic: Full name of the topic.
-        wanted_type: The type that is subscribed.
-        publishers: All publishers on the topic.
-        image_topics: Topics of images that exist, for a hint.
-        profile: Path of the Fast DDS profile that this package ships.
-    """
+    """Returns the likely cause of an image topic's silence, and what to do: `profile` is this package's for Fast DDS."""
     if not publishers:
         there = ", ".join(sorted(image_topics)) or "none"
         return (
