@@ -39,7 +39,7 @@ def cause_of_silence(
     image_topics: Sequence[str],
     profile: str,
 ) -> str:
-    """Returns the likely cause of an image topic's silence, and what to do: `profile` is this package's for Fast DDS."""
+    """Returns the likely cause of an image topic's silence, and what to do; `profile` is ours for Fast DDS."""
     if not publishers:
         there = ", ".join(sorted(image_topics)) or "none"
         return (
