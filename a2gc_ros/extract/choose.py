@@ -112,25 +112,24 @@ def _open_file(
 ) -> Extractor:
     spec = read_spec(path)
     wanted = precision_for(spec, precision)
-    if backend == "torch" or backend == "torch-compile":
+    if backend in get_args(TorchBackendName):
         raise BackendError(f"{path} is an ONNX file, which torch does not run; use openvino, onnxruntime or tensorrt.")
     if backend != "auto" and not fallback:
         runtime = start_backend(backend, path, spec, wanted, threads, engine)
         return Extractor(spec, runtime, reason="asked for")
     refusals: list[str] = []
     for name, in_precision in _ways(backend, wanted, precision_for(spec, "auto"), refusals):
+        installed = False
         try:
             load_backend(name)
-        except BackendError as error:
-            refusals.append(str(error))
-            if name == backend:
-                _log.warning("%s", error)
-            continue
-        try:
+            installed = True
             runtime = start_backend(name, path, spec, in_precision, threads, engine)
         except BackendError as error:
             refusals.append(str(error))
-            _log.warning("%s cannot be used, the next runtime is tried: %s", name, error)
+            if installed:
+                _log.warning("%s cannot be used, the next runtime is tried: %s", name, error)
+            elif name == backend:
+                _log.warning("%s", error)
             continue
         return Extractor(spec, runtime, reason=_sentences([*refusals, "The fastest runtime that is left"]))
     raise BackendError(f"No runtime can run {path}. {_sentences(refusals)}")

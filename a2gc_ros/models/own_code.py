@@ -42,7 +42,12 @@ def declare(dotted: str) -> Any:
         ConfigError: There is no such module or part, or it cannot be imported.
     """
     if dotted not in _declared:
-        _declared[dotted] = _part(dotted)
+        module_name, _, name = dotted.rpartition(".")
+        module = _module(module_name)
+        if not hasattr(module, name):
+            there = ", ".join(sorted(key for key in vars(module) if not key.startswith("_"))) or "nothing"
+            raise ConfigError(f"{module.__file__} has no {name!r}; it has {there}.")
+        _declared[dotted] = getattr(module, name)
     return _declared[dotted]
 
 
@@ -55,15 +60,6 @@ def known(dotted: str) -> Any | None:
 
 def _named_modules() -> list[str]:
     return os.environ.get(VARIABLE, "").replace(",", " ").split()
-
-
-def _part(dotted: str) -> Any:
-    module_name, _, name = dotted.rpartition(".")
-    module = _module(module_name)
-    if not hasattr(module, name):
-        there = ", ".join(sorted(key for key in vars(module) if not key.startswith("_"))) or "nothing"
-        raise ConfigError(f"{module.__file__} has no {name!r}; it has {there}.")
-    return getattr(module, name)
 
 
 def _module(name: str) -> Any:

@@ -35,8 +35,13 @@ class TensorRt(EngineLibrary):
         if MAJOR < OLDEST:
             raise BackendError(f"TensorRT {trt.__version__} is too old for these models; {OLDEST} is the oldest.")
         gpu = first_gpu()
-        if options.dla_core != ON_GPU:
-            _check_dla(options.dla_core, precision)
+        core = options.dla_core
+        if core != ON_GPU and precision not in ("fp16", "int8"):
+            raise BackendError(f"A DLA core does not compute in {precision}; ask for fp16 or int8.")
+        if core != ON_GPU and core >= (there := trt.Runtime(log_of(trt)).num_DLA_cores):
+            raise BackendError(
+                f"dla_core is {core}, and TensorRT {trt.__version__} finds {there} DLA cores here; use -1 for the GPU."
+            )
         return gpu
 
     @property
@@ -81,16 +86,6 @@ class TensorRt(EngineLibrary):
         key = self.key
         stem = f"{key.runtime}-{key.version}-{key.gpu}-{key.compute_capability}"
         return self.cache.folder / f"{re.sub('[^a-z0-9.]+', '-', stem.lower())}.timings"
-
-
-def _check_dla(core: int, precision: Precision) -> None:
-    if precision not in ("fp16", "int8"):
-        raise BackendError(f"A DLA core does not compute in {precision}; ask for fp16 or int8.")
-    there = trt.Runtime(log_of(trt)).num_DLA_cores
-    if core >= there:
-        raise BackendError(
-            f"dla_core is {core}, and TensorRT {trt.__version__} finds {there} DLA cores here; use -1 for the GPU."
-        )
 
 
 class TensorRtRuntime(EngineRuntime):

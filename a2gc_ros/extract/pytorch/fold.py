@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from a2gc_ros.models.backbones.dinov2 import Attention, Block, LayerScale, Mlp, SwiGlu
+from a2gc_ros.models.backbones.dinov2 import Attention, Block, LayerScale, Mlp
 from a2gc_ros.models.place_model import PlaceModel
 
 
@@ -59,15 +59,11 @@ def fold(model: PlaceModel) -> PlaceModel:
     for block in folded.modules():
         if isinstance(block, Block):
             _fold_scale(block.ls1, block.attn.proj)
-            _fold_scale(block.ls2, _last_layer(block.mlp))
+            _fold_scale(block.ls2, block.mlp.fc2 if isinstance(block.mlp, Mlp) else block.mlp.w3)
             block.add_module("attn", PlainAttention(block.attn))
             block.add_module("ls1", nn.Identity())
             block.add_module("ls2", nn.Identity())
     return folded
-
-
-def _last_layer(mlp: Mlp | SwiGlu) -> nn.Linear:
-    return mlp.fc2 if isinstance(mlp, Mlp) else mlp.w3
 
 
 def _fold_scale(scale: LayerScale, layer: nn.Linear) -> None:
