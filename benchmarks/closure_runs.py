@@ -18,7 +18,7 @@ from a2gc_ros.loops import Detection, LoopConfig, LoopDetector
 from a2gc_ros.loops.verification import GeometricVerifier, View
 from a2gc_ros.placemap import Manifest, PlaceMap
 from a2gc_ros.placemap.selection import KeyframeSelector, Spacing
-from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit, near, same_view
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, revisiting
 
 Array = npt.NDArray[np.float64]
 Table = npt.NDArray[np.bool_]
@@ -86,10 +86,9 @@ def walk_of(
 ) -> Walk:
     """Judges a walk by true poses."""
     path = GroundTruthPath.from_poses([frame.stamp_ns for frame in frames], list(poses))
-    same = near(path, path, RULE)
-    revisit = np.asarray((same_view(path, path, RULE) & earlier_visit(path, RULE)).any(axis=1))
-    apart = np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2) > ELSEWHERE_M
-    return Walk(name, frames, descriptors, same, revisit, apart, poses, fingerprint)
+    gaps = np.linalg.norm(path.positions[:, None] - path.positions[None], axis=2)
+    same, apart = gaps <= RULE.radius_m, gaps > ELSEWHERE_M
+    return Walk(name, frames, descriptors, same, revisiting(path, (), RULE), apart, poses, fingerprint)
 
 
 @dataclass

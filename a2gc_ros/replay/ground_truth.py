@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.geometry import Pose
 from a2gc_ros.replay.records import OfKeyframe
+
+CELLS_AT_ONCE: Final = 1 << 24
+"""Pairs of images that are compared at a time: some 400 MB of differences."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class GroundTruthPath:
     def __len__(self) -> int:
         return len(self.stamps_ns)
 
+    def __getitem__(self, rows: slice) -> GroundTruthPath:
+        return GroundTruthPath(self.stamps_ns[rows], self.positions[rows], self.headings[rows], self.path_length[rows])
+
 
 def apart(paths: Mapping[int, GroundTruthPath], stamp_ns: int, pair: OfKeyframe) -> float | None:
     """Returns the true metres between an image of path 0 and a keyframe of any; None where they are not known."""
@@ -79,21 +86,34 @@ def apart(paths: Mapping[int, GroundTruthPath], stamp_ns: int, pair: OfKeyframe)
     return float(np.linalg.norm(own.positions[here] - other.positions[there]))
 
 
-def near(queries: GroundTruthPath, references: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
-    """Tells for each pair whether the true positions are within the radius; bool (Q, R)."""
-    gaps = np.linalg.norm(queries.positions[:, None] - references.positions[None], axis=2)
-    return gaps <= rule.radius_m
-
-
 def same_view(queries: GroundTruthPath, references: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
-    """Tells for each pair whether they are near and look the same way; bool (Q, R)."""
+    """Tells for each pair whether they are within the radius and look the same way; bool (Q, R)."""
+    gaps = np.linalg.norm(queries.positions[:, None] - references.positions[None], axis=2)
     turn = queries.headings[:, None] - references.headings[None]
     turn = np.abs(np.arctan2(np.sin(turn), np.cos(turn)))
-    return near(queries, references, rule) & (turn <= np.deg2rad(rule.heading_deg))
+    return np.asarray((gaps <= rule.radius_m) & (turn <= np.deg2rad(rule.heading_deg)))
 
 
-def earlier_visit(path: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
-    """Tells for each pair (query, reference) of one run whether the reference is an earlier visit; bool (N, N)."""
-    seconds = (path.stamps_ns[:, None] - path.stamps_ns[None]) / 1e9
-    meters = path.path_length[:, None] - path.path_length[None]
-    return (seconds >= rule.min_time_gap_s) & (meters >= rule.min_travel_m)
+def earlier_visit(queries: GroundTruthPath, path: GroundTruthPath, rule: RevisitRule) -> npt.NDArray[np.bool_]:
+    """Tells for each pair (query, reference) of one run whether the reference is an earlier visit; bool (Q, N)."""
+    seconds = (queries.stamps_ns[:, None] - path.stamps_ns[None]) / 1e9
+    meters = queries.path_length[:, None] - path.path_length[None]
+    return np.asarray((seconds >= rule.min_time_gap_s) & (meters >= rule.min_travel_m))
+
+
+def revisiting(path: GroundTruthPath, maps: Iterable[GroundTruthPath], rule: RevisitRule) -> npt.NDArray[np.bool_]:
+    """Tells which images of a run show a place that it, or a loaded map, has seen before the same way; bool (N,)."""
+    found = np.zeros(len(path), dtype=bool)
+    maps = list(maps)
+    for rows in blocks(len(path), max(map(len, (path, *maps)))):
+        part = path[rows]
+        found[rows] = np.any(same_view(part, path, rule) & earlier_visit(part, path, rule), axis=1)
+        for keyframes in maps:
+            found[rows] |= np.any(same_view(part, keyframes, rule), axis=1)
+    return found
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Yields the rows of a large table in parts of no more than :data:`CELLS_AT_ONCE`."""
+    step = max(1, CELLS_AT_ONCE // max(1, columns))
+    yield from (slice(begin, begin + step) for begin in range(0, rows, step))

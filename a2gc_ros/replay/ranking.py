@@ -11,11 +11,7 @@ from a2gc_ros.loops.config import LoopConfig
 from a2gc_ros.loops.results import Match
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Keyframe
-
-
-def similarities(live: PlaceMap, reference: PlaceMap) -> npt.NDArray[np.float32]:
-    """Computes the cosine of every keyframe of one map with every keyframe of another; float32 (Q, R)."""
-    return np.asarray(_descriptors(live) @ _descriptors(reference).T, dtype=np.float32)
+from a2gc_ros.replay.ground_truth import blocks
 
 
 def admissible(keyframes: Sequence[Keyframe], config: LoopConfig, rows: slice = slice(None)) -> npt.NDArray[np.bool_]:
@@ -38,16 +34,16 @@ def nearest_matches(
     queries = live.keyframes()
     if not queries:
         return {}
-    table = np.where(admissible(queries, config), similarities(live, live), -np.inf)
-    origins = [(0, keyframe) for keyframe in queries]
-    for index, reference in enumerate(maps, start=1):
-        table = np.concatenate([table, similarities(live, reference)], axis=1)
-        origins += [(index, keyframe) for keyframe in reference.keyframes()]
+    origins = [(index, keyframe) for index, each in enumerate((live, *maps)) for keyframe in each.keyframes()]
+    own, references = _descriptors(live), [_descriptors(each) for each in (live, *maps)]
     found = {}
-    for query, row in zip(queries, table, strict=True):
-        columns = [int(column) for column in np.argsort(-row, kind="stable")[:count] if np.isfinite(row[column])]
-        if columns:
-            found[query.stamp_ns] = tuple(_match(query, *origins[c], float(row[c])) for c in columns)
+    for rows in blocks(len(queries), len(origins)):
+        tables = [np.asarray(own[rows] @ descriptors.T, dtype=np.float32) for descriptors in references]
+        tables[0] = np.where(admissible(queries, config, rows), tables[0], -np.inf)
+        for query, row in zip(queries[rows], np.concatenate(tables, axis=1), strict=True):
+            columns = [int(column) for column in np.argsort(-row, kind="stable")[:count] if np.isfinite(row[column])]
+            if columns:
+                found[query.stamp_ns] = tuple(_match(query, *origins[c], float(row[c])) for c in columns)
     return found
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from a2gc_ros.evaluation.curves import Curve, precision_recall
 from a2gc_ros.loops.results import Match
-from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, apart, earlier_visit, same_view
+from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, apart, revisiting
 from a2gc_ros.replay.records import RunRecord
 
 
@@ -72,9 +72,7 @@ def score(
         best_matches: The most similar keyframe of each query before any threshold, for the curve.
     """
     indices = {q.stamp_ns: i for q in run.queries if (i := path.index_of(q.stamp_ns)) is not None}
-    revisit: npt.NDArray[np.bool_] = np.any(same_view(path, path, rule) & earlier_visit(path, rule), axis=1)
-    for keyframes in maps.values():
-        revisit |= np.any(same_view(path, keyframes, rule), axis=1)
+    revisit = revisiting(path, maps.values(), rule)
     paths = {0: path, **maps}
     distances: list[float] = []
     missed = []

@@ -86,7 +86,7 @@ def _truth(judged: Judged, result: Score | None, explored: Explored) -> list[tup
         return []
     column = [path.index_of(keyframe.stamp_ns) for keyframe in own]
     at = np.array([-1 if c is None else c for c in column])
-    same = (same_view(path, path, result.rule) & earlier_visit(path, result.rule))[np.ix_(at, at)]
+    same = (same_view(path, path, result.rule) & earlier_visit(path, path, result.rule))[np.ix_(at, at)]
     same &= (at >= 0)[:, None] & (at >= 0)[None]
     runs = []
     for row, cells in enumerate(same):

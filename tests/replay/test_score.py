@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from a2gc_ros.geometry import pose_from_xy_yaw
 from a2gc_ros.loops.results import Match
+from a2gc_ros.replay import ground_truth
 from a2gc_ros.replay.ground_truth import GroundTruthPath, RevisitRule, earlier_visit
 from a2gc_ros.replay.records import ClosureRecord, QueryRecord, RunRecord, read_queries, write_queries
 from a2gc_ros.replay.score import precision_recall, score
@@ -46,7 +48,7 @@ def test_a_path_knows_its_length_and_its_images() -> None:
 
 def test_earlier_visits_need_time_and_travel() -> None:
     path = two_laps()
-    admissible = earlier_visit(path, RevisitRule(min_time_gap_s=30, min_travel_m=100))
+    admissible = earlier_visit(path, path, RevisitRule(min_time_gap_s=30, min_travel_m=100))
     assert admissible[30, 20]
     assert not admissible[29, 20]
     assert not admissible[20, 30]
@@ -73,6 +75,21 @@ def test_hand_computed_score() -> None:
     np.testing.assert_allclose(result.curve.precision, [1.0, 0.5, 2 / 3])
     np.testing.assert_allclose(result.curve.recall, [0.05, 0.05, 0.1])
     assert result.curve.recall_at_precision(1.0) == pytest.approx(0.05)
+
+
+def test_of_a_long_run_no_table_of_all_pairs_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    lap = two_laps(500.0)
+    poses = [pose_from_xy_yaw(x, y, yaw) for (x, y, _), yaw in zip(lap.positions, lap.headings, strict=True)] * 40
+    path = GroundTruthPath.from_poses([5 * SECOND * i for i in range(len(poses))], poses)
+    whole = score(run(*(QueryRecord(int(s)) for s in path.stamps_ns)), path, {1: lap}, RevisitRule())
+    monkeypatch.setattr(ground_truth, "CELLS_AT_ONCE", 100_000, raising=False)
+    tracemalloc.start()
+    in_parts = score(run(*(QueryRecord(int(s)) for s in path.stamps_ns)), path, {1: lap}, RevisitRule())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert in_parts.revisited == whole.revisited
+    assert in_parts.revisits > 0
+    assert peak < 24 * len(path) ** 2 / 4
 
 
 def test_driving_the_other_way_is_no_expected_revisit_but_a_right_closure() -> None:
