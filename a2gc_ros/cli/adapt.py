@@ -32,7 +32,10 @@ def adapt(
     model: Annotated[str, typer.Option(help="A model that ships, or an ONNX file.")] = DEFAULT_MODEL,
     topic: Annotated[str | None, typer.Option(help="Image topic of a recording, where there are several.")] = None,
     pose_topic: Annotated[
-        str | None, typer.Option(help="Topic of poses, which only judge the result; an empty name takes none.")
+        str | None,
+        typer.Option(
+            "--odometry", "--pose-topic", help="Topic of poses, which only judge the result; an empty name takes none."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=20, help="Look at this many images at most, evenly spread.")] = 2000,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves it to the runtime.")] = 0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
@@ -86,7 +87,7 @@ def compare(
     costs = []
     with Console(stderr=True).status("Measuring time and memory") as status:
         for model in chosen:
-            status.update(f"Measuring time and memory of {Path(model).name}")
+            status.update(Text(f"Measuring time and memory of {Path(model).name}"))
             costs.append(footprint(model, **vars(runtime)))
     found = [
         _numbers(model, outcome, cost, outcomes[0])

@@ -79,6 +79,7 @@ def export(
     from dataclasses import asdict
 
     from rich.console import Console
+    from rich.text import Text
 
     if dim is not None and fit is None:
         raise ConfigError("--dim belongs to --fit, which has the images to set a head of this size from.")
@@ -90,7 +91,7 @@ def export(
     with needing("`a2gc export`", "export"):
         from a2gc_ros.extract.pytorch.export import export_onnx
 
-    with Console(stderr=True).status(f"Building {model}") as status:
+    with Console(stderr=True).status(Text(f"Building {model}")) as status:
         if fit is None:
             network, stated = _build(model, pixels, weights, layout, untrained)
         else:
@@ -100,7 +101,7 @@ def export(
                 )
             network, stated = _fitted(model, pixels, fit, dim)
             network.name = f"{network.name}@{out.stem}"
-        status.update(f"Exporting {network.name} and comparing the file with PyTorch")
+        status.update(Text(f"Exporting {network.name} and comparing the file with PyTorch"))
         done = export_onnx(
             network,
             out,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
+from rich.text import Text
 
 from a2gc_ros.cli.base import any_typer as typer
 from a2gc_ros.cli.base import options
@@ -54,7 +55,7 @@ def quantize(
     paths = paths[:: -(-len(paths) // limit)]
     places = [str(path.parent) for path in paths]
     size = read_spec(model).preprocessing.useful_size
-    with Console(stderr=True).status(f"Quantising {model} on {len(paths)} images"):
+    with Console(stderr=True).status(Text(f"Quantising {model} on {len(paths)} images")):
         done = run(
             model,
             out,

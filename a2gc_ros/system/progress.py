@@ -114,10 +114,10 @@ def progress_bars(unit: str = "", *columns: ProgressColumn) -> Progress:
     console = Console(stderr=True)
     shown = columns or (CountColumn(), *([RateColumn(f"{unit}/s")] if unit else []))
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         *shown,
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(),
         unit=unit,
         console=console,

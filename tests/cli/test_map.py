@@ -203,7 +203,7 @@ def test_poses_may_come_from_a_file(recording: Path, model: Path, tmp_path: Path
     out = tmp_path / "walk.a2gc"
     built = a2gc("build", recording, "--out", out, "--model", model, "--trajectory", trajectory, "--json")
     assert json.loads(built.stdout)["recordings"][0]["keyframes"] == 40
-    without = a2gc("build", recording, "--out", tmp_path / "n.a2gc", "--model", model, "--pose-topic", "", "--time", 1)
+    without = a2gc("build", recording, "--out", tmp_path / "n.a2gc", "--model", model, "--odometry", "", "--time", 1)
     assert "4 keyframes of 40 images" in without.output
 
 

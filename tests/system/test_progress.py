@@ -15,8 +15,8 @@ def test_items_go_through_a_bar_that_counts_them(monkeypatch):
         return rich.console.Console(file=shown, force_terminal=True, width=100)
 
     monkeypatch.setattr(progress, "Console", terminal)
-    assert list(progress.progress_over(iter("abc"), "spelling", total=3, unit="letters")) == ["a", "b", "c"]
-    assert "spelling" in shown.getvalue()
+    assert list(progress.progress_over(iter("abc"), "spelling [old]", total=3, unit="letters")) == ["a", "b", "c"]
+    assert "spelling [old]" in shown.getvalue()
     assert "3/3" in shown.getvalue()
 
 
