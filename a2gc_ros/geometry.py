@@ -43,14 +43,7 @@ def check_pose_values(translation: Iterable[float], quaternion: Iterable[float])
 
 
 def pose_from_quaternion(translation: npt.ArrayLike, quaternion: npt.ArrayLike) -> Pose:
-    """Builds a pose from a translation and a unit quaternion.
-
-    Args:
-        translation: (x, y, z) in metres.
-        quaternion: (x, y, z, w); normalised here.
-
-    Returns:
-        The pose, shape (4, 4).
+    """Builds a pose from (x, y, z) in metres and a quaternion (x, y, z, w), which is normalized here.
 
     Raises:
         ValueError: If the quaternion has no length, or anything is not finite or beyond all measure.

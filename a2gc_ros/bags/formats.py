@@ -23,11 +23,7 @@ FORMATS: Final[Registry[Callable[[Path], Storage]]] = Registry(
 
 
 def open_storage(path: str | Path) -> Storage:
-    """Opens a recording's storage.
-
-    Args:
-        path: A ROS 1 ``.bag``, an ``.mcap`` or ``.db3`` file, a rosbag2 folder, with or without its metadata.yaml, or a
-            file or folder with the suffix of a format that an installed package adds.
+    """Opens a recording's storage, of whatever :func:`a2gc_ros.bags.recording.open_recording` takes.
 
     Raises:
         BagError: If there is no recording or it is damaged, or two packages claim its suffix.

@@ -11,11 +11,7 @@ from a2gc_ros.geometry import Pose, quaternion_of
 
 
 class MessageFactory:
-    """Makes messages and what they are made of.
-
-    Args:
-        ros_version: 1 or 2.
-    """
+    """Makes messages and what they are made of."""
 
     def __init__(self, ros_version: int) -> None:
         self._ros_version = ros_version

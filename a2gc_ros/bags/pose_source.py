@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -68,11 +69,8 @@ def extrinsics(tree: TransformTree, base: str, camera: str) -> Pose | None:
     camera = camera.lstrip("/")
     if base == camera:
         return np.eye(4)
-    for name in (base,) if base else BASE_FRAMES:
-        pose = tree.lookup(name, camera, 0)
-        if pose is not None:
-            return pose
-    return None
+    poses = (tree.lookup(name, camera, 0) for name in ((base,) if base else BASE_FRAMES))
+    return next((pose for pose in poses if pose is not None), None)
 
 
 def transforms_of(content: Content, *, static_only: bool = False) -> TransformTree:
@@ -111,12 +109,10 @@ def transform_source(tree: TransformTree, fixed: str | None, base: str | None, c
     for name in (fixed, base):
         if name is not None and name not in tree.frames:
             raise BagError(f"the transforms hold no frame {name}; they hold {', '.join(sorted(tree.frames))}")
-    fixed_choices = (fixed,) if fixed else FIXED_FRAMES
-    base_choices = (base,) if base else (*BASE_FRAMES, camera.lstrip("/"))
-    for fixed_choice in fixed_choices:
-        for base_choice in base_choices:
-            if tree.is_connected(fixed_choice, base_choice):
-                return TransformSource(tree, fixed_choice, base_choice)
+    bases = (base,) if base else (*BASE_FRAMES, camera.lstrip("/"))
+    for chosen in product((fixed,) if fixed else FIXED_FRAMES, bases):
+        if tree.is_connected(*chosen):
+            return TransformSource(tree, *chosen)
     if fixed or base:
         raise BagError(
             f"no chain of transforms leads from {fixed or 'odom, map or world'} to "

@@ -197,9 +197,7 @@ class Recording:
         return None if second is None else self.start_ns + round(second * 1e9)
 
     def _poses(self, wanted: str | None, image: Topic, fixed: str | None, base: str | None) -> PoseSource | None:
-        if wanted == "":
-            return None
-        topic = pose_topic(self.topics, wanted)
+        topic = None if wanted == "" else pose_topic(self.topics, wanted)
         if topic is None:
             return None
         if topic.type != TRANSFORMS:

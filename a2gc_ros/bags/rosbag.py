@@ -31,9 +31,6 @@ _CDR = "cdr"
 class Rosbag(Storage):
     """A recording of ROS.
 
-    Args:
-        path: A ROS 1 ``.bag``, an ``.mcap`` or ``.db3`` file, or a rosbag2 folder, with or without its metadata.yaml.
-
     Raises:
         BagError: If there is no recording or it is damaged.
     """

@@ -79,10 +79,8 @@ def info_topic(topics: Sequence[Topic], image: Topic, wanted: str | None = None)
     if wanted is not None:
         return _named(topics, wanted, (CAMERA_INFO,), "a camera_info topic")
     infos = [topic for topic in topics if topic.type == CAMERA_INFO and topic.count]
-    siblings = _info_names(image)
-    for topic in infos:
-        if topic.name in siblings:
-            return topic
+    if beside := [topic for topic in infos if topic.name in _info_names(image)]:
+        return beside[0]
     taken = {name for topic in topics if topic.is_image for name in _info_names(topic)}
     return infos[0] if len(infos) == 1 and infos[0].name not in taken else None
 

@@ -47,9 +47,6 @@ class TransformTree(Generic[SamplesT]):
     """Edges from child frames to their parents, fixed or moving.
 
     Frame names lose their leading slash, as tf2 demands of them.
-
-    Args:
-        make_samples: Makes what keeps the samples of a moving edge.
     """
 
     def __init__(self, make_samples: Callable[[], SamplesT]) -> None:
@@ -121,13 +118,8 @@ class TransformTree(Generic[SamplesT]):
         """Returns the pose of the first frame of a chain in the last."""
         pose: Pose = np.eye(4)
         for child in chain[:-1]:
-            edge = self._edge(child, stamp_ns)
+            edge = self._static[child] if child in self._static else self._moving[child].interpolate(stamp_ns)
             if edge is None:
                 return None
             pose = edge @ pose
         return pose
-
-    def _edge(self, child: str, stamp_ns: int) -> Pose | None:
-        if child in self._static:
-            return self._static[child]
-        return self._moving[child].interpolate(stamp_ns)

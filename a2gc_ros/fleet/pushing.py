@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -83,7 +83,9 @@ def push(
             for kind, rows in missing.items():
                 wanted = iter(rows)
                 while batch := list(islice(wanted, BATCH)):
-                    _send(connection, session, list(_rows(place_map, batch)), along, new=kind == "new")
+                    with place_map.reading() as stored:
+                        found = [_row(stored, number, place_map.manifest) for number in batch]
+                    _send(connection, session, found, along, new=kind == "new")
                     done, sent = done + len(batch), sent + len(batch)
                     on_progress(done, total)
     return Pushed(len(sessions), total, sent)
@@ -176,12 +178,6 @@ def _send(connection: Any, session: Session, rows: Sequence[dict[str, Any]], alo
         if along.features:
             found = [(*row["features"], session.uuid, *row["key"]) for row in rows if row["features"] is not None]
             cursor.executemany(_BLOBS["features"], found)
-
-
-def _rows(place_map: PlaceMap, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
-    with place_map.reading() as connection:
-        for number in ids:
-            yield _row(connection, number, place_map.manifest)
 
 
 def _row(connection: sqlite3.Connection, number: int, manifest: Manifest) -> dict[str, Any]:

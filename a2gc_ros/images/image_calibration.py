@@ -21,10 +21,6 @@ class ImageCalibration:
     """The calibration of one topic's images, whatever their size; what had to be assumed or refused is noted once.
 
     Any thread may use it.
-
-    Args:
-        topic: Name of the images' topic.
-        rectification: Whether they are rectified.
     """
 
     def __init__(self, topic: str, rectification: Rectification = "auto") -> None:

@@ -9,9 +9,6 @@ class KeyframeCounts:
     """Keyframes by session. They are only ever added: what was counted once is kept, and only later ones are looked at.
 
     Not thread-safe; the map's lock guards it.
-
-    Args:
-        connection: The map.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -101,10 +101,6 @@ class StoredDescriptors:
     """Descriptors where the map keeps them.
 
     Not thread-safe; the map's lock guards it.
-
-    Args:
-        connection: The map.
-        dim: Length of a descriptor.
     """
 
     def __init__(self, connection: sqlite3.Connection, dim: int) -> None:
@@ -135,10 +131,6 @@ class RecentDescriptors:
 
     In single precision: to widen stored ones takes longer than to read them. A keyframe's descriptor never changes.
     Not thread-safe; the map's lock guards it.
-
-    Args:
-        stored: Where the others are.
-        dim: Length of a descriptor.
     """
 
     def __init__(self, stored: StoredDescriptors, dim: int) -> None:

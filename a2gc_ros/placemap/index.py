@@ -142,11 +142,7 @@ class ExactIndex:
 
 
 class _RefinedIndex:
-    """Searches coarsely, and compares the best again in full dimension.
-
-    Args:
-        fetch: Gives rows as the map stores them.
-    """
+    """Searches coarsely, and compares the best again in full dimension."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
@@ -240,9 +236,6 @@ def sample_size(rows: int, lists_from: int) -> int:
 
 class GpuIndex(_RefinedIndex):
     """Every row is compared on a GPU, in half precision, and the best again on the CPU, as the map stores them.
-
-    Args:
-        dim: Length of a descriptor.
 
     Raises:
         ConfigError: If faiss finds no GPU.

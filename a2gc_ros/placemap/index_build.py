@@ -83,12 +83,7 @@ class IndexBuild:
 
 
 class BackgroundBuild:
-    """Goes on with a build in a thread of its own, and lets whoever waits for the map in between.
-
-    Args:
-        build: What is to be built.
-        lock: The map's lock.
-    """
+    """Goes on with a build in a thread of its own, and lets whoever waits for the map in between."""
 
     def __init__(self, build: IndexBuild, lock: Any) -> None:
         self.build = build

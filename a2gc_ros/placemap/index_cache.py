@@ -54,12 +54,7 @@ class CachedIndex:
 
 
 class IndexCache:
-    """The kept index of one map.
-
-    Args:
-        uuid: Identity of the map.
-        connection: The map.
-    """
+    """The kept index of one map."""
 
     def __init__(self, uuid: str, connection: sqlite3.Connection) -> None:
         # An identity from a file is no file name: it may be anything.

@@ -32,13 +32,6 @@ class LiveIndex:
 
     Not thread-safe; the map's lock guards it. A thread of its own, that takes the lock for moments, builds the next
     index of a map that grows.
-
-    Args:
-        connection: The map.
-        dim: Length of a descriptor.
-        options: When to compress.
-        cache: Where the derived data are kept, or None.
-        lock: The map's lock.
     """
 
     def __init__(

@@ -19,11 +19,7 @@ Self = TypeVar("Self", bound="MapFile")
 
 
 class MapFile:
-    """A map's tables, and what it says about itself; a context manager.
-
-    Args:
-        opened: The map.
-    """
+    """A map's tables, and what it says about itself; a context manager."""
 
     def __init__(self, opened: opening.Opened) -> None:
         self._opened = opened

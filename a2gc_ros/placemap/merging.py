@@ -105,12 +105,7 @@ def copy_keyframes(sources: Sequence[PlaceMap], merged: PlaceMap, without: Conta
 
 
 class _Copy:
-    """Copies one map's rows.
-
-    Args:
-        rows: The map's connection.
-        source: The map.
-    """
+    """Copies one map's rows."""
 
     def __init__(self, rows: sqlite3.Connection, source: PlaceMap) -> None:
         self.rows = rows

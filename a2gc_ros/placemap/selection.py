@@ -98,11 +98,7 @@ class Odometer:
 
 
 class MotionGate:
-    """Proposes keyframes from poses and stamps.
-
-    Args:
-        spacing: How far apart keyframes are.
-    """
+    """Proposes keyframes from poses and stamps."""
 
     def __init__(self, spacing: Spacing) -> None:
         self._spacing = spacing
@@ -180,11 +176,7 @@ class ChangeGate:
 
 
 class KeyframeSelector:
-    """Motion, time and descriptor together, for frames that come one by one.
-
-    Args:
-        spacing: How far apart keyframes are.
-    """
+    """Motion, time and descriptor together, for frames that come one by one."""
 
     def __init__(self, spacing: Spacing) -> None:
         self._motion = MotionGate(spacing)

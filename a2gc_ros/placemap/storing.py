@@ -22,14 +22,7 @@ INSERT_DESCRIPTOR: Final = "INSERT INTO descriptors (keyframe_id, data, crc32) V
 
 
 def insert_session(connection: sqlite3.Connection, name: str, source: str, identity: str = "") -> Session:
-    """Inserts a session; the caller holds the transaction.
-
-    Args:
-        connection: The map.
-        name: For people.
-        source: Identity of the recording, or what makes it live.
-        identity: UUID of a run that another map has already; a new one is drawn where it is empty.
-    """
+    """Inserts a session; the caller holds the transaction."""
     identity = identity or str(uuid.uuid4())
     cursor = connection.execute("INSERT INTO sessions (name, source, uuid) VALUES (?, ?, ?)", (name, source, identity))
     return Session(int(cursor.lastrowid or 0), name, source, identity)

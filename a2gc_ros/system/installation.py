@@ -93,9 +93,6 @@ def needing(what: str, extra: str) -> Iterator[None]:
 def what_is_missing(error: ImportError) -> str | None:
     """Says in one sentence what stops an import, and what to do.
 
-    Args:
-        error: What was raised.
-
     Returns:
         None where this package does not know: then the traceback is worth more.
     """

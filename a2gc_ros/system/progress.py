@@ -61,12 +61,7 @@ class Progress(rich.progress.Progress):  # noqa: TID251 - what takes its place
 
 
 def log_line(task: Task, unit: str = "") -> str:
-    """Says in one line of a log how far a task is.
-
-    Args:
-        task: The task.
-        unit: What is counted, such as ``images``.
-    """
+    """Says in one line of a log how far a task is."""
     parts = [f"{task.completed:.0f}{f'/{task.total:.0f}' if task.total else ''} {unit}".rstrip()]
     if task.speed:
         parts.append(f"{task.speed:.1f} {unit}/s" if unit else f"{task.speed:.1f}/s")
@@ -88,11 +83,7 @@ class CountColumn(ProgressColumn):
 
 
 class RateColumn(ProgressColumn):
-    """How many are done a second, once that is known.
-
-    Args:
-        unit: What they are, such as ``images/s``.
-    """
+    """How many are done a second, once that is known."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
