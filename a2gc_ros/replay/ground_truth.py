@@ -13,7 +13,7 @@ from a2gc_ros.geometry import Pose
 from a2gc_ros.replay.records import OfKeyframe
 
 CELLS_AT_ONCE: Final = 1 << 24
-"""Pairs of images that are compared at a time: some 400 MB of differences."""
+"""Pairs of images that are compared at a time; about a gigabyte."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class OdometryNoise:
     out_of_plane: float = 0.02
 
     def __post_init__(self) -> None:
-        _require_positive(self)
+        require_positive(type(self).__name__, **vars(self))
 
     def covariance(self, motion: Pose, growth: Matrix | None = None) -> Matrix:
         """Returns the covariance of one step of odometry, (6, 6), in the graph's tangent.
@@ -77,7 +77,7 @@ class ClosureNoise:
     baseline: float = 2.0
 
     def __post_init__(self) -> None:
-        _require_positive(self)
+        require_positive(type(self).__name__, **vars(self))
 
     def covariance(self, relative_pose: Pose, covariance: Matrix | None, *, scale_known: bool) -> tuple[Pose, Matrix]:
         """Returns a closure as a measurement of a full pose.
@@ -158,7 +158,12 @@ def _measured(covariance: Matrix) -> Matrix:
     return np.asarray(np.where(np.outer(known, known) & np.isfinite(covariance), covariance, 0.0), dtype=np.float64)
 
 
-def _require_positive(noise: OdometryNoise | ClosureNoise) -> None:
-    for name, value in vars(noise).items():
+def require_positive(owner: str, **values: float) -> None:
+    """Refuses settings that are not finite and above zero.
+
+    Raises:
+        ConfigError: Names the setting and whose it is.
+    """
+    for name, value in values.items():
         if not (np.isfinite(value) and value > 0):
-            raise ConfigError(f"{name} of {type(noise).__name__} is {value}; it must be above zero")
+            raise ConfigError(f"{name} of {owner} is {value}; it must be above zero")

@@ -10,9 +10,8 @@ import numpy as np
 
 from a2gc_ros import geometry
 from a2gc_ros.bags.trajectory import Trajectory
-from a2gc_ros.errors import ConfigError
 from a2gc_ros.geometry import Pose
-from a2gc_ros.slam.noise import ClosureNoise, Matrix, OdometryNoise, at_bases, growth_of
+from a2gc_ros.slam.noise import ClosureNoise, Matrix, OdometryNoise, at_bases, growth_of, require_positive
 from a2gc_ros.slam.pose_graph import Closure, PoseGraph
 
 ClosureOutcome: TypeAlias = Literal["agrees", "contradicts", "no pose", "outside"]
@@ -45,10 +44,7 @@ class SlamConfig:
     use_covariance: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("distance_m", "angle_rad"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} of the pose graph is {value}; it must be above zero")
+        require_positive("the pose graph", distance_m=self.distance_m, angle_rad=self.angle_rad)
 
 
 @dataclass(frozen=True)
