@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +21,7 @@ from a2gc_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, OD
 from a2gc_ros.errors import BagError
 from a2gc_ros.geometry import Pose
 from a2gc_ros.images.frame import CameraIntrinsics
+from a2gc_ros.system.files import folder_beside
 
 IMAGE_TOPIC = "/camera/image_raw"
 CAMERA_INFO_TOPIC = "/camera/camera_info"
@@ -60,16 +59,12 @@ class RecordingWriter:
         self._ros_version = 1 if suffix == ".bag" else 2
         self._make = MessageFactory(self._ros_version)
         self._connections: dict[str, Connection] = {}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the target, so that the last step is a rename.
-        self._workshop = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
-        self._draft = self._workshop / self.path.stem
-        try:
+        with ExitStack() as undo:
+            # Beside the target, so that the last step is a rename.
+            self._draft = undo.enter_context(folder_beside(self.path)) / self.path.stem
             with self._told():
                 self._writer = self._opened(suffix, compress)
-        except BaseException:
-            shutil.rmtree(self._workshop, ignore_errors=True)
-            raise
+            self._draft_folder = undo.pop_all()
 
     def _opened(self, suffix: str, compress: bool) -> Writer1 | Writer2:
         writer: Writer1 | Writer2
@@ -94,18 +89,14 @@ class RecordingWriter:
 
     def close(self) -> None:
         """Finishes the recording and gives it its name."""
-        try:
-            with self._told():
-                self._writer.close()
+        with self._draft_folder, self._told():
+            self._writer.close()
             self._finished().replace(self.path)
-        finally:
-            shutil.rmtree(self._workshop, ignore_errors=True)
 
     def abort(self) -> None:
         """Throws away what was written."""
-        with suppress(Exception):
+        with self._draft_folder, suppress(Exception):
             self._writer.close()
-        shutil.rmtree(self._workshop, ignore_errors=True)
 
     def add_image(
         self,

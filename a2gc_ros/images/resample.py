@@ -62,11 +62,11 @@ def antialias_weights(source: int, target: int, interpolation: Interpolation) ->
     kernel, radius = _KERNELS[interpolation]
     scale = source / target
     width = max(scale, 1.0)
-    centres = (np.arange(target) + 0.5) * scale
-    first = np.maximum(np.floor(centres - radius * width + 0.5), 0)
-    last = np.minimum(np.floor(centres + radius * width + 0.5), source)
+    centers = (np.arange(target) + 0.5) * scale
+    first = np.maximum(np.floor(centers - radius * width + 0.5), 0)
+    last = np.minimum(np.floor(centers + radius * width + 0.5), source)
     pixels = np.arange(source)
-    weights = kernel((pixels[None, :] + 0.5 - centres[:, None]) / width)
+    weights = kernel((pixels[None, :] + 0.5 - centers[:, None]) / width)
     weights *= (pixels[None, :] >= first[:, None]) & (pixels[None, :] < last[:, None])
     return weights / weights.sum(axis=1, keepdims=True)
 
