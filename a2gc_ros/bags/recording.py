@@ -180,12 +180,9 @@ class Recording:
     def messages(
         self, topics: Collection[str] | None = None, start: float | None = None, stop: float | None = None
     ) -> Iterator[RawMessage]:
-        """Streams serialised messages as CDR, ready for a ROS 2 publisher; those of ROS 1 are converted.
+        """Streams serialized messages as CDR, ready for a ROS 2 publisher; those of ROS 1 are converted.
 
-        Args:
-            topics: Names of the topics wanted; None for all.
-            start: First second wanted, counted from the start of the recording.
-            stop: First second no longer wanted.
+        Of the named topics, or all, and of the seconds from ``start`` to before ``stop``, counted from the recording's.
         """
         for raw in self._content.raw(topics, self._at(start), self._at(stop)):
             try:

@@ -63,11 +63,7 @@ EVERYTHING: Final = Along()
 
 
 class Half:
-    """A descriptor, as pgvector's ``halfvec`` carries it: the very fp16 values that a map stores.
-
-    Args:
-        values: float16 (D,).
-    """
+    """A descriptor, float16 (D,), as pgvector's ``halfvec`` carries it: the very values that a map stores."""
 
     def __init__(self, values: npt.NDArray[np.float16]) -> None:
         self.values = values

@@ -34,16 +34,10 @@ class Located:
 
 
 def locate(url: str, fingerprint: str, descriptor: npt.NDArray[np.float32], k: int) -> list[Located]:
-    """Returns the k most similar keyframes of one model, best first.
+    """Returns the k keyframes of one model that are most similar to a descriptor, float32 (D,), best first.
 
     With the index that :func:`a2gc_ros.fleet.index_model` builds this takes milliseconds and may miss some; without it,
     all are compared.
-
-    Args:
-        url: The database.
-        fingerprint: The model's.
-        descriptor: float32 (D,), L2-normalised.
-        k: How many.
 
     Raises:
         FleetError: If the database cannot be reached or refuses, or does not know the model.

@@ -97,11 +97,7 @@ def compressed_size(data: Buffer) -> tuple[int, int]:
 
 
 def read_image(path: str | Path, *, max_size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-    """Reads a JPEG or PNG file.
-
-    Args:
-        path: The file.
-        max_size: As in ``decode_compressed``.
+    """Reads a JPEG or PNG file; ``max_size`` is as in ``decode_compressed``.
 
     Returns:
         uint8 (H, W, 3), RGB.

@@ -78,12 +78,7 @@ class _Position:
 
 
 class MapBuilder:
-    """Adds recordings to a map, each as a session.
-
-    Args:
-        place_map: Where keyframes go.
-        extractor: Describes images; must be the one the map was made for.
-        plan: What of a recording goes into the map.
+    """Adds recordings to a map, each as a session, described by the extractor that the map was made for.
 
     Raises:
         MapError: If the map belongs to another extractor.

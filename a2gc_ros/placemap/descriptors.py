@@ -29,11 +29,7 @@ UNIT_TOLERANCE = 0.01
 
 
 def checked(descriptors: npt.ArrayLike, dim: int) -> npt.NDArray[np.float32]:
-    """Returns descriptors as float32 of shape (N, D).
-
-    Args:
-        descriptors: Shape (N, D) or (D,).
-        dim: The D that is expected.
+    """Returns descriptors of shape (N, D) or (D,), D being ``dim``, as float32 of shape (N, D).
 
     Raises:
         MapError: If the length is another, or a value is not finite, or a vector is not of unit length.

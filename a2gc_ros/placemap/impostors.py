@@ -54,11 +54,7 @@ def read_impostors(place_map: PlaceMap) -> list[Impostor]:
 
 
 def write_impostors(place_map: PlaceMap, impostors: Mapping[int, Impostor]) -> None:
-    """Stores what was found for some keyframes, in place of what was known of them.
-
-    Args:
-        place_map: The map.
-        impostors: By keyframe id.
+    """Stores what was found for some keyframes, by their ids, in place of what was known of them.
 
     Raises:
         MapError: If a keyframe does not exist, or the map cannot be written.

@@ -98,12 +98,7 @@ class PlaceMap(MapFile):
         return self._live.index
 
     def add_session(self, name: str, source: str = "") -> Session:
-        """Begins a session.
-
-        Args:
-            name: For people.
-            source: Where its frames come from.
-        """
+        """Begins a session, with a name for people, of frames from a source."""
         with self.transaction() as connection:
             return insert_session(connection, name, source)
 

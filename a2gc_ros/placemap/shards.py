@@ -20,10 +20,7 @@ def session_uuid(source: str, settings: dict[str, Any]) -> str:
 
 
 def require_all(progress: Iterable[tuple[Any, ...]]) -> None:
-    """Refuses to merge some parts of a recording without the others.
-
-    Args:
-        progress: Rows of the tables ``progress`` of all maps.
+    """Refuses to merge some parts of a recording without the others, by their tables ``progress``.
 
     Raises:
         MapError: If a part is missing or not finished.

@@ -17,12 +17,7 @@ JPEG_QUALITY = 85
 
 
 def shrink(image: npt.NDArray[np.uint8], longest_side: int = LONGEST_SIDE) -> npt.NDArray[np.uint8]:
-    """Returns the image with its longest side at most ``longest_side`` pixels; never enlarges.
-
-    Args:
-        image: uint8, shape (H, W, 3) or (H, W).
-        longest_side: Pixels.
-    """
+    """Returns an image, (H, W, 3) or (H, W), with its longest side at most ``longest_side`` pixels; never enlarges."""
     height, width = image.shape[:2]
     scale = longest_side / max(height, width)
     if scale >= 1:

@@ -16,13 +16,10 @@ MOST_WORDS = 4
 
 
 class WriterLock:
-    """Held by whoever writes a map; readers need none.
+    """Held by whoever writes a map, which need not exist yet; readers need none.
 
     The lock is on a file beside the map, never on the map itself: closing any descriptor of an SQLite file drops
     SQLite's own locks on it. Its name comes from the map's real path, so symbolic links and other spellings meet here.
-
-    Args:
-        path: The map; it need not exist yet.
 
     Raises:
         MapError: If another program, or another part of this one, writes to this map.
