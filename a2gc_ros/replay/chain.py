@@ -91,7 +91,7 @@ def run_chain(
 ) -> RunRecord:
     """Runs the chain offline, against loaded maps too, over the images with some stamps only, where they are given.
 
-    After each image ``on_frame`` is told of it, and how many there are in total.
+    After each image ``on_frame`` is told of it, and about how many there are in total.
     """
     # The other half has what comes next to prepare; more threads than cores only wait for each other.
     threads = max(1, cores(options.threads) // 2)
@@ -101,7 +101,7 @@ def run_chain(
     frames = recording.frames(
         options.image_topic, options.odometry_topic, start=options.start, stop=options.stop, camera=options.camera
     )
-    total = recording.image_topic(options.image_topic).count
+    total = _expected(recording, options)
     if only is not None:
         frames, total = (frame for frame in frames if frame.stamp_ns in only), len(only)
     run = run_offline(
@@ -112,6 +112,13 @@ def run_chain(
         ahead=share_cores(options.threads),
     )
     return replace(run, skipped=dict(recording.skips.reasons))
+
+
+def _expected(recording: Recording, options: ChainOptions) -> int:
+    """About how many images lie between start and stop, for a progress bar."""
+    count, whole = recording.image_topic(options.image_topic).count, recording.duration
+    begin, end = options.start or 0.0, whole if options.stop is None else min(options.stop, whole)
+    return count if not whole or end - begin >= whole else round(count * max(0.0, end - begin) / whole)
 
 
 def true_poses(recording: Recording, options: ChainOptions) -> tuple[Trajectory | None, str]:

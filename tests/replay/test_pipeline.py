@@ -52,6 +52,14 @@ def test_offline_report_finds_the_second_round(recording: Path, model: Path, tmp
     assert steps[-1]["all"] == steps[-1]["known"] == numbers["recognized"]
 
 
+def test_progress_counts_what_lies_between_start_and_stop(recording: Path, model: Path, tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    replay(options(recording, model, tmp_path / "r", start=1.0, stop=4.0), lambda *counts: progress.append(counts))
+    done, total = progress[-1]
+    assert 1 < done < 2 * STEPS
+    assert abs(total - done) <= 1
+
+
 @pytest.mark.slow
 def test_a_map_of_the_first_round_is_found_in_the_second(recording: Path, model: Path, tmp_path: Path) -> None:
     runner = CliRunner()
