@@ -88,8 +88,7 @@ def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     Raises:
         FleetError: If the database cannot be reached, is not prepared, or refuses something.
     """
-    psycopg = _psycopg()
-    _require_url(url)
+    psycopg = _psycopg(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="a2gc") as connection:
             _prepare(connection, url)
@@ -107,8 +106,7 @@ def initialize(url: str) -> int:
     Raises:
         FleetError: If the database cannot be reached, or refuses.
     """
-    psycopg = _psycopg()
-    _require_url(url)
+    psycopg = _psycopg(url)
     try:
         from yoyo import get_backend, read_migrations
         from yoyo.exceptions import LockTimeout
@@ -137,22 +135,28 @@ def index_model(url: str, fingerprint: str) -> None:
         FleetError: If the database does not know the model, or its descriptors are too long for an index.
     """
     with connected(url) as connection:
-        row = connection.execute("SELECT dim FROM a2gc.models WHERE fingerprint = %s", (fingerprint,)).fetchone()
-        if row is None:
+        dim = dimension_of(connection, fingerprint)
+        if dim is None:
             raise FleetError(f"{shown(url)} has no model {fingerprint[:12]}: push a map of it first")
-        if row[0] > MOST_INDEXED:
+        if dim > MOST_INDEXED:
             raise FleetError(
-                f"descriptors of {row[0]} dimensions are too long for an index, which takes {MOST_INDEXED}: search "
+                f"descriptors of {dim} dimensions are too long for an index, which takes {MOST_INDEXED}: search "
                 "without one, or use a model with shorter ones"
             )
-        psycopg = _psycopg()
+        psycopg = _psycopg(url)
         name = psycopg.sql.Identifier(f"nearest_{fingerprint[:16]}")
         connection.execute(
             psycopg.sql.SQL(
                 "CREATE INDEX IF NOT EXISTS {} ON a2gc.keyframes USING hnsw "
                 "((descriptor::halfvec({})) halfvec_ip_ops) WHERE fingerprint = {}"
-            ).format(name, psycopg.sql.Literal(row[0]), psycopg.sql.Literal(fingerprint))
+            ).format(name, psycopg.sql.Literal(dim), psycopg.sql.Literal(fingerprint))
         )
+
+
+def dimension_of(connection: Any, fingerprint: str) -> int | None:
+    """Returns the length of a model's descriptors; None where the database does not know the model."""
+    row = connection.execute("SELECT dim FROM a2gc.models WHERE fingerprint = %s", (fingerprint,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def shown(url: str) -> str:
@@ -171,24 +175,22 @@ def sentence(url: str, error: Exception) -> str:
     return f"{shown(url)} {what} ({text}): {remedy.format(url=shown(url))}"
 
 
-def _psycopg() -> Any:
+def _psycopg(url: str) -> Any:
+    """Returns the driver for a database, whose URL is checked."""
     try:
         import psycopg
         import psycopg.sql
         import psycopg.types
     except ImportError as error:
         raise FleetError(needs("a fleet's database", "psycopg", "fleet")) from error
-    return psycopg
-
-
-def _require_url(url: str) -> None:
     if not url.startswith(SCHEMES):
         raise FleetError(f"{shown(url)!r} is no database: name one as postgresql://user@host/database")
+    return psycopg
 
 
 def _prepare(connection: Any, url: str) -> None:
     """Teaches a connection descriptors, and refuses a database without our tables."""
-    psycopg = _psycopg()
+    psycopg = _psycopg(url)
     if connection.execute("SELECT to_regclass('a2gc.keyframes')").fetchone()[0] is None:
         raise FleetError(
             f"{shown(url)} is no fleet's database yet: its owner runs `a2gc fleet init {shown(url)}` first"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from a2gc_ros.errors import FleetError
-from a2gc_ros.fleet.database import Half, connected, shown
+from a2gc_ros.fleet.database import Half, connected, dimension_of, shown
 from a2gc_ros.placemap.descriptors import checked
 
 
@@ -44,15 +44,15 @@ def locate(url: str, fingerprint: str, descriptor: npt.NDArray[np.float32], k: i
         MapError: If the descriptor is not one of this model.
     """
     with connected(url) as connection:
-        row = connection.execute("SELECT dim FROM a2gc.models WHERE fingerprint = %s", (fingerprint,)).fetchone()
-        if row is None:
+        dim = dimension_of(connection, fingerprint)
+        if dim is None:
             raise FleetError(
                 f"{shown(url)} has no keyframes of the model {fingerprint[:12]}: use the model of its maps"
             )
-        (query,) = checked(descriptor, row[0])
+        (query,) = checked(descriptor, dim)
         half = Half(query.astype(np.float16))
         # Written as the index has it; the dimension is a number that the database itself gave.
-        distance = f"(k.descriptor::halfvec({int(row[0])})) <#> %s"
+        distance = f"(k.descriptor::halfvec({dim})) <#> %s"
         rows = connection.execute(
             f"SELECT -({distance}), s.site, s.uuid::text, s.name, k.stamp_ns, k.x, k.y, k.z FROM a2gc.keyframes k "
             f"JOIN a2gc.sessions s ON s.uuid = k.session WHERE k.fingerprint = %s ORDER BY {distance} LIMIT %s",

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from a2gc_ros.errors import FleetError
-from a2gc_ros.fleet.database import EVERYTHING, Along, Half, connected, shown
+from a2gc_ros.fleet.database import EVERYTHING, Along, Half, connected, dimension_of, shown
 from a2gc_ros.placemap import Manifest, PlaceMap, Session
 from a2gc_ros.placemap.descriptors import decode
 
@@ -97,8 +97,7 @@ def _enter_model(connection: Any, place_map: PlaceMap, url: str) -> None:
         "INSERT INTO a2gc.models (fingerprint, dim, name) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         (manifest.fingerprint, manifest.descriptor_dim, manifest.model_name),
     )
-    query = "SELECT dim FROM a2gc.models WHERE fingerprint = %s"
-    (dim,) = connection.execute(query, (manifest.fingerprint,)).fetchone()
+    dim = dimension_of(connection, manifest.fingerprint)
     if dim != manifest.descriptor_dim:
         raise FleetError(
             f"{shown(url)} knows {manifest.model_name or manifest.fingerprint[:12]} with {dim} dimensions, "

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -44,18 +44,13 @@ def publish(finished: Path, path: Path) -> None:
     with finished.open("rb") as file:
         os.fsync(file.fileno())
     finished.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename in a folder survive power loss, where the platform can."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
+        # Not every platform can.
+        with suppress(OSError):
+            os.fsync(folder)
     finally:
-        os.close(descriptor)
+        os.close(folder)
 
 
 def remove_drafts(path: Path) -> None:
