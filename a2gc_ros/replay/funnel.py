@@ -17,6 +17,14 @@ from a2gc_ros.replay.records import Key, OfKeyframe, PairRecord, QueryRecord, ke
 
 ORDER: Final = (Stage.COMPARED, Stage.VERIFIED, Stage.SURE, Stage.GIVEN_OUT)
 
+STEPS: Final = (
+    ("compared", "were compared with the keyframes most like them"),
+    ("agree", "agree with one of them in geometry"),
+    ("sure", "are sure, with what the keyframes around them say"),
+    ("given_out", "were given out as a closure"),
+)
+"""Key and name of the step to each of these."""
+
 APART: Final = 5
 """Keyframes between two pairs that are shown, so that pictures of one moment do not crowd out the others."""
 
@@ -98,19 +106,10 @@ def funnel(
     truly = {query.stamp_ns: _reached(query, right) for query in asked}
     among = {stamp: [right(stamp, match) is True for match in nearest.get(stamp, ())] for stamp in expected}
 
-    def revisits_at(level: int) -> int | None:
-        return None if revisits is None else sum(stage >= level for stage in truly.values())
-
-    def at(level: int) -> int:
-        return sum(stage >= level for stage in reached.values())
-
-    steps = [
-        FunnelStep("keyframes", "keyframes of the run", keyframes, None if revisits is None else len(revisits)),
-        FunnelStep("compared", "were compared with the keyframes most like them", at(0), revisits_at(0)),
-        FunnelStep("agree", "agree with one of them in geometry", at(1), revisits_at(1)),
-        FunnelStep("sure", "are sure, with what the keyframes around them say", at(2), revisits_at(2)),
-        FunnelStep("given_out", "were given out as a closure", at(3), revisits_at(3)),
-    ]
+    steps = [FunnelStep("keyframes", "keyframes of the run", keyframes, None if revisits is None else len(revisits))]
+    for level, (key, name) in enumerate(STEPS):
+        came, found = (sum(stage >= level for stage in stages.values()) for stages in (reached, truly))
+        steps.append(FunnelStep(key, name, came, None if revisits is None else found))
     if revisits is not None:
         most = max(map(len, among.values()), default=0)
         some, first = sum(map(any, among.values())), sum(found[:1] == [True] for found in among.values())
