@@ -126,7 +126,7 @@ class IndexCache:
         columns = {name: arrays[name] for name in GIVEN}
         coarse = faiss.deserialize_index(arrays["coarse"])
         projection = Projection(arrays["mean"], arrays["matrix"])
-        if coarse.ntotal != len(ids) or projection.matrix.shape != (coarse.d, dim):
+        if {coarse.ntotal} != set(map(len, columns.values())) or projection.matrix.shape != (coarse.d, dim):
             return None
         return CachedIndex(columns, int(arrays["fitted_rows"]), projection, coarse)
 
