@@ -182,7 +182,8 @@ class Recording:
     ) -> Iterator[RawMessage]:
         """Streams serialized messages as CDR, ready for a ROS 2 publisher; those of ROS 1 are converted.
 
-        Of the named topics, or all, and of the seconds from ``start`` to before ``stop``, counted from the recording's.
+        Of the named topics, or all; ``start`` and ``stop`` are seconds since the recording's start, and what is at
+        ``stop`` is left out.
         """
         for raw in self._content.raw(topics, self._at(start), self._at(stop)):
             try:

@@ -82,9 +82,9 @@ class NodeIds:
     def at(self, stamp_ns: int) -> int | None:
         """Returns the node nearest in time, or None where none is within half a second."""
         index = bisect_left(self._nodes, (stamp_ns,))
-        near = self._nodes[max(0, index - 1) : index + 1]
-        apart_ns, number = min(((abs(stamp - stamp_ns), number) for stamp, number in near), default=(NEAR_NS + 1, None))
-        return number if apart_ns <= NEAR_NS else None
+        apart = [(abs(stamp - stamp_ns), number) for stamp, number in self._nodes[max(0, index - 1) : index + 1]]
+        near = [(apart_ns, number) for apart_ns, number in apart if apart_ns <= NEAR_NS]
+        return min(near)[1] if near else None
 
     def has_link(self, a: int, b: int) -> bool:
         """Whether the graph holds a user closure between two nodes."""

@@ -128,7 +128,7 @@ def _describe(path: Path) -> dict[str, Any]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "size" not in row:
-        return (Path(row["path"]).name, *5 * ("",), row["state"])
+        return Path(row["path"]).name, "", "", "", "", "", row["state"]
     built = f"{row['built_at']} in {row['built_s']:.0f} s"
     runtime = f"{row['runtime']} {row['version']}"
     return row["model"], row["precision"], runtime, row["gpu"], show_size(row["size"]), built, row["state"]

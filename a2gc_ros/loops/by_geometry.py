@@ -224,8 +224,10 @@ class ByGeometry:
             self._located[index] = number
             following[index] = [number + step, number + 2 * step]
         unsure = [h for h in self._held if h.open and h.stage is Stage.VERIFIED and h.place not in self._taken]
-        unsure.sort(key=lambda h: (h.run.probability, h.match.similarity))
-        best = {held.place: held for held in unsure}
+        best: dict[tuple[int, int], Candidate] = {}
+        for held in unsure:
+            rival = best.setdefault(held.place, held)
+            best[held.place] = max(rival, held, key=lambda h: (h.run.probability, h.match.similarity))
         keyframes = [(index, number) for index, numbers in following.items() for number in numbers]
         keyframes += [(held.match.map_index, held.match.keyframe_id) for held in best.values()]
         return [(self._maps[index], number) for index, number in keyframes]

@@ -131,7 +131,8 @@ class _Linker:
     def __init__(
         self, maps: tuple[PlaceMap, PlaceMap], wanted: Sequence[int], verifier: GeometricVerifier, config: LoopConfig
     ) -> None:
-        self._maps = place_map, other = maps
+        self._maps = maps
+        place_map, other = maps
         self._verifier = verifier
         self._config = config
         self._judge = ByGeometry(config, self._maps, verifier, shipped(place_map.manifest.fingerprint))

@@ -103,7 +103,7 @@ def nearest_in_each(
     """Returns the k nearest keyframes of each map, best first; ties as :func:`best_first` sorts them.
 
     Where two or more are large, maps are searched beside one another. ``exclude`` holds ids of keyframes of the first
-    map that must not be found.
+    map that must not be found. ``descriptor`` is float32 (D,); maps are counted as ``Match.map_index`` does.
 
     Raises:
         MapError: If the descriptor does not fit a map.
@@ -113,7 +113,8 @@ def nearest_in_each(
         return nearest(maps[index], index, stamp_ns, descriptor, k, exclude if index == 0 else None)
 
     large = sum(len(place_map.columns) >= LARGE for place_map in maps)
-    found = (_searchers().map if large > 1 else map)(one, range(len(maps)))
+    search = _searchers().map if large > 1 else map
+    found = search(one, range(len(maps)))
     return best_first(list(itertools.chain.from_iterable(found)))
 
 

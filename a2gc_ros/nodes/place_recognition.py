@@ -240,11 +240,13 @@ class PlaceRecognition(SelfStartingNode):
         return [status_message(f"{name}: {part}", hardware, found) for part, found in findings.items()]
 
     def _on_moved(self) -> None:
-        if self._configured is not None:
+        # Another thread may release it meanwhile.
+        configured = self._configured
+        if configured is not None:
             self.get_logger().warning(
                 "the camera's place on the robot is told differently from before: a new session begins"
             )
-            self._configured.recognizer.start_session()
+            configured.recognizer.start_session()
 
 
 def main() -> None:

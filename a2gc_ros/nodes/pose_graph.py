@@ -135,7 +135,8 @@ class PoseGraphNode(SelfStartingNode):
             active.restart(configured.settings)
             active.waiting.clear()
         active.odometry += 1
-        active.old += newest is not None and newest - JUMP_BACK_NS <= stamp_ns <= newest
+        if newest is not None and newest - JUMP_BACK_NS <= stamp_ns <= newest:
+            active.old += 1
         active.base_frame = message.child_frame_id
         covariance = np.array(message.pose.covariance).reshape(6, 6)
         try:

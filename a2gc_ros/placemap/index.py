@@ -36,10 +36,16 @@ REFINE = 64
 """How many of the quantised index's best are compared in full dimension, beside those that are excluded."""
 
 ROWS_A_LIST = 1000
+"""How many rows a list holds, about."""
+
 MOST_LISTS = 1024
+"""How many lists there are at most."""
+
 LOOKED_AT = 8
+"""One of so many lists is looked at."""
+
 LEAST_LOOKED_AT = 16
-"""Lists hold about so many rows, and are so many at most; one of so many is looked at, and so many at least."""
+"""How many lists are looked at, at least."""
 
 LEARNT_A_LIST = 40
 """Rows from which the centre of each list is learnt, as faiss asks for."""

@@ -34,6 +34,7 @@ def merge(sources: Sequence[str | Path], out: str | Path) -> None:
     """
     if not sources:
         raise MapError(f"{out} cannot be merged of nothing: name at least one map")
+    require_new(Path(out))
     with contextlib.ExitStack() as stack:
         maps = [stack.enter_context(PlaceMap.open(source, read_only=True)) for source in sources]
         first = maps[0].manifest

@@ -22,7 +22,11 @@ INSERT_DESCRIPTOR: Final = "INSERT INTO descriptors (keyframe_id, data, crc32) V
 
 
 def insert_session(connection: sqlite3.Connection, name: str, source: str, identity: str = "") -> Session:
-    """Inserts a session; the caller holds the transaction."""
+    """Inserts a session; the caller holds the transaction.
+
+    ``source`` names the recording it is of, empty for a live run. ``identity`` is the UUID of a run that another map
+    has already; where it is empty, a new one is drawn.
+    """
     identity = identity or str(uuid.uuid4())
     cursor = connection.execute("INSERT INTO sessions (name, source, uuid) VALUES (?, ?, ?)", (name, source, identity))
     return Session(int(cursor.lastrowid or 0), name, source, identity)

@@ -89,9 +89,10 @@ def run_chain(
     maps: Sequence[PlaceMap] = (),
     only: Collection[int] | None = None,
 ) -> RunRecord:
-    """Runs the chain offline, against loaded maps too, over the images with some stamps only, where they are given.
+    """Runs the chain offline, against loaded maps too; keyframes go into ``place_map``.
 
-    After each image ``on_frame`` is told of it, and about how many there are in total.
+    ``only`` holds the stamps of the images that are taken, None for all. After each image ``on_frame`` is told of it,
+    and about how many there are in total.
     """
     # The other half has what comes next to prepare; more threads than cores only wait for each other.
     threads = max(1, cores(options.threads) // 2)

@@ -35,10 +35,10 @@ def nearest_matches(
     if not queries:
         return {}
     origins = [(index, keyframe) for index, each in enumerate((live, *maps)) for keyframe in each.keyframes()]
-    own, references = _descriptors(live), [_descriptors(each) for each in (live, *maps)]
+    references = [_descriptors(each) for each in (live, *maps)]
     found = {}
     for rows in blocks(len(queries), len(origins)):
-        tables = [np.asarray(own[rows] @ descriptors.T, dtype=np.float32) for descriptors in references]
+        tables = [np.asarray(references[0][rows] @ descriptors.T, dtype=np.float32) for descriptors in references]
         tables[0] = np.where(admissible(queries, config, rows), tables[0], -np.inf)
         for query, row in zip(queries[rows], np.concatenate(tables, axis=1), strict=True):
             columns = [int(column) for column in np.argsort(-row, kind="stable")[:count] if np.isfinite(row[column])]

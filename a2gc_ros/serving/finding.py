@@ -112,10 +112,12 @@ class Finder:
 
 def _position(keyframe: Keyframe, checked: Verification) -> list[float] | None:
     """Where the picture's camera stood in the session's odometry frame, metres; None where that is not known."""
-    chain = [pose for pose in (keyframe.pose, keyframe.t_base_camera, checked.relative_pose) if pose is not None]
-    if len(chain) < 3 or not checked.scale_known:
+    if keyframe.pose is None or keyframe.t_base_camera is None or checked.relative_pose is None:
         return None
-    return [round(float(value), 2) for value in (chain[0] @ chain[1] @ chain[2])[:3, 3]]
+    if not checked.scale_known:
+        return None
+    t_odom_camera = keyframe.pose @ keyframe.t_base_camera @ checked.relative_pose
+    return [round(float(value), 2) for value in t_odom_camera[:3, 3]]
 
 
 def _shown(image: npt.NDArray[np.uint8]) -> str:

@@ -19,7 +19,7 @@ TOPIC: Final = "/loop_closures"
 
 
 def write_closures(links: Sequence[Link], path: Path) -> None:
-    """Writes a recording with a message for each closure, on :data:`TOPIC`, stamped as the image that gave it out.
+    """Writes a recording with a message for each closure, on :data:`TOPIC`, stamped as its later image.
 
     The path is named as :class:`a2gc_ros.bags.writer.RecordingWriter` takes it, but for ROS 1.
 

@@ -82,7 +82,12 @@ class _Joint:
 
 
 def link_graph(place_map: PlaceMap, other: PlaceMap, links: Sequence[Link]) -> LinkedGraph:
-    """Builds the pose graph of all sessions that links join, as :func:`a2gc_ros.loops.linking.find_links` gives them.
+    """Builds the pose graph of all sessions that links join.
+
+    Args:
+        place_map: The map whose keyframes were looked for.
+        other: The map they were looked for in.
+        links: What :func:`a2gc_ros.loops.linking.find_links` gave.
 
     Raises:
         MapError: If no link has what a pose graph needs.

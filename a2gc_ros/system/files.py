@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 def folder_beside(path: Path) -> Iterator[Path]:
     """A new folder beside ``path``, for files that belong together until they are published; removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=_prefix(path), dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=_prefix(path), dir=path.parent, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 

@@ -102,15 +102,15 @@ def test_silence_gets_its_likely_cause(publishers, said):
 def test_markers_thin_out_long_ways_and_ignore_what_has_no_place():
     track = MarkerTrack("odom")
     track.add_closure(1, 2, verified=True)
-    assert all(marker.action == Marker.DELETE for marker in track.message("").markers)
+    assert all(marker.action == Marker.DELETE for marker in track.message("", ()).markers)
     for number in range(50_000):
         track.add_keyframe(number, np.array([number, 0.0, 0.0]))
-    way, points, verified, *_ = track.message("").markers
+    way, points, verified, *_ = track.message("", ()).markers
     assert 10_000 < len(way.points) <= 20_001
     assert len(points.points) == len(way.points)
     assert [p.x for p in verified.points] == [1, 2]
     assert way.header.frame_id == "odom"
-    assert track.message("other").markers[0].header.frame_id == "other"
+    assert track.message("other", ()).markers[0].header.frame_id == "other"
 
 
 def test_closures_are_coloured_by_probability_and_a_map_lies_where_the_last_relocalization_says():

@@ -162,3 +162,8 @@ def test_differences_names_what_changed() -> None:
     old = {"a": 1, "b": {"c": 2, "d": [1, 2]}, "gone": 0}
     new = {"a": 1, "b": {"c": 3, "d": [1, 2]}, "new": 0}
     assert differences(old, new) == ["b.c", "gone", "new"]
+
+
+def test_what_an_anchor_shares_is_set_in_one_place_alone() -> None:
+    shared = {"root": 1}
+    assert override({"a": shared, "b": shared}, ["a.root=2"]) == {"a": {"root": 2}, "b": {"root": 1}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import difflib
 import logging
@@ -76,7 +75,7 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     Raises:
         ConfigError: An assignment has no ``=``, is not YAML, or steps into something that has no entries.
     """
-    result = copy.deepcopy(dict(values))
+    result: dict[str, Any] = _copy(values)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
@@ -88,6 +87,15 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
         section, *inside = key.strip().split(".")
         _assign(result, [_present_key(section), *inside], value, assignment)
     return result
+
+
+def _copy(value: Any) -> Any:
+    """Copies mappings and lists; what an anchor of YAML shares is copied for each, so that one can be set alone."""
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
 
 
 def _present_key(key: Any) -> Any:

@@ -168,7 +168,9 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
     augmentation = Augmentation(recipe.augmentation)
     if recipe.initialize.images:
         initialize_head(model, training, recipe.initialize, augmentation, seed=recipe.seed)
-    module = PlaceTraining(model, recipe, augmentation, build_distillation(recipe.distillation, model, training))
+    module = PlaceTraining(model, recipe, augmentation)
+    # Last, as a teacher may describe every image first: what else is wrong with the recipe is refused before.
+    module.distillation = build_distillation(recipe.distillation, model, training)
     watch = RecallWatch(sets)
     keepers = checkpoint_keepers(recipe, out)
     callbacks: list[lightning.Callback] = [watch]

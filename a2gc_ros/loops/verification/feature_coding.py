@@ -26,7 +26,7 @@ _SPREAD_STEPS: Final = 8
 
 
 def encode(features: LocalFeatures, kind: str) -> FeatureBlob:
-    """Writes features, at most 65,535 of the kind that `FEATURES` names, of an image of at most 1,000 pixels a side."""
+    """Writes features, at most 65,535, of an image of at most 1,000 pixels a side; ``kind`` is in ``FEATURES``."""
     count = len(features.points)
     points = np.clip(np.round(features.points * _SUBPIXEL), 0, 65535).astype("<u2").reshape(count, 2)
     spreads = np.ones(count) if features.spreads is None else features.spreads

@@ -83,25 +83,27 @@ class BoQ(Aggregator):
     """Bag of queries; the descriptor has channels * rows dimensions, the channel outermost.
 
     Args:
+        in_channels: Channels of the feature map, as in `Aggregator`.
+        token_channels: Channels of the token.
         channels: Channels that the map is reduced to by a 3x3 convolution.
         queries: Queries of each block.
         layers: Blocks, one on top of the other.
         rows: Combinations of all blocks' queries that are kept.
         heads: Heads of every attention; one for each 64 channels if not given.
-        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
     def __init__(
         self,
         *,
+        in_channels: int,
+        token_channels: int,
         channels: int = 384,
         queries: int = 64,
         layers: int = 2,
         rows: int = 32,
         heads: int | None = None,
-        **inputs: int,
     ) -> None:
-        super().__init__(**inputs)
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
         heads = max(channels // HEAD_WIDTH, 1) if heads is None else heads
         if channels % heads:
             raise ModelError(f"BoQ cannot divide {channels} channels among {heads} heads; choose a divisor.")

@@ -25,7 +25,8 @@ class ClusterTransport(Aggregator):
         hidden: Width of the one hidden layer of each head, or None for linear heads.
         dropout: Dropout in the two convolutional heads while training.
         sweeps: Sweeps of the solver. Published weights belong to three; more are not better.
-        **inputs: The channels of map and token, as in `Aggregator`.
+        in_channels: Channels of the feature map, as in `Aggregator`.
+        token_channels: Channels of the token.
 
     The descriptor has clusters * cluster_dim + token_dim dimensions: the token first, then the clusters with the
     local dimension outermost.
@@ -34,15 +35,16 @@ class ClusterTransport(Aggregator):
     def __init__(
         self,
         *,
+        in_channels: int,
+        token_channels: int,
         clusters: int = 64,
         cluster_dim: int = 128,
         token_dim: int = 256,
         hidden: int | None = 512,
         dropout: float = 0.3,
         sweeps: int = SWEEPS,
-        **inputs: int,
     ) -> None:
-        super().__init__(**inputs)
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
         if sweeps < 0:
             raise ModelError(f"The transport cannot take {sweeps} sweeps; use 3, as published, or another count.")
         self.sweeps = sweeps

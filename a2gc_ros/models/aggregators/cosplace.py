@@ -15,13 +15,14 @@ class CosPlace(Aggregator):
     """L2-normalised local features, pooled by GeM, mapped linearly and normalised again.
 
     Args:
+        in_channels: Channels of the feature map, as in `Aggregator`.
+        token_channels: Channels of the token.
         descriptor_dim: Dimensions of the descriptor.
         power: Initial p of GeM, learnable.
-        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
-    def __init__(self, *, descriptor_dim: int = 512, power: float = 3.0, **inputs: int) -> None:
-        super().__init__(**inputs)
+    def __init__(self, *, in_channels: int, token_channels: int, descriptor_dim: int = 512, power: float = 3.0) -> None:
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
         self.descriptor_dim = descriptor_dim
         self.p = nn.Parameter(torch.full((1,), power))
         self.linear = nn.Linear(self.in_channels, descriptor_dim)

@@ -13,13 +13,14 @@ class GeM(Aggregator):
     """The p-th root of the mean p-th power of each channel; the descriptor has as many dimensions as the map.
 
     Args:
+        in_channels: Channels of the feature map, as in `Aggregator`.
+        token_channels: Channels of the token.
         power: Initial p, learnable: 1 is the average, infinity the maximum.
         floor: Features below this count as this, so that the power is defined.
-        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
-    def __init__(self, *, power: float = 3.0, floor: float = FLOOR, **inputs: int) -> None:
-        super().__init__(**inputs)
+    def __init__(self, *, in_channels: int, token_channels: int, power: float = 3.0, floor: float = FLOOR) -> None:
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
         self.descriptor_dim = self.in_channels
         self.p = nn.Parameter(torch.full((1,), power))
         self.floor = floor

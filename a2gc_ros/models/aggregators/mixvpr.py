@@ -30,27 +30,29 @@ class MixVPR(Aggregator):
     """MixVPR; the descriptor has channels * rows dimensions, the channel outermost. The grid is part of the weights.
 
     Args:
+        in_channels: Channels of the feature map, as in `Aggregator`.
+        token_channels: Channels of the token.
         grid_rows: Rows of the feature map.
         grid_columns: Columns of the feature map.
         channels: Channels after the projection.
         rows: Combinations of the grid's cells that are kept of each channel.
         depth: Mixers, one after the other.
         ratio: Hidden width of a mixer in units of the grid's cells.
-        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
     def __init__(
         self,
         *,
+        in_channels: int,
+        token_channels: int,
         grid_rows: int = 20,
         grid_columns: int = 20,
         channels: int = 1024,
         rows: int = 4,
         depth: int = 4,
         ratio: int = 1,
-        **inputs: int,
     ) -> None:
-        super().__init__(**inputs)
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
         self.grid = grid_rows, grid_columns
         self.descriptor_dim = channels * rows
         cells = grid_rows * grid_columns

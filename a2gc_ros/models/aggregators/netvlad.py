@@ -16,12 +16,13 @@ class NetVLAD(Aggregator):
     """NetVLAD over L2-normalised local features; the descriptor has clusters * in_channels dimensions.
 
     Args:
+        in_channels: Channels of the feature map, as in `Aggregator`.
+        token_channels: Channels of the token.
         clusters: Number K of centres.
-        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
-    def __init__(self, *, clusters: int = 64, **inputs: int) -> None:
-        super().__init__(**inputs)
+    def __init__(self, *, in_channels: int, token_channels: int, clusters: int = 64) -> None:
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
         self.clusters = clusters
         self.descriptor_dim = clusters * self.in_channels
         self.conv = nn.Conv2d(self.in_channels, clusters, 1)

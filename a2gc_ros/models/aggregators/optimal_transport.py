@@ -55,7 +55,8 @@ def asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None, sweeps: 
 def balanced_asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """`asymmetric_transport` without a dustbin: each of m clusters asks for 1/m, each of n tokens brings 1/n.
 
-    Scores and plan are (B, m, n), with one row for each cluster; the mask and errors are those of the other.
+    Returns log P, (B, m, n) as the scores are, with one row for each cluster and -inf for tokens that do not count;
+    mask and errors are those of `asymmetric_transport`.
     """
     with full_precision(scores):
         z = at_least_float32(scores)

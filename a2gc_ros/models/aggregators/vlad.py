@@ -41,23 +41,25 @@ class VLAD(Aggregator):
     """Residuals of local features to cluster centres, whitened.
 
     Args:
+        in_channels: Channels of the feature map, as in `Aggregator`.
+        token_channels: Channels of the token.
         clusters: Number m of clusters.
         cluster_dim: Dimensions l of a reduced local feature.
         descriptor_dim: Dimensions D of the whitened descriptor, at most clusters * cluster_dim.
         assignment: Key of `ASSIGNMENTS`.
-        **inputs: The channels of map and token, as in `Aggregator`.
     """
 
     def __init__(
         self,
         *,
+        in_channels: int,
+        token_channels: int,
         clusters: int = 32,
         cluster_dim: int = 64,
         descriptor_dim: int = 2048,
         assignment: str = "transport",
-        **inputs: int,
     ) -> None:
-        super().__init__(**inputs)
+        super().__init__(in_channels=in_channels, token_channels=token_channels)
         if assignment not in ASSIGNMENTS:
             raise ModelError(f"There is no assignment {assignment!r}; choose one of {', '.join(ASSIGNMENTS)}.")
         self.clusters = clusters

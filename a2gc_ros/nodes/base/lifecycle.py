@@ -63,11 +63,17 @@ class SelfStartingNode(LifecycleNode):
             self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self.steady)
 
     def configure(self) -> None:
-        """Makes ready whatever the parameters ask for; raises what does not fit. :meth:`release` undoes it."""
+        """Makes ready whatever the parameters ask for; raises what does not fit.
+
+        Of an attempt that failed nothing may be left but what :meth:`release` undoes.
+        """
         raise NotImplementedError
 
     def activate(self) -> None:
-        """Begins to work; raises what does not fit. :meth:`stop_working` undoes it."""
+        """Begins to work; raises what does not fit.
+
+        Of an attempt that failed nothing may be left but what :meth:`stop_working` undoes.
+        """
         raise NotImplementedError
 
     def stop_working(self) -> None:
@@ -185,14 +191,15 @@ class SelfStartingNode(LifecycleNode):
 
     def _attempt(self, otherwise: str, step: Callable[[], None], undo: Callable[[], None]) -> bool:
         """Takes a step; one that fails is undone, and remembered and told as the refusal."""
-        self.refusal = ""
         try:
             step()
         except Exception as error:
             self._undo(undo)
             self.refusal = f"{otherwise}: {sentence(error)}"
             self.get_logger().error(self.refusal)
-        return not self.refusal
+            return False
+        self.refusal = ""
+        return True
 
     def _start_reporting(self) -> Timer:
         return self.create_timer(self.get_parameter("diagnostics_period").value, self._report, clock=self.steady)

@@ -81,7 +81,7 @@ class MarkerTrack:
         located.t_odom_map = t_odom_map
         located.links.append((np.array(position), np.array(keyframe), _share(probability)))
 
-    def message(self, odometry_frame: str, loaded: Collection[str] = ()) -> MarkerArray:
+    def message(self, odometry_frame: str, loaded: Collection[str]) -> MarkerArray:
         """Returns the way as a line, keyframes as points, closures as lines between them, and the located maps.
 
         Args:

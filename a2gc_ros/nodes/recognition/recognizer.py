@@ -95,8 +95,8 @@ class Recognizer:
         with self.maps.lock:
             if before is not None and frame.stamp_ns < before.stamp_ns - JUMP_BACK_NS:
                 self.start_session()
-            self.newest_frame = frame
             detection = self._detector.process(frame, prepared.descriptor, prepared.view)
+            self.newest_frame = frame
         for stage, spent_ms in prepared.timings_ms.items():
             detection.timings_ms[stage] = detection.timings_ms.get(stage, 0.0) + spent_ms
         return detection

@@ -40,7 +40,7 @@ class Taking:
         degrees: or turned this far.
         longest_side: Longest side of a kept image, pixels.
         field_of_view: Horizontal field of view in degrees where a recording holds no calibration.
-        camera_yaw: Degrees by which the camera looks to the left of where the robot drives; None takes the recorded
+        camera_yaw: Degrees by which the camera looks to the left of the pose's x axis; None takes the recorded
             transforms, and straight ahead where there are none.
     """
 
