@@ -81,7 +81,7 @@ demo: $(STAMPS)/messages ## Map from a bag, live node, loop closures, report in 
 	$(call say,2/3 A place map from its first lap)
 	@rm -f $(DEMO_REPORT)/first_lap.a2gc*
 	@$(ENVIRONMENT) a2gc map build $(DEMO_BAG) --stop $(DEMO_LAP) --out $(DEMO_REPORT)/first_lap.a2gc
-	$(call say,3/3 The rest of the drive relocalises against that map)
+	$(call say,3/3 The rest of the drive relocalizes against that map)
 	@$(ENVIRONMENT) a2gc replay $(DEMO_BAG) --start $(DEMO_LAP) --map $(DEMO_REPORT)/first_lap.a2gc \
 	    --report $(DEMO_REPORT)/relocalization
 	$(call say,Open $(DEMO_REPORT)/index.html)

@@ -18,7 +18,7 @@ Pose: TypeAlias = npt.NDArray[np.float64]
 
 
 MAX_COORDINATE_M = 1e9
-"""No robot is farther from the origin of its frame, be that the centre of the earth; such a number is a fault."""
+"""No robot is farther from the origin of its frame, be that the center of the earth; such a number is a fault."""
 
 QUATERNION_LENGTHS = (1e-9, 1e9)
 """Least and greatest length of a quaternion that is taken for a rotation."""

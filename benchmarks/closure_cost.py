@@ -30,7 +30,7 @@ BLANK = np.zeros((8, 8, 3), np.uint8)
 
 
 def places(count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Makes descriptors of places in a row that resemble their neighbours, and all others a little."""
+    """Makes descriptors of places in a row that resemble their neighbors, and all others a little."""
     common = rng.normal(size=DIM)
     own = rng.normal(size=(count, DIM)).astype(np.float32)
     smooth = sum(np.roll(own, shift, axis=0) for shift in range(3)) + common.astype(np.float32)

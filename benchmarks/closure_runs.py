@@ -36,7 +36,7 @@ class Walk:
         frames: What the detector sees.
         descriptors: float32 (N, D).
         same: bool (N, N), whether two keyframes are near enough for a closure between them to be right.
-        revisit: bool (N,), whether a keyframe shows a place that was there to be recognised.
+        revisit: bool (N,), whether a keyframe shows a place that was there to be recognized.
         elsewhere: bool (N, N), whether two keyframes certainly show different places.
         truth: ``t_world_base`` of every keyframe; empty where it is not known.
         fingerprint: Of the extractor that gave the descriptors.
@@ -106,7 +106,7 @@ class Outcome:
     timings_ms: dict[str, list[float]] = field(default_factory=dict)
 
     def judged(self, walk: Walk) -> tuple[int, int, int]:
-        """Returns closures, false ones, and revisits recognised."""
+        """Returns closures, false ones, and revisits recognized."""
         return _judged(walk, [(q, k) for q, k, _ in self.pairs])
 
     def at_rate(self, walk: Walk, rate: float) -> tuple[int, int, int]:
@@ -199,7 +199,7 @@ def words(walk: Walk, count: int = 1024) -> npt.NDArray[np.float32]:
 
 
 def recall_in_hindsight(descriptors: npt.NDArray[np.float32], walk: Walk, admissible: Table) -> int:
-    """Counts revisits that best matches recognise at the lowest threshold that lets nothing false through.
+    """Counts revisits that best matches recognize at the lowest threshold that lets nothing false through.
 
     No method could know this threshold before; it is the best a fixed one can do on this very walk.
     """

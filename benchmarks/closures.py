@@ -130,7 +130,7 @@ def show(title: str, outcomes: Sequence[dict[str, Any]]) -> str:
     for key, label in (("bag_of_words", "ORB bag of words"), ("descriptor", "descriptor alone")):
         found = sum(o[key] for o in outcomes)
         lines.append(f"| {label}, threshold in hindsight of each walk | | 0 | 0 | {found / max(1, revisits):.3f} |")
-    lines += ["", "| rate asked | closures: false / all | realised | recall |", "|---|---|---|---|"]
+    lines += ["", "| rate asked | closures: false / all | realized | recall |", "|---|---|---|---|"]
     for rate in RATES:
         closures, false, found = np.sum([o["by_rate"][str(rate)] for o in outcomes], axis=0)
         lines.append(

@@ -122,7 +122,7 @@ def table(cells: list[Cell], arguments: argparse.Namespace) -> str:
     """The cells as Markdown, with what they were measured on."""
     usual = {cell.rows: cell for cell in cells if cell.way == "usual"}
     lines = [
-        f"{arguments.queries:,} queries of {arguments.dim:,} dimensions, {K} neighbours, `--ram {arguments.ram}`; "
+        f"{arguments.queries:,} queries of {arguments.dim:,} dimensions, {K} neighbors, `--ram {arguments.ram}`; "
         f"{os.cpu_count()} cores ({platform.machine()}), {faiss.omp_get_max_threads()} threads, faiss "
         f"{version('faiss-cpu')}, numpy {version('numpy')}. Times include reading from disk; memory is the peak "
         "resident set of the process, without the system's page cache.",

@@ -354,7 +354,7 @@ def show(recordings: Sequence[Pairs], scores: dict[str, Array], wrong: Array) ->
             line += f" {f'{recall(p, sure):.2f}, ' if len(p.revisits) else ''}{false} false |"
         rows.append(line)
     asked = sum(p.asked for p in recordings if not p.laps)
-    rows.append(f"| realised, of {asked} queries | |" + "".join(f" {sum(cells[r]) / asked:.4f} |" for r in RATES))
+    rows.append(f"| realized, of {asked} queries | |" + "".join(f" {sum(cells[r]) / asked:.4f} |" for r in RATES))
     return "\n".join(rows)
 
 

@@ -78,13 +78,13 @@ class FrozenBackbone:
         self._run = openvino.Core().compile_model(graph, "CPU", settings)
 
     def __call__(self, images: Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Maps (B, C, H', W') and tokens (B, T) of normalised images (B, 3, H, W)."""
+        """Maps (B, C, H', W') and tokens (B, T) of normalized images (B, 3, H, W)."""
         maps, tokens = self._run(images.numpy()).values()
         return maps, tokens
 
 
 def keep(folders: Mapping[Path, FrozenBackbone], batches: Iterator[Tensor], count: int) -> None:
-    """Writes what each backbone makes of images into its folder; `count` normalised images, batches of (B, 3, H, W)."""
+    """Writes what each backbone makes of images into its folder; `count` normalized images, batches of (B, 3, H, W)."""
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     kept = {

@@ -8,7 +8,7 @@ place (an older one by 30 s or more lies within 8 m and looks the same way withi
 questions are put:
 
 - closures: against the truly nearest of the older keyframes, so that recognition plays no part. How often is the place
-  verified, how often with a pose in metres, how far off is the pose, and is its covariance right: the normalised error
+  verified, how often with a pose in metres, how far off is the pose, and is its covariance right: the normalized error
   squared (NEES) of a right covariance is a chi-square variable with six degrees of freedom, of mean 6, and below 12.59
   in 95 %;
 - relocalization: against the ten most similar of all older keyframes by the model that ships; the first one that
@@ -69,7 +69,7 @@ class Answers:
         verified: Places that were verified.
         metres: Error of the position of each pose in metres.
         degrees: Of its rotation.
-        nees: Its normalised error squared.
+        nees: Its normalized error squared.
     """
 
     asked: int = 0

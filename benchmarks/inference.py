@@ -5,7 +5,7 @@
     python benchmarks/inference.py --models a2gc-efficientnet-lite0:shipped --threads 1 --out mine
 
 A model is NAME:SIZE with random weights, which do not change the speed, or NAME:shipped for the file that comes with
-the package. Every cell runs in its own process. Exported and quantised files are kept in --files, so that a second run
+the package. Every cell runs in its own process. Exported and quantized files are kept in --files, so that a second run
 only times. All numbers go to OUT.json, the tables to OUT.md, beside those of other machines.
 """
 

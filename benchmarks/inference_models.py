@@ -97,7 +97,7 @@ def _pictures(
         pictures = [read_image(path) for path in paths[:: max(len(paths) // wanted, 1)][:wanted]]
     else:
         rng = np.random.default_rng(0)
-        # From a few large patches of colour to many small ones.
+        # From a few large patches of color to many small ones.
         coarse = [rng.integers(0, 256, (2 + i, 3 + i, 3), np.uint8) for i in range(wanted)]
         pictures = [np.asarray(cv2.resize(c, size[::-1], interpolation=cv2.INTER_CUBIC), np.uint8) for c in coarse]
     return pictures[::3], [picture for i, picture in enumerate(pictures) if i % 3]

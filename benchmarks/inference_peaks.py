@@ -59,7 +59,7 @@ def measure_peaks(folder: Path, threads: int) -> dict[str, float]:
 
 
 def _write_product(path: Path, shape: tuple[int, int, int], backend: str, precision: str) -> None:
-    """Writes x @ w as an ONNX file; in int8 as the runtime is given it by a quantised model, or as it is fastest."""
+    """Writes x @ w as an ONNX file; in int8 as the runtime is given it by a quantized model, or as it is fastest."""
     rows, inner, columns = shape
     rng = np.random.default_rng(1)
     floats = rng.standard_normal((inner, columns)).astype(np.float32)

@@ -5,7 +5,7 @@
     DATA/sequences   office_loop/ (truth.npz) and lot_circle/ (truth_phase.csv): walks and drives that come back
     TOWN.mcap        recordings of `a2gc simulate`
 
-Intervals are 95 % percentile bootstraps over whole clips, because neighbouring frames resemble each other.
+Intervals are 95 % percentile bootstraps over whole clips, because neighboring frames resemble each other.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Tower(Photographs):
 
 
 class RobotRun(Photographs):
-    """An outdoor run: right are frames within 10 m; the direct neighbours in time are left out."""
+    """An outdoor run: right are frames within 10 m; the direct neighbors in time are left out."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / "poses.csv").open(newline="", encoding="utf-8") as stream:

@@ -56,7 +56,7 @@ def adapt(
         out: The ONNX file to write.
         provenance: What the file says it was adapted on; JSON values.
         threads: CPU threads; 0 leaves it to the runtime.
-        allow_drop: Write the file even where images that were not used are recognised worse.
+        allow_drop: Write the file even where images that were not used are recognized worse.
 
     Raises:
         ConfigError: There are too few distinct images.

@@ -77,7 +77,7 @@ def judge(values: NDArray[np.float32], shots: Sequence[Shot]) -> Judgement | Non
     """Compares a model with its adaptations to parts of the images.
 
     Args:
-        values: (N, D), the model's output before its last normalisation.
+        values: (N, D), the model's output before its last normalization.
         shots: When and where each was taken, run by run in the order of time.
 
     Returns:

@@ -1,6 +1,6 @@
 """The end of an exported model: where its values are, and how a site's statistics are put there.
 
-Every model ends in the L2-normalisation of its values. Where a linear map stands before it (the whitening of a VLAD
+Every model ends in the L2-normalization of its values. Where a linear map stands before it (the whitening of a VLAD
 head, or a projection), the site's statistics become part of that map, so that the adapted file has the same graph,
 size and speed.
 """
@@ -56,14 +56,14 @@ class AdaptableModel:
         path: ONNX file made by ``a2gc export``, or one that ships.
 
     Raises:
-        ModelError: It is damaged, quantised, too large, or has no linear map at its end.
+        ModelError: It is damaged, quantized, too large, or has no linear map at its end.
     """
 
     def __init__(self, path: Path) -> None:
         self.spec = read_spec(path)
         self._path = path
         if self.spec.precision == "int8":
-            raise ModelError(f"{path} is quantised: adapt the model that it was made of, and quantise the result.")
+            raise ModelError(f"{path} is quantized: adapt the model that it was made of, and quantize the result.")
         if data_file(path) is not None:
             raise ModelError(f"{path} has its weights in a file beside it, which cannot be adapted: use a smaller one.")
         self._model = onnx.load(path)
@@ -74,7 +74,7 @@ class AdaptableModel:
         self._find_linear()
 
     def open_values(self, threads: int) -> Runtime:
-        """The model in the fastest runtime on a CPU, without its last normalisation: prepared images in, values out.
+        """The model in the fastest runtime on a CPU, without its last normalization: prepared images in, values out.
 
         Raises:
             BackendError: No runtime is installed, or it cannot run the model.
@@ -134,7 +134,7 @@ class AdaptableModel:
         return Adapted(out, len(content), spec)
 
     def _find_values(self) -> str:
-        """The tensor that the last normalisation divides by its length."""
+        """The tensor that the last normalization divides by its length."""
         last = self._makers.get(_OUTPUT)
         if last is not None and last.op_type == "Div":
             values, length = last.input
@@ -144,7 +144,7 @@ class AdaptableModel:
                 node = self._makers.get(node.input[0])
             if node is not None and node.op_type == "ReduceL2" and node.input[0] == values:
                 return values
-        raise ModelError(f"{self._path} does not end in a normalisation: export it again with this version.")
+        raise ModelError(f"{self._path} does not end in a normalization: export it again with this version.")
 
     def _find_linear(self) -> onnx.NodeProto:
         """The linear map that makes the values."""
@@ -152,7 +152,7 @@ class AdaptableModel:
         if node is not None and (self._is_whitening(node) or self._is_projection(node)):
             return node
         raise ModelError(
-            f"{self.spec.name} has no whitening or projection before its last normalisation that a site's statistics "
+            f"{self.spec.name} has no whitening or projection before its last normalization that a site's statistics "
             "could be put into: use a model that ships, or set such a head from images with `a2gc export --fit`."
         )
 

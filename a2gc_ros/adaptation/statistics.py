@@ -1,6 +1,6 @@
 """Mean and covariance of a site's images, shrunk towards those that the model was made with.
 
-What is adapted are *values*: a model's output before its last normalisation, which the model made by centring and
+What is adapted are *values*: a model's output before its last normalization, which the model made by centring and
 whitening with its own statistics. Seen in them, those statistics are a mean of zero and a covariance that is a multiple
 of the identity, so a shrunk estimate needs nothing but the site's values:
 
@@ -38,7 +38,7 @@ one view, their noise is not taken for places."""
 
 @dataclass(frozen=True)
 class SiteStatistics:
-    """What is done to values, (values - mean) @ matrix, before they are normalised.
+    """What is done to values, (values - mean) @ matrix, before they are normalized.
 
     Attributes:
         mean: float64 (D,).
@@ -55,7 +55,7 @@ class SiteStatistics:
     covariance_weight: float
 
     def describe(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Descriptors float32 (N, D), L2-normalised, of values (N, D)."""
+        """Descriptors float32 (N, D), L2-normalized, of values (N, D)."""
         return normalized((values - self.mean) @ self.matrix)
 
 

@@ -32,7 +32,7 @@ class Content:
             self.skips.add_once(str(self.storage.path), error)
 
     def messages(self, topics: Collection[str]) -> Iterator[tuple[RawMessage, Any]]:
-        """Streams messages that can be deserialised; the others are counted."""
+        """Streams messages that can be deserialized; the others are counted."""
         for raw in self.raw(topics):
             try:
                 message = self.storage.deserialize(raw)

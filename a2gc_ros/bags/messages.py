@@ -1,4 +1,4 @@
-"""Reads images, calibrations and poses out of deserialised messages of either ROS generation."""
+"""Reads images, calibrations and poses out of deserialized messages of either ROS generation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recording's storage gives, whatever its format: topics, and a stream of serialised messages."""
+"""What a recording's storage gives, whatever its format: topics, and a stream of serialized messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RawMessage:
         topic: Topic name.
         type: Message type.
         stamp_ns: Time of receipt in nanoseconds.
-        data: The serialised message: CDR from rosbag2, ROS 1's own serialisation from rosbag1.
+        data: The serialized message: CDR from rosbag2, ROS 1's own serialization from rosbag1.
     """
 
     topic: str
@@ -78,7 +78,7 @@ class Storage(ABC):
 
     Attributes:
         path: Where it lies.
-        ros_version: Whose serialisation its messages have: 2 for CDR, 1 for ROS 1's own.
+        ros_version: Whose serialization its messages have: 2 for CDR, 1 for ROS 1's own.
         topics: Its topics, by name.
         start_ns: Time of receipt of the first message in nanoseconds, 0 where there are none.
         end_ns: Time of receipt of the last message in nanoseconds, 0 where there are none.
@@ -126,7 +126,7 @@ class Storage(ABC):
         return _guarded(read, message)
 
     def to_cdr(self, message: RawMessage) -> bytes | memoryview:
-        """Returns a message in ROS 2's serialisation, converting one of ROS 1.
+        """Returns a message in ROS 2's serialization, converting one of ROS 1.
 
         Raises:
             BagError: If the bytes are not a message of that type, or its type is not a standard one.

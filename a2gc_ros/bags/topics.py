@@ -38,7 +38,7 @@ def image_topic(topics: Sequence[Topic], wanted: str | None = None) -> Topic:
     if len(views) == 1:
         return views[0]
     if not views:
-        raise BagError(f"the recording has no colour or grey images; it has {_listing(topics)}")
+        raise BagError(f"the recording has no color or gray images; it has {_listing(topics)}")
     raise BagError(f"the recording has several image topics, name one of them: {_listing(views)}")
 
 

@@ -40,7 +40,7 @@ class Trajectory:
         Args:
             stamps_ns: (N,) nanoseconds.
             positions: (N, 3) metres.
-            quaternions: (N, 4) ordered (x, y, z, w); normalised here.
+            quaternions: (N, 4) ordered (x, y, z, w); normalized here.
 
         Raises:
             ValueError: If shapes differ, a quaternion has no length, or anything is not finite or beyond all measure.
@@ -119,7 +119,7 @@ class TrajectoryBuilder:
 
 
 def _slerp(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], fraction: float) -> npt.NDArray[np.float64]:
-    """Shoemake's spherical interpolation along the shorter arc; unnormalised where the arc is tiny."""
+    """Shoemake's spherical interpolation along the shorter arc; unnormalized where the arc is tiny."""
     cosine = float(a @ b)
     if cosine < 0:
         a, cosine = -a, -cosine

@@ -111,7 +111,7 @@ class RecordingWriter:
 
         Args:
             stamp_ns: Nanoseconds; header stamp and time of receipt.
-            image: uint8 (H, W, 3) RGB or (H, W) grey.
+            image: uint8 (H, W, 3) RGB or (H, W) gray.
             topic: Topic name; compressed images go to its ``/compressed``.
             frame_id: The camera's optical frame.
             jpeg_quality: 1 to 100 for a JPEG, None for raw pixels.

@@ -64,7 +64,7 @@ def link_message(types: Any, from_id: int, to_id: int, closure: BaseClosure) -> 
 
 
 class NodeIds:
-    """Which node of RTAB-Map's graph belongs to which image, learnt from ``mapData``."""
+    """Which node of RTAB-Map's graph belongs to which image, learned from ``mapData``."""
 
     def __init__(self) -> None:
         self._nodes: list[tuple[int, int]] = []
@@ -115,7 +115,7 @@ class RtabmapBridge:
         self._node = node
         self._types = message_package("rtabmap_msgs.msg", "rtabmap")
         self._services = message_package("rtabmap_msgs.srv", "rtabmap")
-        # Images and map data come in the executor's threads, detections in the recogniser's.
+        # Images and map data come in the executor's threads, detections in the recognizer's.
         self._lock = threading.Lock()
         self._ids = NodeIds()
         self._pending: deque[_Pending] = deque(maxlen=MOST_PENDING)

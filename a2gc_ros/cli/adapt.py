@@ -44,7 +44,7 @@ def adapt(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Adapt a model to a site, from unlabelled images of it: on a CPU, without torch, in minutes.
+    """Adapt a model to a site, from unlabeled images of it: on a CPU, without torch, in minutes.
 
     What the model knows of images in general is moved towards those of the site, the further the more distinct images
     there are, and judged on images that were not used. The result is a model of its own: describe maps with it anew

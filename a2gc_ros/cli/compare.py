@@ -1,4 +1,4 @@
-"""``a2gc compare``: which model recognises more of your own data, and what it costs."""
+"""``a2gc compare``: which model recognizes more of your own data, and what it costs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def compare(
     differ.
 
     One recording is searched for its own loops; two recordings or folders are searched one for the other. Only images
-    that have something to recognise count. Margins are of paired queries, with 95 % bootstrap intervals.
+    that have something to recognize count. Margins are of paired queries, with 95 % bootstrap intervals.
 
     Examples:
     - `a2gc compare patrol.mcap --models a2gc-efficientnet-lite0 salad.onnx dino_salad.ckpt --out comparison`
@@ -128,7 +128,7 @@ def _numbers(model: str, outcome: EvaluationResult, cost: Any, first: Evaluation
 def _show(name: str, protocol: str, asked: int, found: list[dict[str, Any]]) -> None:
     console = Console()
     console.print(f"[bold]{escape(name)}[/bold]  {escape(protocol.partition(';')[0])}", highlight=False)
-    console.print(f"{found[0]['revisits']:,} of {asked:,} images have something to recognise", highlight=False)
+    console.print(f"{found[0]['revisits']:,} of {asked:,} images have something to recognize", highlight=False)
     costs = ("dims", "bytes in\na map", "ms an\nimage", "MB of\nmemory")
     table = figures_table("", (*(f"R@{k}" for k in KS), "R@1 against\nthe first", *costs))
     for entry in found:

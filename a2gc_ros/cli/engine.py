@@ -31,7 +31,7 @@ def build(
         str, typer.Option(help="tensorrt, tensorrt-rtx, or auto for the first that is installed.")
     ] = "auto",
     precision: Annotated[
-        str, typer.Option(help="fp16, bf16 or fp32; int8 for a quantised file; auto is fp32 or int8.")
+        str, typer.Option(help="fp16, bf16 or fp32; int8 for a quantized file; auto is fp32 or int8.")
     ] = "auto",
     cache: _Cache = None,
     workspace: Annotated[int, typer.Option(help="Most MiB of scratch space for a layer; 0 sets no limit.")] = 0,

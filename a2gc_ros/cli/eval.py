@@ -65,7 +65,7 @@ def evaluate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure how well models recognise places: recall@K, precision and recall, beside what others published.
+    """Measure how well models recognize places: recall@K, precision and recall, beside what others published.
 
     Benchmarks go by the name of their protocol (`a2gc datasets list`). A file ending in .yaml is a table of images with
     a protocol as in a training recipe. `--database` and `--queries` name two folders or two recordings of your own; the

@@ -46,7 +46,7 @@ def export(
     ),
     fit: Path | None = typer.Option(
         None,
-        help="Folder of some hundred unlabelled images to set a VLAD head from, over the backbone's published weights.",
+        help="Folder of some hundred unlabeled images to set a VLAD head from, over the backbone's published weights.",
     ),
     dim: int | None = typer.Option(
         None,

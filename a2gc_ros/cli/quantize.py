@@ -35,7 +35,7 @@ def quantize(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Quantise a model to int8 on your images, and compare it with the original on them.
+    """Quantize a model to int8 on your images, and compare it with the original on them.
 
     Descriptors of the two models are not to be mixed: the result has a fingerprint of its own, so build its maps anew.
 
@@ -55,7 +55,7 @@ def quantize(
     paths = paths[:: -(-len(paths) // limit)]
     places = [str(path.parent) for path in paths]
     size = read_spec(model).preprocessing.useful_size
-    with Console(stderr=True).status(Text(f"Quantising {model} on {len(paths)} images")):
+    with Console(stderr=True).status(Text(f"Quantizing {model} on {len(paths)} images")):
         done = run(
             model,
             out,

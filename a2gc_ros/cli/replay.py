@@ -18,7 +18,7 @@ def replay(
     bag: options.Bag,
     report: Annotated[Path, typer.Option(help="Folder for the report: index.html, numbers.json, pictures.")],
     maps: Annotated[
-        list[Path] | None, typer.Option("--map", help="Place map to relocalise against; may be given often.")
+        list[Path] | None, typer.Option("--map", help="Place map to relocalize against; may be given often.")
     ] = None,
     live: Annotated[
         bool,

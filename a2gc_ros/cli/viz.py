@@ -91,7 +91,7 @@ def features(
 ) -> None:
     """Show what a model makes of an image, patch by patch.
 
-    Writes features.png: the image, its patch features in colours and, for a model with clusters, which cluster takes
+    Writes features.png: the image, its patch features in colors and, for a model with clusters, which cluster takes
     which patch and what is left to the dustbin. Then clusters.png has a map for each cluster, and geometry.png what
     the place of a patch adds to its score, for models with geometry.
 

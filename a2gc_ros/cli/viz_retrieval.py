@@ -48,7 +48,7 @@ def retrieval(
 ) -> None:
     """Show queries of a data set with what a model answered and what is right.
 
-    Answers have a frame of their own colour for right and for wrong. Descriptors are those of `a2gc eval`,
+    Answers have a frame of their own color for right and for wrong. Descriptors are those of `a2gc eval`,
     kept and used again. Writes index.html, a page with the recall curve, and retrieval_1.png and so on,
     six queries each, spread over the data set.
 

@@ -1,1 +1,1 @@
-"""How well a model recognises places: data sets with ground truth, stored descriptors, exact search, metrics."""
+"""How well a model recognizes places: data sets with ground truth, stored descriptors, exact search, metrics."""

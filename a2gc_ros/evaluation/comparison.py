@@ -1,4 +1,4 @@
-"""Several models on the same queries: who recognises what, and where they differ."""
+"""Several models on the same queries: who recognizes what, and where they differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2gc_ros.evaluation.recall import Interval, Recall
 
 
 def revisits(outcome: EvaluationResult) -> tuple[Recall, NDArray[np.int64] | None]:
-    """Recall over the queries that have something to recognise, and their groups for intervals.
+    """Recall over the queries that have something to recognize, and their groups for intervals.
 
     Raises:
         DatasetError: There is no such query.

@@ -2,7 +2,7 @@
 
 ``pca512`` keeps the leading 512 principal directions, ``pcaw512`` also gives them equal variance (whitening, Jégou and
 Chum 2012). After either, or alone, ``sq8`` keeps a byte for each dimension and ``pq64`` 64 bytes in all (product
-quantisation, Jégou et al. 2011); after either, ``rabitq`` keeps about a bit for each dimension (Gao and Long 2024).
+quantization, Jégou et al. 2011); after either, ``rabitq`` keeps about a bit for each dimension (Gao and Long 2024).
 Names are joined by ``+``. Everything is fitted to the database that is searched.
 """
 
@@ -41,7 +41,7 @@ class Compression:
         dim: Dimensions that are kept; None keeps all.
         whiten: Whether they get equal variance.
         coder: ``sq8``, ``pq``, ``rabitq``, or None for half precision.
-        pq_bytes: Bytes of a product quantiser.
+        pq_bytes: Bytes of a product quantizer.
     """
 
     name: str
@@ -81,7 +81,7 @@ class ProjectedRows:
     def __init__(self, rows: Rows, projection: Projection) -> None:
         self._rows, self._projection = rows, projection
         self.dim = projection.reduced_dim
-        # While a row is read, it lies there whole, centred, and projected.
+        # While a row is read, it lies there whole, centered, and projected.
         self.cost = rows.cost + 8 * rows.dim + 4 * self.dim
 
     def __len__(self) -> int:
@@ -104,12 +104,12 @@ def search_compressed(
     ram: int | None = None,
     on_progress: Progress = lambda _done, _total: None,
 ) -> tuple[Neighbors, int]:
-    """Finds nearest neighbours among compressed descriptors; queries are projected, but not coded.
+    """Finds nearest neighbors among compressed descriptors; queries are projected, but not coded.
 
     Arguments are those of :func:`~a2gc_ros.evaluation.search.search`; of ``ram``, codes take their part, and must fit.
 
     Returns:
-        The neighbours, and the bytes that a descriptor takes.
+        The neighbors, and the bytes that a descriptor takes.
 
     Raises:
         ConfigError: The compression does not fit these descriptors.

@@ -45,7 +45,7 @@ class Dataset:
         database: What is searched.
         queries: What is asked.
         truth: For each query, the right rows of the database.
-        ignored: For each query, rows of the database that its search leaves out (its own neighbours in time); None
+        ignored: For each query, rows of the database that its search leaves out (its own neighbors in time); None
             leaves out nothing.
         scored: bool (Q,), queries that count; the others are only answered. None where all count.
         groups: int64 (Q,), queries that resemble each other (a clip, a drive), for intervals that draw whole groups;

@@ -87,7 +87,7 @@ class RadiusTruth(Truth):
 
 
 class FrameTruth(Truth):
-    """Frames of two synchronised drives: query i shows frame ``every * i``, and those up to ``tolerance`` beside it."""
+    """Frames of two synchronized drives: query i shows frame ``every * i``, and those up to ``tolerance`` beside it."""
 
     def __init__(self, queries: int, database: int, tolerance: int, every: int = 1) -> None:
         super().__init__(queries)

@@ -16,7 +16,7 @@ RESERVE = 96 << 20
 """Bytes for the similarities of a slice of queries and what the matrix product keeps for itself."""
 
 NEIGHBOR_BYTES = 3 * 12
-"""A neighbour is four bytes of similarity and eight of row; the running best, the block's, and a sorted copy."""
+"""A neighbor is four bytes of similarity and eight of row; the running best, the block's, and a sorted copy."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def divide(queries: Rows, database: Rows, k: int, ram: int | None) -> Blocks:
     """Chooses blocks so that the process stays within ``ram``.
 
     The database's block comes first, up to the size beyond which it gains nothing; the queries, each with its k
-    neighbours, get the rest. ``ram`` is bytes of the whole process; None sets no limit.
+    neighbors, get the rest. ``ram`` is bytes of the whole process; None sets no limit.
 
     Raises:
         ConfigError: So little is left that a search would take forever.

@@ -56,7 +56,7 @@ class SubsetRows:
         return len(self._chosen)
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Returns rows ``start`` to ``stop``, reading neighbours together."""
+        """Returns rows ``start`` to ``stop``, reading neighbors together."""
         chosen = self._chosen[start:stop]
         runs = np.split(chosen, np.flatnonzero(np.diff(chosen) != 1) + 1)
         return np.concatenate([self._rows.read(int(run[0]), int(run[-1]) + 1) for run in runs])

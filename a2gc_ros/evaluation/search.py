@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by cosine, in as little memory as is allowed.
+"""Exact nearest neighbors by cosine, in as little memory as is allowed.
 
 The database is read in blocks, each is compared with the queries by one matrix product, and the best so far are kept.
 Nothing is copied into an index, so memory does not grow with the database.
@@ -48,11 +48,11 @@ def search(
     gpu: bool = False,
     on_progress: Progress = lambda _done, _total: None,
 ) -> Neighbors:
-    """Finds the exact nearest neighbours.
+    """Finds the exact nearest neighbors.
 
     Args:
-        queries: (Q, D), L2-normalised.
-        database: (N, D), L2-normalised.
+        queries: (Q, D), L2-normalized.
+        database: (N, D), L2-normalized.
         k: How many.
         ignored: For each query, rows of the database that do not count.
         ram: Bytes that the process may hold in memory, all told; None sets no limit.
@@ -91,14 +91,14 @@ def most_ignored(ignored: Sequence[NDArray[np.int64]] | None) -> int:
 
 
 def none_found(queries: int, k: int) -> Neighbors:
-    """Neighbours of queries before any is known."""
+    """Neighbors of queries before any is known."""
     return Neighbors(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))
 
 
 def keep_best(
     best: Neighbors, found: Neighbors, start: int, ignored: Sequence[NDArray[np.int64]] | None = None
 ) -> None:
-    """Copies neighbours of a block of queries into those of all, leaving out what is ignored.
+    """Copies neighbors of a block of queries into those of all, leaving out what is ignored.
 
     Args:
         best: Of the block, at least as many as ``found`` keeps and any query ignores.

@@ -52,9 +52,9 @@ def open_extractor(
             model with published weights.
         backend: Runtime, ours or an installed package's; ``auto`` takes the fastest of ours that is installed and runs
             here.
-        precision: What to compute in. ``auto`` is float32, or int8 where the file is quantised: descriptors are then
+        precision: What to compute in. ``auto`` is float32, or int8 where the file is quantized: descriptors are then
             the same on every machine and backend, so maps can be shared. ``bf16`` is faster where the CPU has it,
-            and so is ``int8-bf16``, which computes the float parts of a quantised file in it.
+            and so is ``int8-bf16``, which computes the float parts of a quantized file in it.
         threads: Number of CPU threads; 0 leaves it to the runtime.
         engine: How TensorRT's engines are built and where they are kept.
         fallback: Whether, where the backend that was asked for cannot run the model, the next one is taken with a
@@ -160,13 +160,13 @@ def precision_for(spec: ModelSpec, asked: PrecisionChoice) -> Precision:
     """The precision that is meant for a model.
 
     Raises:
-        BackendError: The file is quantised and another was asked for, or the other way round.
+        BackendError: The file is quantized and another was asked for, or the other way round.
     """
     quantized = spec.precision == "int8"
     if asked == "auto":
         return "int8" if quantized else "fp32"
     if quantized != (asked in QUANTIZED):
-        stored = "is quantised to int8" if quantized else "is not quantised"
+        stored = "is quantized to int8" if quantized else "is not quantized"
         raise BackendError(f"{spec.name} {stored}, so it cannot run in {asked}; use precision auto.")
     return asked
 
@@ -185,7 +185,7 @@ def _open_in_torch(
             f"it; export it first with `a2gc export {model}`."
         )
     if precision in QUANTIZED:
-        raise BackendError(f"{model} is not quantised, so it cannot run in {precision}; use precision auto.")
+        raise BackendError(f"{model} is not quantized, so it cannot run in {precision}; use precision auto.")
     try:
         importlib.import_module("torch")
     except (ImportError, OSError) as error:

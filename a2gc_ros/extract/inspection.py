@@ -26,8 +26,8 @@ class Inspection:
 
     Attributes:
         image: uint8 (height, width, 3), RGB, as the model was given it.
-        descriptor: float32 (D,), L2-normalised.
-        features: float32 (H', W', C), the backbone's patch features, each L2-normalised.
+        descriptor: float32 (D,), L2-normalized.
+        features: float32 (H', W', C), the backbone's patch features, each L2-normalized.
         plan: float32 (m+1, H', W'), the share of each patch's mass that each cluster takes, the dustbin last; over the
             clusters and the dustbin it sums to one. None for an aggregator without clusters.
         bias: float32 (m, H', W'), what the place of a patch adds to its score; None for a model without geometry.

@@ -1,10 +1,10 @@
-"""Eight-bit models: weights in int8, and the inputs of their products quantised on images of the user's own.
+"""Eight-bit models: weights in int8, and the inputs of their products quantized on images of the user's own.
 
-What is quantised, and what is not, was found by measuring. Only the inputs of products with weights are quantised:
-quantised outputs, which would come before an activation has bounded them, cost a MobileNetV2 more than a tenth of its
+What is quantized, and what is not, was found by measuring. Only the inputs of products with weights are quantized:
+quantized outputs, which would come before an activation has bounded them, cost a MobileNetV2 more than a tenth of its
 cosine. The first convolution sees raw pixels, and the aggregator amplifies small differences; both stay in float32, as
 do products between activations, which gain nothing. Networks of depthwise convolutions lose most in their first blocks,
-where channels are few: with all but the first three convolutions quantised the least cosine of EfficientNet-Lite0 over
+where channels are few: with all but the first three convolutions quantized the least cosine of EfficientNet-Lite0 over
 91 real images is 0.961, with all but the first nine 0.985, with all but the first fifteen 0.991.
 """
 
@@ -45,7 +45,7 @@ FLOAT_START, FLOAT_START_DEPTHWISE = 1, 15
 
 @dataclass(frozen=True)
 class Drift:
-    """What quantisation changed on one runtime.
+    """What quantization changed on one runtime.
 
     Attributes:
         mean_cosine: Between the descriptors before and after, over the images.
@@ -62,7 +62,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Quantized:
-    """What a quantisation produced.
+    """What a quantization produced.
 
     Attributes:
         path: The file.
@@ -99,7 +99,7 @@ def quantize(
     places: Sequence[str] | None = None,
     allow_drop: bool = False,
 ) -> Quantized:
-    """Quantises an exported model to int8 and compares it with the original.
+    """Quantizes an exported model to int8 and compares it with the original.
 
     Args:
         source: ONNX file made by ``a2gc export``.
@@ -109,15 +109,15 @@ def quantize(
         allow_drop: Write the file even if it lost more than it should.
 
     Raises:
-        ModelError: The source is damaged or already quantised, or the result lost too much and that is not allowed.
+        ModelError: The source is damaged or already quantized, or the result lost too much and that is not allowed.
     """
     spec = read_spec(source)
     if spec.precision == "int8":
-        raise ModelError(f"{source} is quantised already; quantise the file that `a2gc export` wrote.")
+        raise ModelError(f"{source} is quantized already; quantize the file that `a2gc export` wrote.")
     if data_file(source) is not None:
-        raise ModelError(f"{source} has its weights in a file beside it, which the quantiser cannot read; keep fp32.")
+        raise ModelError(f"{source} has its weights in a file beside it, which the quantizer cannot read; keep fp32.")
     if len(images) < 2:
-        raise ModelError(f"{len(images)} images are too few to quantise {source} on; give some hundred.")
+        raise ModelError(f"{len(images)} images are too few to quantize {source} on; give some hundred.")
     before = open_extractor(source, precision="fp32")
     batch = np.stack([before.prepare(image) for image in images])
     step = -(-len(batch) // CALIBRATION_IMAGES)
@@ -146,8 +146,8 @@ def _quantized_graph(source: Path, calibration: NDArray[np.uint8]) -> bytes:
     inside = [n for n in products if n.name.startswith("backbone") and n.input[1] in weights]
     chosen = inside[FLOAT_START_DEPTHWISE if any(map(_is_depthwise, inside)) else FLOAT_START :]
     if not chosen:
-        raise ModelError(f"{source} has no product in its backbone to quantise; export it with this version.")
-    # The quantiser's advice does not apply to our graphs.
+        raise ModelError(f"{source} has no product in its backbone to quantize; export it with this version.")
+    # The quantizer's advice does not apply to our graphs.
     with tempfile.TemporaryDirectory() as folder, without_warnings(""):
         result = Path(folder) / "int8.onnx"
         quantize_static(
@@ -198,7 +198,7 @@ def _refuse_loss(out: Path, recall: float | None, drift: dict[str, Drift]) -> No
 
 
 def nearest_other(descriptors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Index (N,) of the most similar other image for each of the L2-normalised descriptors (N, D), N at least two."""
+    """Index (N,) of the most similar other image for each of the L2-normalized descriptors (N, D), N at least two."""
     similarities = descriptors @ descriptors.T
     np.fill_diagonal(similarities, -np.inf)
     return similarities.argmax(axis=1)
@@ -208,7 +208,7 @@ def recall_at_1(descriptors: NDArray[np.float32], places: Sequence[str]) -> floa
     """Share of images whose nearest other image shows the same place.
 
     Args:
-        descriptors: (N, D), L2-normalised.
+        descriptors: (N, D), L2-normalized.
         places: What each of the N images shows.
 
     Returns:

@@ -11,7 +11,7 @@ Precision = Literal["fp32", "bf16", "fp16", "int8", "int8-bf16"]
 """What a model is computed in."""
 
 QUANTIZED = ("int8", "int8-bf16")
-"""Those that run a quantised file, and no other; they differ in what its float parts are computed in."""
+"""Those that run a quantized file, and no other; they differ in what its float parts are computed in."""
 
 
 class Runtime(Protocol):

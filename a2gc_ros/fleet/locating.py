@@ -34,7 +34,7 @@ class Located:
 
 
 def locate(url: str, fingerprint: str, descriptor: npt.NDArray[np.float32], k: int) -> list[Located]:
-    """Returns the k keyframes of one model most similar to a descriptor (float32 (D,), L2-normalised), best first.
+    """Returns the k keyframes of one model most similar to a descriptor (float32 (D,), L2-normalized), best first.
 
     With the index that :func:`a2gc_ros.fleet.index_model` builds this takes milliseconds and may miss some; without it,
     all are compared.

@@ -77,7 +77,7 @@ def fitted(
 ) -> Fitted:
     """Returns the calibration of images of a topic.
 
-    A window and binning are taken out as ROS defines them, with pixel centres at whole numbers. An image of the same
+    A window and binning are taken out as ROS defines them, with pixel centers at whole numbers. An image of the same
     shape as the window but another size is taken for that view, scaled; an image of another shape has no calibration.
 
     Directions are given in the frame of rectified images, as ``image_geometry`` has it: those of a raw image are turned

@@ -6,7 +6,7 @@ The result has the pixels ``cv_bridge`` gives for ``rgb8``:
   pixel of the second row. ROS's ``bayer_rggb8`` is therefore OpenCV's ``BayerBG``.
 * 16-bit channels are scaled by 255/65535 and rounded; ``mono16`` and 16-bit mosaics by the bits that the camera
   uses, see ``to_rgb``.
-* ``8UC3`` and ``8UC4`` carry no colour order; they are read in OpenCV's order, blue first.
+* ``8UC3`` and ``8UC4`` carry no color order; they are read in OpenCV's order, blue first.
 * YUV is ITU-R BT.601 with limited range. ``yuv422`` is UYVY, ``yuv422_yuy2`` YUYV; ``nv12`` is a luma plane followed by
   UV pairs for every 2x2 pixels, ``nv21`` by VU pairs, ``nv16`` by UV pairs for every 2x1, ``nv24`` for every pixel;
   ``i420`` and ``yv12`` have a plane of each.
@@ -144,7 +144,7 @@ def to_rgb(image: RawImage, bits: int | None = None) -> npt.NDArray[np.uint8]:
         uint8 (height, width, 3), contiguous.
 
     Raises:
-        ImageError: If the encoding holds no colours or is unknown, or if sizes do not fit each other.
+        ImageError: If the encoding holds no colors or is unknown, or if sizes do not fit each other.
     """
     layout, padded = _planes(image)
     rows, height, width = len(padded), image.height, image.width
@@ -206,8 +206,8 @@ def _bits_used(samples: npt.NDArray[np.uint16] | npt.NDArray[np.uint8]) -> int:
 def _layout_of(encoding: str) -> _Layout:
     if encoding in _DEPTH_ENCODINGS:
         raise ImageError(
-            f"encoding {encoding} is a depth image, which has no colours to recognise a place by; "
-            "choose the camera's colour or grey topic"
+            f"encoding {encoding} is a depth image, which has no colors to recognize a place by; "
+            "choose the camera's color or gray topic"
         )
     layout = _LAYOUTS.get(encoding) or _LAYOUTS.get(encoding.lower())
     if layout is None:

@@ -44,11 +44,11 @@ def decode_compressed(
 ) -> npt.NDArray[np.uint8]:
     """Decodes the data of a ``sensor_msgs/CompressedImage``.
 
-    Colours are those of the file; the colour names in ``format`` only say what was compressed.
+    Colors are those of the file; the color names in ``format`` only say what was compressed.
 
     Args:
         data: A JPEG or PNG file.
-        format: The message's ``format``, used to recognise depth images.
+        format: The message's ``format``, used to recognize depth images.
         max_size: (height, width) beyond which pixels are of no use to the caller. A JPEG is then decoded at 1/2, 1/4 or
             1/8 of its size, the smallest that still covers ``max_size`` in both directions, which is several times
             faster than decoding it whole.
@@ -61,8 +61,8 @@ def decode_compressed(
     """
     if "compresseddepth" in format.lower() or format.startswith(("16UC1", "32FC1")):
         raise ImageError(
-            f"a compressed image of format {format[:40]!r} is a depth image, which has no colours to recognise a place "
-            "by; choose the camera's colour or grey topic"
+            f"a compressed image of format {format[:40]!r} is a depth image, which has no colors to recognize a place "
+            "by; choose the camera's color or gray topic"
         )
     raw = bytes(data)
     header = _read_header(raw)
@@ -144,7 +144,7 @@ def _read_header(raw: bytes) -> _Header:
 def _read_jpeg_header(raw: bytes) -> _Header:
     """Walks the segments up to the scan and looks for the end marker behind it.
 
-    OpenCV fills the missing rows of a truncated file with grey and says so only on stderr. Inside a scan 0xFF is always
+    OpenCV fills the missing rows of a truncated file with gray and says so only on stderr. Inside a scan 0xFF is always
     followed by a stuffed zero, so the end marker cannot appear there by chance.
     """
     width = height = 0

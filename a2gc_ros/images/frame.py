@@ -17,7 +17,7 @@ class CameraIntrinsics:
     Attributes:
         width: Image width in pixels.
         height: Image height in pixels.
-        matrix: float64 (3, 3), the camera matrix K in pixels; the centre of the first pixel is (0, 0).
+        matrix: float64 (3, 3), the camera matrix K in pixels; the center of the first pixel is (0, 0).
         distortion: float64 (n,), the coefficients in the order of ``model``.
         model: A ROS name: ``plumb_bob``, ``rational_polynomial`` or ``equidistant``.
         rotation: float64 (3, 3), R: turns directions of the lens into those of the frame that the images name; None
@@ -34,7 +34,7 @@ class CameraIntrinsics:
     def scaled_to(self, width: int, height: int) -> CameraIntrinsics:
         """Returns the calibration of the same view resampled to another size.
 
-        Pixel centres lie at whole numbers, hence c' = (c + 1/2) s - 1/2.
+        Pixel centers lie at whole numbers, hence c' = (c + 1/2) s - 1/2.
         """
         if (width, height) == (self.width, self.height):
             return self

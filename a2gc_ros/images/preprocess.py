@@ -33,7 +33,7 @@ class Preprocessing:
         height: Rows of the model's input, pixels.
         width: Columns of the model's input, pixels.
         resize: ``squash`` ignores the aspect ratio; ``keep_aspect`` resizes until the input is just covered,
-            then crops the centre.
+            then crops the center.
         interpolation: Kernel of the resize.
         antialias: Whether the kernel widens when the image shrinks, as in Pillow and in torchvision's
             ``antialias=True``; without it, OpenCV's plain interpolation, which torch's equals.
@@ -72,7 +72,7 @@ class Preprocessing:
         """(height, width) above which pixels no longer matter to statistics of images, as ``max_size`` of a decoder.
 
         A JPEG decoded at a fraction of its size consists of the means of its pixels. A resize of it averages them with
-        a kernel in steps, which shows the less the more steps there are: one pixel in 17 is then another by one grey
+        a kernel in steps, which shows the less the more steps there are: one pixel in 17 is then another by one gray
         level, and the shipped model's descriptor turns to a cosine of 0.996 at least (0.9986 with twice the pixels,
         0.9988 with 2.5 times). That is nothing to the mean of many images, and too much for a descriptor that is kept.
         Without antialiasing every pixel that is left out would have been a pixel looked at: None.
@@ -80,7 +80,7 @@ class Preprocessing:
         return (USEFUL * self.height, USEFUL * self.width) if self.antialias else None
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resizes an image to the model's input; normalisation is the model's own work.
+        """Resizes an image to the model's input; normalization is the model's own work.
 
         Args:
             image: uint8 (H, W, 3), RGB.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Interpolation = Literal["bilinear", "bicubic"]
 
 # Pillow rounds to bytes between its two passes. So do we from this reduction in both directions on; below it the
-# descriptors in existing maps come from passes without it, and a pixel differs from Pillow's by one grey level at most.
+# descriptors in existing maps come from passes without it, and a pixel differs from Pillow's by one gray level at most.
 ROUNDED_FROM = 3
 
 # Target rows per block of the banded product: few, to skip most of the zeros; fewer where the bands are wide.
@@ -136,7 +136,7 @@ def resize_antialiased(
     interpolation: Interpolation,
     crop: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.uint8]:
-    """Resizes an image as Pillow does, within one grey level.
+    """Resizes an image as Pillow does, within one gray level.
 
     Args:
         image: uint8 (H, W, 3).

@@ -21,16 +21,16 @@ GAMMA = 2.0
 """Largest exponent of the intensities, and the inverse of the smallest."""
 
 GAIN = 0.35
-"""Largest change of a brightness factor; a colour channel changes by a third of it."""
+"""Largest change of a brightness factor; a color channel changes by a third of it."""
 
 GRAY_SHARE, BLUR_SHARE, NOISE = 0.3, 0.3, 6.0
-"""Share of views without colour, of blurred ones, and largest deviation of the noise, of 255."""
+"""Share of views without color, of blurred ones, and largest deviation of the noise, of 255."""
 
 
 def random_view(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Another view of the place in an RGB image, uint8 (H, W, 3), of the same size.
 
-    The camera turns about its centre and zooms in, then exposure, colour, sharpness and noise change.
+    The camera turns about its center and zooms in, then exposure, color, sharpness and noise change.
     """
     return _appearance(_turned(image, rng), rng)
 

@@ -78,7 +78,7 @@ class BySimilarity:
         return sorted(likely, key=lambda at: -probabilities[at])
 
     def _accept(self, query: Query, likely: Sequence[int]) -> list[LoopClosure]:
-        """Accepts at most one candidate per map: neighbours of one place say the same thing again."""
+        """Accepts at most one candidate per map: neighbors of one place say the same thing again."""
         accepted: dict[int, LoopClosure] = {}
         for at in likely:
             match, probability = query.located[at].match, self._filter.probability(at)

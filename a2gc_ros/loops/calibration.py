@@ -49,7 +49,7 @@ UNSTORED: Final = 32
 
 MEASURED: Final = 1000
 BLOCK: Final = 50
-"""Of a large stored map about this many keyframes are looked at, in blocks, so that neighbours are among them."""
+"""Of a large stored map about this many keyframes are looked at, in blocks, so that neighbors are among them."""
 
 MIN_SHARE: Final = 0.5
 MOST_ROUNDS: Final = 10
@@ -79,7 +79,7 @@ class ImpostorWatch:
         """Compares the next keyframe; None where there are too few impostors to tell.
 
         Args:
-            descriptor: float32 (D,), L2-normalised.
+            descriptor: float32 (D,), L2-normalized.
             impostors: Ids of keyframes that cannot show the same place, ascending.
         """
         last, self._last = self._last, None
@@ -166,7 +166,7 @@ def measure(
 ) -> dict[int, Impostor]:
     """Compares keyframes of a stored map with impostors, as live sessions do; by keyframe id. Nothing is written.
 
-    A small map's are all compared. Of a large one blocks of neighbouring keyframes are, drawn at random without
+    A small map's are all compared. Of a large one blocks of neighboring keyframes are, drawn at random without
     repetition from all of it, whatever its sessions look like, until enough had impostors to be compared with.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 def largest_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
     """Returns the largest set of nodes that are all linked with one another.
 
-    Exact: branch and bound over bit sets (Tomita and Seki's greedy colouring bound), small graphs only. ``linked`` is
+    Exact: branch and bound over bit sets (Tomita and Seki's greedy coloring bound), small graphs only. ``linked`` is
     called once for each pair, i < j.
     """
     neighbors = [0] * count
@@ -56,7 +56,7 @@ def large_clique(count: int, linked: Callable[[int, int], bool]) -> set[int]:
 
 
 def _colored(candidates: int, neighbors: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Returns the nodes in the order of their colours, no two linked ones alike: a clique has as many at most."""
+    """Returns the nodes in the order of their colors, no two linked ones alike: a clique has as many at most."""
     order, colors, color = [], [], 0
     while candidates:
         color += 1

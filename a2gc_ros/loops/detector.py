@@ -133,7 +133,7 @@ class LoopDetector:
 
         Args:
             frame: Image, stamp, and where known intrinsics and pose.
-            descriptor: Of its image, float32 (D,), L2-normalised.
+            descriptor: Of its image, float32 (D,), L2-normalized.
             view: Its local features, where :meth:`look_at` found them already.
 
         Raises:

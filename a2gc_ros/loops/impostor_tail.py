@@ -2,7 +2,7 @@
 
 The statistic is, for each query, the largest similarity among keyframes that cannot show the same place. Above a high
 level, such maxima follow the limit law of extreme values: impostors come as a Poisson process along the map, and their
-excess over the level is generalised Pareto (Pickands 1975; Smith, Statistical Science 4, 1989). So the number of
+excess over the level is generalized Pareto (Pickands 1975; Smith, Statistical Science 4, 1989). So the number of
 impostors above a similarity grows with the number of keyframes searched, and the law fitted in a small map tells what
 a larger one will do.
 
@@ -52,7 +52,7 @@ class ImpostorTail:
 
     Attributes:
         level: Similarity at which the tail begins.
-        shapes: float64 (G,), of the generalised Pareto law, on the grid.
+        shapes: float64 (G,), of the generalized Pareto law, on the grid.
         scales: float64 (G,).
         weights: float64 (G,), posterior of each grid point, sums to one.
         counts: float64 (G,), shape of the Gamma posterior of the rate of impostors above the level.
@@ -60,7 +60,7 @@ class ImpostorTail:
         maxima: float64 (Q,), ascending; each query's most similar impostor.
         compared: How many impostors a query was compared with, on average.
         persistence: Probability that the next keyframe finds an impostor above the level again beside the last one.
-        effective: How many independent queries the tail rests on; neighbouring keyframes repeat each other.
+        effective: How many independent queries the tail rests on; neighboring keyframes repeat each other.
     """
 
     level: float
@@ -156,7 +156,7 @@ def fit(impostors: Sequence[Impostor], quantile: float = LEVEL_QUANTILE) -> Impo
     densities = np.array([_density(e, shapes, scales) for e in excess]).reshape(-1, len(shapes))
     # With rate r, a maximum m has density n r g(m) exp(-n r G(m)), and none above the level probability exp(-n r): the
     # rate's posterior is a Gamma law, and integrating it out leaves the likelihood of shape and scale. Queries that
-    # repeat their neighbours count for the share of them that is independent.
+    # repeat their neighbors count for the share of them that is independent.
     counts = np.full(len(shapes), 0.5 + independent * len(excess))
     exposures = independent * (compared[~above].sum() + compared[above] @ survivals)
     with np.errstate(divide="ignore"):
@@ -179,7 +179,7 @@ def fit(impostors: Sequence[Impostor], quantile: float = LEVEL_QUANTILE) -> Impo
 
 
 def _survival(excess: npt.ArrayLike, shapes: Array, scales: Array) -> Array:
-    """Returns the generalised Pareto law's probability of more than an excess."""
+    """Returns the generalized Pareto law's probability of more than an excess."""
     inside, power = _pareto(excess, shapes, scales)
     return np.asarray(np.where(inside > 0, np.exp(-power), 0.0))
 

@@ -18,9 +18,9 @@ class Detected(NamedTuple):
     """What a detector finds in one image.
 
     Attributes:
-        points: float64 (N, 2), pixels (x, y); the centre of the first pixel is (0, 0).
+        points: float64 (N, 2), pixels (x, y); the center of the first pixel is (0, 0).
         spreads: float32 (N,), how much less exactly each is placed than the best, at least 1.
-        descriptors: float32 (N, d), L2-normalised: the cosine must order pairs as the feature's own distance does.
+        descriptors: float32 (N, d), L2-normalized: the cosine must order pairs as the feature's own distance does.
     """
 
     points: npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ class DescriptorForm:
         name: Of the features and this form of them, with a number: "rootsift/3".
         length: Bytes of a descriptor.
         pack: Of descriptors float32 (N, d), N at least one, their N times ``length`` bytes, uint8 in any shape.
-        unpack: Of these bytes, flat, and of N, the descriptors float32 (N, d), L2-normalised.
+        unpack: Of these bytes, flat, and of N, the descriptors float32 (N, d), L2-normalized.
         deflated: Whether the bytes are worth compressing.
         planes: Whether what goes before the descriptors is written as they are deflated best: the first bytes of all
             features, then all second ones.

@@ -3,7 +3,7 @@
 Two closures and the odometry between their queries and between their keyframes make a loop that must close, but for
 drift. False matches of look-alike places rarely close it with the true ones around them, so of all closures of the last
 stretch the largest set whose members agree pairwise is taken to be true (pairwise consistent measurement set
-maximisation: Mangelson, Dominic, Eustice, Vasudevan, ICRA 2018). A closure is held back until enough others agree.
+maximization: Mangelson, Dominic, Eustice, Vasudevan, ICRA 2018). A closure is held back until enough others agree.
 
 A closure without known scale says the rotation between the cameras and the direction between them, not how far they
 stand apart: any distance up to that of cameras which still share a view will do. Without odometry closures agree whose

@@ -1,4 +1,4 @@
-"""Runs of verified pairs: what neighbouring queries say together about a place.
+"""Runs of verified pairs: what neighboring queries say together about a place.
 
 One verified pair proves little: a sign board that hangs on every floor agrees with itself better than a place does
 with itself in other light. What tells them apart is what stands around it. Where the robot is at a known place again,

@@ -15,7 +15,7 @@ class DataStart:
     """How weights are set from data.
 
     Attributes:
-        contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
+        contrast: How many times the nearest cluster center outweighs the second nearest for an average feature.
         whitening: How far the scales of principal components in the heads are evened out: 0 not at all, 1 wholly.
         seed: Seed of the k-means start and of the choice of samples.
     """
@@ -37,7 +37,7 @@ class Aggregator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
-        """L2-normalised descriptors (B, D).
+        """L2-normalized descriptors (B, D).
 
         Args:
             features: Feature map (B, C, H, W).
@@ -62,7 +62,7 @@ class Aggregator(nn.Module, ABC):
         Raises:
             ModelError: This aggregator has no such start, or there is too little data for it.
         """
-        raise ModelError(f"{type(self).__name__} has no initialisation from data; train it from its random start.")
+        raise ModelError(f"{type(self).__name__} has no initialization from data; train it from its random start.")
 
 
 def flat_mask(mask: Tensor | None) -> Tensor | None:

@@ -50,7 +50,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Features:
-        """Features of normalised images, float (B, 3, H, W)."""
+        """Features of normalized images, float (B, 3, H, W)."""
 
     @abstractmethod
     def blocks_by_depth(self) -> Sequence[Sequence[nn.Module]]:

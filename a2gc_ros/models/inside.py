@@ -30,7 +30,7 @@ class Inside(NamedTuple):
 
 
 def look_inside(model: PlaceModel, images: Tensor) -> Inside:
-    """Runs a model on normalised images (B, 3, H, W) and keeps what is between."""
+    """Runs a model on normalized images (B, 3, H, W) and keeps what is between."""
     found = model.backbone(images)
     aggregator = model.aggregator.agg if isinstance(model.aggregator, Projected) else model.aggregator
     grid = found.map.shape[-2:]

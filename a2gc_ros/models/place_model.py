@@ -19,7 +19,7 @@ class PlaceModel(nn.Module):
 
     Args:
         architecture: What to build.
-        preprocessing: Input size, resize rule and normalisation the weights are meant for.
+        preprocessing: Input size, resize rule and normalization the weights are meant for.
         name: What people call the model.
     """
 
@@ -39,10 +39,10 @@ class PlaceModel(nn.Module):
         self._std: Tensor
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
-        """L2-normalised descriptors (B, D).
+        """L2-normalized descriptors (B, D).
 
         Args:
-            images: Normalised images, float (B, 3, H, W).
+            images: Normalized images, float (B, 3, H, W).
             mask: Boolean (B, H', W') over the backbone's grid, true where a patch counts; all do if not given.
         """
         features = self.backbone(images)
@@ -66,7 +66,7 @@ class PlaceModel(nn.Module):
 
     @torch.no_grad()
     def initialize_from(self, batches: Iterable[Tensor], start: DataStart = DataStart()) -> None:
-        """Sets the aggregator from the backbone's features of normalised images, batches of (B, 3, H, W).
+        """Sets the aggregator from the backbone's features of normalized images, batches of (B, 3, H, W).
 
         A few hundred images of the kind the model will see are enough. A final projection is whitened on their
         descriptors.
@@ -77,7 +77,7 @@ class PlaceModel(nn.Module):
         self.eval()
         features = [self.backbone(images) for images in batches]
         if not features:
-            raise ModelError(f"{self.name} cannot be initialised from no image: give a few hundred.")
+            raise ModelError(f"{self.name} cannot be initialized from no image: give a few hundred.")
         maps, tokens = torch.cat([item.map for item in features]), torch.cat([item.token for item in features])
         self.aggregator.initialize_from(maps, tokens, start)
         if isinstance(self.aggregator, Projected):

@@ -12,24 +12,24 @@ FLOOR = 1e-6
 
 
 def unit_rows(rows: Tensor) -> Tensor:
-    """Rows (B, D), L2-normalised in full precision."""
+    """Rows (B, D), L2-normalized in full precision."""
     with full_precision(rows):
         return functional.normalize(at_least_float32(rows), dim=1)
 
 
-def normalized_residuals(assigned: Tensor, local: Tensor, centres: Tensor) -> Tensor:
-    """Sums of the residuals of local features to cluster centres, each L2-normalised, then all together.
+def normalized_residuals(assigned: Tensor, local: Tensor, centers: Tensor) -> Tensor:
+    """Sums of the residuals of local features to cluster centers, each L2-normalized, then all together.
 
     Args:
         assigned: What each cluster gets of each feature, (B, m, n).
         local: Local features (B, l, H, W) with n = H*W.
-        centres: (m, l).
+        centers: (m, l).
 
     Returns:
         (B, m*l), a cluster's l values side by side.
     """
     sums = assigned @ local.flatten(2).transpose(1, 2)
-    residuals = sums - assigned.sum(dim=2, keepdim=True) * centres
+    residuals = sums - assigned.sum(dim=2, keepdim=True) * centers
     return functional.normalize(functional.normalize(residuals, dim=2).flatten(1), dim=1)
 
 

@@ -68,7 +68,7 @@ PLACE_RECOGNITION: tuple[Argument, ...] = (
     Argument("rate", "double", "Most images per second to work on; 0 for all."),
     Argument("model", "string", "Name of a shipped model, or path of an .onnx file."),
     Argument("backend", "string", "Inference runtime."),
-    Argument("maps", "string[]", "Place map to relocalise against, or a list of them: [town.a2gc, yard.a2gc]."),
+    Argument("maps", "string[]", "Place map to relocalize against, or a list of them: [town.a2gc, yard.a2gc]."),
     Argument("live_map", "string", "File for this run's keyframes."),
     Argument("map_directory", "string", "Folder of relative map paths; the folder you are in unless given."),
     Argument("bridges", "string[]", "SLAM back ends to speak to: [lio_sam, rtabmap]."),

@@ -61,7 +61,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "precision",
         "auto",
-        "Arithmetic of the runtime; auto is fp32, or int8 for a quantised model.",
+        "Arithmetic of the runtime; auto is fp32, or int8 for a quantized model.",
         choices=get_args(PrecisionChoice),
     ),
     Parameter(
@@ -132,7 +132,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter("depth", False, "Subscribe to depth images registered to the camera, for poses in metres."),
     Parameter("depth_topic", "depth", "Topic of the depth images; remapping `depth` does the same."),
-    Parameter("maps", (), "Place maps to relocalise against, .a2gc files, opened read only."),
+    Parameter("maps", (), "Place maps to relocalize against, .a2gc files, opened read only."),
     Parameter("live_map", "", "File in which this run's keyframes are kept; empty keeps them in memory."),
     Parameter("session_name", "", "Name of this run in the live map; empty takes the UTC time of the start."),
     Parameter(

@@ -82,7 +82,7 @@ class _Active:
 
 
 class PlaceRecognition(SelfStartingNode):
-    """Recognises places in a camera's images."""
+    """Recognizes places in a camera's images."""
 
     def __init__(self) -> None:
         super().__init__("place_recognition", PARAMETERS)

@@ -34,7 +34,7 @@ class ExtractorLike(Protocol):
         """What it is."""
 
     def extract(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-        """Describes RGB images, uint8 (H, W, 3) each, as float32 (N, D), L2-normalised."""
+        """Describes RGB images, uint8 (H, W, 3) each, as float32 (N, D), L2-normalized."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Nearest keyframes by cosine: exact for small maps, compressed with refinement for large ones.
 
-An exact scan is bound by memory bandwidth. Above ten thousand keyframes the descriptors are projected and quantised to
+An exact scan is bound by memory bandwidth. Above ten thousand keyframes the descriptors are projected and quantized to
 about one bit for each dimension; the best of those are compared again as the map stores them. Above three hundred
 thousand they lie in lists, of which the nearest eighth is looked at. `benchmarks/scale.py` measures what that finds.
 """
@@ -33,7 +33,7 @@ GPU_MOST = 2048
 """How many rows faiss sorts on a GPU."""
 
 REFINE = 64
-"""How many of the quantised index's best are compared in full dimension, beside those that are excluded."""
+"""How many of the quantized index's best are compared in full dimension, beside those that are excluded."""
 
 ROWS_A_LIST = 1000
 """How many rows a list holds, about."""
@@ -48,7 +48,7 @@ LEAST_LOOKED_AT = 16
 """How many lists are looked at, at least."""
 
 LEARNT_A_LIST = 40
-"""Rows from which the centre of each list is learnt, as faiss asks for."""
+"""Rows from which the center of each list is learned, as faiss asks for."""
 
 # faiss's type stubs describe the C++ constructors, not those that its Python module puts in their place.
 _search_parameters: Any = faiss.SearchParameters
@@ -94,13 +94,13 @@ class Index(Protocol):
         """Number of rows."""
 
     def add(self, descriptors: Half) -> None:
-        """Adds rows of shape (N, D), L2-normalised."""
+        """Adds rows of shape (N, D), L2-normalized."""
 
     def search(self, queries: npt.NDArray[np.float32], k: int, excluded: Rows) -> tuple[Similarities, Rows]:
         """Finds the k nearest rows of each query.
 
         Args:
-            queries: float32, shape (N, D), L2-normalised.
+            queries: float32, shape (N, D), L2-normalized.
             k: At least 1.
             excluded: Rows that must not be found.
 

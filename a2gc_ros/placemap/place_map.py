@@ -225,7 +225,7 @@ class PlaceMap(MapFile):
         """Finds the k nearest keyframes of each query by cosine.
 
         Args:
-            descriptors: float32, shape (N, D) or (D,), L2-normalised.
+            descriptors: float32, shape (N, D) or (D,), L2-normalized.
             k: How many.
             exclude: Ids of keyframes that must not be found.
 

@@ -1,8 +1,8 @@
-"""Linear reduction of descriptors before quantising them.
+"""Linear reduction of descriptors before quantizing them.
 
-The leading principal directions of a sample, found by a randomised range finder with power iterations (Halko,
+The leading principal directions of a sample, found by a randomized range finder with power iterations (Halko,
 Martinsson, Tropp 2011, algorithm 4.4), then turned by a random rotation so that the variance is spread evenly over
-the dimensions, as a one-bit quantiser wants it.
+the dimensions, as a one-bit quantizer wants it.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class NewKeyframe:
 
     Attributes:
         stamp_ns: Stamp of the image.
-        descriptor: float32, shape (D,), L2-normalised.
+        descriptor: float32, shape (D,), L2-normalized.
         pose: ``t_odom_base``, or None.
         path_length: Metres since the session began, or None.
         image_jpeg: The image as :func:`a2gc_ros.placemap.thumbnails.encode_jpeg` gives it, or None.

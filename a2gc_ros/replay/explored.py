@@ -110,7 +110,7 @@ def matched(explored: Explored, config: LoopConfig, numbers: Iterable[int]) -> d
         return {}
     verifier = GeometricVerifier(config)
     found = {}
-    # In order of time: neighbours share keyframes, and the verifier remembers some.
+    # In order of time: neighbors share keyframes, and the verifier remembers some.
     for number in sorted(list(dict.fromkeys(numbers))[:MOST_MATCHED]):
         pair = explored.pairs[number]
         common = match_features(verifier, explored.keyframes[pair.query], explored.keyframes[pair.keyframe])

@@ -96,7 +96,7 @@ def funnel(
     Args:
         queries: All images that were worked on, those that became no keyframe included.
         keyframes: How many became one.
-        revisits: Stamps of those at a place that was there to be recognised; None where no truth is known.
+        revisits: Stamps of those at a place that was there to be recognized; None where no truth is known.
         right: The truth of a pair.
         nearest: The most similar keyframes of each of them, by stamp, most similar first.
     """

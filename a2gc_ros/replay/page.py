@@ -1,4 +1,4 @@
-"""The page of a run: where, when and how surely places were recognised, and what was missed."""
+"""The page of a run: where, when and how surely places were recognized, and what was missed."""
 
 from __future__ import annotations
 

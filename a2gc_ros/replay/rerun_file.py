@@ -76,7 +76,7 @@ def _kind(link: Link) -> str:
 
 
 def _log_closure(recording: Any, jpeg: bytes | None, link: Link) -> None:
-    """Shows what a closure recognised, and the features that agree."""
+    """Shows what a closure recognized, and the features that agree."""
     import rerun as rr
 
     if link.jpeg is not None:

@@ -22,7 +22,7 @@ class Score:
     Attributes:
         rule: When two images count as the same place.
         queries: Keyframes that were worked on and whose true pose is known.
-        revisits: Of those, how many show a place that was there to be recognised, seen the same way.
+        revisits: Of those, how many show a place that was there to be recognized, seen the same way.
         recognized: Of the revisits, how many have a right closure.
         closures: Accepted candidates that could be judged.
         right: Of those, how many are right.
@@ -51,7 +51,7 @@ class Score:
 
     @property
     def recall(self) -> float:
-        """Recognised revisits among all; NaN without any."""
+        """Recognized revisits among all; NaN without any."""
         return self.recognized / self.revisits if self.revisits else math.nan
 
 
@@ -65,7 +65,7 @@ def score(
     """Judges a run.
 
     Args:
-        run: What was recognised.
+        run: What was recognized.
         path: True poses of the keyframes of the run, found by stamp; images between keyframes are not judged.
         maps: True poses of the keyframes of each loaded map, by map index (1, 2, ...), in the same world frame.
         rule: When two images count as the same place.

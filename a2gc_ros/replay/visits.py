@@ -1,4 +1,4 @@
-"""Places that were seen again: closures of neighbouring keyframes, told as one visit."""
+"""Places that were seen again: closures of neighboring keyframes, told as one visit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from a2gc_ros.viz.page_data import PairRow
 
 GAP: Final = 12
-"""Keyframes without a closure, and keyframes by which what is recognised may jump, within one visit."""
+"""Keyframes without a closure, and keyframes by which what is recognized may jump, within one visit."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Visit:
     Attributes:
         members: Numbers of its closures, in order of time, one for each query.
         queries: First and last query.
-        keyframes: The least and the greatest keyframe that was recognised.
+        keyframes: The least and the greatest keyframe that was recognized.
         backwards: Whether the older stretch is passed the other way, at more of its keyframes than not: on laps, what
-            is recognised jumps from one to another.
+            is recognized jumps from one to another.
     """
 
     members: tuple[int, ...]

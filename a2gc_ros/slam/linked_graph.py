@@ -26,7 +26,7 @@ class Vertex:
     """A keyframe in the graph.
 
     Attributes:
-        guess: ``t_world_base`` before any optimisation; world is the odometry frame of the component's first session.
+        guess: ``t_world_base`` before any optimization; world is the odometry frame of the component's first session.
     """
 
     session: str
@@ -57,7 +57,7 @@ class LinkedGraph:
 
     Attributes:
         vertices: Session by session in the order of their stamps.
-        odometry: Edges between neighbours of one session.
+        odometry: Edges between neighbors of one session.
         closures: Edges between sessions.
         left_out: How many links have no pose, or lack odometry or the camera's pose on a robot.
         components: Into how many parts that nothing links it falls; the first vertex of each is as well as any to fix.

@@ -33,7 +33,7 @@ def principal_colors(features: Array) -> Array:
     flat = features.reshape(-1, channels).astype(np.float64)
     flat -= flat.mean(axis=0)
     _, _, directions = np.linalg.svd(flat, full_matrices=False)
-    # The sign of a direction is arbitrary; fixed, the same image gets the same colours.
+    # The sign of a direction is arbitrary; fixed, the same image gets the same colors.
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
     shares = np.zeros((rows * columns, 3))
     kept = min(3, len(directions))
@@ -44,7 +44,7 @@ def principal_colors(features: Array) -> Array:
 
 
 def draw_features(image: npt.NDArray[np.uint8], features: Array, plan: Array | None, *, title: str) -> Figure:
-    """Draws an image, its patch features in three colours and, with a plan, who takes each patch.
+    """Draws an image, its patch features in three colors and, with a plan, who takes each patch.
 
     Args:
         image: uint8 (H, W, 3), RGB, as the model was given it.
@@ -58,7 +58,7 @@ def draw_features(image: npt.NDArray[np.uint8], features: Array, plan: Array | N
         seen.imshow(image)
         seen.set_title("As the model sees it")
         colored.imshow(principal_colors(features), extent=extent_of(image), interpolation="nearest")
-        colored.set_title("Patch features: like colours, like features")
+        colored.set_title("Patch features: like colors, like features")
         if plan is not None:
             clusters = len(plan) - 1
             winners = show_with_overlay(
@@ -83,7 +83,7 @@ def draw_features(image: npt.NDArray[np.uint8], features: Array, plan: Array | N
 
 
 def cluster_colors(clusters: int) -> ListedColormap:
-    """A colour for each cluster, and a dark one for the dustbin."""
+    """A color for each cluster, and a dark one for the dustbin."""
     shades = style.CATEGORIES if clusters <= len(style.CATEGORIES) else _spread(clusters)
     return ListedColormap([*shades[:clusters], DUSTBIN])
 
@@ -117,6 +117,6 @@ def draw_clusters(maps: Array, *, title: str, label: str, centered: bool = False
 
 
 def _spread(count: int) -> list[tuple[float, ...]]:
-    """Colours far apart for neighbours in number: steps of the golden ratio round the hues, three lightnesses."""
+    """Colors far apart for neighbors in number: steps of the golden ratio round the hues, three lightnesses."""
     golden = 0.618034
     return [colorsys.hls_to_rgb((i * golden) % 1.0, (0.35, 0.55, 0.75)[i % 3], 0.65) for i in range(count)]

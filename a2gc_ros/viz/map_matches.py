@@ -16,7 +16,7 @@ from a2gc_ros.viz import style
 from a2gc_ros.viz.session_layout import side_by_side
 
 CANDIDATES = 64
-"""Neighbours looked through for one far enough away in time."""
+"""Neighbors looked through for one far enough away in time."""
 
 MOST_OF_NAMES, LEAST_OF_A_NAME = 60, 4
 """Characters of the sessions' names, all together, and of one where there are many."""

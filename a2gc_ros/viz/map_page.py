@@ -148,7 +148,7 @@ def _where(shown: Sequence[Keyframe], spots: Sequence[Spot], strength: npt.NDArr
     if not any(spot.position for spot in spots):
         return []
     text = (
-        "The paths of the sessions, each in its own odometry frame, side by side. The colour of a keyframe is how "
+        "The paths of the sessions, each in its own odometry frame, side by side. The color of a keyframe is how "
         "alike another one looks that is not near by odometry: there the model alone may take the one for the other. "
         "Between sessions nobody knows the distance, so a place that two sessions share looks alike, too."
     )
@@ -204,7 +204,7 @@ def _look_alikes(rows: Sequence[PairRow]) -> list[Section]:
             Fate.NOT_SURE,
             "Alike, and geometry agrees",
             "pairs look alike to the model, and their local features agree with one camera motion, too. Where they "
-            "show two places, only neighbours and odometry can tell them apart. Between sessions nobody knows the "
+            "show two places, only neighbors and odometry can tell them apart. Between sessions nobody knows the "
             "distance: such pairs may well be one place.",
             "Look-alikes",
         ),

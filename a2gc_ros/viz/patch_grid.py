@@ -13,7 +13,7 @@ OPACITY = 0.6
 
 
 def patch_centers(grid: tuple[int, int], size: tuple[float, float]) -> npt.NDArray[np.float64]:
-    """Centres (x, y) of the patches of an image, float64 (rows * columns, 2), row by row.
+    """Centers (x, y) of the patches of an image, float64 (rows * columns, 2), row by row.
 
     Args:
         grid: Rows and columns.
@@ -38,7 +38,7 @@ def show_with_overlay(
     limits: tuple[float, float],
     **shades: Any,
 ) -> AxesImage:
-    """Draws a grey image with one shade for each patch over it.
+    """Draws a gray image with one shade for each patch over it.
 
     Args:
         axes: Where to draw; its frame is switched off.

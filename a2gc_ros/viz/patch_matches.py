@@ -48,10 +48,10 @@ class PatchMatches:
 
 
 def match_patches(query: Array, reference: Array, *, top_k: int, threshold: float) -> PatchMatches:
-    """Finds mutual nearest neighbours.
+    """Finds mutual nearest neighbors.
 
     Args:
-        query: float32 (H', W', C), each patch feature L2-normalised.
+        query: float32 (H', W', C), each patch feature L2-normalized.
         reference: float32 (H'', W'', C), likewise.
         top_k: Most matches kept.
         threshold: Least cosine of a match.

@@ -70,8 +70,8 @@ def pooled_cosines(
     """Compares everything with everything, some rows at a time, so that a day's run fits into memory.
 
     Args:
-        queries: float32 (Q, D), L2-normalised.
-        references: float32 (R, D), L2-normalised.
+        queries: float32 (Q, D), L2-normalized.
+        references: float32 (R, D), L2-normalized.
         on_rows: Is given the first row of each part, and its cosines, float32 (q, R).
     """
     rows, columns = len(queries), len(references)

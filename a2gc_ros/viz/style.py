@@ -1,6 +1,6 @@
-"""One look for every picture: size, type, and colours that people with colour blindness can tell apart.
+"""One look for every picture: size, type, and colors that people with color blindness can tell apart.
 
-Colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/.
+Colors are those of Okabe and Ito, https://jfly.uni-koeln.de/color/.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def car_mesh(model: CarModel) -> Mesh:
 
 
 def paint_car(model: CarModel) -> Image:
-    """Paints a white car's picture, uint8 RGB; the paint comes from the colour of the surface."""
+    """Paints a white car's picture, uint8 RGB; the paint comes from the color of the surface."""
     side = _paint_side(model, 96)
     strip = _paint_strip(model, side.shape[1], side.shape[0])
     return np.vstack([side, strip])

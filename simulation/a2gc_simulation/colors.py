@@ -1,4 +1,4 @@
-"""Colours as OpenCV draws them."""
+"""Colors as OpenCV draws them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Color: TypeAlias = tuple[int, int, int]
 
 
 def adjusted(color: Color, gain: float, offset: float = 0.0) -> Color:
-    """Returns ``colour * gain + offset``, kept within 0 and 255."""
+    """Returns ``color * gain + offset``, kept within 0 and 255."""
     red, green, blue = (min(max(int(c * gain + offset), 0), 255) for c in color)
     return red, green, blue
 
 
 def random_color(rng: np.random.Generator, low: int, high: int) -> Color:
-    """Draws a colour whose parts lie from ``low`` to just below ``high``."""
+    """Draws a color whose parts lie from ``low`` to just below ``high``."""
     red, green, blue = (int(c) for c in rng.integers(low, high, 3))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""What house fronts are like: materials, colours, storeys, shops."""
+"""What house fronts are like: materials, colors, storeys, shops."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Facade:
     """What a house front looks like.
 
     Args:
-        seed: Decides what belongs to the house: windows, doors, colours of trim and sign.
+        seed: Decides what belongs to the house: windows, doors, colors of trim and sign.
         wear: Decides what people and weather have done to it: curtains, goods, flowers, stains, stones.
         width: Metres.
         height: Metres, ground to eaves.

@@ -100,7 +100,7 @@ def paint_grass(size: int, rng: np.random.Generator) -> Image:
 
 
 def paint_tiles(size: int, rng: np.random.Generator) -> Image:
-    """Paints grey roof tiles, uint8 RGB (size, size) of sixteen rows; tinted where they are used."""
+    """Paints gray roof tiles, uint8 RGB (size, size) of sixteen rows; tinted where they are used."""
     row = size / 16
     y, x = np.mgrid[:size, :size].astype(np.float32)
     shifted = x + (np.floor(y / row) % 2) * row / 2
@@ -131,7 +131,7 @@ def paint_bark(size: int, rng: np.random.Generator) -> Image:
 
 
 def paint_poster(width: int, height: int, rng: np.random.Generator) -> Image:
-    """Paints an advertisement of coloured shapes and a word, uint8 RGB (height, width)."""
+    """Paints an advertisement of colored shapes and a word, uint8 RGB (height, width)."""
     ground, ink = SIGN_COLORS[int(rng.integers(len(SIGN_COLORS)))]
     image = np.full((height, width, 3), ground, np.uint8)
     for _ in range(int(rng.integers(4, 9))):

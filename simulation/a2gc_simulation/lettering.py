@@ -1,4 +1,4 @@
-"""Signs: their colours, and writing on them."""
+"""Signs: their colors, and writing on them."""
 
 from __future__ import annotations
 

@@ -14,17 +14,17 @@ Rgb = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Light:
-    """One state of the light; colours are RGB from 0 to 1.
+    """One state of the light; colors are RGB from 0 to 1.
 
     Args:
         name: For people.
         azimuth: Where the sun stands, degrees from east towards north.
         elevation: Of the sun, degrees above the horizon.
-        sun: Colour and strength of the direct light.
-        sky: Colour and strength of the light from above.
+        sun: Color and strength of the direct light.
+        sky: Color and strength of the light from above.
         ambient: Light from everywhere.
-        zenith: Colour of the sky overhead.
-        horizon: Colour of the sky at the horizon, and of the haze.
+        zenith: Color of the sky overhead.
+        horizon: Color of the sky at the horizon, and of the haze.
         clouds: Part of the sky under cloud, 0 to 1.
         haze: Distance at which haze hides everything, metres.
         exposure: Gain of the camera for red, green and blue.

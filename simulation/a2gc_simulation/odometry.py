@@ -38,7 +38,7 @@ class Odometry:
         return pose_from_xy_yaw(x, y, yaw)
 
     def pose_at(self, time: float) -> Pose:
-        """Returns ``t_odom_base`` at a time, interpolated between neighbouring samples."""
+        """Returns ``t_odom_base`` at a time, interpolated between neighboring samples."""
         x, y, yaw = (float(np.interp(time, self.times, self.states[:, k])) for k in range(3))
         return pose_from_xy_yaw(x, y, yaw)
 

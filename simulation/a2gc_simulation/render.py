@@ -21,7 +21,7 @@ from a2gc_simulation.traffic import Car
 
 
 def intrinsics_of(drive: DriveConfig) -> CameraIntrinsics:
-    """Returns the calibration of the ideal pinhole camera; pixel centres lie at whole numbers."""
+    """Returns the calibration of the ideal pinhole camera; pixel centers lie at whole numbers."""
     focal = drive.width / 2 / np.tan(np.deg2rad(drive.field_of_view) / 2)
     matrix = np.array([[focal, 0, (drive.width - 1) / 2], [0, focal, (drive.height - 1) / 2], [0, 0, 1.0]])
     return CameraIntrinsics(drive.width, drive.height, matrix, np.zeros(5))

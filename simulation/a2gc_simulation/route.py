@@ -53,13 +53,13 @@ class Path:
 
 
 def check_route(town: TownConfig, crossings: tuple[Crossing, ...], *, closed: bool) -> None:
-    """Raises ConfigError unless consecutive crossings exist, are neighbours, and never turn back on the spot."""
+    """Raises ConfigError unless consecutive crossings exist, are neighbors, and never turn back on the spot."""
     for crossing in crossings:
         town.require(crossing)
     ring = (*crossings, crossings[0], crossings[1]) if closed else crossings
     for a, b in itertools.pairwise(ring):
         if abs(a[0] - b[0]) + abs(a[1] - b[1]) != 1:
-            raise ConfigError(f"The route goes from crossing {a} to {b}, which are not neighbours.")
+            raise ConfigError(f"The route goes from crossing {a} to {b}, which are not neighbors.")
     for a, b, c in zip(ring[:-2], ring[1:-1], ring[2:], strict=True):
         if a == c:
             raise ConfigError(f"The route turns back at crossing {b}; a robot with a lane to keep goes round a block.")

@@ -78,7 +78,7 @@ class Scene:
     ) -> None:
         """Puts a mesh that bears a surface, both by name, into the world, or into a body's frame.
 
-        The colour, RGB from 0 to 1, multiplies the picture.
+        The color, RGB from 0 to 1, multiplies the picture.
         """
         x, y, z, w = quaternion_of(pose)
         (body or self.spec.worldbody).add_geom(

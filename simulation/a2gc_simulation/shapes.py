@@ -75,7 +75,7 @@ def upright(start: npt.ArrayLike, end: npt.ArrayLike, height: float, tile: float
 
 
 def box(size: tuple[float, float, float], tile: float, *, base: float = 0.0) -> Mesh:
-    """A box without a floor, standing on ``z = base`` and centred on the origin.
+    """A box without a floor, standing on ``z = base`` and centered on the origin.
 
     Args:
         size: Extent along x, y, z in metres.

@@ -55,7 +55,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Street:
-    """A street between two neighbouring crossings, the first west or south of the second."""
+    """A street between two neighboring crossings, the first west or south of the second."""
 
     start: Crossing
     end: Crossing

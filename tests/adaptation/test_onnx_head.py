@@ -91,9 +91,9 @@ def test_a_file_that_computes_something_else_is_not_written(model: Callable[...,
 @pytest.mark.parametrize(
     ("head", "precision", "words"),
     [
-        ("none", "fp32", "tiny has no whitening or projection before its last normalisation"),
-        ("bare", "fp32", "does not end in a normalisation"),
-        ("whitening", "int8", "is quantised: adapt the model that it was made of"),
+        ("none", "fp32", "tiny has no whitening or projection before its last normalization"),
+        ("bare", "fp32", "does not end in a normalization"),
+        ("whitening", "int8", "is quantized: adapt the model that it was made of"),
     ],
 )
 def test_files_that_cannot_be_adapted_are_refused(

@@ -1,4 +1,4 @@
-"""Models small enough to be written by hand: the mean colours of an image's tiles, and a linear map of them."""
+"""Models small enough to be written by hand: the mean colors of an image's tiles, and a linear map of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tiny_model(head: str, precision: str = "fp32") -> bytes:
     """Writes a described model.
 
     Args:
-        head: whitening, projection, none (normalised tiles), or bare (tiles that nobody normalises).
+        head: whitening, projection, none (normalized tiles), or bare (tiles that nobody normalizes).
         precision: fp32, fp16 (as stored), or int8 (said, not done).
     """
     mean, projection = weights()
@@ -40,8 +40,8 @@ def tiny_model(head: str, precision: str = "fp32") -> bytes:
     values, dim = "values", DIM
     if head == "whitening":
         tensors |= {"mean": mean, "projection": projection}
-        nodes.append(helper.make_node("Sub", ["pooled", "mean"], ["centred"]))
-        nodes.append(helper.make_node("MatMul", ["centred", "projection"], ["values"]))
+        nodes.append(helper.make_node("Sub", ["pooled", "mean"], ["centered"]))
+        nodes.append(helper.make_node("MatMul", ["centered", "projection"], ["values"]))
     elif head == "projection":
         tensors |= {"weight": np.ascontiguousarray(projection.T), "bias": -mean @ projection}
         nodes.append(helper.make_node("Gemm", ["pooled", "weight", "bias"], ["values"], transB=1))

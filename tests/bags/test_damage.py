@@ -151,7 +151,7 @@ def test_a_recording_without_messages_is_not_an_error_until_images_are_wanted(me
         assert recording.topics == ()
         assert recording.duration == 0
         assert list(recording.messages()) == []
-        with pytest.raises(BagError, match="no colour or grey images; it has no topics at all"):
+        with pytest.raises(BagError, match="no color or gray images; it has no topics at all"):
             recording.frames()
 
 

@@ -216,6 +216,6 @@ def test_what_the_camera_says_counts_from_when_it_says_it(message_writer: Any) -
             data = np.zeros(24 * width * 3, np.uint8)
             writer.image(second * 10**9 + 1, topic="/cam/image_raw", width=width, step=3 * width, data=data)
     with open_recording(message_writer.path) as recording:
-        centres = [frame.intrinsics.matrix[0, 2] for frame in recording.frames(workers=2) if frame.intrinsics]
-        assert centres == [15.5, 15.5, 7.5, 7.5]
+        centers = [frame.intrinsics.matrix[0, 2] for frame in recording.frames(workers=2) if frame.intrinsics]
+        assert centers == [15.5, 15.5, 7.5, 7.5]
         assert recording.notes == ()

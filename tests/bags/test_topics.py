@@ -55,7 +55,7 @@ def test_several_cameras_are_listed() -> None:
 
 @pytest.mark.parametrize("recorded", [[], [POINTS], [SILENT], [DEPTH]])
 def test_no_camera_is_an_error(recorded: list[Topic]) -> None:
-    with pytest.raises(BagError, match="no colour or grey images"):
+    with pytest.raises(BagError, match="no color or gray images"):
         image_topic(recorded)
 
 

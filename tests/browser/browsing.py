@@ -41,7 +41,7 @@ class Watched:
     Args:
         browser: From :func:`open_browser`.
         size: Width and height of the window, pixels.
-        dark: Whether the reader likes dark colours.
+        dark: Whether the reader likes dark colors.
     """
 
     def __init__(self, browser: Any, size: tuple[int, int] = SIZES["wide"], *, dark: bool = False) -> None:

@@ -53,7 +53,7 @@ def test_a_run_with_itself(run_twice: Path, models: tuple[str, str], tmp_path: P
     told = json.loads(run("compare", run_twice, *options, "--json").stdout)
     fine, coarse = told["models"]
     assert [entry["row"].split()[0] for entry in (fine, coarse)] == ["fine.onnx", "coarse.onnx"]
-    # The first round has nothing to recognise and does not count.
+    # The first round has nothing to recognize and does not count.
     assert fine["revisits"] == coarse["revisits"] == 8
     assert fine["recall"]["1"] == 1.0
     assert coarse["recall"]["1"] < 1.0
@@ -69,7 +69,7 @@ def test_a_run_with_itself(run_twice: Path, models: tuple[str, str], tmp_path: P
     assert [cell["what"] for cell in data["views"][1]["rows"][0][1:3]] == [entry["row"] for entry in told["models"]]
     assert Path(told["pictures"][0]).read_bytes().startswith(b"\x89PNG")
     table = run("compare", run_twice, "--models", ",".join(models), "--store", tmp_path / "store").stdout
-    assert "8 of 16 images have something to recognise" in table
+    assert "8 of 16 images have something to recognize" in table
     assert "MB of" in table
     assert table.count("95 % interval") == 2
 

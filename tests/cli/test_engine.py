@@ -58,7 +58,7 @@ def test_an_empty_cache_is_no_error(tmp_path):
             "choose auto, tensorrt or tensorrt-rtx",
         ),
         (("build", "a2gc-efficientnet-lite0", "--precision", "fp8"), ConfigError, "choose auto, fp32"),
-        (("build", "a2gc-efficientnet-lite0", "--precision", "int8"), BackendError, "not quantised"),
+        (("build", "a2gc-efficientnet-lite0", "--precision", "int8"), BackendError, "not quantized"),
         (("build", "a2gc-efficientnet-lite0", "--dla-core", "-2"), ConfigError, "dla_core is -2"),
         (
             ("build", "a2gc-efficientnet-lite0"),

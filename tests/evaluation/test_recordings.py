@@ -65,7 +65,7 @@ def test_one_run_is_asked_against_its_past(wall: Path, extractor: Extractor, tmp
     pairing = Pairing(metres=1.5, min_gap_s=3.0)
     dataset = open_recordings((wall, EVERY), (wall, EVERY), pairing, name="wall")
     outcome = evaluate(dataset, extractor, EvaluationSettings(store=tmp_path))
-    # Two rounds: the first has no past to recognise but where it closes, the second all of it, with the same pictures.
+    # Two rounds: the first has no past to recognize but where it closes, the second all of it, with the same pictures.
     assert outcome.recall.answerable.sum() == STEPS + 1
     assert outcome.recall.hits[STEPS:, 0].all()
     assert outcome.curve.recall_at_precision(1.0) >= STEPS / (STEPS + 1)

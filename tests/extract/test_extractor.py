@@ -182,7 +182,7 @@ def test_a_bad_image_is_named_by_its_place(small):
         ({"precision": "fp8"}, ConfigError, "fp8"),
         ({"threads": -1}, ConfigError, "-1"),
         ({"backend": "torch"}, BackendError, "ONNX file"),
-        ({"precision": "int8"}, BackendError, "not quantised"),
+        ({"precision": "int8"}, BackendError, "not quantized"),
         ({"backend": "onnxruntime", "precision": "bf16"}, BackendError, "bf16"),
     ],
 )

@@ -43,11 +43,11 @@ def test_int8_keeps_the_descriptors_near_and_has_a_fingerprint_of_its_own(sample
         assert extractor.spec.fingerprint == done.fingerprint
         expected = sample.expected(np.stack([extractor.prepare(image) for image in images]))
         assert (extractor.extract(images) * expected).sum(axis=1).mean() > 0.99
-    with pytest.raises(BackendError, match="quantised to int8"):
+    with pytest.raises(BackendError, match="quantized to int8"):
         open_extractor(done.path, precision="fp32")
     with pytest.raises(BackendError, match="ONNX Runtime does not compute in int8-bf16 on a CPU; use precision auto"):
         open_extractor(done.path, backend="onnxruntime", precision="int8-bf16")
-    with pytest.raises(BackendError, match="is not quantised, so it cannot run in int8-bf16"):
+    with pytest.raises(BackendError, match="is not quantized, so it cannot run in int8-bf16"):
         open_extractor(sample.file, precision="int8-bf16")
     with pytest.raises(ModelError, match="already"):
         quantize(done.path, tmp_path / "twice.onnx", images)

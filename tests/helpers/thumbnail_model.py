@@ -1,4 +1,4 @@
-"""A model that needs no training and no torch: the descriptor is a small grey copy of the image."""
+"""A model that needs no training and no torch: the descriptor is a small gray copy of the image."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HEIGHT, WIDTH = 24, 32
 
 def write_thumbnail_model(path: Path, *, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> ModelSpec:
     """Writes the model; another seed gives another fingerprint, and nothing else."""
-    gray = helper.make_node("ReduceMean", ["pixels"], ["grey"], axes=[3], keepdims=0)
+    gray = helper.make_node("ReduceMean", ["pixels"], ["gray"], axes=[3], keepdims=0)
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
         gray,
-        helper.make_node("Reshape", ["grey", "shape"], ["flat"]),
+        helper.make_node("Reshape", ["gray", "shape"], ["flat"]),
         helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1], keepdims=1),
-        helper.make_node("Sub", ["flat", "mean"], ["centred"]),
-        helper.make_node("Add", ["centred", "small"], ["safe"]),
+        helper.make_node("Sub", ["flat", "mean"], ["centered"]),
+        helper.make_node("Add", ["centered", "small"], ["safe"]),
         helper.make_node("LpNormalization", ["safe"], ["descriptor"], axis=1, p=2),
     ]
     dim = height * width

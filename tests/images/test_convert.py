@@ -15,7 +15,7 @@ from a2gc_ros.errors import ImageError
 from a2gc_ros.images.convert import ENCODINGS, MAX_PIXELS, sensor_bits, to_rgb
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-COLOURS = np.array([[RED, GREEN, BLUE, (9, 90, 200)]] * 2, dtype=np.uint8)
+COLORS = np.array([[RED, GREEN, BLUE, (9, 90, 200)]] * 2, dtype=np.uint8)
 BYTES_PER_PIXEL = {
     "rgb8": 3,
     "bgr8": 3,
@@ -61,7 +61,7 @@ def convert(pixels: np.ndarray, encoding: str, **overrides: object) -> np.ndarra
 
 
 def mosaic(rgb: np.ndarray, cell: str) -> np.ndarray:
-    """Keeps of each pixel the colour that a sensor with this cell (two rows of two) would measure."""
+    """Keeps of each pixel the color that a sensor with this cell (two rows of two) would measure."""
     out = np.empty(rgb.shape[:2], rgb.dtype)
     for i, color in enumerate(cell):
         row, column = divmod(i, 2)
@@ -72,21 +72,21 @@ def mosaic(rgb: np.ndarray, cell: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("encoding", "pixels"),
     [
-        ("rgb8", COLOURS),
-        ("bgr8", COLOURS[..., ::-1]),
-        ("8UC3", COLOURS[..., ::-1]),
-        ("rgba8", np.dstack([COLOURS, np.full((2, 4), 7, np.uint8)])),
-        ("bgra8", np.dstack([COLOURS[..., ::-1], np.full((2, 4), 7, np.uint8)])),
-        ("8UC4", np.dstack([COLOURS[..., ::-1], np.full((2, 4), 7, np.uint8)])),
-        ("rgb16", COLOURS.astype(np.uint16) * 257),
-        ("bgr16", COLOURS[..., ::-1].astype(np.uint16) * 257),
-        ("rgba16", np.dstack([COLOURS.astype(np.uint16) * 257, np.full((2, 4), 7, np.uint16)])),
-        ("bgra16", np.dstack([COLOURS[..., ::-1].astype(np.uint16) * 257, np.full((2, 4), 7, np.uint16)])),
-        ("RGB8", COLOURS),
+        ("rgb8", COLORS),
+        ("bgr8", COLORS[..., ::-1]),
+        ("8UC3", COLORS[..., ::-1]),
+        ("rgba8", np.dstack([COLORS, np.full((2, 4), 7, np.uint8)])),
+        ("bgra8", np.dstack([COLORS[..., ::-1], np.full((2, 4), 7, np.uint8)])),
+        ("8UC4", np.dstack([COLORS[..., ::-1], np.full((2, 4), 7, np.uint8)])),
+        ("rgb16", COLORS.astype(np.uint16) * 257),
+        ("bgr16", COLORS[..., ::-1].astype(np.uint16) * 257),
+        ("rgba16", np.dstack([COLORS.astype(np.uint16) * 257, np.full((2, 4), 7, np.uint16)])),
+        ("bgra16", np.dstack([COLORS[..., ::-1].astype(np.uint16) * 257, np.full((2, 4), 7, np.uint16)])),
+        ("RGB8", COLORS),
     ],
 )
 def test_colours_arrive_in_their_channels(encoding: str, pixels: np.ndarray) -> None:
-    np.testing.assert_array_equal(convert(pixels, encoding), COLOURS)
+    np.testing.assert_array_equal(convert(pixels, encoding), COLORS)
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "8UC1"])

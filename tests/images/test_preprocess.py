@@ -29,7 +29,7 @@ def test_squash_is_pillows_resize(source, target):
 @pytest.mark.parametrize("target", [(28, 28), (24, 32), (32, 24), (33, 33)])
 def test_keep_aspect_covers_the_input_and_crops_the_centre(source, target):
     ours = Preprocessing(*target, resize="keep_aspect").apply(noise(*source))
-    # Resize so that the tighter side fits, as torchvision's Resize of one side does, then crop the centre.
+    # Resize so that the tighter side fits, as torchvision's Resize of one side does, then crop the center.
     height, width = source
     if target[1] / width >= target[0] / height:
         size = (max(height * target[1] // width, target[0]), target[1])

@@ -1,4 +1,4 @@
-"""A small textured town to drive through, and descriptors to recognise its places by."""
+"""A small textured town to drive through, and descriptors to recognize its places by."""
 
 from __future__ import annotations
 

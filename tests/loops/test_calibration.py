@@ -20,7 +20,7 @@ BLANK = np.zeros((8, 8, 3), np.uint8)
 
 
 def walk(count: int) -> tuple[npt.NDArray[np.float32], list[Pose]]:
-    """A straight way of distinct places, neighbours alike; the last third passes the first third again."""
+    """A straight way of distinct places, neighbors alike; the last third passes the first third again."""
     rng = np.random.default_rng(1)
     noise = rng.normal(size=(count, DIM))
     noise[-count // 3 :] = noise[: count // 3 + (count % 3 > 0)] + 0.1 * rng.normal(

@@ -20,7 +20,7 @@ def maxima(rng: np.random.Generator, queries: int, keyframes: int, shape: float 
     """Draws each query's largest similarity among so many independent impostors."""
     uniform = rng.random(queries) ** (1 / keyframes)
     survival = 1 - uniform
-    # Similarities of single impostors: generalised Pareto above 0.1.
+    # Similarities of single impostors: generalized Pareto above 0.1.
     return np.asarray(0.1 + 0.03 * (survival ** (-shape) - 1) / shape)
 
 
@@ -34,14 +34,14 @@ def fitted(seed: int, queries: int = 400, keyframes: int = 200, shape: float = -
 @pytest.mark.parametrize("rate", [0.1, 0.01, 0.001])
 def test_the_realised_rate_is_the_requested_one(rate: float, larger: int, shape: float) -> None:
     """On average over maps it is never much larger, and not much smaller where the data reach that far."""
-    realised = []
+    realized = []
     for seed in range(12):
         threshold = fitted(seed, shape=shape).threshold(rate, 200 * larger)
         fresh = maxima(np.random.default_rng(1000 + seed), 50_000, 200 * larger, shape)
-        realised.append(float((fresh >= threshold).mean()))
-    assert np.mean(realised) < 2 * rate
+        realized.append(float((fresh >= threshold).mean()))
+    assert np.mean(realized) < 2 * rate
     if rate / larger >= 0.01:
-        assert np.mean(realised) > rate / 2
+        assert np.mean(realized) > rate / 2
 
 
 @settings(deadline=None, max_examples=30)

@@ -22,9 +22,9 @@ KEYFRAMES = 30
 
 
 class MeanColours:
-    """Describes an image by the colours of its quarters."""
+    """Describes an image by the colors of its quarters."""
 
-    spec = SimpleNamespace(name="colours", fingerprint="f" * 64, descriptor_dim=12)
+    spec = SimpleNamespace(name="colors", fingerprint="f" * 64, descriptor_dim=12)
 
     def __init__(self) -> None:
         self.described = 0
@@ -76,7 +76,7 @@ def test_everything_else_is_kept(pictured: Path, tmp_path: Path) -> None:
 
         redescribe(source, out, MeanColours(), pictures, batch=7, on_progress=lambda *now: seen.append(now))
         with PlaceMap.open(out, read_only=True) as new:
-            assert new.manifest.model_name == "colours"
+            assert new.manifest.model_name == "colors"
             assert new.manifest.fingerprint == "f" * 64
             assert new.manifest.uuid != source.manifest.uuid
             for ours, theirs in zip(new.sessions(), source.sessions(), strict=True):

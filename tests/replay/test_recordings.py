@@ -23,7 +23,7 @@ def test_the_demo_drive_has_no_false_closure(repository: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_robot_that_just_comes_back_is_told_nothing_false(shared_data: Path, tmp_path: Path) -> None:
-    """Outdoors, in grey, 217 m round: images 70 and 71 are back at image 0, too few for closures that must agree."""
+    """Outdoors, in gray, 217 m round: images 70 and 71 are back at image 0, too few for closures that must agree."""
     folder = shared_data / "robot_run"
     run = tmp_path / "run.mcap"
     write_image_folder(open_image_folder(folder / "images", poses=folder / "poses.csv", rate=1.0), run)

@@ -1,4 +1,4 @@
-"""Closures of neighbouring keyframes are one visit."""
+"""Closures of neighboring keyframes are one visit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pairs(*entries: tuple[int, int]) -> list[PairRow]:
         ([], []),
         ([(50, 1), (51, 2), (53, 4)], [((50, 53), (1, 4), False)]),
         ([(50, 4), (51, 3), (52, 1)], [((50, 52), (1, 4), True)]),
-        # Laps of seven keyframes: now the last one is recognised, now the one before.
+        # Laps of seven keyframes: now the last one is recognized, now the one before.
         ([(50, 10), (51, 11), (52, 5), (53, 6), (54, 7)], [((50, 54), (5, 11), False)]),
         ([(50, 1), (50 + GAP, 1 + GAP)], [((50, 50 + GAP), (1, 1 + GAP), False)]),
         ([(50, 1), (51 + GAP, 2)], [((50, 50), (1, 1), False), ((51 + GAP, 51 + GAP), (2, 2), False)]),

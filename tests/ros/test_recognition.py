@@ -60,7 +60,7 @@ def drive(node: NodeProcess, images, odometry, steps=STEPS, make=image_message) 
 
 
 def found(messages) -> list[tuple[int, int]]:
-    """Pairs of steps that were recognised as one place."""
+    """Pairs of steps that were recognized as one place."""
     pairs = []
     for message in messages:
         for candidate in message.candidates:

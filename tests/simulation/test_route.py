@@ -104,7 +104,7 @@ def test_the_pose_moves_at_the_planned_speed(drive: Drive) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"lap": ((0, 0), (1, 0), (1, 1), (2, 2))}, "not neighbours"),
+        ({"lap": ((0, 0), (1, 0), (1, 1), (2, 2))}, "not neighbors"),
         ({"lap": ((0, 0), (1, 0), (2, 0), (1, 0), (1, 1), (0, 1))}, "turns back at crossing"),
         ({"lap": ((0, 0), (4, 0), (4, 1), (0, 1))}, "no crossing"),
         ({"against": ((2, 0), (2, 1))}, "must start at"),

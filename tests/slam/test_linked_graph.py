@@ -1,4 +1,4 @@
-"""The pose graph of two robots: what an optimiser makes of the file."""
+"""The pose graph of two robots: what an optimizer makes of the file."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from drives import drive_round
 
 
 def write_image(path: Path, seed: int, size: tuple[int, int] = (24, 32)) -> None:
-    """Writes coarse random colours, the same for the same seed."""
+    """Writes coarse random colors, the same for the same seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
     cv2.imwrite(str(path), cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC))
@@ -22,7 +22,7 @@ def write_image(path: Path, seed: int, size: tuple[int, int] = (24, 32)) -> None
 
 @pytest.fixture(name="write_image")
 def image_writer() -> Callable[..., None]:
-    """The function that writes an image of random colours."""
+    """The function that writes an image of random colors."""
     return write_image
 
 

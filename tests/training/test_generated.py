@@ -16,7 +16,7 @@ FORWARD = np.eye(3)
 
 
 def plain_room(size: tuple[float, float, float]) -> Room:
-    """Every face its own single colour."""
+    """Every face its own single color."""
     textures = tuple(np.full((40, 40, 3), 40 * face + 10, np.uint8) for face in range(6))
     return Room(np.array(size), textures)
 

@@ -13,8 +13,8 @@ PLACES = torch.arange(6).repeat_interleave(4)
 
 def descriptors(seed: int = 0, dim: int = 16) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    centres = torch.randn(6, dim, generator=generator)[PLACES]
-    return functional.normalize(centres + 1.5 * torch.randn(24, dim, generator=generator), dim=1)
+    centers = torch.randn(6, dim, generator=generator)[PLACES]
+    return functional.normalize(centers + 1.5 * torch.randn(24, dim, generator=generator), dim=1)
 
 
 def naive_multi_similarity(x: torch.Tensor, places: torch.Tensor, epsilon: float) -> torch.Tensor:

@@ -109,7 +109,7 @@ def test_small_places_are_left_out() -> None:
         (places([3]), {}, "needs 2 places that may meet; 1 have 1"),
         (places([3, 1, 1]), {"min_images": 2}, "1 have 2 or more images"),
         (places([3, 3, 3]), {"world_size": 2}, "needs 4 places"),
-        (places([3, 3], [[1], [0]]), {}, "neighbours never meet"),
+        (places([3, 3], [[1], [0]]), {}, "neighbors never meet"),
         (places([3, 3]), {"groups": np.array([0, 1])}, "in the largest group"),
         (Places([], []), {}, "0 have"),
     ],

@@ -47,7 +47,7 @@ def overlap(seen: Views) -> float:
         (views((0, 0, 0), (10, 0, 180)), 2 / np.pi),
         # Back to back.
         (views((0, 0, 180), (5, 0, 0)), 0.0),
-        # All round, the lens of two circles of radius 10 whose centres are 10 apart.
+        # All round, the lens of two circles of radius 10 whose centers are 10 apart.
         (views((0, 0, 0), (10, 0, 77), degrees=360), 2 / 3 - np.sqrt(3) / (2 * np.pi)),
     ],
 )

@@ -28,7 +28,7 @@ class Augmentation(nn.Module):
 
 
 class Viewpoint(nn.Module):
-    """A camera that turns about its centre, zooms, and mirrors; what comes into view is reflected.
+    """A camera that turns about its center, zooms, and mirrors; what comes into view is reflected.
 
     A turn R of a pinhole with matrix K moves pixels by the homography K R K^-1, which no scene can tell from a real
     turn. ``perspective`` displaces the corners besides, which stands in for a camera that moves.
@@ -73,7 +73,7 @@ class Viewpoint(nn.Module):
 
 
 class Appearance(nn.Module):
-    """Light, colour, blur, noise and things in the way; each image its own."""
+    """Light, color, blur, noise and things in the way; each image its own."""
 
     def __init__(self, section: AugmentationSection) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ class Distillation(nn.Module):
 
         Args:
             own: The student's local features (B, C, H', W') where ``features`` are compared, else its descriptors
-                (B, D), L2-normalised.
+                (B, D), L2-normalized.
             target: The teacher's of the same images.
 
         Raises:
@@ -91,7 +91,7 @@ class StoredTeacher:
     """A teacher that described every training image once, before the training.
 
     Args:
-        tables: Descriptors of the images of each training table, in order, float (rows, D), L2-normalised.
+        tables: Descriptors of the images of each training table, in order, float (rows, D), L2-normalized.
         dim: Dimension of the targets; with fewer than D they are projected on the principal directions of all
             descriptors, which keeps their similarities best. None keeps D.
 
@@ -116,7 +116,7 @@ class StoredTeacher:
 
 
 def _principal_directions(tables: Sequence[NDArray[np.floating]], dim: int) -> Tensor:
-    """Orthonormal directions (D, dim) in which descriptors have most energy; not centred, so cosines are kept."""
+    """Orthonormal directions (D, dim) in which descriptors have most energy; not centered, so cosines are kept."""
     every = sum(len(table) for table in tables) // PROJECTION_SAMPLES + 1
     samples = torch.from_numpy(np.concatenate([table[::every] for table in tables]).astype(np.float32))
     if dim > min(samples.shape):

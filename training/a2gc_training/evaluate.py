@@ -31,7 +31,7 @@ def describe(
         device: Where the model runs.
 
     Returns:
-        float32 (N, D), L2-normalised.
+        float32 (N, D), L2-normalized.
     """
     if workers > 0:
         make_safe_to_fork()

@@ -75,7 +75,7 @@ def look_alikes(
     """The places most like each place, by the likest pair of their images.
 
     Args:
-        descriptors: float32 (N, D), L2-normalised, of the images in ``rows``, one place after the other.
+        descriptors: float32 (N, D), L2-normalized, of the images in ``rows``, one place after the other.
         rows: Rows of each place that were described.
         places: The places; those that conflict are left out.
         count: How many at most.

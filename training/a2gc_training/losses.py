@@ -54,7 +54,7 @@ class MetricLoss(nn.Module):
         self.miner = None if section.miner is None else _build("miner", MINERS, section.miner, section.miner_options)
 
     def forward(self, descriptors: Tensor, places: Tensor) -> Tensor:
-        """Scalar float32 loss of descriptors (B, D), L2-normalised, and places int64 (B,)."""
+        """Scalar float32 loss of descriptors (B, D), L2-normalized, and places int64 (B,)."""
         with torch.autocast(descriptors.device.type, enabled=False):
             descriptors = descriptors.float()
             pairs = None if self.miner is None else self.miner(descriptors, places)

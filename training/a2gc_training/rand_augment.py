@@ -84,7 +84,7 @@ class RandAugment(nn.Module):
 
 
 def _rotate(pixels: Tensor, magnitude: Tensor) -> Tensor:
-    """Counter-clockwise about the centre, degrees."""
+    """Counter-clockwise about the center, degrees."""
     height, width = pixels.shape[-2:]
     x, y = width / 2, height / 2
     cosine, sine = magnitude.deg2rad().cos(), magnitude.deg2rad().sin()

@@ -47,7 +47,7 @@ class InitializeSection:
     Attributes:
         images: How many training images to look at, a few hundred; 0 keeps the random start.
         views: Augmented views of each to look at as well.
-        contrast: How many times the nearest cluster centre outweighs the second nearest for an average feature.
+        contrast: How many times the nearest cluster center outweighs the second nearest for an average feature.
         whitening: How far the scales of principal components in the heads are evened out: 0 not at all, 1 wholly.
     """
 
@@ -59,7 +59,7 @@ class InitializeSection:
     def __post_init__(self) -> None:
         require(self.images >= 0, f"images is {self.images}; use 0 for no start from data, or a count.")
         require(self.views >= 0, f"views is {self.views}; use 0 for the images alone, or a count.")
-        require(self.contrast > 1, "contrast must be above 1, or no centre is nearer than another.")
+        require(self.contrast > 1, "contrast must be above 1, or no center is nearer than another.")
         require(0 <= self.whitening <= 1, "whitening lies between 0 and 1.")
 
 
@@ -111,7 +111,7 @@ class AugmentationSection:
         flip: Probability of a mirror image, the same for all images of a place.
         brightness, contrast, saturation, hue: Strength of each one's change; hue's is at most 0.5.
         gamma: Exponent drawn from [1 / (1 + gamma), 1 + gamma].
-        gray: Probability of a grey image.
+        gray: Probability of a gray image.
         blur: Probability of a Gaussian blur.
         motion_blur: Probability of a motion blur.
         noise: Standard deviation of added noise, intensities in [0, 1], in half of the images.
@@ -150,7 +150,7 @@ class AugmentationSection:
             require(0 <= getattr(self, name) <= 1, f"{name} is a probability; keep it between 0 and 1.")
         strengths = "yaw_deg pitch_deg roll_deg zoom crop perspective brightness contrast saturation hue gamma noise"
         require_each(self, 0, "is a strength; it cannot be negative.", *strengths.split())
-        require(self.hue <= 0.5, "hue turns the colour circle by at most half, so keep it at 0.5 or below.")
+        require(self.hue <= 0.5, "hue turns the color circle by at most half, so keep it at 0.5 or below.")
         small = max(self.zoom, self.crop) < 1 and self.perspective < 0.5
         require(small, "zoom and crop must stay below 1, perspective below 0.5.")
         require(0 < self.field_of_view_deg < 180, "field_of_view_deg must lie between 0 and 180.")

@@ -47,7 +47,7 @@ def stored_descriptors(extractor: Extractor, table: ImageTable, parent: Path | N
         parent: The folder that holds stores; None is that of `a2gc eval`.
 
     Returns:
-        float16 (rows, D), L2-normalised but for rounding; a read-only map of the file.
+        float16 (rows, D), L2-normalized but for rounding; a read-only map of the file.
 
     Raises:
         DatasetError: An image cannot be read, or the disk has no room.

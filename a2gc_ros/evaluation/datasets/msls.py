@@ -140,7 +140,7 @@ def read_table(path: Path, name: str, columns: tuple[str, ...], rows: int | None
     """Reads a CSV with a header.
 
     Raises:
-        DatasetError: It cannot be read, lacks a column, or has another number of rows than its neighbours.
+        DatasetError: It cannot be read, lacks a column, or has another number of rows than its neighbors.
     """
     reader = csv.DictReader(io.StringIO(read_text(path, name)))
     absent = [column for column in columns if column not in (reader.fieldnames or ())]

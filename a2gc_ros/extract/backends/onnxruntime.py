@@ -20,7 +20,7 @@ class OnnxRuntime:
 
     Args:
         path: ONNX file.
-        precision: ``fp32``, or ``int8`` for a quantised file.
+        precision: ``fp32``, or ``int8`` for a quantized file.
         threads: Number of threads; 0 for one per physical core.
 
     Raises:

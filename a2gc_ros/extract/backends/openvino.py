@@ -30,7 +30,7 @@ class OpenVinoRuntime:
 
     Args:
         path: ONNX file.
-        precision: What to compute in; ``int8`` runs a quantised file, its float parts in float32, and
+        precision: What to compute in; ``int8`` runs a quantized file, its float parts in float32, and
             ``int8-bf16`` in bfloat16. What is in bfloat16 has the first block of a convolutional network in float32.
         threads: Number of threads; 0 for one per physical core.
 

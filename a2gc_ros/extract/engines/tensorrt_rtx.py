@@ -42,7 +42,7 @@ class TensorRtRtx(EngineLibrary):
         return Gpu("RTX", SUPPORTED)
 
     def check(self, gpu: Gpu) -> None:
-        """Refuses GPUs of data centres and boards, such as H100 and Orin."""
+        """Refuses GPUs of data centers and boards, such as H100 and Orin."""
         if gpu.compute_capability not in RUNS_ON and float(gpu.compute_capability) < AND_FROM:
             raise BackendError(
                 f"TensorRT-RTX does not run on the {gpu.name} (compute capability {gpu.compute_capability}; it takes "

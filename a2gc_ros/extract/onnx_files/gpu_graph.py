@@ -2,7 +2,7 @@
 
 TensorRT since 11 and TensorRT-RTX compute in the types that a graph states, and so does ONNX Runtime on CUDA: half
 precision is asked for by casts in the graph. The backbone and every product with weights are computed in half
-precision. Normalisation of the pixels, the transport and the pooling stay in float32: they are a hundredth of the work,
+precision. Normalization of the pixels, the transport and the pooling stay in float32: they are a hundredth of the work,
 and the transport takes logarithms of sums over all tokens.
 """
 
@@ -82,7 +82,7 @@ def _cast_pixels_first(graph: onnx.GraphProto) -> None:
 
 
 def _center_on_zero(graph: onnx.GraphProto) -> None:
-    """Quantises activations to int8 around zero where the file has uint8 with a zero point, which TensorRT lacks.
+    """Quantizes activations to int8 around zero where the file has uint8 with a zero point, which TensorRT lacks.
 
     The new step covers the same range: the farther end of [-z, 255 - z] steps lies at 127 new ones.
     """

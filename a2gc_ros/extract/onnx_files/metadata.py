@@ -84,7 +84,7 @@ def _fields(data: Buffer, start: int, end: int) -> Iterator[tuple[int, int, slic
 
 
 def parse(data: Buffer) -> OnnxFile:
-    """Finds the metadata and the graph of a serialised ONNX model.
+    """Finds the metadata and the graph of a serialized ONNX model.
 
     Raises:
         WireError: The bytes are no ONNX model, or end too early.
@@ -124,7 +124,7 @@ def _encode_bytes(number: int, content: bytes) -> bytes:
 
 
 def encode_metadata(metadata: Mapping[str, str]) -> bytes:
-    """Bytes that, appended to a serialised ONNX model, add these entries to its metadata."""
+    """Bytes that, appended to a serialized ONNX model, add these entries to its metadata."""
     return b"".join(
         _encode_bytes(_METADATA, _encode_bytes(_KEY, key.encode()) + _encode_bytes(_VALUE, value.encode()))
         for key, value in metadata.items()
@@ -132,10 +132,10 @@ def encode_metadata(metadata: Mapping[str, str]) -> bytes:
 
 
 def describe(model: bytes, spec: ModelSpec, data: Path | None = None) -> bytes:
-    """A serialised ONNX model together with its description and a checksum over graph and description.
+    """A serialized ONNX model together with its description and a checksum over graph and description.
 
     Args:
-        model: The serialised model.
+        model: The serialized model.
         spec: Its description.
         data: The file with its weights, where they are not in the model; it has to stay beside it, under this name.
     """

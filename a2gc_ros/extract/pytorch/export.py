@@ -65,7 +65,7 @@ class Exported:
 
 
 class Deployed(nn.Module):
-    """A model as it is deployed: bytes in, normalisation inside."""
+    """A model as it is deployed: bytes in, normalization inside."""
 
     def __init__(self, model: PlaceModel, *, features: bool) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ def _accept(
 
 
 def check_images(preprocessing: Preprocessing) -> list[NDArray[np.uint8]]:
-    """Generated images of the model's size: noise, two smooth scenes, and a flat grey."""
+    """Generated images of the model's size: noise, two smooth scenes, and a flat gray."""
     rng = np.random.default_rng(0)
     height, width = preprocessing.height, preprocessing.width
     smooth = [

@@ -12,10 +12,10 @@ from a2gc_ros.models.place_model import PlaceModel
 
 
 class PlainAttention(nn.Module):
-    """Self-attention as the few operations that runtimes recognise and fuse, its scale inside the projections.
+    """Self-attention as the few operations that runtimes recognize and fuse, its scale inside the projections.
 
     Query, key and value have a projection each: a runtime would copy them out of the product of one for all three, and
-    for a quantised one scale them again afterwards.
+    for a quantized one scale them again afterwards.
     """
 
     def __init__(self, attention: Attention) -> None:

@@ -1,4 +1,4 @@
-"""Errors that neighbouring features share.
+"""Errors that neighboring features share.
 
 A parked car that moved, a shadow, a blurred corner: features near each other err together, and a covariance that takes
 them for independent is too small. The remedy is that of panel statistics (Liang and Zeger, Biometrika 1986): sum the
@@ -21,7 +21,7 @@ def shared_errors(rays: Array, pulls: Array, inverse: Array) -> Array:
     """Returns the covariance of an estimate as the clusters' errors make it.
 
     Args:
-        rays: Directions (x/z, y/z) by which features are neighbours, float64 (N, 2).
+        rays: Directions (x/z, y/z) by which features are neighbors, float64 (N, 2).
         pulls: Gradient of each feature's cost by the parameters, float64 (N, p).
         inverse: Inverse of the normal matrix, (p, p).
     """

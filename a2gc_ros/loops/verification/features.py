@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 NEIGHBOR_RATIO: Final = 0.8
-"""Largest ratio of distances, as a detector's own, between neighbouring keyframes, whose views differ less; in one
+"""Largest ratio of distances, as a detector's own, between neighboring keyframes, whose views differ less; in one
 direction only."""
 
 
@@ -18,8 +18,8 @@ class LocalFeatures:
     """Keypoints and unit-length descriptors.
 
     Attributes:
-        points: float64 (N, 2), pixels (x, y); the centre of the first pixel is (0, 0).
-        descriptors: float32 (N, d), L2-normalised: the cosine orders pairs as the feature's own distance does.
+        points: float64 (N, 2), pixels (x, y); the center of the first pixel is (0, 0).
+        descriptors: float32 (N, d), L2-normalized: the cosine orders pairs as the feature's own distance does.
         width: Of the image, pixels.
         height: Of the image, pixels.
         spreads: float32 (N,), how much less exactly each is placed than the best, at least 1: a feature found at a

@@ -1,6 +1,6 @@
 """How far away the features of a keyframe are, in metres.
 
-From a depth image, or by triangulation with the keyframe's neighbours, whose distance odometry knows. A landmark is the
+From a depth image, or by triangulation with the keyframe's neighbors, whose distance odometry knows. A landmark is the
 direction of its feature in the keyframe and an inverse depth: what is far away has one near zero with an ordinary
 variance, where its depth would be anything (Civera, Davison, Montiel, IEEE T-RO 2008).
 """
@@ -37,7 +37,7 @@ SAME_INVERSE_DEPTH: Final = 1e-6
 """A step below this, 1/metres, is the last."""
 
 MIN_COMMON: Final = 12
-"""Features that a neighbour must share with the keyframe for its motion to be trusted."""
+"""Features that a neighbor must share with the keyframe for its motion to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Landmarks:
         groups: int64 (N,), which of ``motions`` an inverse depth came from; -1 for none.
         by_motion: float64 (N, 6), derivative of the inverse depth by the error of that motion.
         noise_factor: What the noise of features turned out to be, as a multiple of what was expected.
-        motions: Covariance of the motion to each neighbour, (6, 6) each: what landmarks of one group have in common.
+        motions: Covariance of the motion to each neighbor, (6, 6) each: what landmarks of one group have in common.
     """
 
     rays: Array
@@ -77,7 +77,7 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two neighbouring keyframes see in common.
+    """What two neighboring keyframes see in common.
 
     Attributes:
         pairs: int64 (N, 2), matches that agree with the motion: indices of features of one and of the other.
@@ -95,7 +95,7 @@ class Overlap:
 class LandmarkCache:
     """Landmarks of keyframes, for as long as their views are remembered: they are the keyframe's own, whoever looks.
 
-    So is what two neighbours have in common, which both ask for. Several threads may ask at once.
+    So is what two neighbors have in common, which both ask for. Several threads may ask at once.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class LandmarkCache:
         self._overlaps: WeakKeyDictionary[View, WeakKeyDictionary[View, Overlap | None]] = WeakKeyDictionary()
 
     def of(self, keyframe: View) -> Landmarks:
-        """Returns what :func:`measure` says; a keyframe that has got another neighbour since is measured again."""
+        """Returns what :func:`measure` says; a keyframe that has got another neighbor since is measured again."""
         neighbors = keyframe.neighbors()
         names = [weakref.ref(neighbor) for neighbor in neighbors]
         with self._lock:
@@ -200,7 +200,7 @@ def _from_depth(landmarks: Landmarks, inverse: Array) -> Landmarks:
 
 
 def _with_neighbor(landmarks: Landmarks, keyframe: View, neighbor: View, shared: Overlap) -> Landmarks:
-    """Adds what one neighbour tells; where two tell of one feature, the surer one is believed."""
+    """Adds what one neighbor tells; where two tell of one feature, the surer one is believed."""
     assert neighbor.rays is not None
     (rows, theirs), motion, factor = shared.pairs.T, shared.motion, shared.motion.noise_factor
     noise, their_noise = factor * keyframe.noise[rows], factor * neighbor.noise[theirs]

@@ -28,10 +28,10 @@ MIN_SHARE: Final = 0.6
 """Least share of the two-view inliers that must agree with one pose among the landmarks."""
 
 MAX_POSITION_STD: Final = 2.0
-"""A position less sure than this many metres is none: whatever was recognised is too far away to tell."""
+"""A position less sure than this many metres is none: whatever was recognized is too far away to tell."""
 
 FAR_INVERSE_DEPTH: Final = 0.04
-"""What is surely less than this, 1/metres, looks the same from neighbouring streets: it is 25 m away or more."""
+"""What is surely less than this, 1/metres, looks the same from neighboring streets: it is 25 m away or more."""
 
 FAR_SHARE: Final = 0.5
 """Share of the matches that must be known to be far before a place is refused for it."""
@@ -90,8 +90,8 @@ def locate_query(
     best = found[0]
     if best.near < MIN_KNOWN or position_std(best) > MAX_POSITION_STD:
         if _far(landmarks).sum() >= FAR_SHARE * len(pairs):
-            return Located(reason="all that was recognised is too far away to tell the place", elsewhere=True)
-        return Located(reason="too little of what was recognised is near enough to tell the position")
+            return Located(reason="all that was recognized is too far away to tell the place", elsewhere=True)
+        return Located(reason="too little of what was recognized is near enough to tell the position")
     if any(_is_rival(best, other) for other in found[1:]):
         return Located(reason="two poses explain the view alike")
     distance = float(np.linalg.norm(best.pose[:3, 3]))

@@ -1,4 +1,4 @@
-"""The motion of the camera between two neighbouring keyframes: odometry's, made exact by what both saw.
+"""The motion of the camera between two neighboring keyframes: odometry's, made exact by what both saw.
 
 Images know rotation and direction far better than wheels do, wheels the distance. So the motion of odometry is refined
 to the least Sampson error with odometry as the prior: five of its six degrees of freedom follow the images, the length

@@ -180,7 +180,7 @@ class GeometricVerifier:
             return replace(place, reason=f"no pose: {motion.reason}")
         points_a, points_b = query.features.points[agreeing[:, 0]], keyframe.features.points[agreeing[:, 1]]
         if estimators.homography_share(points_a, points_b) >= PLANE_SHARE:
-            return replace(place, reason="no pose: all that was recognised lies in one plane")
+            return replace(place, reason="no pose: all that was recognized lies in one plane")
         return replace(
             place, relative_pose=motion.pose, covariance=motion.covariance, reason=f"no scale: {located.reason}"
         )

@@ -31,13 +31,13 @@ FEATURE_NOISE: Final = 0.3
 more."""
 
 BASELINES_M: Final = (0.8, 2.5)
-"""Least distances between a keyframe and the neighbours chosen on either side."""
+"""Least distances between a keyframe and the neighbors chosen on either side."""
 
 REACH: Final = 12
 """Keyframes looked at on either side."""
 
 MAX_TURN: Final = 0.6
-"""Radians beyond which neighbours share too little of what they see."""
+"""Radians beyond which neighbors share too little of what they see."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def view_of(
 
 
 class KeyframeViews:
-    """Views of keyframes, with their neighbours; those used lately are remembered. Several threads may ask at once.
+    """Views of keyframes, with their neighbors; those used lately are remembered. Several threads may ask at once.
 
     Args:
         finder: Finds features where a map keeps none of its kind.

@@ -44,7 +44,7 @@ class CrossAttention(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A transformer layer over the tokens that normalises after each residual, with a ReLU in between."""
+    """A transformer layer over the tokens that normalizes after each residual, with a ReLU in between."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class BoQ(Aggregator):
         self.fc = nn.Linear(layers * queries, rows)
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """L2-normalised descriptors (B, channels * rows)."""
+        """L2-normalized descriptors (B, channels * rows)."""
         tokens = self.norm_input(self.proj_c(features).flatten(2).transpose(1, 2))
         counts = flat_mask(mask)
         found: list[Tensor] = []

@@ -72,7 +72,7 @@ class ClusterTransport(Aggregator):
         return self.log_plan(with_dustbin(scores, self.dust_bin), flat_mask(mask)).exp()
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
-        """L2-normalised descriptors (B, m*l + g)."""
+        """L2-normalized descriptors (B, m*l + g)."""
         plan = self.assignment(features, mask)[:, :-1]
         local = at_least_float32(self.cluster_features(features).flatten(2))
         with full_precision(features):
@@ -87,7 +87,7 @@ class ClusterTransport(Aggregator):
         """Makes the untrained aggregator a soft VLAD of the data.
 
         Local features and tokens are projected on their principal components; scores are those of a soft
-        assignment to k-means centres; the dustbin lies where the best cluster of an average token lies. Heads with a
+        assignment to k-means centers; the dustbin lies where the best cluster of an average token lies. Heads with a
         hidden layer of at least twice their outputs represent the same linear maps exactly.
 
         Raises:

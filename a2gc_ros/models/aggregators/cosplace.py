@@ -12,7 +12,7 @@ from a2gc_ros.models.precision import at_least_float32, full_precision
 
 
 class CosPlace(Aggregator):
-    """L2-normalised local features, pooled by GeM, mapped linearly and normalised again.
+    """L2-normalized local features, pooled by GeM, mapped linearly and normalized again.
 
     Args:
         in_channels: Channels of the feature map, as in `Aggregator`.
@@ -28,7 +28,7 @@ class CosPlace(Aggregator):
         self.linear = nn.Linear(self.in_channels, descriptor_dim)
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """L2-normalised descriptors (B, D)."""
+        """L2-normalized descriptors (B, D)."""
         with full_precision(features):
             local = functional.normalize(at_least_float32(features), dim=1)
         return unit_rows(self.linear(generalized_mean(local, self.p, mask=mask)))

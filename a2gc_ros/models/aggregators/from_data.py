@@ -70,47 +70,47 @@ def principal_axes(samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def kmeans(samples: Tensor, count: int, *, seed: int) -> Tensor:
-    """Centres (count, C) of k-means over samples (N, C), started by k-means++.
+    """Centers (count, C) of k-means over samples (N, C), started by k-means++.
 
     An emptied cluster starts again at a random sample.
 
     Raises:
-        ModelError: There are fewer samples than centres.
+        ModelError: There are fewer samples than centers.
     """
     if len(samples) < count:
-        raise ModelError(f"{count} cluster centres need at least as many samples and got {len(samples)}.")
+        raise ModelError(f"{count} cluster centers need at least as many samples and got {len(samples)}.")
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    centres = _spread_start(samples, count, generator)
+    centers = _spread_start(samples, count, generator)
     for _ in range(KMEANS_ROUNDS):
-        nearest = torch.cdist(samples, centres).argmin(dim=1)
+        nearest = torch.cdist(samples, centers).argmin(dim=1)
         sizes = torch.bincount(nearest, minlength=count)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, samples)
+        sums = torch.zeros_like(centers).index_add_(0, nearest, samples)
         fresh = samples[torch.randint(len(samples), (count,), generator=generator).to(samples.device)]
         moved = torch.where(sizes[:, None] > 0, sums / sizes.clamp(min=1)[:, None], fresh)
-        if torch.equal(moved, centres):
+        if torch.equal(moved, centers):
             break
-        centres = moved
-    return centres
+        centers = moved
+    return centers
 
 
-def soft_scores(samples: Tensor, centres: Tensor, *, contrast: float) -> tuple[Tensor, Tensor]:
-    """A linear score of every centre whose softmax is a soft assignment to the nearest.
+def soft_scores(samples: Tensor, centers: Tensor, *, contrast: float) -> tuple[Tensor, Tensor]:
+    """A linear score of every center whose softmax is a soft assignment to the nearest.
 
-    The score of centre c is -α|x - c|² up to a term all centres share: 2α c·x - α|c|².
+    The score of center c is -α|x - c|² up to a term all centers share: 2α c·x - α|c|².
 
     Args:
         samples: (N, C).
-        centres: (count, C).
+        centers: (count, C).
         contrast: Ratio of the best to the second best assignment of an average sample; it fixes α.
 
     Returns:
         weight (count, C) and bias (count,).
     """
-    distances = torch.cdist(samples, centres).square()
-    best, second = distances.topk(min(2, len(centres)), dim=1, largest=False).values.T[[0, -1]]
+    distances = torch.cdist(samples, centers).square()
+    best, second = distances.topk(min(2, len(centers)), dim=1, largest=False).values.T[[0, -1]]
     gap = (second - best).mean().clamp(min=1e-12)
     alpha = torch.log(torch.tensor(contrast, dtype=gap.dtype, device=gap.device)) / gap
-    return 2 * alpha * centres, -alpha * centres.square().sum(dim=1)
+    return 2 * alpha * centers, -alpha * centers.square().sum(dim=1)
 
 
 def as_layers(weight: Tensor, bias: Tensor, widths: Sequence[int]) -> list[tuple[Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""GeM: generalised-mean pooling (Radenović et al., arXiv 1711.02512)."""
+"""GeM: generalized-mean pooling (Radenović et al., arXiv 1711.02512)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GeM(Aggregator):
         self.floor = floor
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """L2-normalised descriptors (B, C)."""
+        """L2-normalized descriptors (B, C)."""
         return unit_rows(generalized_mean(features, self.p, floor=self.floor, mask=mask))
 
     def initialize_from(self, features: Tensor, tokens: Tensor, start: DataStart = DataStart()) -> None:

@@ -70,7 +70,7 @@ class MixVPR(Aggregator):
             )
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """L2-normalised descriptors (B, channels * rows)."""
+        """L2-normalized descriptors (B, channels * rows)."""
         if mask is not None:
             raise ModelError("MixVPR mixes all cells of the grid and cannot leave some out: give no mask.")
         self.check_grid(features.shape[-2], features.shape[-1])

@@ -30,7 +30,7 @@ def with_dustbin(scores: Tensor, dustbin: Tensor) -> Tensor:
 def asymmetric_transport(scores: Tensor, *, mask: Tensor | None = None, sweeps: int = SWEEPS) -> Tensor:
     """Log of the transport plan of A²GC (arXiv 2511.14109).
 
-    Each sweep averages the row- and the column-normalised scores; then one scaling to the clusters' masses and one
+    Each sweep averages the row- and the column-normalized scores; then one scaling to the clusters' masses and one
     to the tokens' masses follow. The token masses therefore hold exactly, the cluster masses approximately.
 
     Args:

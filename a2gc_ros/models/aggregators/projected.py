@@ -11,7 +11,7 @@ from a2gc_ros.models.pooling import unit_rows
 
 
 class Projected(Aggregator):
-    """An aggregator and a linear map of its descriptor, normalised again; MegaLoc's head is one of these."""
+    """An aggregator and a linear map of its descriptor, normalized again; MegaLoc's head is one of these."""
 
     def __init__(self, aggregator: Aggregator, descriptor_dim: int) -> None:
         super().__init__(in_channels=aggregator.in_channels, token_channels=aggregator.token_channels)
@@ -20,7 +20,7 @@ class Projected(Aggregator):
         self.descriptor_dim = descriptor_dim
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
-        """L2-normalised descriptors (B, D)."""
+        """L2-normalized descriptors (B, D)."""
         return unit_rows(self.linear(self.agg(features, token, mask)))
 
     def check_grid(self, rows: int, columns: int) -> None:

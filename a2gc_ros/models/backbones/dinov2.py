@@ -167,7 +167,7 @@ class DinoV2(Backbone):
         self._initialize()
 
     def forward(self, images: Tensor) -> Features:
-        """Features of normalised images (B, 3, H, W): map (B, d, H/14, W/14) and class token (B, d)."""
+        """Features of normalized images (B, 3, H, W): map (B, d, H/14, W/14) and class token (B, d)."""
         rows, columns = self.grid(images.shape[-2], images.shape[-1])
         x = self.patch_embed(images)
         batch = x.shape[0]

@@ -95,7 +95,7 @@ class InvertedResiduals(Backbone):
     Args:
         tap: Number of the convolution whose (activated, residual-added) output is the map; `TAP` if not given.
         token_tap: Number of the convolution whose output, pooled over the image, is the token; `tap` if not given.
-        token_power: Power of the generalised mean that pools the token; 1 is the average.
+        token_power: Power of the generalized mean that pools the token; 1 is the average.
     """
 
     LAYERS: ClassVar[Sequence[Layer]]
@@ -110,7 +110,7 @@ class InvertedResiduals(Backbone):
             if not 0 <= value <= last:
                 raise ModelError(f"{name} has the convolutions 0 to {last}, so {option}={value} names none of them.")
         if token_power <= 0:
-            raise ModelError(f"token_power is {token_power}; a generalised mean needs a power above 0 (1 averages).")
+            raise ModelError(f"token_power is {token_power}; a generalized mean needs a power above 0 (1 averages).")
         self.tap = tap
         self.token_tap = token_tap
         self.token_power = token_power
@@ -122,7 +122,7 @@ class InvertedResiduals(Backbone):
         start_at_random(self)
 
     def forward(self, images: Tensor) -> Features:
-        """Features of normalised images (B, 3, H, W)."""
+        """Features of normalized images (B, 3, H, W)."""
         maps = self._run(images, {self.tap, self.token_tap})
         return Features(maps[self.tap], self._token(maps[self.token_tap]))
 

@@ -98,7 +98,7 @@ class ResNet(Backbone):
         start_at_random(self)
 
     def forward(self, images: Tensor) -> Features:
-        """Features of normalised images (B, 3, H, W)."""
+        """Features of normalized images (B, 3, H, W)."""
         x = functional.relu(self.bn1(self.conv1(images)))
         x = functional.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         for stage in self._stages():

@@ -35,7 +35,7 @@ class Vgg16(Backbone):
         start_at_random(self)
 
     def forward(self, images: Tensor) -> Features:
-        """Features of normalised images (B, 3, H, W)."""
+        """Features of normalized images (B, 3, H, W)."""
         x = self.features(images)
         return Features(x, functional.adaptive_avg_pool2d(x, 1).flatten(1))
 

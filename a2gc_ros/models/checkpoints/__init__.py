@@ -1,4 +1,4 @@
-"""Models in files: ours written and read, others' recognised by the names and shapes of their tensors."""
+"""Models in files: ours written and read, others' recognized by the names and shapes of their tensors."""
 
 from a2gc_ros.models.checkpoints.files import (
     GEOMETRY,

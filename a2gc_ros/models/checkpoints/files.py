@@ -32,7 +32,7 @@ UNSPECIFIED = "unspecified"
 """The licence of a file that states none."""
 
 STATES = ("state_dict", "model_state_dict")
-"""Entries under which trainings keep weights, beside the state of an optimiser and the like."""
+"""Entries under which trainings keep weights, beside the state of an optimizer and the like."""
 
 WRAPPERS = ("module.", "model.", "_orig_mod.")
 """What DataParallel and DDP, Lightning, and torch.compile put before every name."""

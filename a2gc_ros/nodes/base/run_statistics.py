@@ -20,7 +20,7 @@ class Snapshot:
 
     Attributes:
         received: Images that reached the node.
-        processed: Images that were recognised.
+        processed: Images that were recognized.
         skipped: Images replaced by a newer one before the worker came to them.
         passed_over: Images not used on purpose: the rate limit.
         old: Images whose stamp is not newer than that of one before, or that have none.

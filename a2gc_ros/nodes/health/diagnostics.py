@@ -125,7 +125,7 @@ def _camera(camera: CameraState, counts: Period) -> tuple[bytes, str]:
 
 
 def judge_recognition(state: str, refusal: str, counts: Period, callbacks: Callbacks, earlier: Callbacks) -> Finding:
-    """Returns whether places are recognised."""
+    """Returns whether places are recognized."""
     now = counts.now
     values = {
         "state": state,
@@ -153,9 +153,9 @@ def _recognition(state: str, refusal: str, counts: Period) -> tuple[bytes, str]:
     if state != ACTIVE:
         if refusal:
             return ERROR, refusal
-        return (ERROR, "shut down") if state == "finalized" else (WARN, f"nothing is recognised: the node is {state}")
+        return (ERROR, "shut down") if state == "finalized" else (WARN, f"nothing is recognized: the node is {state}")
     if (failed := counts.failed("recognition")) > 0:
-        return ERROR, f"{failed} images were not recognised: {counts.now.last_failures['recognition']}"
+        return ERROR, f"{failed} images were not recognized: {counts.now.last_failures['recognition']}"
     processed, skipped = counts.more("processed"), counts.more("skipped")
     if skipped > LATE_SHARE * max(processed + skipped, 1) and skipped > 1:
         return WARN, (
@@ -163,7 +163,7 @@ def _recognition(state: str, refusal: str, counts: Period) -> tuple[bytes, str]:
         )
     if (unposed := counts.more("unposed")) > counts.more("relocalizations") / 2:
         return WARN, f"{unposed} relocalizations without a pose: {counts.now.last_unposed}"
-    return (OK, "recognising") if processed else (STALE, "no image to recognise")
+    return (OK, "recognizing") if processed else (STALE, "no image to recognize")
 
 
 def judge_map(state: str, engine: Engine | None, counts: Period) -> Finding:

@@ -42,7 +42,7 @@ class Arrival:
     """An image message as it came, not yet looked into.
 
     Attributes:
-        data: The serialised message.
+        data: The serialized message.
         type: Its message type.
         stamp_ns: When it was taken.
         at_s: Monotonic time of its arrival.
@@ -57,7 +57,7 @@ class Arrival:
 class ImageInput:
     """Subscribes to a camera's images.
 
-    They are kept serialised: of those that are replaced by newer ones nothing but the stamp is ever read.
+    They are kept serialized: of those that are replaced by newer ones nothing but the stamp is ever read.
 
     Attributes:
         heard: What was heard of images.
@@ -166,7 +166,7 @@ class ImageInput:
 
 
 def stamp_of_serialized(data: bytes) -> int:
-    """Reads the stamp of a serialised message that begins with a std_msgs/Header.
+    """Reads the stamp of a serialized message that begins with a std_msgs/Header.
 
     CDR has four bytes that name the encoding, the second with the byte order in its lowest bit; then seconds, int32,
     and nanoseconds, uint32.

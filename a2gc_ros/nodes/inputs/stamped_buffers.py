@@ -70,7 +70,7 @@ class StampedBuffer(Generic[T]):
 
 
 class DepthBuffer(StampedBuffer[bytes]):
-    """Serialised depth images from the receiving thread, for the working thread."""
+    """Serialized depth images from the receiving thread, for the working thread."""
 
     def __init__(self) -> None:
         super().__init__(DEPTH_IMAGES)

@@ -1,4 +1,4 @@
-"""A picture for people: what the camera sees beside what it was recognised as."""
+"""A picture for people: what the camera sees beside what it was recognized as."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def side_by_side(
 
 
 def caption(detection: Detection) -> tuple[str, tuple[int, int, int]]:
-    """Returns what to say about a detection, and in which colour."""
+    """Returns what to say about a detection, and in which color."""
     if detection.closures:
         best = detection.closures[0]
         kind = "relocalized" if best.is_relocalization else "loop closure"

@@ -131,7 +131,7 @@ class _LocatedMap:
 
 
 def color_of(probability: float) -> ColorRGBA:
-    """Returns the colour of a closure: yellow where it is as likely wrong as right, green where it is sure."""
+    """Returns the color of a closure: yellow where it is as likely wrong as right, green where it is sure."""
     share = min(max(2 * probability - 1, 0.0), 1.0)
     parts = ((1 - share) * getattr(YELLOW, part) + share * getattr(GREEN, part) for part in "rgba")
     return ColorRGBA(**dict(zip("rgba", parts, strict=True)))
@@ -152,7 +152,7 @@ def _lines(
     name: str,
     lines: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]],
 ) -> Marker:
-    """Returns lines between two points each, coloured by probability."""
+    """Returns lines between two points each, colored by probability."""
     ends = [point_message(end) for line in lines for end in line[:2]]
     drawn = marker(header, number, name, Marker.LINE_LIST, GREEN, ends)
     drawn.colors = [color_of(line[2]) for line in lines for _ in range(2)]

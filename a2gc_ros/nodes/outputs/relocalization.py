@@ -29,7 +29,7 @@ class Relocalization:
 
 
 def spacing_around(place_map: PlaceMap, keyframe: Keyframe) -> float | None:
-    """Returns the distance in metres from a keyframe to the farther of its neighbours along its session."""
+    """Returns the distance in metres from a keyframe to the farther of its neighbors along its session."""
     if keyframe.pose is None:
         return None
     distances = []
@@ -50,11 +50,11 @@ def relocalize(
 
     The orientation comes from the relative pose. So does the position, where the scale of the relative pose is known;
     one camera does not tell it, and then the position is the keyframe's: the image resembles this keyframe more than
-    its neighbours, so its standard deviation is the distance to them.
+    its neighbors, so its standard deviation is the distance to them.
 
     Args:
         keyframe: The keyframe of the map; where it does not tell its camera's place, that of the robot that asks holds.
-        spacing_m: Distance to its neighbours; None where unknown.
+        spacing_m: Distance to its neighbors; None where unknown.
         verification: The geometric check.
         t_base_camera: Pose of the camera (optical frame) in the base of the robot that asks.
 

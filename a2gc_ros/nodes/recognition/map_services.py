@@ -1,4 +1,4 @@
-"""The node's services: save, load, unload and list maps, recognise one image at once."""
+"""The node's services: save, load, unload and list maps, recognize one image at once."""
 
 from __future__ import annotations
 

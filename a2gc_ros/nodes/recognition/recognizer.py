@@ -30,7 +30,7 @@ MOST_CANDIDATES = 1000
 
 
 class Recognizer:
-    """Recognises places in frames.
+    """Recognizes places in frames.
 
     Frames come from one thread; maps may be saved and loaded from others meanwhile.
 
@@ -86,7 +86,7 @@ class Recognizer:
         return self._preparation(frame)
 
     def process(self, prepared: Prepared) -> Detection:
-        """Recognises the place in a frame, and keeps the frame where the live map needs it.
+        """Recognizes the place in a frame, and keeps the frame where the live map needs it.
 
         Raises:
             MapError: If the live map cannot be written.
@@ -144,7 +144,7 @@ class Recognizer:
         return frame, closures
 
     def engine(self) -> Engine:
-        """Returns what the recogniser works with, for the diagnostics."""
+        """Returns what the recognizer works with, for the diagnostics."""
         spec = self.extractor.spec
         with self.maps.lock:
             live, *loaded = (

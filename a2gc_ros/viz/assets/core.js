@@ -1,4 +1,4 @@
-// What every view shares: the page's data, the pair that is looked at, colours, and small makers of elements.
+// What every view shares: the page's data, the pair that is looked at, colors, and small makers of elements.
 const data = JSON.parse(document.getElementById("data").textContent);
 const keyframes = data.keyframes || {t: []};
 const pairs = data.pairs || {q: []};
@@ -43,11 +43,11 @@ function picture(keyframe, alt) {
   return make("img", {src: `data:${data.album_type};base64,${bytes}`, alt, loading: "lazy", decoding: "async"});
 }
 
-const colours = {};
+const colors = {};
 function readColours() {
   const style = getComputedStyle(root);
   for (const name of ["bg", "card", "ink", "dim", "line", "soft", "accent", "right", "wrong", "held", "refused", "missed",
-    "path"]) colours[name] = style.getPropertyValue(`--${name}`).trim();
+    "path"]) colors[name] = style.getPropertyValue(`--${name}`).trim();
 }
 
 // Viridis without its ends, so that it shows on light and dark ground.
@@ -120,7 +120,7 @@ function walked() {
 }
 
 const redraws = [];
-/** Asks for a redraw when colours or sizes change. */
+/** Asks for a redraw when colors or sizes change. */
 function onRedraw(redraw) { redraws.push(redraw); }
 
 /** One pending frame at a time, however often it is asked for. */

@@ -4,7 +4,7 @@ views.curves = (host, spec) => {
   host.append(tools, box);
   const hidden = new Set();
   const palette = ["accent", "right", "held", "wrong", "missed", "refused"];
-  const colourOf = (n) => colours[spec.curves[n].colour || palette[n % palette.length]];
+  const colourOf = (n) => colors[spec.curves[n].color || palette[n % palette.length]];
   const xs = spec.curves.flatMap((curve) => curve.x), ys = spec.curves.flatMap((curve) => [...curve.y, ...(curve.low || []), ...(curve.high || [])]);
   const chart = plane(box, {
     label: spec.label, x: spec.x_range || extent(xs, 0.03), y: spec.y_range || extent(ys, 0.05), equal: spec.equal, xLabel: spec.x,

@@ -3,7 +3,7 @@ function setTheme(theme) {
   root.dataset.theme = theme;
   const button = document.getElementById("theme");
   button.textContent = theme === "dark" ? "Light" : "Dark";
-  button.setAttribute("aria-label", theme === "dark" ? "Use light colours" : "Use dark colours");
+  button.setAttribute("aria-label", theme === "dark" ? "Use light colors" : "Use dark colors");
   readColours();
   for (const redraw of redraws) redraw();
 }

@@ -28,7 +28,7 @@ function plane(host, options) {
   let view = {x: [...options.x], y: [...options.y]};
   let hit = null;
   const axis = (label, values, size, splits) => ({
-    stroke: () => colours.dim, grid: {stroke: () => colours.line, width: 1}, ticks: {stroke: () => colours.line, width: 1},
+    stroke: () => colors.dim, grid: {stroke: () => colors.line, width: 1}, ticks: {stroke: () => colors.line, width: 1},
     font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", label, labelSize: label ? 18 : 0, size,
     ...(values ? {values: (_, splits) => splits.map(values)} : {}), ...(splits ? {splits: () => splits} : {}),
   });
@@ -83,8 +83,8 @@ function plane(host, options) {
   function all() { show(squared(full)); }
   function zoom(by, fx = 0.5, fy = 0.5) {
     const scaled = (range, at) => {
-      const centre = range[0] + at * (range[1] - range[0]);
-      return [centre - (centre - range[0]) * by, centre + (range[1] - centre) * by];
+      const center = range[0] + at * (range[1] - range[0]);
+      return [center - (center - range[0]) * by, center + (range[1] - center) * by];
     };
     const limited = (range, whole) => {
       const most = (whole[1] - whole[0]) * 1.6;
@@ -185,7 +185,7 @@ function zoomTools(chart, name) {
 function save(canvas, name) {
   const out = make("canvas", {width: canvas.width, height: canvas.height});
   const c = out.getContext("2d");
-  c.fillStyle = colours.card;
+  c.fillStyle = colors.card;
   c.fillRect(0, 0, out.width, out.height);
   c.drawImage(canvas, 0, 0);
   out.toBlob((blob) => {
@@ -222,7 +222,7 @@ function checkbox(text, swatch, checked, change) {
   return make("label", {}, box, swatch ? make("span", {class: `swatch ${swatch}`}) : null, text);
 }
 
-/** From the fifth to the ninety-fifth hundredth, so that one odd value does not take all colours. */
+/** From the fifth to the ninety-fifth hundredth, so that one odd value does not take all colors. */
 function heatRange(values) {
   const sorted = values.filter((value) => value != null).sort((a, b) => a - b);
   return [sorted[Math.floor(0.05 * (sorted.length - 1))] ?? 0, sorted[Math.ceil(0.95 * (sorted.length - 1))] ?? 1];
@@ -237,7 +237,7 @@ function heatKey(values) {
 function rampKey() {
   const bar = make("canvas", {class: "ramp", width: RAMP.length, height: 1, "aria-hidden": "true"});
   const c = bar.getContext("2d");
-  RAMP.forEach((colour, i) => { c.fillStyle = colour; c.fillRect(i, 0, 1, 1); });
+  RAMP.forEach((color, i) => { c.fillStyle = color; c.fillRect(i, 0, 1, 1); });
   return make("span", {class: "tools"}, "sure 0.99", bar, "0.999999");
 }
 

@@ -16,24 +16,24 @@ views.when = (host, spec) => {
   const bands = (u, m) => {
     const c = u.ctx;
     c.globalAlpha = 0.14;
-    c.fillStyle = colours.right;
+    c.fillStyle = colors.right;
     for (const [from, to] of spec.visits) {
       const left = m.x(t[from]), right = Math.max(m.x(t[to]), left + 2 * m.ratio);
       c.fillRect(left, m.box.top, right - left, m.box.height);
     }
     c.globalAlpha = 1;
-    c.fillStyle = colours.missed;
+    c.fillStyle = colors.missed;
     for (const i of spec.missed) c.fillRect(m.x(t[i]) - m.ratio, m.box.top, 2 * m.ratio, 5 * m.ratio);
     if (chosen >= 0) {
-      c.fillStyle = colours.ink;
+      c.fillStyle = colors.ink;
       for (const i of [pairs.q[chosen], pairs.k[chosen]]) {
         if (i < own) c.fillRect(m.x(t[i]) - 0.5 * m.ratio, m.box.top, m.ratio, m.box.height);
       }
     }
   };
   /** A line with as many points as pixels show: of each column the first, the least, the greatest and the last. */
-  const trace = (c, m, xs, ys, colour) => {
-    c.strokeStyle = colour;
+  const trace = (c, m, xs, ys, color) => {
+    c.strokeStyle = color;
     c.lineWidth = 1.3 * m.ratio;
     c.lineJoin = "bevel";
     c.beginPath();
@@ -60,7 +60,7 @@ views.when = (host, spec) => {
     flush();
     c.stroke();
   };
-  /** Dots by colour, each pixel once. */
+  /** Dots by color, each pixel once. */
   const marks = (c, m, ids, value, radius) => {
     const r = radius * m.ratio, taken = new Map();
     for (const i of ids) {
@@ -71,7 +71,7 @@ views.when = (host, spec) => {
       taken.get(kind).set(key, [x, y]);
     }
     for (const [kind, places] of taken) {
-      c.fillStyle = colours[kind];
+      c.fillStyle = colors[kind];
       c.beginPath();
       // Squares where there are too many for their shape to be seen: they are drawn in a third of the time.
       const dense = places.size > 600;
@@ -82,7 +82,7 @@ views.when = (host, spec) => {
       c.fill();
     }
     if (chosen >= 0 && ids.includes(chosen) && value(chosen) != null) {
-      c.fillStyle = colours[classOf(chosen)];
+      c.fillStyle = colors[classOf(chosen)];
       c.beginPath();
       c.arc(m.x(t[pairs.q[chosen]]), m.y(value(chosen)), 2 * r, 0, 6.3);
       c.fill();
@@ -111,7 +111,7 @@ views.when = (host, spec) => {
       y: extent([...spec.best, ...closures.map(value)], 0.08),
       draw(u, m) {
         bands(u, m);
-        trace(u.ctx, m, t.slice(0, own), spec.best, colours.accent);
+        trace(u.ctx, m, t.slice(0, own), spec.best, colors.accent);
         marks(u.ctx, m, closures, value, 3);
       },
       pick: pickPair(closures, value), peek: pairPeek, click: choose,
@@ -126,7 +126,7 @@ views.when = (host, spec) => {
       draw(u, m) {
         bands(u, m);
         const y = m.y(nines(1 - spec.rate));
-        u.ctx.strokeStyle = colours.dim;
+        u.ctx.strokeStyle = colors.dim;
         u.ctx.lineWidth = m.ratio;
         u.ctx.setLineDash([4 * m.ratio, 4 * m.ratio]);
         u.ctx.beginPath();
@@ -148,7 +148,7 @@ views.when = (host, spec) => {
       label: "Milliseconds from image to answer, over time", yLabel: "ms", y: [0, most],
       draw(u, m) {
         bands(u, m);
-        trace(u.ctx, m, times, spec.latency.map((v) => v == null ? null : Math.min(v, most)), colours.held);
+        trace(u.ctx, m, times, spec.latency.map((v) => v == null ? null : Math.min(v, most)), colors.held);
       },
     });
   }

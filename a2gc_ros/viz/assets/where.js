@@ -19,7 +19,7 @@ views.where = (host, spec) => {
   };
   const missed = new Set(spec.missed || []);
   const known = pairs.right.some((value) => value != null);
-  const stroke = (c, m, ids, colour, width) => {
+  const stroke = (c, m, ids, color, width) => {
     c.beginPath();
     for (const i of ids) {
       const a = place(pairs.q[i]), b = place(pairs.k[i]);
@@ -27,12 +27,12 @@ views.where = (host, spec) => {
       c.moveTo(m.x(a[0]), m.y(a[1]));
       c.lineTo(m.x(b[0]), m.y(b[1]));
     }
-    c.strokeStyle = colour;
+    c.strokeStyle = color;
     c.lineWidth = width * m.ratio;
     c.stroke();
   };
-  const dots = (c, m, ids, colour, radius) => {
-    c.fillStyle = colour;
+  const dots = (c, m, ids, color, radius) => {
+    c.fillStyle = color;
     c.beginPath();
     for (const i of ids) {
       const p = place(i);
@@ -66,7 +66,7 @@ views.where = (host, spec) => {
     draw(u, m) {
       const c = u.ctx;
       c.lineJoin = c.lineCap = "round";
-      c.strokeStyle = colours.path;
+      c.strokeStyle = colors.path;
       c.lineWidth = 4 * m.ratio;
       for (const [from, to] of lines) {
         c.beginPath();
@@ -82,35 +82,35 @@ views.where = (host, spec) => {
       }
       if (spec.heat) heat.forEach((ids, level) => dots(c, m, ids, RAMP[RAMP.length - 1 - level], 3));
       const maps = spots.filter(onMap);
-      if (maps.length) dots(c, m, maps, colours.accent, 2);
-      if (shown.refused) stroke(c, m, groups.refused, colours.refused, 0.8);
-      if (shown.held) stroke(c, m, groups.held, colours.held, 1);
-      if (shown.missed) dots(c, m, missed, colours.missed, 3);
+      if (maps.length) dots(c, m, maps, colors.accent, 2);
+      if (shown.refused) stroke(c, m, groups.refused, colors.refused, 0.8);
+      if (shown.held) stroke(c, m, groups.held, colors.held, 1);
+      if (shown.missed) dots(c, m, missed, colors.missed, 3);
       if (shown.closures) {
         sure.forEach((ids, level) => {
           stroke(c, m, ids, RAMP[level], 1.1);
           dots(c, m, ids.map((i) => pairs.q[i]), RAMP[level], 2.6);
         });
-        stroke(c, m, groups.wrong, colours.wrong, 2.2);
-        dots(c, m, groups.wrong.map((i) => pairs.q[i]), colours.wrong, 4);
+        stroke(c, m, groups.wrong, colors.wrong, 2.2);
+        dots(c, m, groups.wrong.map((i) => pairs.q[i]), colors.wrong, 4);
       }
       for (const [from] of lines.slice(0, 1)) {
         const p = place(from);
         if (!p) continue;
         c.beginPath();
         c.arc(m.x(p[0]), m.y(p[1]), 5 * m.ratio, 0, 6.3);
-        c.fillStyle = colours.card;
+        c.fillStyle = colors.card;
         c.fill();
-        c.strokeStyle = colours.ink;
+        c.strokeStyle = colors.ink;
         c.lineWidth = 1.5 * m.ratio;
         c.stroke();
-        c.fillStyle = colours.ink;
+        c.fillStyle = colors.ink;
         c.font = `${12 * m.ratio}px system-ui, sans-serif`;
         c.fillText("start", m.x(p[0]) + 8 * m.ratio, m.y(p[1]) - 7 * m.ratio);
       }
       if (chosen >= 0) {
-        stroke(c, m, [chosen], colours.ink, 2.4);
-        dots(c, m, [pairs.q[chosen], pairs.k[chosen]], colours.ink, 4.5);
+        stroke(c, m, [chosen], colors.ink, 2.4);
+        dots(c, m, [pairs.q[chosen], pairs.k[chosen]], colors.ink, 4.5);
       }
     },
     pick(px, py, m) {

@@ -16,7 +16,7 @@ class MAC(Aggregator):
         self.descriptor_dim = in_channels
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """L2-normalised descriptors (B, C)."""
+        """L2-normalized descriptors (B, C)."""
         if mask is not None:
             features = features.masked_fill(~mask[:, None], float("-inf"))
         return functional.normalize(features.amax(dim=(2, 3)).float(), dim=1)

@@ -1,4 +1,4 @@
-"""A local feature: corners with what surrounds them, compared by normalised cross-correlation."""
+"""A local feature: corners with what surrounds them, compared by normalized cross-correlation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HALF, CELLS = 16, 8
 
 
 class Patches(LocalFeatureDetector):
-    """Shi and Tomasi's corners; a descriptor is the grey values around one, without their mean, at length 1."""
+    """Shi and Tomasi's corners; a descriptor is the gray values around one, without their mean, at length 1."""
 
     forms = (one_byte_each("patches/1", CELLS * CELLS),)
     ratio = 0.85

@@ -34,7 +34,7 @@ class TinyNet(Backbone):
         self.stride = 8
 
     def forward(self, images: Tensor) -> Features:
-        """Features of normalised images (B, 3, H, W)."""
+        """Features of normalized images (B, 3, H, W)."""
         for stage in self.stages:
             images = stage(images)
         return Features(images, images.mean(dim=(2, 3)))

@@ -94,9 +94,9 @@ def test_a_quantised_file_gets_steps_around_zero_and_biases_in_float(samples, tm
     typed = typed_for_gpu(file, "int8")
     graph = onnx.load_model_from_string(typed).graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    quantisers = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    assert quantisers
-    for node in quantisers:
+    quantizers = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert quantizers
+    for node in quantizers:
         zeros = onnx.numpy_helper.to_array(stored[node.input[2]])
         assert zeros.dtype == np.int8
         assert not zeros.any()

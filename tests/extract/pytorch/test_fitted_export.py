@@ -62,7 +62,7 @@ def test_a_folder_of_images_makes_a_head(photographs: Path, tmp_path: Path) -> N
     descriptors = open_extractor(out, threads=1).extract(images)
     similarities = descriptors @ descriptors.T
     np.fill_diagonal(similarities, -1)
-    # Neighbours along the wall share nine tenths of what they show.
+    # Neighbors along the wall share nine tenths of what they show.
     assert np.mean(np.abs(similarities.argmax(axis=1) - np.arange(90)) <= 2) > 0.8
     # Whitened, so that a site's statistics can be put into it.
     assert AdaptableModel(out).spec.name == f"{VLAD}@site"

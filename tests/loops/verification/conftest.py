@@ -70,7 +70,7 @@ class Cloud:
         return view_of(features, CAMERA, pose, np.eye(4) if mounted else None)
 
     def keyframe(self, t_world_camera: Pose, neighbors: list[View], rng: np.random.Generator, **options) -> View:
-        """Returns a view that has neighbours."""
+        """Returns a view that has neighbors."""
         return replace(self.view(t_world_camera, rng, **options), neighbors=lambda: neighbors)
 
 

@@ -1,4 +1,4 @@
-"""A keyframe's features come from the map, or from its image; its neighbours give it metres."""
+"""A keyframe's features come from the map, or from its image; its neighbors give it metres."""
 
 from __future__ import annotations
 

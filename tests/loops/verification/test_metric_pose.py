@@ -58,7 +58,7 @@ def test_the_pose_is_found_in_metres(street, seed: int, x: float, z: float, yaw:
 
 
 def test_errors_of_independent_features_are_as_large_as_the_covariance_says(street) -> None:
-    """The normalised error squared is a chi-square variable with six degrees of freedom."""
+    """The normalized error squared is a chi-square variable with six degrees of freedom."""
     common = realistic(np.zeros((6, 6)))
     squares = []
     for seed in range(60):
@@ -201,7 +201,7 @@ def test_repeated_texture_gives_no_confident_pose() -> None:
         ({}, [], "too few of the features were seen from two keyframes"),
         ({}, [moved((0.0, 0.0, 0.01))], "near enough to tell the position"),
     ],
-    ids=["no mounting", "no neighbour", "no baseline"],
+    ids=["no mounting", "no neighbor", "no baseline"],
 )
 def test_what_is_missing_is_said(street, options: dict, neighbors: list, said: str) -> None:
     rng = np.random.default_rng(6)

@@ -115,7 +115,7 @@ def test_the_derivatives_of_the_sampson_error_are_right() -> None:
 
 
 def test_the_covariance_is_that_of_the_errors() -> None:
-    """Normalised squared errors over many noises average to the five degrees of freedom."""
+    """Normalized squared errors over many noises average to the five degrees of freedom."""
     truth = motion_of(np.random.default_rng(3), 1.5)
     values = []
     for seed in range(60):

@@ -101,7 +101,7 @@ def test_corners_see_at_several_sizes(town) -> None:
     near, far = extractor.extract(image), extractor.extract(cv2.resize(image, None, fx=0.5, fy=0.5))
     pairs = match(near, far, 0.85)
     assert len(pairs) > 20
-    # A point at half the size lies where pixels' centres say.
+    # A point at half the size lies where pixels' centers say.
     off = near.points[pairs[:, 0]] - ((far.points[pairs[:, 1]] + 0.5) * 2 - 0.5)
     assert np.abs(np.median(off, axis=0)).max() < 0.6
     assert len(near.points) <= 600

@@ -23,7 +23,7 @@ ATTENTION_FROM_5 = ("q_proj", "k_proj", "v_proj", "o_proj")
 SIZES_SEEN = [(224, 224), (322, 322), (224, 322)]
 
 
-def randomised(model: DinoV2, seed: int = 0) -> DinoV2:
+def randomized(model: DinoV2, seed: int = 0) -> DinoV2:
     """Random everywhere, so that no bias, scale or token hides behind a zero or a one."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -108,7 +108,7 @@ def cubic(distance: float) -> float:
 
 
 def interpolation_matrix(outputs: int, scale: float, inputs: int = 37) -> Array:
-    """Bicubic weights (outputs, inputs), half-pixel centres, clamped borders."""
+    """Bicubic weights (outputs, inputs), half-pixel centers, clamped borders."""
     matrix = np.zeros((outputs, inputs))
     for output in range(outputs):
         center = (output + 0.5) / scale - 0.5
@@ -128,13 +128,13 @@ def naive_positions(pos_embed: Tensor, rows: int, columns: int) -> Array:
 
 @pytest.mark.parametrize(("rows", "columns"), [(16, 16), (23, 23), (16, 23), (1, 40), (36, 37)])
 def test_positions_equal_a_bicubic_written_out(rows: int, columns: int) -> None:
-    model = randomised(DinoV2(variant="vits14", depth=0))
+    model = randomized(DinoV2(variant="vits14", depth=0))
     found = model.interpolate_positions(rows, columns)[0].detach().numpy()
     np.testing.assert_allclose(found, naive_positions(model.pos_embed.detach(), rows, columns), atol=1e-5)
 
 
 def test_the_trained_grid_is_not_interpolated() -> None:
-    model = randomised(DinoV2(variant="vits14", depth=0))
+    model = randomized(DinoV2(variant="vits14", depth=0))
     assert model.interpolate_positions(37, 37) is model.pos_embed
 
 
@@ -143,7 +143,7 @@ def test_the_trained_grid_is_not_interpolated() -> None:
 )
 def pair(request: pytest.FixtureRequest) -> tuple[DinoV2, torch.nn.Module]:
     variant, depth = request.param
-    model = randomised(DinoV2(variant=variant, depth=depth))
+    model = randomized(DinoV2(variant=variant, depth=depth))
     return model, peer_of(model, variant)
 
 
@@ -163,7 +163,7 @@ def test_equals_transformers(
 @pytest.mark.parametrize(("height", "width"), SIZES_SEEN)
 def test_registers_equal_transformers(height: int, width: int) -> None:
     """The variant with registers interpolates as transformers does, so nothing is put in."""
-    model = randomised(DinoV2(variant="vits14", registers=True, depth=2))
+    model = randomized(DinoV2(variant="vits14", registers=True, depth=2))
     images = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(1))
     assert_same(model, peer_of(model, "vits14"), images)
 
@@ -182,7 +182,7 @@ def assert_same(model: DinoV2, peer: torch.nn.Module, images: Tensor) -> None:
 
 @pytest.mark.parametrize("registers", [False, True])
 def test_baking_changes_nothing_and_training_discards_it(registers: bool) -> None:
-    model = randomised(DinoV2(variant="vits14", depth=1, registers=registers))
+    model = randomized(DinoV2(variant="vits14", depth=1, registers=registers))
     images = torch.randn(1, 3, 56, 84)
     with torch.no_grad():
         before = model(images)
@@ -197,7 +197,7 @@ def test_baking_changes_nothing_and_training_discards_it(registers: bool) -> Non
 
 @pytest.mark.parametrize("baked", [True, False])
 def test_only_an_unbaked_graph_interpolates(baked: bool) -> None:
-    model = randomised(DinoV2(variant="vits14", depth=1))
+    model = randomized(DinoV2(variant="vits14", depth=1))
     if baked:
         model.bake(56, 84)
     program = torch.export.export(model, (torch.randn(2, 3, 56, 84),))
@@ -207,8 +207,8 @@ def test_only_an_unbaked_graph_interpolates(baked: bool) -> None:
 
 
 def test_loading_discards_baked_positions() -> None:
-    model = randomised(DinoV2(variant="vits14", depth=1))
-    other = randomised(DinoV2(variant="vits14", depth=1), seed=9)
+    model = randomized(DinoV2(variant="vits14", depth=1))
+    other = randomized(DinoV2(variant="vits14", depth=1), seed=9)
     images = torch.randn(1, 3, 56, 56)
     model.bake(56, 56)
     model.load_state_dict(other.state_dict())

@@ -41,8 +41,8 @@ BLOCKS = [
 
 def peer(weights: dict[str, Array]) -> ModelProto:
     """The network from the paper's table; ONNX's SAME_UPPER is TensorFlow's SAME."""
-    nodes, initialisers = [], [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    initialisers += [
+    nodes, initializers = [], [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    initializers += [
         numpy_helper.from_array(np.array(0, np.float32), "zero"),
         numpy_helper.from_array(np.array(6, np.float32), "six"),
     ]
@@ -85,7 +85,7 @@ def peer(weights: dict[str, Array]) -> ModelProto:
         "mobilenetv2",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, "h", "w"])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        initialisers,
+        initializers,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
@@ -109,7 +109,7 @@ def random_model() -> tuple[MobileNetV2, dict[str, Array]]:
 
 
 def picture(height: int, width: int) -> Array:
-    """A smooth coloured pattern in [-1, 1], the same everywhere: no random generator of any library takes part."""
+    """A smooth colored pattern in [-1, 1], the same everywhere: no random generator of any library takes part."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     planes = [np.sin(x / 17 + k) * np.cos(y / (11 + 3 * k)) for k in range(3)]
     return np.stack(planes)[None].astype(np.float32)

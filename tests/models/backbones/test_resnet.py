@@ -16,7 +16,7 @@ CONFIGS = {
 }
 
 
-def randomised(model: ResNet) -> ResNet:
+def randomized(model: ResNet) -> ResNet:
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -54,7 +54,7 @@ def test_equals_transformers_after_every_stage(variant: str) -> None:
     from transformers import ResNetConfig, ResNetModel
 
     torch.manual_seed(0)
-    whole = randomised(ResNet(variant=variant, last_stage=4))
+    whole = randomized(ResNet(variant=variant, last_stage=4))
     peer = ResNetModel(ResNetConfig(**CONFIGS[variant])).eval()
     peer.load_state_dict({their_name(name): tensor for name, tensor in whole.state_dict().items()}, strict=True)
     images = torch.randn(2, 3, 65, 96, generator=torch.Generator().manual_seed(1))
@@ -96,7 +96,7 @@ class TestFreezing:
         assert all(name.startswith("layer3.1.") for name in trainable)
 
     def test_frozen_batch_norms_keep_their_statistics(self) -> None:
-        model = randomised(ResNet(variant="resnet18", last_stage=2))
+        model = randomized(ResNet(variant="resnet18", last_stage=2))
         model.set_trainable_blocks(1)
         model.train()
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -42,7 +42,7 @@ def after(**more: Any) -> Snapshot:
         ("active", after(), None, "the stamps are zero", WARN, "the stamps are zero"),
         ("active", after(old=9), None, "", WARN, "9 of 10 images on /image are not newer"),
         ("active", after(stepped_back=1), None, "", WARN, "stepped back"),
-        ("active", after(failed={"image": 2}, last_failures={"image": "no colours"}), None, "", WARN, "no colours"),
+        ("active", after(failed={"image": 2}, last_failures={"image": "no colors"}), None, "", WARN, "no colors"),
         ("active", after(failed={"odometry": 2}, last_failures={"odometry": "NaN"}), None, "", OK, "images arrive"),
     ],
 )
@@ -56,12 +56,12 @@ def test_the_camera(state: str, now: Snapshot, silence: str | None, stamps: str,
 @pytest.mark.parametrize(
     ("state", "refusal", "now", "callbacks", "level", "said"),
     [
-        ("active", "", after(), Callbacks(), OK, "recognising"),
+        ("active", "", after(), Callbacks(), OK, "recognizing"),
         ("unconfigured", "not configured: no model", Snapshot(), Callbacks(), ERROR, "not configured: no model"),
-        ("unconfigured", "", Snapshot(), Callbacks(), WARN, "nothing is recognised: the node is unconfigured"),
-        ("inactive", "", after(), Callbacks(), WARN, "nothing is recognised: the node is inactive"),
+        ("unconfigured", "", Snapshot(), Callbacks(), WARN, "nothing is recognized: the node is unconfigured"),
+        ("inactive", "", after(), Callbacks(), WARN, "nothing is recognized: the node is inactive"),
         ("finalized", "", after(), Callbacks(), ERROR, "shut down"),
-        ("active", "", after(processed=10), Callbacks(), STALE, "no image to recognise"),
+        ("active", "", after(processed=10), Callbacks(), STALE, "no image to recognize"),
         ("active", "", after(processed=12, skipped=8), Callbacks(), WARN, "slower than the camera: 8 of 10"),
         (
             "active",
@@ -69,7 +69,7 @@ def test_the_camera(state: str, now: Snapshot, silence: str | None, stamps: str,
             after(failed={"recognition": 3}, last_failures={"recognition": "out of memory"}),
             Callbacks(),
             ERROR,
-            "3 images were not recognised: out of memory",
+            "3 images were not recognized: out of memory",
         ),
         ("active", "", after(), Callbacks({"~/ask": 1}, "~/ask: disk full"), WARN, "~/ask: disk full"),
         (
@@ -80,7 +80,7 @@ def test_the_camera(state: str, now: Snapshot, silence: str | None, stamps: str,
             WARN,
             "3 relocalizations without a pose: no calibration",
         ),
-        ("active", "", after(relocalizations=5, unposed=1, last_unposed="flat"), Callbacks(), OK, "recognising"),
+        ("active", "", after(relocalizations=5, unposed=1, last_unposed="flat"), Callbacks(), OK, "recognizing"),
     ],
 )
 def test_recognition(state: str, refusal: str, now: Snapshot, callbacks: Callbacks, level: bytes, said: str) -> None:

@@ -193,7 +193,7 @@ def random_room(seed: int, number: int) -> Room:
 
 
 def _surface(rng: np.random.Generator, shape: tuple[int, int], color: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Plaster: a colour with noise of several wavelengths."""
+    """Plaster: a color with noise of several wavelengths."""
     grain = np.zeros(shape, np.float32)
     for cells, strength in ((4, 12.0), (16, 8.0), (64, 6.0)):
         coarse = rng.standard_normal((min(cells, shape[0]), min(cells, shape[1]))).astype(np.float32)

@@ -130,7 +130,7 @@ class PlaceSampler(Sampler[list[Draw]]):
             largest = max((len(group) for group in by_group), default=0)
             raise ConfigError(
                 f"A step needs {self._hand} places that may meet; {largest} have {section.min_images} or more images"
-                f"{'' if groups is None else ' in the largest group'}, and neighbours never meet: lower "
+                f"{'' if groups is None else ' in the largest group'}, and neighbors never meet: lower "
                 "`sampling.places_per_batch` or `sampling.min_images`, or add data."
             )
         self._shares = [len(group) // self._hand for group in self._groups]
