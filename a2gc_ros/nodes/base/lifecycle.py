@@ -63,17 +63,11 @@ class SelfStartingNode(LifecycleNode):
             self._autostart = self.create_timer(0.0, self._start_by_itself, clock=self.steady)
 
     def configure(self) -> None:
-        """Makes ready whatever the parameters ask for; raises what does not fit.
-
-        Of an attempt that failed nothing may be left but what :meth:`release` undoes.
-        """
+        """Makes ready what the parameters ask for; raises what does not fit, and leaves only what `release` undoes."""
         raise NotImplementedError
 
     def activate(self) -> None:
-        """Begins to work; raises what does not fit.
-
-        Of an attempt that failed nothing may be left but what :meth:`stop_working` undoes.
-        """
+        """Begins to work; raises what does not fit, and leaves only what `stop_working` undoes."""
         raise NotImplementedError
 
     def stop_working(self) -> None:
