@@ -64,6 +64,7 @@ class PlaceMap(MapFile):
         *,
         read_only: bool = False,
         fingerprint: str | None = None,
+        model_name: str = "",
         options: IndexOptions | None = None,
     ) -> PlaceMap:
         """Opens a map file.
@@ -72,6 +73,7 @@ class PlaceMap(MapFile):
             path: The file.
             read_only: Refuse every change; needed on read-only media.
             fingerprint: Where given, a map of another extractor is refused.
+            model_name: What the refusal calls the extractor with this fingerprint.
             options: When to compress the index.
 
         Raises:
@@ -81,7 +83,7 @@ class PlaceMap(MapFile):
         place_map = cls(opening.open_existing(path, read_only=read_only), options)
         if fingerprint is not None:
             try:
-                place_map.require(fingerprint)
+                place_map.require(fingerprint, model_name)
             except MapError:
                 place_map.close()
                 raise

@@ -8,13 +8,11 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from a2gc_ros.bags import Recording, Trajectory, open_recording
-from a2gc_ros.errors import A2gcError, BagError, ConfigError
+from a2gc_ros.errors import BagError, ConfigError
 from a2gc_ros.extract.choose import open_extractor
-from a2gc_ros.extract.extractor import Extractor
 from a2gc_ros.loops import Detection, LoopConfig
 from a2gc_ros.placemap import PlaceMap
 from a2gc_ros.placemap.records import Manifest
@@ -51,7 +49,10 @@ def replay(
     extractor = open_extractor(options.model, backend=options.backend, threads=options.threads)
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(options.bag))
-        maps = [stack.enter_context(_open_map(path, extractor)) for path in options.maps]
+        ours = partial(
+            PlaceMap.open, read_only=True, fingerprint=extractor.spec.fingerprint, model_name=extractor.spec.name
+        )
+        maps = [stack.enter_context(ours(path)) for path in options.maps]
         truth, description = _truth(recording, options)
         live = None
         if options.live:
@@ -102,16 +103,6 @@ def _viewers(options: ReplayOptions) -> list[Also]:
                 raise ConfigError(needs(f"Writing {wanted}", f"{module}-sdk", module))
             also.append(partial(write, wanted))
     return also
-
-
-def _open_map(path: Path, extractor: Extractor) -> PlaceMap:
-    place_map = PlaceMap.open(path, read_only=True)
-    try:
-        place_map.require(extractor.spec.fingerprint, extractor.spec.name)
-    except A2gcError:
-        place_map.close()
-        raise
-    return place_map
 
 
 def _agreement(live: RunRecord, offline: RunRecord, live_map: PlaceMap, offline_map: PlaceMap) -> dict[str, Any]:

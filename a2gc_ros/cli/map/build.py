@@ -194,9 +194,7 @@ def _open_map(out: Path, extractor: Extractor, spacing: Spacing) -> PlaceMap:
 
     spec = extractor.spec
     if out.exists():
-        place_map = PlaceMap.open(out)
-        place_map.require(spec.fingerprint, spec.name)
-        return place_map
+        return PlaceMap.open(out, fingerprint=spec.fingerprint, model_name=spec.name)
     return PlaceMap.create(out, Manifest.of(spec, {"spacing": asdict(spacing)}))
 
 

@@ -43,10 +43,10 @@ class CameraInput:
         converter: Turns messages into pixels.
         calibration: What was heard of the camera's calibration.
         calibrated: The calibration of the newest image, None where none fits it, and why not; empty while unknown.
-        topics: Everything that is listened to, in words.
+        topics: Everything that is listened to from the start, in words.
 
     Raises:
-        Exception: If a topic cannot be subscribed; none stays so then.
+        ConfigError: If an override of a quality of service is no such value; whatever is raised, no subscription stays.
     """
 
     def __init__(

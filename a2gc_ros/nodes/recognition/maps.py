@@ -154,13 +154,7 @@ class Maps:
         if not path.exists():
             _make_folder(path, "the folder of live_map,")
             return PlaceMap.create(path, Manifest.of(self._model))
-        place_map = PlaceMap.open(path)
-        try:
-            place_map.require(self._model.fingerprint, self._model.name)
-        except MapError:
-            place_map.close()
-            raise
-        return place_map
+        return PlaceMap.open(path, fingerprint=self._model.fingerprint, model_name=self._model.name)
 
 
 def _refuse_again(fresh: PlaceMap, others: Sequence[PlaceMap]) -> None:
