@@ -6,7 +6,8 @@ import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,34 +142,45 @@ def _there(place_map: PlaceMap) -> set[tuple[str, int, int]]:
 
 
 def _store(connection: Any, place_map: PlaceMap, ids: list[int], along: Along) -> None:
+    from psycopg.rows import namedtuple_row
+
     query = (
-        "SELECT s.uuid::text, s.name, s.source, k.stamp_ns, k.descriptor, k.crc32, k.pose, k.t_base_camera, "
-        f"{'f.kind, f.data' if along.features else 'NULL, NULL'}, k.travelled, "
-        f"{'i.jpeg' if along.pictures else 'NULL'}, c.json, k.frame_id "
+        "SELECT s.uuid::text AS session, s.name, s.source, k.stamp_ns, k.descriptor, k.crc32, k.pose, k.travelled, "
+        f"k.frame_id, k.t_base_camera, c.json AS camera, {'i.jpeg' if along.pictures else 'NULL'} AS jpeg, "
+        f"{'f.kind, f.data' if along.features else 'NULL AS kind, NULL AS data'} "
         "FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) JOIN a2gc.keyframes k ON k.id = wanted.id "
         "JOIN a2gc.sessions s ON s.uuid = k.session LEFT JOIN a2gc.cameras c ON c.id = k.camera "
         "LEFT JOIN a2gc.images i ON i.keyframe = k.id LEFT JOIN a2gc.features f ON f.keyframe = k.id ORDER BY place"
     )
-    rows = connection.cursor(binary=True).execute(query, (ids,)).fetchall()
+    rows = connection.cursor(binary=True, row_factory=namedtuple_row).execute(query, (ids,)).fetchall()
     sessions = {session.uuid: session.id for session in place_map.sessions()}
-    dim = place_map.manifest.descriptor_dim
     with place_map.transaction() as out:
-        for identity, name, source, stamp_ns, half, crc32, pose, mounted, kind, data, *others in rows:
-            identity = str(uuid.UUID(identity))
+        for text, group in groupby(rows, key=attrgetter("session")):
+            identity, of_session = str(uuid.UUID(text)), list(group)
             if identity not in sessions:
-                sessions[identity] = insert_session(out, name, source, identity).id
-            if zlib.crc32(half.values.astype("<f2").tobytes()) != crc32:
-                raise FleetError(
-                    f"the descriptor of the keyframe at {stamp_ns} ns of session {identity} was changed in the "
-                    "database: restore it from a copy"
-                )
-            features = None if kind is None else FeatureBlob(kind, data)
-            path_length, jpeg, camera, frame_id = others
-            descriptor = half.values.astype(np.float32)
-            new = NewKeyframe(
-                stamp_ns, descriptor, _pose(pose), path_length, jpeg, camera, frame_id, _pose(mounted), features
-            )
-            insert_keyframes(out, sessions[identity], [new], dim)
+                first = of_session[0]
+                sessions[identity] = insert_session(out, first.name, first.source, identity).id
+            found = [_keyframe(row) for row in of_session]
+            insert_keyframes(out, sessions[identity], found, place_map.manifest.descriptor_dim)
+
+
+def _keyframe(row: Any) -> NewKeyframe:
+    if zlib.crc32(row.descriptor.values.astype("<f2").tobytes()) != row.crc32:
+        raise FleetError(
+            f"the descriptor of the keyframe at {row.stamp_ns} ns of session {row.session} was changed in the "
+            "database: restore it from a copy"
+        )
+    return NewKeyframe(
+        row.stamp_ns,
+        row.descriptor.values.astype(np.float32),
+        _pose(row.pose),
+        row.travelled,
+        row.jpeg,
+        row.camera,
+        row.frame_id,
+        _pose(row.t_base_camera),
+        None if row.kind is None else FeatureBlob(row.kind, row.data),
+    )
 
 
 def _pose(data: bytes | None) -> Pose | None:
