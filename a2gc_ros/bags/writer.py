@@ -57,14 +57,14 @@ class RecordingWriter:
         if self.path.exists():
             raise BagError(f"cannot write {self.path}: it exists; remove it or choose another name")
         self._ros_version = 1 if suffix == ".bag" else 2
-        self._make = MessageFactory(self._ros_version)
+        self._messages = MessageFactory(self._ros_version)
         self._connections: dict[str, Connection] = {}
         with ExitStack() as undo:
             # Beside the target, so that the last step is a rename.
             self._draft = undo.enter_context(folder_beside(self.path)) / self.path.stem
             with self._told():
                 self._writer = self._opened(suffix, compress)
-            self._draft_folder = undo.pop_all()
+            self._cleanup = undo.pop_all()
 
     def _opened(self, suffix: str, compress: bool) -> Writer1 | Writer2:
         writer: Writer1 | Writer2
@@ -89,13 +89,13 @@ class RecordingWriter:
 
     def close(self) -> None:
         """Finishes the recording and gives it its name."""
-        with self._draft_folder, self._told():
+        with self._cleanup, self._told():
             self._writer.close()
             self._finished().replace(self.path)
 
     def abort(self) -> None:
         """Throws away what was written."""
-        with self._draft_folder, suppress(Exception):
+        with self._cleanup, suppress(Exception):
             self._writer.close()
 
     def add_image(
@@ -127,7 +127,7 @@ class RecordingWriter:
             topic,
             IMAGE,
             stamp_ns,
-            header=self._make.header(stamp_ns, frame_id),
+            header=self._messages.header(stamp_ns, frame_id),
             height=height,
             width=width,
             encoding="mono8" if channels == 1 else "rgb8",
@@ -152,7 +152,7 @@ class RecordingWriter:
             f"{topic}/compressed",
             COMPRESSED_IMAGE,
             stamp_ns,
-            header=self._make.header(stamp_ns, frame_id),
+            header=self._messages.header(stamp_ns, frame_id),
             format=format,
             data=np.frombuffer(data, dtype=np.uint8),
         )
@@ -175,13 +175,13 @@ class RecordingWriter:
             topic,
             CAMERA_INFO,
             stamp_ns,
-            header=self._make.header(stamp_ns, frame_id),
+            header=self._messages.header(stamp_ns, frame_id),
             height=intrinsics.height,
             width=intrinsics.width,
             distortion_model=intrinsics.model,
             binning_x=0,
             binning_y=0,
-            roi=self._make.new(
+            roi=self._messages.new(
                 "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
             ),
             **calibration,
@@ -211,19 +211,21 @@ class RecordingWriter:
             twist: Speeds along and about x, y and z, m/s and rad/s, in the robot's frame.
             twist_covariance: Of ``twist``, (6, 6); zeros where not given.
         """
-        linear, angular = self._make.vector(twist[:3]), self._make.vector(twist[3:])
+        linear, angular = self._messages.vector(twist[:3]), self._messages.vector(twist[3:])
         self._write(
             topic,
             ODOMETRY,
             stamp_ns,
-            header=self._make.header(stamp_ns, frame_id),
+            header=self._messages.header(stamp_ns, frame_id),
             child_frame_id=child_frame_id,
-            pose=self._make.new(
-                "geometry_msgs/msg/PoseWithCovariance", pose=self._make.pose(t_odom_base), covariance=_flat(covariance)
+            pose=self._messages.new(
+                "geometry_msgs/msg/PoseWithCovariance",
+                pose=self._messages.pose(t_odom_base),
+                covariance=_flat(covariance),
             ),
-            twist=self._make.new(
+            twist=self._messages.new(
                 "geometry_msgs/msg/TwistWithCovariance",
-                twist=self._make.new("geometry_msgs/msg/Twist", linear=linear, angular=angular),
+                twist=self._messages.new("geometry_msgs/msg/Twist", linear=linear, angular=angular),
                 covariance=_flat(twist_covariance),
             ),
         )
@@ -231,21 +233,25 @@ class RecordingWriter:
     def add_pose(self, stamp_ns: int, t_world_base: Pose, *, topic: str = GROUND_TRUTH_TOPIC) -> None:
         """Adds a pose as geometry_msgs/PoseStamped, by default the true one, in the frame ``world``."""
         self._write(
-            topic, POSE, stamp_ns, header=self._make.header(stamp_ns, "world"), pose=self._make.pose(t_world_base)
+            topic,
+            POSE,
+            stamp_ns,
+            header=self._messages.header(stamp_ns, "world"),
+            pose=self._messages.pose(t_world_base),
         )
 
     def add_transform(
         self, stamp_ns: int, t_parent_child: Pose, *, parent: str, child: str, static: bool = False
     ) -> None:
         """Adds one edge of the transform tree to /tf, or to /tf_static."""
-        transform = self._make.new(
+        transform = self._messages.new(
             "geometry_msgs/msg/Transform",
-            translation=self._make.vector(t_parent_child[:3, 3].tolist()),
-            rotation=self._make.rotation(t_parent_child),
+            translation=self._messages.vector(t_parent_child[:3, 3].tolist()),
+            rotation=self._messages.rotation(t_parent_child),
         )
-        edge = self._make.new(
+        edge = self._messages.new(
             "geometry_msgs/msg/TransformStamped",
-            header=self._make.header(stamp_ns, parent),
+            header=self._messages.header(stamp_ns, parent),
             child_frame_id=child,
             transform=transform,
         )
@@ -253,8 +259,8 @@ class RecordingWriter:
 
     def _write(self, topic: str, msgtype: str, stamp_ns: int, **fields: Any) -> None:
         if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._make.store)
-        data = self._make.serialized(self._make.new(msgtype, **fields), msgtype)
+            self._connections[topic] = self._writer.add_connection(topic, msgtype, typestore=self._messages.store)
+        data = self._messages.serialized(self._messages.new(msgtype, **fields), msgtype)
         with self._told():
             self._writer.write(self._connections[topic], stamp_ns, data)
 

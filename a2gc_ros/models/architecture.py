@@ -27,7 +27,6 @@ from a2gc_ros.models.backbones.resnet import ResNet
 from a2gc_ros.models.backbones.vgg import Vgg16
 from a2gc_ros.plugins import Registry, is_class_of
 
-# Ours, and those of installed packages.
 BACKBONES: Registry[type[Backbone]] = Registry(
     "backbones",
     "backbone",
@@ -42,6 +41,8 @@ BACKBONES: Registry[type[Backbone]] = Registry(
     fits=is_class_of(Backbone),
     kind="a class derived from a2gc_ros.models.Backbone",
 )
+"""Ours, and those of installed packages."""
+
 AGGREGATORS: Registry[type[Aggregator]] = Registry(
     "aggregators",
     "aggregator",

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-GIVEN: Final = ("ids", "sessions", "stamps_ns", "path_length", "positions")
+STORED_COLUMNS: Final = ("ids", "sessions", "stamps_ns", "path_length", "positions")
 """Columns that keyframes come with; the others follow from them."""
 
 ColumnRow: TypeAlias = "tuple[int, int, int, float | None, bytes | None]"
@@ -75,14 +75,14 @@ class KeyframeColumns:
         *integers, lengths, poses = zip(*rows, strict=True)
         # None becomes NaN.
         columns = (*integers, np.array(lengths, dtype=np.float64), _positions(poses))
-        self.extend(dict(zip(GIVEN, columns, strict=True)))
+        self.extend(dict(zip(STORED_COLUMNS, columns, strict=True)))
 
     def first(self, count: int) -> dict[str, Any]:
-        """Returns the columns `GIVEN` of the first so many keyframes, for :meth:`extend`."""
-        return {name: self._arrays[name][:count] for name in GIVEN}
+        """Returns the columns `STORED_COLUMNS` of the first so many keyframes, for :meth:`extend`."""
+        return {name: self._arrays[name][:count] for name in STORED_COLUMNS}
 
     def extend(self, columns: Mapping[str, Any]) -> None:
-        """Adds keyframes whose columns `GIVEN` are known."""
+        """Adds keyframes whose columns `STORED_COLUMNS` are known."""
         needed = self._size + len(columns["ids"])
         room = len(self._arrays["ids"])
         if needed > room:
@@ -90,7 +90,7 @@ class KeyframeColumns:
             grown = max(needed, 2 * room)
             self._arrays = {name: _enlarged(array, grown) for name, array in self._arrays.items()}
         new = slice(self._size, needed)
-        for name in GIVEN:
+        for name in STORED_COLUMNS:
             self._arrays[name][new] = columns[name]
         self._arrays["ordinals"][new] = self._numbered(self._arrays["sessions"][new])
         self._size = needed

@@ -24,7 +24,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from a2gc_ros.placemap.columns import GIVEN
+from a2gc_ros.placemap.columns import STORED_COLUMNS
 from a2gc_ros.placemap.projection import Projection
 from a2gc_ros.system.files import draft_of
 from a2gc_ros.system.folders import cache_folder
@@ -41,7 +41,7 @@ class CachedIndex:
     """An index over a map's first rows, and their columns.
 
     Attributes:
-        columns: Of the rows: `GIVEN`.
+        columns: Of the rows: `STORED_COLUMNS`.
         fitted_rows: How many rows projection and lists were fitted to.
         projection: Of the descriptors.
         coarse: The index of faiss over the projected rows.
@@ -123,7 +123,7 @@ class IndexCache:
         ids = arrays["ids"]
         if int(arrays["dim"]) != dim or not self._belongs(ids, arrays["checks"]):
             return None
-        columns = {name: arrays[name] for name in GIVEN}
+        columns = {name: arrays[name] for name in STORED_COLUMNS}
         coarse = faiss.deserialize_index(arrays["coarse"])
         projection = Projection(arrays["mean"], arrays["matrix"])
         if {coarse.ntotal} != set(map(len, columns.values())) or projection.matrix.shape != (coarse.d, dim):

@@ -23,7 +23,7 @@ STEPS: Final = (
     ("sure", "are sure, with what the keyframes around them say"),
     ("given_out", "were given out as a closure"),
 )
-"""Key and name of the step to each of these."""
+"""Key and name of each step, in their order."""
 
 APART: Final = 5
 """Keyframes between two pairs that are shown, so that pictures of one moment do not crowd out the others."""

@@ -111,18 +111,17 @@ def _poor(found: Funnel, features: npt.NDArray[np.int64], config: LoopConfig) ->
     counts = {step.key: step.keyframes or 0 for step in found.steps}
     if few < FEW_SHARE * len(features) or counts["agree"] >= FEW_SHARE * counts["compared"]:
         return f"{text}, which is enough for the geometric check."
-    lacking = f"{few} of {len(features)} have fewer than {least}"
-    need = (
-        "two pictures of one place a fifth of the features may match, and "
-        f"{config.min_inliers} have to agree (min_inliers)."
-    )
     if counts["given_out"]:
-        few_for_it = f"{text}; {lacking}, which is few for the geometric check"
-        return f"{few_for_it}: of {need} Revisits in such pictures may be missed."
+        return (
+            f"{text}; {few} of {len(features)} have fewer than {least}, which is few for the geometric check: of two "
+            f"pictures of one place a fifth of the features may match, and {config.min_inliers} have to agree "
+            "(min_inliers). Revisits in such pictures may be missed."
+        )
     return (
-        f"{text}, and {lacking}: too few for the geometric check. Of {need} Such pictures are too small, too dark, "
-        "blurred, or of bare walls, and no setting makes up for that: give larger and sharper ones (a shorter "
-        "exposure, more light, a lens that is in focus)."
+        f"{text}, and {few} of {len(features)} have fewer than {least}: too few for the geometric check. Of two "
+        f"pictures of one place a fifth of the features may match, and {config.min_inliers} have to agree "
+        "(min_inliers). Such pictures are too small, too dark, blurred, or of bare walls, and no setting makes up for "
+        "that: give larger and sharper ones (a shorter exposure, more light, a lens that is in focus)."
     )
 
 

@@ -40,22 +40,22 @@ class _ClosureWriter(RecordingWriter):
     def add_closure(self, closure: LoopClosure, frame_id: str) -> None:
         """Adds a message with one closure."""
         stamp_ns = closure.match.query_stamp_ns + round(closure.held_s * 1e9)
-        header = self._make.header(stamp_ns, frame_id)
+        header = self._messages.header(stamp_ns, frame_id)
         self._write(TOPIC, CLOSURES, stamp_ns, header=header, candidates=[self._candidate(closure)])
 
     def _candidate(self, closure: LoopClosure) -> Any:
         match, checked = closure.match, closure.verification or Verification(False)
         pose, covariance = checked.relative_pose, checked.covariance
         seconds, nanoseconds = divmod(round(closure.held_s * 1e9), 1_000_000_000)
-        return self._make.new(
+        return self._messages.new(
             CLOSURE,
-            query_stamp=self._make.header(match.query_stamp_ns, "").stamp,
-            held=self._make.new("builtin_interfaces/msg/Duration", sec=seconds, nanosec=nanoseconds),
+            query_stamp=self._messages.header(match.query_stamp_ns, "").stamp,
+            held=self._messages.new("builtin_interfaces/msg/Duration", sec=seconds, nanosec=nanoseconds),
             query_keyframe_id=-1 if closure.query_keyframe_id is None else closure.query_keyframe_id,
             map_index=match.map_index,
             session_id=match.session_id,
             keyframe_id=match.keyframe_id,
-            keyframe_stamp=self._make.header(match.keyframe_stamp_ns, "").stamp,
+            keyframe_stamp=self._messages.header(match.keyframe_stamp_ns, "").stamp,
             similarity=match.similarity,
             probability=math.nan if closure.probability is None else closure.probability,
             verified=checked.verified,
@@ -64,9 +64,9 @@ class _ClosureWriter(RecordingWriter):
             has_pose=pose is not None,
             scale_known=checked.scale_known,
             has_covariance=pose is not None and covariance is not None,
-            relative_pose=self._make.new(
+            relative_pose=self._messages.new(
                 "geometry_msgs/msg/PoseWithCovariance",
-                pose=self._make.pose(np.eye(4) if pose is None else pose),
+                pose=self._messages.pose(np.eye(4) if pose is None else pose),
                 covariance=np.zeros(36) if pose is None or covariance is None else covariance.reshape(36),
             ),
         )

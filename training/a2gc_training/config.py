@@ -31,7 +31,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def require_each(section: object, least: float, otherwise: str, *names: str) -> None:
-    """Raises ConfigError for the first entry of a section that is below a number; None is not."""
+    """Raises ConfigError, which says ``otherwise`` of it, for the first entry below a number; None is not below."""
     for name in names:
         require(getattr(section, name) is None or getattr(section, name) >= least, f"{name} {otherwise}")
 
