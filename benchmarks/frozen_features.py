@@ -115,7 +115,7 @@ def with_views(model: PlaceModel, data: PlacesDataset, augmentation: Augmentatio
     torch.manual_seed(0)
     for view in range(VIEWS + 1):
         for rows in _batched(range(len(data))):
-            images = torch.from_numpy(np.stack([data.image(row) for row in rows]))
+            images = torch.stack([data.images[row][0] for row in rows])
             if view == 0:
                 yield model.normalize(images)
             else:

@@ -95,7 +95,7 @@ def rows_of(edges: Edges, depth: dict[str, int]) -> tuple[list[list[str]], Edges
 
 
 def placed(rows: list[list[str]], steps: Edges) -> dict[str, float]:
-    """Horizontal middles: each as near to its neighbours' as its row allows."""
+    """Horizontal middles: each as near to its neighbors' as its row allows."""
     near: Edges = {name: set() for row in rows for name in row}
     for name, others in steps.items():
         for other in others:

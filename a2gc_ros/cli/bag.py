@@ -143,9 +143,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
     table.add_column("used for")
     for topic in summary["topics"]:
         hertz = f"{(topic['count'] - 1) / duration:.1f}" if duration > 0 and topic["count"] > 1 else ""
-        table.add_row(
-            topic["name"], topic["type"].replace("/msg/", "/"), str(topic["count"]), hertz, uses.get(topic["name"], "")
-        )
+        cells = topic["name"], topic["type"].replace("/msg/", "/"), str(topic["count"])
+        table.add_row(*map(escape, cells), hertz, uses.get(topic["name"], ""))
     Console().print(table)
     for sentence in summary["to_choose"]:
         typer.echo(sentence)

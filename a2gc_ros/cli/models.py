@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from a2gc_ros.cli.base import any_typer as typer
@@ -37,7 +38,7 @@ def list_models(as_json: options.AsJson = False) -> None:
     for title in ("name", "input", "resize", "weights", "licence"):
         table.add_column(title, no_wrap=title == "name")
     for row in rows:
-        table.add_row(*(str(row[key]) for key in ("name", "input", "resize", "weights", "licence")))
+        table.add_row(*(escape(str(row[key])) for key in ("name", "input", "resize", "weights", "licence")))
     Console().print(table)
     if not _has_torch():
         typer.echo("Without torch only the models that come with the package are listed.", err=True)

@@ -29,9 +29,7 @@ def replay(
         bool, typer.Option("--lockstep", help="With --live: the node answers each image before the next is played.")
     ] = False,
     chain: options.Chain,
-    odometry: Annotated[
-        str | None, typer.Option(help="Topic of poses; an empty name takes none.", show_default=False)
-    ] = None,
+    odometry: options.Odometry = None,
     truth: Annotated[
         str | None,
         typer.Option(help="True poses: a topic, or a TUM, KITTI or CSV file. Guessed where it is not given."),

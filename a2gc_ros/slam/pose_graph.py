@@ -132,7 +132,7 @@ class PoseGraph:
         return np.array(squares, dtype=np.float64) <= FITTING
 
     def factors(self) -> Any:
-        """Returns the graph as GTSAM has it, for other optimisers."""
+        """Returns the graph as GTSAM has it, for other optimizers."""
         return self._isam.getFactorsUnsafe()
 
     def _update(self, factors: list[Any], poses: dict[int, Pose] | None = None, remove: list[int] | None = None) -> int:

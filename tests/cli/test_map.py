@@ -76,6 +76,14 @@ def test_brackets_in_a_name_are_shown(tmp_path: Path, recording: Path, model: Pa
     assert "lap [north].mcap: " in shown.output
 
 
+def test_brackets_in_a_topic_are_shown(tmp_path: Path) -> None:
+    strange = tmp_path / "strange.bag"
+    with RecordingWriter(strange) as writer:
+        writer.add_pose(1, np.eye(4), topic="/cam[/x]/pose")
+    shown = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["bag", "info", str(strange)], catch_exceptions=False)
+    assert "/cam[/x]/pose" in shown.output
+
+
 def test_a_session_that_is_not_there_has_no_list(town: Path) -> None:
     with pytest.raises(MapError, match="has no session 9: `a2gc map info` lists them"):
         a2gc("list", town, "--session", 9)

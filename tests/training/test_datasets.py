@@ -182,7 +182,7 @@ def test_sources_are_numbered_through(place_folders: Path) -> None:
     batch = data[[(8, 2), (9, 3), (14, 5)]]
     assert batch["images"].shape == (3, 16, 24, 3)
     assert batch["places"].tolist() == [2, 3, 5]
-    assert np.array_equal(batch["images"][1].numpy(), data.image(9))
+    assert np.array_equal(batch["images"][1], data.images[9][0])
     # The folders have groups; the rooms, without that column, are one group of their own.
     assert data.groups("group").tolist() == [0, 0, 1, 2, 2, 2]
 
@@ -204,7 +204,7 @@ def test_a_broken_image_is_named(place_folders: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:40])
     data = load_places([FolderSource(root=str(place_folders))], Preprocessing(height=16, width=24))
     with pytest.raises(DatasetError, match=r"yard/1\.png"):
-        data.image(4)
+        data.images[4]
 
 
 def test_validation_images_come_in_order(place_folders: Path) -> None:

@@ -31,15 +31,15 @@ class PlaceTraining(lightning.LightningModule):
         model: The network.
         recipe: Its loss, optimizer, seed, and how many images pass the network together.
         augmentation: What happens to training images.
+
+    Attributes:
         distillation: What keeps the model near a teacher, or None.
 
     Raises:
         ConfigError: Images are to pass in parts and a batch norm would see each part alone.
     """
 
-    def __init__(
-        self, model: PlaceModel, recipe: Recipe, augmentation: Augmentation, distillation: Distillation | None = None
-    ) -> None:
+    def __init__(self, model: PlaceModel, recipe: Recipe, augmentation: Augmentation) -> None:
         super().__init__()
         self._images_at_once = recipe.trainer.images_at_once
         if self._images_at_once is not None and _learns_statistics(model):
@@ -53,7 +53,7 @@ class PlaceTraining(lightning.LightningModule):
         self.loss = MetricLoss(recipe.loss)
         # In a tuple it is no submodule, so what kornia keeps in it stays out of checkpoints.
         self._augmentation = (augmentation,)
-        self.distillation = distillation
+        self.distillation: Distillation | None = None
         self._optimizer = recipe.optimizer
 
     @property

@@ -83,8 +83,15 @@ def _model(section: ModelSection, model: NamedModel, *, from_data: bool) -> Mode
             options["token_dim"] = HEAD_DIM
         if options.get("projection", model.architecture.projection) is not None:
             options["projection"] = HEAD_DIM
-    untrained = replace(section, pretrained=False, weights=None, layout=None, may_lack=())
-    return replace(untrained, trainable_blocks=trainable, options=options)
+    return replace(
+        section,
+        pretrained=False,
+        weights=None,
+        layout=None,
+        may_lack=(),
+        trainable_blocks=trainable,
+        options=options,
+    )
 
 
 def _distillation(section: DistillationSection) -> DistillationSection:

@@ -134,7 +134,7 @@ def initialize_head(
 
     def batches() -> Iterator[Tensor]:
         for first in progress_over(range(0, len(rows), HEAD_BATCH), "Starting the head from images"):
-            stacked = torch.from_numpy(np.stack([training.image(int(row)) for row in rows[first : first + HEAD_BATCH]]))
+            stacked = torch.stack([training.images[int(row)][0] for row in rows[first : first + HEAD_BATCH]])
             yield model.normalize(stacked)
             if augmentation is not None:
                 for _ in range(section.views):
@@ -169,10 +169,10 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> TrainingResult:
     if recipe.initialize.images:
         initialize_head(model, training, recipe.initialize, augmentation, seed=recipe.seed)
     module = PlaceTraining(model, recipe, augmentation)
-    # Last, as a teacher may describe every image first: what else is wrong with the recipe is refused before.
+    keepers = checkpoint_keepers(recipe, out)
+    # After them, as a teacher may describe every image first: a wrong loss or monitor is refused before.
     module.distillation = build_distillation(recipe.distillation, model, training)
     watch = RecallWatch(sets)
-    keepers = checkpoint_keepers(recipe, out)
     callbacks: list[lightning.Callback] = [watch]
     if recipe.sampling.look_alikes:
         callbacks.append(LookAlikes(data, recipe))

@@ -22,7 +22,10 @@ NewPictures = Annotated[Path, typer.Option(help="Folder for the pictures; made i
 Model = Annotated[str, typer.Option(help="Named model, or path of an .onnx file.")]
 Backend = Annotated[str, typer.Option(help="auto, or a runtime that docs/export.md lists, such as openvino.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads for inference; 0 leaves it to the runtime.")]
-Topic = Annotated[str | None, typer.Option(help="Image topic, where there are several.")]
+Topic = Annotated[str | None, typer.Option("--topic", help="Image topic, where there are several.")]
+Odometry = Annotated[
+    str | None, typer.Option("--odometry", "--pose-topic", help="Topic of poses; an empty name takes none.")
+]
 LoopSettings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of loop detection, as in threshold=0.8.")
 ]
@@ -65,7 +68,7 @@ class Chain:
     model: Model = DEFAULT_MODEL
     backend: Backend = "auto"
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all.")] = 0
-    image_topic: Annotated[str | None, typer.Option("--topic", help="Image topic, where there are several.")] = None
+    image_topic: Topic = None
 
 
 @dataclass(frozen=True)

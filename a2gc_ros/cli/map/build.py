@@ -88,9 +88,7 @@ def build(
     backend: options.Backend = "auto",
     threads: options.Threads = 0,
     topic: options.Topic = None,
-    pose_topic: Annotated[
-        str | None, typer.Option("--odometry", "--pose-topic", help="Topic of poses; an empty name takes none.")
-    ] = None,
+    pose_topic: options.Odometry = None,
     trajectory: Annotated[
         Path | None, typer.Option(help="Poses from a TUM, KITTI or CSV file in place of a topic.")
     ] = None,

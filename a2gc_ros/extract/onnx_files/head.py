@@ -5,7 +5,7 @@ Initializers, float32 or, in a file that stores half precision, float16 under th
     LOCAL.weight (l, C, 1, 1), LOCAL.bias (l,)     reduces the C channels of the backbone's map to l
     SCORE.weight (m, l, 1, 1), SCORE.bias (m,)     scores of the m clusters
     CENTRES (m, l)                                 of the clusters
-    MEAN (m*l,), PROJECTION (m*l, D)               whitening: descriptor = normalised (pooled - MEAN) @ PROJECTION
+    MEAN (m*l,), PROJECTION (m*l, D)               whitening: descriptor = normalized (pooled - MEAN) @ PROJECTION
 
 POOLED (B, m*l) is the value before the whitening; add it to the graph's outputs to fit the whitening anew. The map that
 LOCAL reads is the first input of the node which has LOCAL.weight as its second.
@@ -35,7 +35,7 @@ METADATA_KEY = "a2gc.whitening"
 class WhiteningFit:
     """What a whitening was fitted on.
 
-    The variance of component k is 1 / |PROJECTION[:, k]|^2 - `added`, its direction PROJECTION[:, k] normalised.
+    The variance of component k is 1 / |PROJECTION[:, k]|^2 - `added`, its direction PROJECTION[:, k] normalized.
 
     Attributes:
         samples: Images and views of them.

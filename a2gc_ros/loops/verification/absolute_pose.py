@@ -39,7 +39,7 @@ INLIER_SQUARED: Final = 11.8
 """Squared errors over their variance up to this are inliers: 99.7 % of a chi-square with two degrees of freedom."""
 
 SQUARE_80: Final = 3.219
-"""80 % of the values of a chi-square variable with two degrees of freedom lie below; as for the neighbours' motion."""
+"""80 % of the values of a chi-square variable with two degrees of freedom lie below; as for the neighbors' motion."""
 
 NOISE_FACTORS: Final = (0.5, 4.0)
 """Bounds of how far the query's noise may be from the landmarks'."""

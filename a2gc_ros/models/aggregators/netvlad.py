@@ -29,7 +29,7 @@ class NetVLAD(Aggregator):
         self.centroids = nn.Parameter(torch.rand(clusters, self.in_channels))
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """L2-normalized descriptors (B, K*C), each centre's residual normalized first."""
+        """L2-normalized descriptors (B, K*C), each center's residual normalized first."""
         with full_precision(features):
             local = functional.normalize(at_least_float32(features), dim=1)
             assignment = self.conv(local).flatten(2).softmax(dim=1)

@@ -1,7 +1,7 @@
 """VLAD (Jégou et al., CVPR 2010) set from data, its assignment A²GC's asymmetric transport or a softmax.
 
-Local features are reduced and half whitened, every cluster sums the residuals to its centre of the features that it is
-given, each sum is L2-normalised (Delhumeau et al., 2013), and all of them together are whitened.
+Local features are reduced and half whitened, every cluster sums the residuals to its center of the features that it is
+given, each sum is L2-normalized (Delhumeau et al., 2013), and all of them together are whitened.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ASSIGNMENTS: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {"transport"
 
 
 class VLAD(Aggregator):
-    """Residuals of local features to cluster centres, whitened.
+    """Residuals of local features to cluster centers, whitened.
 
     Args:
         in_channels: Channels of the feature map, as in `Aggregator`.
@@ -75,13 +75,13 @@ class VLAD(Aggregator):
         return self._assigned(self.local(features), mask)
 
     def pool(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The normalised residuals of all clusters before whitening, (B, m*l), a cluster's l values side by side."""
+        """The normalized residuals of all clusters before whitening, (B, m*l), a cluster's l values side by side."""
         local = at_least_float32(self.local(features))
         with full_precision(local):
             return normalized_residuals(self._assigned(local, mask), local, self.centres)
 
     def forward(self, features: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """L2-normalised descriptors (B, D)."""
+        """L2-normalized descriptors (B, D)."""
         pooled = self.pool(features, mask)
         with full_precision(pooled):
             return functional.normalize(self.whitening(pooled), dim=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -12,44 +12,39 @@ from numpy.typing import NDArray
 
 from a2gc_ros.extract import open_extractor
 from a2gc_ros.extract.onnx_files import head
-from a2gc_ros.extract.onnx_files.metadata import describe, read_spec
+
+if TYPE_CHECKING:
+    from a2gc_ros.models.place_model import PlaceModel
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.uint8]]:
-    """The file of a small fitted model, and the images that it was fitted on."""
-    from a2gc_ros.extract.pytorch.export import export_onnx
+def fitted() -> tuple[PlaceModel, NDArray[np.uint8]]:
+    """A small fitted model, and the images that it was fitted on."""
     from a2gc_ros.models import build
     from a2gc_ros.models.fit import fit_head
 
     model = build("a2gc-efficientnet-lite0", clusters=4, cluster_dim=16, descriptor_dim=32, image_size=(64, 96))
     images = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), np.uint8)
     fit_head(model, images, views=1)
-    path = tmp_path_factory.mktemp("head") / "model.onnx"
-    export_onnx(model, path, licence="CC0-1.0")
-    return path, images
+    return model, images
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_the_descriptor_can_be_computed_from_what_the_file_names(
-    half: bool, fitted: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+    precision: Literal["fp32", "fp16"], fitted: tuple[PlaceModel, NDArray[np.uint8]], tmp_path: Path
 ) -> None:
     import onnxruntime
 
-    from a2gc_ros.extract.onnx_files.half_weights import store_weights_in_half
+    from a2gc_ros.extract.pytorch.export import export_onnx
 
-    path, images = fitted
+    model, images = fitted
+    path = tmp_path / "model.onnx"
+    export_onnx(model, path, licence="CC0-1.0", precision=precision)
     graph = onnx.load(path)
-    if half:
-        # As an export in half precision does with the graph that it traced.
-        assert store_weights_in_half(graph.graph)
-        spec = replace(read_spec(path), precision="fp16")
-        path = tmp_path / "half.onnx"
-        path.write_bytes(describe(graph.SerializeToString(), spec))
     held = {item.name.removesuffix("_half"): onnx.numpy_helper.to_array(item) for item in graph.graph.initializer}
     shapes = {
         f"{head.LOCAL}.weight": (16, 112, 1, 1),

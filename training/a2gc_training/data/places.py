@@ -113,10 +113,6 @@ class PlacesDataset(Dataset[PlaceBatch]):
         rows, places = torch.tensor(draws, dtype=torch.int64).unbind(1)
         return {"images": torch.stack([self.images[row][0] for row, _ in draws]), "places": places, "rows": rows}
 
-    def image(self, row: int) -> NDArray[np.uint8]:
-        """A row's image as the model's input, uint8 (height, width, 3)."""
-        return self.images[row][0].numpy()
-
     def codes(self, column: str) -> NDArray[np.int64]:
         """Code of every row by a column, those of different tables different; 0 for a table without the column."""
         codes: list[NDArray[np.int64]] = []
